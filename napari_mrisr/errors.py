@@ -1,0 +1,81 @@
+"""Every error a user can meet.
+
+::
+
+    MrisrError                    caught by the command line: one line, exit 2
+    ├── VolumeError               the image file or its voxels cannot be used
+    │   └── GeometryError         its affine, voxel size or shape cannot be used
+    ├── ScaleError                a scale that is malformed or has no filter bank
+    ├── BankError                 a filter bank that is damaged, unknown or does not fit
+    ├── OutputError               the result cannot be written there
+    ├── MemoryEstimateError       the run would not fit into memory
+    ├── DeviceError               the device asked for is not there
+    └── ParameterError            any other option with an impossible value
+
+    Cancelled                     the user asked to stop: exit 130
+
+Messages are one line and name three things: the file (or option), the value
+found, and the mend. Build them with :func:`explain` so that they read alike.
+"""
+
+from __future__ import annotations
+
+
+class MrisrError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class VolumeError(MrisrError, ValueError):
+    """An image that cannot be read, or whose voxels cannot be processed."""
+
+
+class GeometryError(VolumeError):
+    """An affine, voxel size or shape that cannot be processed."""
+
+
+class ScaleError(MrisrError, ValueError):
+    """A scale that is malformed, out of range or has no filter bank."""
+
+
+class BankError(MrisrError, ValueError):
+    """A filter bank that is damaged, from the future, or does not fit."""
+
+
+class OutputError(MrisrError, OSError):
+    """A result that cannot be written where it was asked for."""
+
+
+class MemoryEstimateError(MrisrError, MemoryError):
+    """A run that, by the estimate made before its start, would not fit."""
+
+
+class DeviceError(MrisrError, RuntimeError):
+    """A device (GPU) that was asked for and is not usable."""
+
+
+class ParameterError(MrisrError, ValueError):
+    """An option with an impossible value."""
+
+
+class Cancelled(Exception):
+    """The user asked to stop. Not an error, so not a :class:`MrisrError`."""
+
+
+def explain(subject: object, found: str, mend: str) -> str:
+    """One line: ``subject: found; mend``.
+
+    Parameters
+    ----------
+    subject : object
+        The file, option or layer at fault. A path is shown as given.
+    found : str
+        What was found, with the offending value.
+    mend : str
+        What the user can do about it, as an instruction.
+
+    Returns
+    -------
+    str
+        The message, with line breaks folded to spaces.
+    """
+    return " ".join(f"{subject}: {found}; {mend}".split())
