@@ -8,6 +8,7 @@ back in the input's orientation.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -205,6 +206,11 @@ class Volume:
             found = f"data of shape {data.shape} on a grid of {self.grid.shape}"
             raise GeometryError(explain("volume", found, "make the two agree"))
         object.__setattr__(self, "data", data)
+
+    @functools.cached_property
+    def extrema(self) -> tuple[np.float32, np.float32]:
+        """Lowest and highest value of the data."""
+        return self.data.min(), self.data.max()
 
     def normalized(self, window: IntensityWindow | None = None) -> Volume:
         """The volume in engine units: 0 to 1 over the window.

@@ -1,0 +1,19 @@
+"""The methods and their registry.
+
+A method turns a low-resolution volume into any region of the super-resolved
+one. The built-in ones are ``nearest``, ``tricubic``, ``quadratic`` (the 2021
+paper's "tricubic") and ``hashed``; packages add their own by an entry point in
+the group ``napari_mrisr.methods`` that names a :data:`MethodFactory`.
+"""
+
+from __future__ import annotations
+
+from napari_mrisr.methods.registry import (
+    Method,
+    MethodFactory,
+    available_methods,
+    available_scales,
+    get_method,
+)
+
+__all__ = ["Method", "MethodFactory", "available_methods", "available_scales", "get_method"]

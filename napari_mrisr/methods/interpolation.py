@@ -1,0 +1,71 @@
+"""Methods without learning: ``nearest``, ``tricubic`` and ``quadratic``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr import interpolate
+from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.methods.registry import Method
+from napari_mrisr.scale import Scale
+from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+
+Upsampler = Callable[[FloatArray, Scale, Region | None], FloatArray]
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Separable interpolation, clipped to the range of the input.
+
+    The clip is that of ``skimage.transform.resize``: a spline overshoots at
+    edges, and a magnitude image has no negative intensities.
+    """
+
+    name: str
+    scale: Scale
+    upsample: Upsampler
+    reach: int
+
+    @property
+    def halo(self) -> Shape:
+        """Low-resolution voxels read around a region."""
+        x, y, z = (self.reach if s > 1 else 0 for s in self.scale)
+        return x, y, z
+
+    def compute(self, lr: Volume, region: Region) -> FloatArray:
+        """See :class:`~napari_mrisr.methods.Method`."""
+        out = self.upsample(lr.data, self.scale, region)
+        return np.clip(out, *lr.extrema, out=out)
+
+    def provenance(self) -> dict[str, str]:
+        """See :class:`~napari_mrisr.methods.Method`."""
+        return {"method": self.name}
+
+
+def make_nearest(scale: Scale, bank: str | None = None) -> Method:
+    """Every voxel repeated."""
+    return Interpolation("nearest", scale, interpolate.nearest, _no_bank("nearest", bank))
+
+
+def make_tricubic(scale: Scale, bank: str | None = None) -> Method:
+    """Cubic B-spline interpolation."""
+    _no_bank("tricubic", bank)
+    return Interpolation("tricubic", scale, interpolate.tricubic, interpolate.TRICUBIC_HALO)
+
+
+def make_quadratic(scale: Scale, bank: str | None = None) -> Method:
+    """What the 2021 paper calls tricubic; only to reproduce its figures."""
+    _no_bank("quadratic", bank)
+    # Voxel centers move against the scale by up to half a voxel over the volume.
+    return Interpolation("quadratic", scale, interpolate.quadratic, 3)
+
+
+def _no_bank(name: str, bank: str | None) -> int:
+    if bank is not None:
+        raise ParameterError(
+            explain("--bank", f"{bank!r} given with method {name}", "drop it, or use hashed")
+        )
+    return 0

@@ -1,0 +1,115 @@
+"""What a method is, and how to get one by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from importlib import metadata
+from typing import Protocol
+
+from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.scale import Scale
+from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+
+ENTRY_POINT_GROUP = "napari_mrisr.methods"
+
+
+class Method(Protocol):
+    """Low resolution in, any region of the super-resolved volume out.
+
+    Attributes
+    ----------
+    name : str
+        Name for tables and layers.
+    scale : tuple of int
+        Factor of each axis.
+    halo : tuple of int or None
+        Low-resolution voxels needed around a region along each axis; None
+        when a voxel's result depends on the whole volume.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scale(self) -> Scale: ...
+    @property
+    def halo(self) -> Shape | None: ...
+
+    def compute(self, lr: Volume, region: Region) -> FloatArray:
+        """The region's voxels, bit for bit as in the whole run.
+
+        Parameters
+        ----------
+        lr : Volume
+            The whole low-resolution volume, normalized.
+        region : Region
+            Box of output voxels.
+
+        Returns
+        -------
+        ndarray of float32, shape ``region.shape``, in engine units
+        """
+        ...
+
+    def provenance(self) -> dict[str, str]:
+        """What a saved file should say of how it was made."""
+        ...
+
+
+MethodFactory = Callable[[Scale, str | None], Method]
+"""Makes a method from a scale and the name or path of a filter bank."""
+
+_BUILT_IN = {
+    "nearest": "napari_mrisr.methods.interpolation:make_nearest",
+    "tricubic": "napari_mrisr.methods.interpolation:make_tricubic",
+    "quadratic": "napari_mrisr.methods.interpolation:make_quadratic",
+    "hashed": "napari_mrisr.methods.hashed:make_hashed",
+}
+
+
+def available_methods() -> list[str]:
+    """Names of all methods, built-in ones first."""
+    others = {point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    return [*_BUILT_IN, *sorted(others - set(_BUILT_IN))]
+
+
+def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
+    """A method, ready to compute.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`available_methods`.
+    scale : tuple of int
+        Factor of each axis.
+    bank : str, optional
+        For ``hashed``: path of a filter bank or name of a bundled one; by
+        default the bundled one for the scale.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such method.
+    ScaleError, BankError
+        When no bank fits.
+    """
+    if name in _BUILT_IN:
+        module, function = _BUILT_IN[name].split(":")
+        factory: MethodFactory = getattr(importlib.import_module(module), function)
+        return factory(scale, bank)
+    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if point.name == name:
+            factory = point.load()
+            return factory(scale, bank)
+    raise ParameterError(
+        explain("--method", repr(name), f"choose from {', '.join(available_methods())}")
+    )
+
+
+def available_scales(name: str) -> list[Scale] | None:
+    """Scales that a method offers without a bank of one's own; None for any."""
+    if name != "hashed":
+        return None
+    from napari_mrisr.filterbank import bundled_scales
+
+    return bundled_scales()

@@ -1,0 +1,201 @@
+"""Run a method over a volume: checks, blocks, threads, progress, cancel.
+
+The output is cut into slabs along x. Methods are region-addressable, so slabs
+are independent: threads compute several at once, progress counts them, and
+cancel takes effect between them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr.errors import DeviceError, MemoryEstimateError, ParameterError, explain
+from napari_mrisr.methods import Method, get_method
+from napari_mrisr.progress import Progress
+from napari_mrisr.scale import Scale, format_scale
+from napari_mrisr.volume import Grid, Region, Volume
+
+DEVICES = ("auto", "cpu", "gpu")
+
+RESEARCH_USE = "research use, not for diagnosis"
+
+# About 30 ms of the slowest method: short enough to cancel at once, long
+# enough that a slab's halo costs little.
+SLAB_VOXELS = 1_000_000
+
+# Measured with benchmarks/memory.py: arrays of a slab's size that a thread holds at its peak.
+_SLAB_TEMPORARIES = 6
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class UpscaleParameters:
+    """Everything that decides a result.
+
+    Attributes
+    ----------
+    scale : tuple of int
+        Factor of each axis (x, y, z of the RAS+ volume).
+    method : str
+        Name of a method.
+    bank : str or None
+        For ``hashed``: path or name of a filter bank; None for the bundled one.
+    device : str
+        ``auto``, ``cpu`` or ``gpu``.
+    threads : int or None
+        Threads; None for one a processor.
+    """
+
+    scale: Scale = (2, 2, 2)
+    method: str = "hashed"
+    bank: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise ParameterError(
+                explain("--device", repr(self.device), f"choose from {', '.join(DEVICES)}")
+            )
+        if self.threads is not None and self.threads < 1:
+            raise ParameterError(explain("--threads", str(self.threads), "give 1 or more"))
+
+    @property
+    def thread_count(self) -> int:
+        """Threads to use."""
+        return self.threads or processors()
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def upscale(
+    volume: Volume, parameters: UpscaleParameters, *, progress: Progress | None = None
+) -> Volume:
+    """Super-resolve a volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        Low resolution, in the scan's intensities.
+    parameters : UpscaleParameters
+        Scale, method, bank, device, threads.
+    progress : Progress, optional
+        Reports every slab, and cancels between slabs.
+
+    Returns
+    -------
+    Volume
+        In the scan's intensities, over the same field of view.
+
+    Raises
+    ------
+    ScaleError, BankError, ParameterError, DeviceError
+        When the parameters cannot be met.
+    MemoryEstimateError
+        When the result would not fit into memory.
+    Cancelled
+        When asked to stop; nothing is left behind.
+    """
+    progress = progress or Progress()
+    method = check_parameters(parameters)
+    check_memory(volume.grid, parameters)
+    return run_method(method, volume, threads=parameters.thread_count, progress=progress)
+
+
+def check_parameters(parameters: UpscaleParameters) -> Method:
+    """The method for the parameters, or the error that a run would meet at once."""
+    if parameters.device == "gpu":
+        mend = "use --device cpu; the result is the same"
+        raise DeviceError(explain("--device gpu", "this version computes on the CPU only", mend))
+    return get_method(parameters.method, parameters.scale, parameters.bank)
+
+
+def run_method(
+    method: Method, volume: Volume, *, threads: int = 1, progress: Progress | None = None
+) -> Volume:
+    """Run a method over a whole volume in slabs; see :func:`upscale`."""
+    progress = progress or Progress()
+    label = f"{method.name} {format_scale(method.scale)}x"
+    _warm(method, progress)
+    lr = volume.normalized()
+    grid = lr.grid.upsampled(method.scale)
+    out = np.empty(grid.shape, np.float32)
+    slabs = list(slab_regions(grid, method.scale))
+    progress.begin(label, len(slabs))
+
+    def compute(region: Region) -> None:
+        out[region.slices] = lr.window.from_unit(method.compute(lr, region))
+
+    with ThreadPoolExecutor(min(threads, len(slabs)), thread_name_prefix="mrisr") as pool:
+        pending: set[Future[None]] = {pool.submit(compute, slab) for slab in slabs}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                progress.advance(len(done))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    history = {
+        **volume.history,
+        **method.provenance(),
+        "scale": format_scale(method.scale),
+        "note": RESEARCH_USE,
+    }
+    return Volume(out, grid, origin=volume.origin, history=history)
+
+
+def slab_regions(grid: Grid, scale: Scale) -> list[Region]:
+    """The output cut along x into slabs of whole low-resolution voxels."""
+    x, y, z = grid.shape
+    cells = max(1, SLAB_VOXELS // (y * z * scale[0]))
+    thick = cells * scale[0]
+    return [Region((a, 0, 0), (min(a + thick, x), y, z)) for a in range(0, x, thick)]
+
+
+def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
+    """Bytes that :func:`upscale` needs at its peak for an input on ``grid``."""
+    voxels = int(np.prod(grid.shape, dtype=np.int64))
+    output = voxels * int(np.prod(parameters.scale))
+    slab = max(SLAB_VOXELS, output // max(1, grid.shape[0]))
+    return 4 * (output + 2 * voxels + _SLAB_TEMPORARIES * slab * parameters.thread_count)
+
+
+def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
+    """Raise :class:`MemoryEstimateError` when :func:`upscale` would not fit."""
+    import psutil
+
+    need, have = estimate_memory(grid, parameters), psutil.virtual_memory().available
+    if need > have:
+        shape = " x ".join(str(n) for n in grid.upsampled(parameters.scale).shape)
+        found = f"an output of {shape} voxels needs {need / 2**30:.1f} GB, {have / 2**30:.1f} GB are free"
+        raise MemoryEstimateError(explain("memory", found, "use a smaller scale or crop the input"))
+
+
+def _warm(method: Method, progress: Progress) -> None:
+    """Compile (or load from the cache) what the method runs; say so if it takes long."""
+    x, y, z = method.scale
+    shape = (4, 5, 6)
+    tiny = Volume(np.linspace(0, 1, 120, dtype=np.float32).reshape(shape), Grid(shape, np.eye(4)))
+    text = "compiling the kernels for this machine (once, about 10 s)"
+    timer = threading.Timer(1.0, progress.message, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        method.compute(tiny.normalized(), Region((0, 0, 0), (4 * x, 5 * y, 6 * z)))
+    finally:
+        timer.cancel()
+        timer.join()
+    progress.token.check()
