@@ -1,0 +1,335 @@
+"""Open an image and check everything that its header can tell.
+
+No voxel is loaded here, and nothing is allocated by a size that the header
+claims.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel import imageglobals
+from nibabel.analyze import AnalyzeHeader
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import SpatialImage
+from numpy.typing import NDArray
+
+from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
+from napari_mrisr.io.formats import MINC, READABLE, PathLike, expansion_of, suffix_of
+from napari_mrisr.io.orientation import axis_codes
+from napari_mrisr.volume import Shape
+
+MIN_VOXELS = 2
+"""Fewest voxels along an axis. With one there is no neighbor to interpolate
+to and no gradient; from two on, reflecting at the border defines both."""
+
+MIN_SKEW = 1e-3
+"""Smallest volume of the parallelepiped of the unit voxel edges. Below, the
+axes lie in one plane to within the precision of a header."""
+
+#: Millimeters in a header's unit; unknown (0) counts as mm, as in nibabel.
+_MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """An opened image, its header checked.
+
+    Attributes
+    ----------
+    path : Path
+        The file as given.
+    image : SpatialImage
+        nibabel's, voxels not loaded.
+    shape : tuple of int
+        Of the three space axes, as stored.
+    affine : (4, 4) ndarray
+        Stored voxel index to world, mm.
+    index : tuple
+        What to index the stored array with to get the chosen frame in 3D.
+    channel : str or None
+        The color chosen as a frame of an RGB image.
+    """
+
+    path: Path
+    image: Any
+    shape: Shape
+    affine: NDArray[np.float64]
+    index: tuple[int | slice, ...]
+    channel: str | None
+
+    @property
+    def axis_codes(self) -> tuple[str, str, str]:
+        """Direction of the stored axes."""
+        return axis_codes(self.affine)
+
+
+def unit_in_mm(header: object) -> float:
+    """Millimeters in the header's unit of space; 1 where it names none."""
+    with contextlib.suppress(TypeError, KeyError, ValueError, IndexError):
+        return _MM.get(int(header["xyzt_units"]) % 8, 1.0)  # type: ignore[index]
+    return 1.0
+
+
+def open_scan(path: PathLike, frame: int | None) -> Scan:
+    """Open an image file and check its header.
+
+    Parameters
+    ----------
+    path : str or path
+        The image; for formats of two files, either of them.
+    frame : int or None
+        Which volume of a 4D image (or which color of an RGB one), from 0.
+
+    Returns
+    -------
+    Scan
+        Ready to load.
+
+    Raises
+    ------
+    VolumeError
+        When there is no such file, it is no image, its size cannot be what
+        the header says, or a choice of frame is needed.
+    GeometryError
+        When voxel size, affine or shape cannot be processed.
+    ParameterError
+        When ``frame`` is out of range.
+    """
+    path = Path(path)
+    _check_file(path)
+    image = _load_header(path)
+    shape = tuple(int(n) for n in image.shape)
+    _check_voxel_size(path, image)
+    space = _space_axes(path, image, shape)
+    dtype = _check_dtype(path, image)
+    _check_file_size(path, image, shape, dtype)
+    index, channel = _choose_frame(path, shape, space, dtype, frame)
+    affine = _check_affine(path, image)
+    x, y, z = (shape[axis] for axis in space)
+    return Scan(path, image, (x, y, z), affine, index, channel)
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise VolumeError(explain(path, "is a folder", "give an image file in it"))
+    if not path.exists():
+        raise VolumeError(explain(path, "no such file", "check the name"))
+    suffix = suffix_of(path)
+    if suffix not in READABLE:
+        mend = f"give one of {', '.join(READABLE)} (convert DICOM with dcm2niix first)"
+        raise VolumeError(explain(path, f"{suffix or 'no suffix'!r} is no image format", mend))
+    try:
+        with path.open("rb") as file:
+            start = file.read(3)
+    except OSError as error:
+        found = f"cannot be read ({error.strerror})"
+        raise VolumeError(explain(path, found, "check its permissions")) from error
+    if not start:
+        raise VolumeError(explain(path, "is empty", "copy or export it again"))
+    if expansion_of(path) > 1 and start[:2] != b"\x1f\x8b" and start != b"BZh":
+        mend = "drop the compression suffix from its name or export it again"
+        raise VolumeError(explain(path, "is not a compressed file", mend))
+
+
+@contextlib.contextmanager
+def quiet_nibabel() -> Iterator[None]:
+    """Keep nibabel from printing repairs: we refuse them or they do not matter."""
+
+    class Nothing(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            return False
+
+    nothing = Nothing()
+    imageglobals.logger.addFilter(nothing)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        imageglobals.logger.removeFilter(nothing)
+
+
+def _load_header(path: Path) -> Any:
+    try:
+        with quiet_nibabel():
+            # Without a memory map no volume depends on a file that may change.
+            image = nib.load(path, mmap=False)
+    except TypeError:
+        # Formats without memory maps refuse the argument.
+        image = _load_header_plain(path)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(image, SpatialImage):
+        found = f"holds {type(image).__name__}, not a volume"
+        raise VolumeError(explain(path, found, "give a 3D image"))
+    return image
+
+
+def _load_header_plain(path: Path) -> Any:
+    try:
+        with quiet_nibabel():
+            return nib.load(path)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> VolumeError:
+    """The one-line error for whatever nibabel raised."""
+    if isinstance(error, ModuleNotFoundError):
+        found = f"reading it needs the package {error.name}"
+        return VolumeError(explain(path, found, f"pip install {error.name}"))
+    if isinstance(error, EOFError | gzip.BadGzipFile):
+        return VolumeError(explain(path, "ends early or is damaged", "copy or export it again"))
+    if isinstance(error, FileNotFoundError):
+        mend = "put the header and the voxel file side by side"
+        return VolumeError(explain(path, "the file that belongs to it is missing", mend))
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return VolumeError(explain(path, f"is no readable image ({reason})", "export it again"))
+
+
+def _check_voxel_size(path: Path, image: Any) -> None:
+    """Refuse sizes that nibabel would repair in silence."""
+    header = image.header
+    if isinstance(header, AnalyzeHeader):
+        file_map = image.file_map
+        holder = file_map.get("header", file_map["image"])
+        with quiet_nibabel(), ImageOpener(holder.filename) as file:
+            raw = type(image.header).from_fileobj(file, check=False)
+        sizes = [float(size) for size in raw["pixdim"][1:4]]
+    elif isinstance(header, nib.MGHImage.header_class):
+        sizes = [float(size) for size in header["delta"]]
+    else:
+        return
+    if not all(math.isfinite(size) and size > 0 for size in sizes):
+        shown = " x ".join(f"{size:g}" for size in sizes)
+        mend = "correct the voxel size (pixdim) in its header"
+        raise GeometryError(explain(path, f"voxel size {shown} mm", mend))
+
+
+def _space_axes(path: Path, image: Any, shape: tuple[int, ...]) -> Shape:
+    """Which axes of the stored array are space."""
+    shown = " x ".join(map(str, shape))
+    if len(shape) < 3:
+        mend = "give a volume of three axes"
+        raise GeometryError(explain(path, f"is {len(shape)}D ({shown})", mend))
+    space = (0, 1, 2)
+    if suffix_of(path) in MINC:
+        # MINC stores time first; only its file object knows the names.
+        names = [str(name) for name in image.dataobj.minc_file._dim_names]
+        found = [axis for axis, name in enumerate(names) if name.endswith("space")]
+        space = (found[0], found[1], found[2])
+    if any(n < 1 for n in shape):
+        found_text = f"its header says {shown} voxels"
+        raise GeometryError(explain(path, found_text, "export it again"))
+    if any(shape[axis] < MIN_VOXELS for axis in space):
+        mend = f"give at least {MIN_VOXELS} voxels along every axis"
+        raise GeometryError(explain(path, f"only one voxel thin ({shown})", mend))
+    return space
+
+
+def _check_dtype(path: Path, image: Any) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = np.dtype(image.get_data_dtype())
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if dtype.kind == "c":
+        mend = "save its magnitude as a real image"
+        raise VolumeError(explain(path, f"complex voxels ({dtype})", mend))
+    if dtype.fields is None and dtype.kind not in "iufb":
+        raise VolumeError(explain(path, f"voxels of type {dtype}", "save it as numbers"))
+    return dtype
+
+
+def _check_file_size(path: Path, image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse a header that promises more voxels than the file can hold."""
+    needed = bytes_promised(image, shape, dtype)
+    data_file = voxel_file(path, image)
+    try:
+        held = data_file.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, FileNotFoundError(str(error))) from error
+    if data_file.suffix.lower() == ".mnc" and _is_hdf5(data_file):
+        return  # compressed inside, by a ratio that nothing bounds
+    if needed > held * expansion_of(data_file):
+        raise size_error(path, shape, dtype, needed, held)
+
+
+def bytes_promised(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Bytes of the uncompressed file up to its last voxel, by the header."""
+    offset = getattr(image.dataobj, "offset", 0)
+    return int(offset) + math.prod(shape) * dtype.itemsize
+
+
+def voxel_file(path: Path, image: Any) -> Path:
+    """The file that holds the voxels."""
+    name = image.file_map["image"].filename
+    return path if name is None else Path(name)
+
+
+def size_error(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], needed: int, held: int
+) -> VolumeError:
+    """The header and the file disagree."""
+    shown = " x ".join(map(str, shape))
+    found = f"header says {shown} voxels of {dtype}, {needed} bytes, but the file has {held}"
+    return VolumeError(explain(path, found, "copy or export it again"))
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x89HDF"
+
+
+def _choose_frame(
+    path: Path,
+    shape: tuple[int, ...],
+    space: Shape,
+    dtype: np.dtype[Any],
+    frame: int | None,
+) -> tuple[tuple[int | slice, ...], str | None]:
+    """The index of the chosen frame, and the color if colors are the frames."""
+    index: list[int | slice] = [slice(None) if axis in space else 0 for axis in range(len(shape))]
+    long = [axis for axis, n in enumerate(shape) if axis not in space and n > 1]
+    colors = list(dtype.names or ())
+    if len(long) + bool(colors) > 1:
+        shown = " x ".join(map(str, shape))
+        raise VolumeError(explain(path, f"has {shown} voxels", "save one 3D volume of it"))
+    count = len(colors) or (shape[long[0]] if long else 1)
+    if frame is None:
+        if count > 1:
+            kind = f"RGB with {count} colors" if colors else f"4D with {count} frames"
+            mend = f"choose one with --frame, 0 to {count - 1}"
+            raise VolumeError(explain(path, f"is {kind}", mend))
+        frame = 0
+    if not 0 <= frame < count:
+        found = f"{path} has no frame {frame}"
+        mend = f"give a number from 0 to {count - 1}" if count > 1 else "leave it out or give 0"
+        raise ParameterError(explain("--frame", found, mend))
+    if long:
+        index[long[0]] = frame
+    return tuple(index), colors[frame] if colors else None
+
+
+def _check_affine(path: Path, image: Any) -> NDArray[np.float64]:
+    try:
+        affine = np.array(image.affine, dtype=np.float64)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    mend = "correct the affine (sform or qform) in its header"
+    if affine.shape != (4, 4) or not np.all(np.isfinite(affine)):
+        raise GeometryError(explain(path, "affine with NaN or infinite entries", mend))
+    affine[:3] *= unit_in_mm(image.header)
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.all(edges > 0) or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_SKEW:
+        rows = affine[:3, :3].round(4).tolist()
+        raise GeometryError(explain(path, f"singular affine {rows}", mend))
+    return affine

@@ -1,0 +1,106 @@
+"""Find scans in folders and name results."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from napari_mrisr.errors import ParameterError, VolumeError, explain
+from napari_mrisr.io.formats import WRITABLE, PathLike, is_listed, stem_of, suffix_of
+from napari_mrisr.scale import Scale, format_scale
+
+_RESULT = re.compile(r"_desc-sr[0-9]", re.IGNORECASE)
+_ENTITY = re.compile(r"[A-Za-z]+-[A-Za-z0-9+]+")
+
+
+def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
+    """List the images that some files and folders stand for.
+
+    Parameters
+    ----------
+    paths : path or iterable of path
+        Files are taken as given. Folders are searched with all below them;
+        hidden files and folders and our own results (``*_desc-sr*``) are
+        passed over, and of two-file formats the header is listed.
+
+    Returns
+    -------
+    list of Path
+        In the order given, those of a folder sorted by path; none twice.
+
+    Raises
+    ------
+    VolumeError
+        When a path does not exist or a folder holds no image.
+    ParameterError
+        When no path was given.
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not given:
+        raise ParameterError(explain("input", "no path", "give image files or folders"))
+    found: dict[Path, None] = {}
+    for entry in map(Path, given):
+        if entry.is_dir():
+            images = sorted(_search(entry))
+            if not images:
+                mend = "give a folder with NIfTI or MGH images (convert DICOM with dcm2niix first)"
+                raise VolumeError(explain(entry, "has no image in it", mend))
+            found.update(dict.fromkeys(images))
+        elif entry.exists():
+            found[entry] = None
+        else:
+            raise VolumeError(explain(entry, "no such file or folder", "check the name"))
+    return list(found)
+
+
+def _search(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and is_listed(name) and not _RESULT.search(name):
+                yield Path(root, name)
+
+
+def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
+    """Where the result of a scan goes.
+
+    Parameters
+    ----------
+    input_path : str or path
+        The scan.
+    out : str or path
+        A file name ending in a known suffix is returned as it is. Anything
+        else is a folder, in which the result is named as BIDS names
+        derivatives: ``sub-01_T1w.nii.gz`` becomes
+        ``sub-01_desc-sr2x_T1w.nii.gz`` and ``scan.mgz`` becomes
+        ``scan_desc-sr2x.mgz``; a ``desc`` that is there is replaced.
+    scale : tuple of int
+        ``2x2x2`` is named ``sr2x``, ``1x1x4`` is named ``sr1x1x4``.
+
+    Returns
+    -------
+    Path
+        With the input's suffix where we write that format, else ``.nii.gz``.
+    """
+    out = Path(out)
+    if not out.is_dir() and suffix_of(out) in WRITABLE:
+        return out
+    text = format_scale(scale)
+    label = f"desc-sr{text}" if "x" in text else f"desc-sr{text}x"
+    suffix = suffix_of(input_path)
+    suffix = suffix if suffix in WRITABLE else ".nii.gz"
+    return out / f"{_with_desc(stem_of(input_path), label)}{suffix}"
+
+
+def _with_desc(stem: str, label: str) -> str:
+    parts = stem.split("_")
+    old = [i for i, part in enumerate(parts) if re.fullmatch(r"desc-[A-Za-z0-9+]+", part)]
+    if old:
+        parts[old[0]] = label
+    elif len(parts) > 1 and all(map(_ENTITY.fullmatch, parts[:-1])) and "-" not in parts[-1]:
+        parts.insert(len(parts) - 1, label)
+    else:
+        parts.append(label)
+    return "_".join(parts)

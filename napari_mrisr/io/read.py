@@ -1,0 +1,206 @@
+"""Read a scan to RAS+ float32."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import math
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.arrayproxy import ArrayProxy
+from numpy.typing import NDArray
+
+from napari_mrisr.errors import MemoryEstimateError, ParameterError, VolumeError, explain
+from napari_mrisr.io.formats import PathLike, expansion_of, suffix_of
+from napari_mrisr.io.header import (
+    Scan,
+    bytes_promised,
+    open_scan,
+    quiet_nibabel,
+    size_error,
+    voxel_file,
+)
+from napari_mrisr.io.orientation import grid_in_ras, turn_to_ras
+from napari_mrisr.volume import FloatArray, Grid, Origin, Volume
+
+MAX_MAGNITUDE = 1e37
+"""Largest intensity. Differences and spline overshoot of larger ones would
+leave the range of float32 (3.4e38)."""
+
+MIN_RANGE = 1e-37
+"""Smallest difference between the extremes whose inverse fits float32."""
+
+
+def read_volume(
+    path: PathLike, *, frame: int | None = None, fill_nonfinite: float | None = None
+) -> Volume:
+    """Read a 3D scan of any format that nibabel knows.
+
+    Parameters
+    ----------
+    path : str or path
+        NIfTI-1/2, Analyze, MGH/MGZ, MINC, PAR/REC or AFNI file. Of two-file
+        formats either file.
+    frame : int, optional
+        Which volume of a 4D image, or which color of an RGB one, from 0.
+    fill_nonfinite : float, optional
+        Put in place of NaN and infinite voxels, which are refused otherwise.
+
+    Returns
+    -------
+    Volume
+        Indexed (x, y, z), RAS+, float32, in the scan's intensities (slope and
+        intercept applied); grid in mm. The axes are the stored ones, permuted
+        and flipped to lie closest to RAS; nothing is resampled.
+
+    Raises
+    ------
+    VolumeError
+        When the file is no such image, is damaged, or needs a choice of frame;
+        when voxels are not finite, all the same, or beyond 1e37.
+    GeometryError
+        When its affine, voxel size or shape cannot be processed.
+    ParameterError
+        For an impossible ``frame`` or ``fill_nonfinite``.
+    MemoryEstimateError
+        When the voxels do not fit into memory.
+
+    Notes
+    -----
+    Without an orientation (NIfTI with both codes 0) nibabel's fallback stands:
+    x runs to the left, the world's origin is in the middle. Plain Analyze is
+    taken as SPM takes it: the same, with SPM's origin and ``.mat`` file if any.
+    """
+    if fill_nonfinite is not None and not abs(fill_nonfinite) <= MAX_MAGNITUDE:
+        found = f"{fill_nonfinite} cannot fill voxels"
+        raise ParameterError(explain("--fill-nonfinite", found, "give a finite number such as 0"))
+    scan = open_scan(path, frame)
+    _check_stream(scan)
+    stored, slope, inter = _load(scan)
+    data = _to_float32(scan.path, stored, slope, inter, fill_nonfinite)
+    del stored
+    grid = grid_in_ras(scan.shape, scan.affine)
+    return Volume(turn_to_ras(data, scan.affine), grid, origin=_origin(scan))
+
+
+def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
+    """Read where the voxels would be, from the header alone.
+
+    Parameters and errors are those of :func:`read_volume`, less what only the
+    voxels can tell.
+
+    Returns
+    -------
+    Grid
+        That of the volume :func:`read_volume` would return.
+    """
+    scan = open_scan(path, frame)
+    return grid_in_ras(scan.shape, scan.affine)
+
+
+def _origin(scan: Scan) -> Origin:
+    header: Any = scan.image.header
+    return Origin(scan.path.name, scan.axis_codes, header.copy(), suffix_of(scan.path))
+
+
+def _check_stream(scan: Scan) -> None:
+    """Unpack a compressed file once, keeping nothing, before room is made.
+
+    This verifies the checksum, which nibabel does not reach, and tells the
+    true size, which the header may have wrong.
+    """
+    path = voxel_file(scan.path, scan.image)
+    if expansion_of(path) == 1:
+        return
+    unpack: Any = bz2.open if path.suffix.lower() == ".bz2" else gzip.open
+    held = 0
+    try:
+        with unpack(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                held += len(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        found = f"compressed data end early or are damaged (after {held} bytes)"
+        raise VolumeError(explain(scan.path, found, "copy or export it again")) from error
+    shape = tuple(int(n) for n in scan.image.shape)
+    dtype = np.dtype(scan.image.get_data_dtype())
+    needed = bytes_promised(scan.image, shape, dtype)
+    if held < needed:
+        raise size_error(scan.path, shape, dtype, needed, held)
+
+
+def _load(scan: Scan) -> tuple[NDArray[Any], float, float]:
+    """The chosen frame as stored, and the slope and intercept still to apply."""
+    try:
+        with quiet_nibabel():
+            return _stored_voxels(scan)
+    except MemoryError as error:
+        found = f"{math.prod(scan.shape)} voxels do not fit into memory"
+        raise MemoryEstimateError(explain(scan.path, found, "crop it")) from error
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        found = f"its voxels cannot be read ({reason})"
+        raise VolumeError(explain(scan.path, found, "copy or export it again")) from error
+
+
+def _stored_voxels(scan: Scan) -> tuple[NDArray[Any], float, float]:
+    proxy = scan.image.dataobj
+    if scan.channel is not None:
+        return np.asarray(proxy.get_unscaled())[scan.channel][scan.index], 1.0, 0.0
+    if not all(isinstance(i, slice) for i in scan.index):
+        return np.asarray(proxy[scan.index]), 1.0, 0.0
+    if type(proxy) is ArrayProxy:
+        # Scaled later by slices, without nibabel's float64 copy of the whole.
+        return np.asarray(scan.image.dataobj.get_unscaled()), float(proxy.slope), float(proxy.inter)
+    return np.asarray(proxy), 1.0, 0.0
+
+
+def _to_float32(
+    path: Path, stored: NDArray[Any], slope: float, inter: float, fill: float | None
+) -> FloatArray:
+    """Scale, check and convert the voxels, one slice at a time.
+
+    Parameters
+    ----------
+    stored : (x, y, z) ndarray
+        In stored order.
+    slope, inter : float
+        Applied in float64, as nibabel does.
+    fill : float or None
+        In place of NaN and infinite voxels.
+    """
+    data = np.empty(stored.shape, np.float32, order="F")
+    nans = infinities = 0
+    low, high = math.inf, -math.inf
+    for k in range(stored.shape[2]):
+        values = stored[..., k].astype(np.float64)
+        if (slope, inter) != (1.0, 0.0):
+            values = values * slope + inter
+        finite = np.isfinite(values)
+        if not finite.all():
+            nan = int(np.isnan(values).sum())
+            nans, infinities = nans + nan, infinities + int((~finite).sum()) - nan
+            values[~finite] = 0.0 if fill is None else fill
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+        with np.errstate(over="ignore"):
+            data[..., k] = values
+    if nans + infinities and fill is None:
+        found = f"{nans} NaN and {infinities} infinite voxels of {stored.size}"
+        raise VolumeError(explain(path, found, "replace them with --fill-nonfinite 0"))
+    _check_range(path, low, high)
+    return data
+
+
+def _check_range(path: Path, low: float, high: float) -> None:
+    if max(-low, high) > MAX_MAGNITUDE:
+        found = f"intensities from {low:g} to {high:g}"
+        mend = f"rescale it to magnitudes of at most {MAX_MAGNITUDE:g}"
+        raise VolumeError(explain(path, found, mend))
+    if low == high:
+        found = "all voxels are 0" if low == 0 else f"all voxels are {low:g}"
+        raise VolumeError(explain(path, found, "give a scan with contrast"))
+    if high - low < MIN_RANGE:
+        found = f"intensities differ by {high - low:g} only"
+        raise VolumeError(explain(path, found, "rescale it"))
