@@ -1,0 +1,23 @@
+"""The napari plugin: the only folder that imports napari, magicgui or qtpy.
+
+Names are loaded on first use, so reading a file or a sample needs no Qt.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {"SuperResolveWidget": "super_resolve"}
+
+__all__ = ["SuperResolveWidget"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

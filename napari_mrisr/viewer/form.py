@@ -1,0 +1,228 @@
+"""The fields of the form: each shows choices and tells the one that is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mrisr.scale import MAX_SCALE, Scale
+from napari_mrisr.viewer.requests import scale_label
+
+AXIS_NAMES = ("left–right", "front–back", "top–bottom")
+
+_AUTO_BANK = "Auto (bundled for this scale)"
+_BROWSE = "Browse…"
+
+
+def narrow(combo: QComboBox) -> QComboBox:
+    """Let a combo box be narrower than its longest entry, which is then elided."""
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    return combo
+
+
+class LayerField(QComboBox):
+    """The image layers of a viewer, top one first."""
+
+    chosen = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        narrow(self)
+        self._layers: list[Any] = []
+        self.currentIndexChanged.connect(self._tell)
+
+    @property
+    def layer(self) -> Any:
+        """The layer chosen, or None."""
+        index = self.currentIndex()
+        return self._layers[index] if 0 <= index < len(self._layers) else None
+
+    @layer.setter
+    def layer(self, layer: Any) -> None:
+        if layer in self._layers:
+            self.setCurrentIndex(self._layers.index(layer))
+
+    def set_layers(self, layers: Sequence[Any]) -> None:
+        """Show these, keeping the choice where it is still there."""
+        chosen = self.layer
+        self.blockSignals(True)
+        self.clear()
+        self._layers = list(layers)
+        self.addItems([layer.name for layer in layers])
+        for index, layer in enumerate(layers):
+            self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(self._layers.index(chosen) if chosen in self._layers else 0)
+        self.setEnabled(bool(layers))
+        self.blockSignals(False)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.setToolTip(self.currentText() or "The image layers of the viewer")
+        self.chosen.emit()
+
+
+class ScaleField(QWidget):
+    """Usual scales in a list; "other" opens three numbers, one an axis."""
+
+    chosen = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._combo = narrow(QComboBox(self))
+        self._combo.setToolTip("How many times more voxels along each axis of the patient")
+        self._other = QWidget(self)
+        self._factors = [self._factor(name) for name in AXIS_NAMES]
+        row = QHBoxLayout(self._other)
+        row.setContentsMargins(0, 0, 0, 0)
+        for name, factor in zip(AXIS_NAMES, self._factors, strict=True):
+            column = QVBoxLayout()
+            column.setSpacing(0)
+            column.addWidget(QLabel(name, self._other))
+            column.addWidget(factor)
+            row.addLayout(column)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._combo)
+        layout.addWidget(self._other)
+        self._combo.currentIndexChanged.connect(self._tell)
+        self._tell()
+
+    def _factor(self, name: str) -> QSpinBox:
+        box = QSpinBox(self._other)
+        box.setRange(1, MAX_SCALE)
+        box.setValue(2)
+        box.setToolTip(f"Factor {name}, from 1 to {MAX_SCALE}")
+        box.valueChanged.connect(self._tell)
+        return box
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale chosen, in RAS order; None where there is none to choose."""
+        if self._combo.currentIndex() < 0:
+            return None
+        listed = self._combo.currentData()
+        if listed is not None:
+            x, y, z = listed
+        else:
+            x, y, z = (box.value() for box in self._factors)
+        return x, y, z
+
+    @scale.setter
+    def scale(self, scale: Scale) -> None:
+        index = self._index(scale)
+        if index < 0:
+            index = self._combo.count() - 1
+            if self._combo.itemData(index) is not None:
+                return
+            for box, factor in zip(self._factors, scale, strict=True):
+                box.setValue(factor)
+        self._combo.setCurrentIndex(index)
+
+    def set_scales(self, scales: Sequence[Scale], others: bool) -> None:
+        """Offer these, and with ``others`` any; keep the choice if possible."""
+        before = self.scale
+        self._combo.blockSignals(True)
+        self._combo.clear()
+        for scale in scales:
+            self._combo.addItem(scale_label(scale), tuple(scale))
+        if others:
+            self._combo.addItem("Other…", None)
+        self._combo.setCurrentIndex(0)
+        self._combo.blockSignals(False)
+        if before is not None:
+            self.scale = before
+        self._tell()
+
+    def _index(self, scale: Scale) -> int:
+        found = [i for i in range(self._combo.count()) if self._combo.itemData(i) == scale]
+        return found[0] if found else -1
+
+    def _tell(self) -> None:
+        self._other.setVisible(self._combo.count() > 0 and self._combo.currentData() is None)
+        self.chosen.emit()
+
+
+class BankField(QComboBox):
+    """Auto, the bundled filter banks that fit, and files of one's own."""
+
+    chosen = Signal()
+    browsed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        narrow(self)
+        self.setToolTip("The learned filters; a file comes from training on scans of your own")
+        self._names: list[str] = []
+        self._file: str | None = None
+        self._before = 0
+        self.set_names([])
+        self.currentIndexChanged.connect(self._tell)
+        self.activated.connect(self._activated)
+
+    @property
+    def bank(self) -> str | None:
+        """Name or path of the bank chosen; None for the bundled one."""
+        data = self.currentData()
+        return None if data == _BROWSE else data
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Offer these bundled banks; keep the choice if possible."""
+        before = self.bank if self.count() else None
+        self._names = list(names)
+        self.blockSignals(True)
+        self.clear()
+        self.addItem(_AUTO_BANK, None)
+        for name in names:
+            self.addItem(name, name)
+        if self._file is not None:
+            self.addItem(Path(self._file).name, self._file)
+        self.insertSeparator(self.count())
+        self.addItem(_BROWSE, _BROWSE)
+        self.setCurrentIndex(max(0, self.findData(before)) if before else 0)
+        self._before = self.currentIndex()
+        self.blockSignals(False)
+
+    def set_file(self, path: str) -> None:
+        """Offer a file and choose it."""
+        self._file = path
+        self.set_names(self._names)
+        self.setCurrentIndex(self.findData(path))
+        self.setItemData(self.currentIndex(), path, Qt.ItemDataRole.ToolTipRole)
+
+    def forget_file(self) -> None:
+        """Back to the bundled bank."""
+        self._file = None
+        self.set_names(self._names)
+        self._tell()
+
+    def _activated(self, index: int) -> None:
+        if self.itemData(index) != _BROWSE:
+            return
+        self.setCurrentIndex(self._before)
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a filter bank", "", "Filter banks (*.safetensors);;All files (*)"
+        )
+        if path:
+            self.browsed.emit(path)
+
+    def _tell(self) -> None:
+        if self.currentData() == _BROWSE:
+            return
+        self._before = self.currentIndex()
+        self.chosen.emit()

@@ -1,0 +1,178 @@
+"""What the dock widget looks like: fields, buttons, progress, status. No logic."""
+
+from __future__ import annotations
+
+from html import escape
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mrisr.degrade import DEGRADATIONS
+from napari_mrisr.methods import available_methods
+from napari_mrisr.progress import ProgressState
+from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.viewer.form import BankField, LayerField, ScaleField, narrow
+
+_METHOD_TIPS = {
+    "hashed": "Learned filters, chosen voxel by voxel from the gradients around it",
+    "tricubic": "Cubic B-spline interpolation",
+    "nearest": "Repeats voxels",
+    "quadratic": "What the 2021 paper compares itself with",
+}
+
+_DEGRADATION_TIPS = {
+    "standard": "Smooths, then samples by a cubic B-spline (the default everywhere)",
+    "paper-2021": "The 2021 paper's: quadratic spline, no smoothing",
+    "kspace": "Cuts off high frequencies, as a shorter scan would",
+    "slice-profile": "Averages over thick slices",
+}
+
+
+class Panel(QWidget):
+    """The form. Its owner connects the signals and calls the ``show_`` methods."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.error_color = "#d02020"
+        self.layer = LayerField(self)
+        self.source = _note(self)
+        self.method = _choices(self, available_methods(), _METHOD_TIPS)
+        self.method.setCurrentText(UpscaleParameters().method)
+        self.scale = ScaleField(self)
+        self.bank = BankField(self)
+        self.plan = _note(self)
+        self.run_button = QPushButton("Run", self)
+        self.cancel_button = QPushButton("Cancel", self)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.status = _note(self)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.degradation = _choices(self, DEGRADATIONS, _DEGRADATION_TIPS)
+        self.simulate_button = QPushButton("Simulate LR from this layer", self)
+        self.simulate_button.setToolTip(
+            "Take this layer as truth and make the low-resolution (LR) volume\n"
+            "that would belong to it, at the scale above"
+        )
+        self._fields = (self.layer, self.method, self.scale, self.bank, self.degradation)
+        self._lay_out()
+        self.show_idle("")
+        self.show_plan("", "", can_run=False, can_simulate=False)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        form.addRow("Layer", self.layer)
+        form.addRow("", self.source)
+        form.addRow("Method", self.method)
+        form.addRow("Scale", self.scale)
+        form.addRow("Bank", self.bank)
+        form.addRow("Result", self.plan)
+        self._form = form
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run_button, 2)
+        buttons.addWidget(self.cancel_button, 1)
+        simulate = QFormLayout()
+        simulate.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        simulate.addRow("Degradation", self.degradation)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        layout.addWidget(_line(self))
+        layout.addWidget(_note(self, "No low-resolution scan at hand? Start from a sharp one:"))
+        layout.addLayout(simulate)
+        layout.addWidget(self.simulate_button)
+        layout.addStretch(1)
+        layout.addWidget(_line(self))
+        layout.addWidget(_note(self, "Research use. Not for diagnosis."))
+
+    def show_bank(self, shown: bool) -> None:
+        """Show or hide the row of the bank."""
+        self._form.setRowVisible(self.bank, shown)
+
+    def show_plan(self, source: str, plan: str, *, can_run: bool, can_simulate: bool) -> None:
+        """Say what goes in and what would come out."""
+        self.source.setText(source)
+        self.plan.setText(plan or "–")
+        self.run_button.setEnabled(can_run)
+        self.simulate_button.setEnabled(can_simulate)
+
+    def show_status(self, text: str) -> None:
+        """Say something."""
+        self.status.setText(escape(text))
+
+    def show_error(self, line: str) -> None:
+        """Say what is wrong."""
+        self.status.setText(f'<span style="color: {self.error_color}">{escape(line)}</span>')
+
+    def show_running(self, name: str) -> None:
+        """A run has begun."""
+        for field in self._fields:
+            field.setEnabled(False)
+        self.run_button.setEnabled(False)
+        self.simulate_button.setEnabled(False)
+        self.cancel_button.setEnabled(True)
+        self.show_busy(f"Starting “{name}”…")
+
+    def show_busy(self, text: str) -> None:
+        """Something takes its time, nobody knows how long."""
+        self.bar.setRange(0, 0)
+        self.show_status(text)
+
+    def show_progress(self, state: ProgressState, text: str) -> None:
+        """Some steps are done."""
+        self.bar.setRange(0, max(1, state.total))
+        self.bar.setValue(state.done)
+        self.show_status(text)
+
+    def show_stopping(self) -> None:
+        """Cancel was pressed."""
+        self.cancel_button.setEnabled(False)
+        self.show_busy("Stopping…")
+
+    def show_idle(self, text: str) -> None:
+        """No run."""
+        for field in self._fields:
+            field.setEnabled(True)
+        self.layer.setEnabled(self.layer.count() > 0)
+        self.cancel_button.setEnabled(False)
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
+        self.show_status(text)
+
+
+def _choices(
+    parent: QWidget, names: list[str] | tuple[str, ...], tips: dict[str, str]
+) -> QComboBox:
+    combo = narrow(QComboBox(parent))
+    for index, name in enumerate(names):
+        combo.addItem(name)
+        combo.setItemData(index, tips.get(name, ""), Qt.ItemDataRole.ToolTipRole)
+    return combo
+
+
+def _note(parent: QWidget, text: str = "") -> QLabel:
+    label = QLabel(text, parent)
+    label.setWordWrap(True)
+    # Ignored: a long word must not widen the dock.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def _line(parent: QWidget) -> QFrame:
+    line = QFrame(parent)
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

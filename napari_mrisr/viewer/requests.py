@@ -1,0 +1,126 @@
+"""What the widget asks for, frozen, and how to say it to a person. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.methods import available_scales
+from napari_mrisr.progress import Progress, ProgressState, format_seconds
+from napari_mrisr.scale import Scale, format_scale
+from napari_mrisr.upscale import UpscaleParameters, estimate_memory, upscale
+from napari_mrisr.viewer.layers import LayerData, LayerSnapshot, layer_data
+from napari_mrisr.volume import Grid, Shape
+
+COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
+"""Offered for methods that take any scale, before "other"."""
+
+
+@dataclass(frozen=True)
+class UpscaleRequest:
+    """Super-resolve a layer."""
+
+    source: LayerSnapshot
+    parameters: UpscaleParameters
+
+    @property
+    def result_name(self) -> str:
+        """Name of the layer to be."""
+        parameters = self.parameters
+        return f"{self.source.name} {parameters.method} {format_scale(parameters.scale)}x"
+
+    def run(self, progress: Progress) -> LayerData:
+        """Do the work; for a background thread."""
+        volume = self.source.to_volume()
+        progress.token.check()
+        result = upscale(volume, self.parameters, progress=progress)
+        return layer_data(result, self.result_name, self.source.look)
+
+
+@dataclass(frozen=True)
+class SimulateRequest:
+    """Take a layer as truth and make the low-resolution volume that fits it."""
+
+    source: LayerSnapshot
+    scale: Scale
+    degradation: str
+
+    @property
+    def result_name(self) -> str:
+        """Name of the layer to be."""
+        return f"{self.source.name} LR {format_scale(self.scale)}x"
+
+    def run(self, progress: Progress) -> LayerData:
+        """Do the work; for a background thread."""
+        from napari_mrisr.degrade import degrade
+
+        volume = self.source.to_volume()
+        progress.token.check()
+        result = degrade(volume, self.scale, self.degradation, progress=progress)
+        return layer_data(result, self.result_name, self.source.look)
+
+
+Request = UpscaleRequest | SimulateRequest
+
+
+def offered_scales(method: str) -> tuple[list[Scale], bool]:
+    """Scales to offer for a method, and whether any other will do too."""
+    scales = available_scales(method)
+    return (list(COMMON_SCALES), True) if scales is None else (list(scales), False)
+
+
+def fitting_banks(scale: Scale) -> list[str]:
+    """Names of the bundled filter banks for a scale."""
+    from napari_mrisr.filterbank import list_banks, load_bank
+
+    return [name for name in list_banks() if tuple(load_bank(name).scale) == scale]
+
+
+def scale_label(scale: Scale) -> str:
+    """``2×`` for equal factors, otherwise with the axes: ``1 × 1 × 4 (slices: I–S)``."""
+    if len(set(scale)) == 1:
+        return f"{scale[0]}×"
+    names = ("left–right", "front–back", "top–bottom")
+    raised = [f"{n}× {name}" for n, name in zip(scale, names, strict=True) if n > 1]
+    return ", ".join(raised)
+
+
+def grid_label(grid: Grid) -> str:
+    """``160 × 192 × 192 voxels of 1 × 1.33 × 1.33 mm`` (x, y, z)."""
+    voxel = " × ".join(f"{size:.3g}" for size in grid.voxel_size)
+    return f"{shape_label(grid.shape)} voxels of {voxel} mm"
+
+
+def shape_label(shape: Shape) -> str:
+    """``160 × 192 × 192``."""
+    return " × ".join(str(n) for n in shape)
+
+
+def bytes_label(count: int) -> str:
+    """``870 MB`` or ``1.2 GB``."""
+    return f"{count / 1e6:.0f} MB" if count < 995_000_000 else f"{count / 1e9:.1f} GB"
+
+
+def plan_label(grid: Grid, parameters: UpscaleParameters) -> str:
+    """What a run would make, and the memory it needs."""
+    out = grid.upsampled(parameters.scale)
+    memory = bytes_label(estimate_memory(grid, parameters))
+    return f"{grid_label(out)}, about {memory} of memory"
+
+
+def progress_label(state: ProgressState) -> str:
+    """``hashed 2x: 45 %, 8 s left``."""
+    percent = f"{100 * state.done // max(1, state.total)} %"
+    if state.eta_s is None or state.done == state.total:
+        return f"{state.task}: {percent}"
+    return f"{state.task}: {percent}, {format_seconds(state.eta_s)} left"
+
+
+def error_line(error: BaseException) -> str:
+    """One line for the widget, whatever went wrong."""
+    if isinstance(error, MrisrError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "memory: there is not enough of it; close other layers or use a smaller scale"
+    text = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__}: {text}; please report it"

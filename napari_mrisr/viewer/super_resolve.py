@@ -1,0 +1,363 @@
+"""The "Super-resolve" dock widget.
+
+The widget reads its fields into one frozen request and hands it to
+:class:`~napari_mrisr.viewer.jobs.Jobs`; the thread never sees the widget.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.progress import format_seconds
+from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
+from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.panel import Panel
+from napari_mrisr.viewer.requests import (
+    Request,
+    SimulateRequest,
+    UpscaleRequest,
+    error_line,
+    fitting_banks,
+    grid_label,
+    offered_scales,
+    plan_label,
+    progress_label,
+)
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_log = logging.getLogger(__name__)
+
+EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
+
+# What a change of can change the text under the layer's name.
+_LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
+
+
+class Mailbox(QObject):
+    """Brings messages from the working thread to the GUI's."""
+
+    posted = Signal(object)
+
+    def post(self, message: Message) -> None:
+        """For the working thread."""
+        # RuntimeError: the application has gone meanwhile, and Qt's part of us with it.
+        try:
+            self.posted.emit(message)
+        except RuntimeError:
+            _log.debug("message after the end: %s", message)
+
+
+class SuperResolveWidget(QWidget):
+    """Choose a layer, scale, method and bank; run; get a new layer.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose layers are offered, and which gets the results.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._watched: list[Image] = []
+        self._window: QWidget | None = None
+        self._attached = False
+        # Without a parent: it must outlive this widget for as long as a thread posts.
+        self._mailbox = Mailbox()
+        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+        self.jobs = Jobs(self._mailbox.post)
+
+        self.setObjectName("super-resolve")
+        self.panel = Panel()
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self.panel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+        # The panel's own minimum, or its right edge would be cut off.
+        self.setMinimumWidth(self.panel.minimumSizeHint().width() + 16)
+
+        panel = self.panel
+        panel.layer.chosen.connect(self._refresh)
+        panel.method.currentTextChanged.connect(self._method_chosen)
+        panel.scale.chosen.connect(self._scale_chosen)
+        panel.bank.chosen.connect(self._refresh)
+        panel.bank.browsed.connect(self._bank_browsed)
+        panel.run_button.clicked.connect(self.run)
+        panel.simulate_button.clicked.connect(self.simulate)
+        panel.cancel_button.clicked.connect(self.cancel)
+        self._method_chosen()
+        self._attach()
+
+    # What the person does.
+
+    def run(self) -> None:
+        """Super-resolve the chosen layer."""
+        self._start(self._upscale_request)
+
+    def simulate(self) -> None:
+        """Make the low-resolution volume of the chosen layer."""
+        self._start(self._simulate_request)
+
+    def cancel(self) -> None:
+        """Stop the run; nothing of it is left."""
+        if self.jobs.running:
+            self.jobs.cancel()
+            self.panel.show_stopping()
+
+    def _method_chosen(self, _: str = "") -> None:
+        panel = self.panel
+        try:
+            scales, others = offered_scales(panel.method.currentText())
+        except MrisrError as error:
+            scales, others = [], False
+            panel.show_error(error_line(error))
+        panel.show_bank(panel.method.currentText() == "hashed")
+        panel.scale.set_scales(scales, others)
+
+    def _scale_chosen(self) -> None:
+        scale = self.panel.scale.scale
+        if scale is not None and self.panel.method.currentText() == "hashed":
+            try:
+                self.panel.bank.set_names(fitting_banks(scale))
+            except MrisrError as error:
+                self.panel.show_error(error_line(error))
+        self._refresh()
+
+    def _bank_browsed(self, path: str) -> None:
+        from napari_mrisr.filterbank import load_bank
+
+        try:
+            scale = load_bank(path).scale
+        except MrisrError as error:
+            self._tell_error(error)
+            return
+        # The file decides the scale, which need not be one of the bundled ones.
+        scales, others = offered_scales("hashed")
+        self.panel.scale.set_scales(sorted({*scales, scale}), others)
+        self.panel.scale.scale = scale
+        self.panel.bank.set_file(path)
+
+    # Requests: the form, frozen.
+
+    def _snapshot(self) -> LayerSnapshot | None:
+        layer = self.panel.layer.layer
+        return None if layer is None else snapshot(layer, self._frame(layer))
+
+    def _frame(self, layer: Image) -> int:
+        """The frame of a 4D layer that is on screen."""
+        count = frame_count(layer)
+        if count is None:
+            return 0
+        index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
+        return int(np.clip(round(float(index)), 0, count - 1))
+
+    def _parameters(self) -> UpscaleParameters | None:
+        panel = self.panel
+        if panel.scale.scale is None:
+            return None
+        method = panel.method.currentText()
+        bank = panel.bank.bank if method == "hashed" else None
+        return UpscaleParameters(scale=panel.scale.scale, method=method, bank=bank)
+
+    def _upscale_request(self) -> Request | None:
+        source, parameters = self._snapshot(), self._parameters()
+        return UpscaleRequest(source, parameters) if source and parameters else None
+
+    def _simulate_request(self) -> Request | None:
+        source, scale = self._snapshot(), self.panel.scale.scale
+        degradation = self.panel.degradation.currentText()
+        return SimulateRequest(source, scale, degradation) if source and scale else None
+
+    def _start(self, make_request: Any) -> None:
+        if self.jobs.running:
+            return
+        try:
+            request = make_request()
+        except MrisrError as error:
+            self._tell_error(error)
+            return
+        if request is None:
+            return
+        self._request = request
+        self.panel.show_running(request.result_name)
+        self.jobs.start(request.run)
+
+    # What the thread tells.
+
+    def _receive(self, message: Message) -> None:
+        accepted = self.jobs.accept(message)
+        panel = self.panel
+        if isinstance(accepted, Progressed):
+            panel.show_progress(accepted.state, progress_label(accepted.state))
+        elif isinstance(accepted, Said):
+            panel.show_busy(accepted.text)
+        elif isinstance(accepted, Ended):
+            self._refresh()
+            if isinstance(accepted, Finished):
+                self._add_result(accepted)
+            elif isinstance(accepted, Failed):
+                self._tell_error(accepted.error)
+            else:
+                panel.show_status("Cancelled. No layer was added.")
+
+    def _add_result(self, message: Finished) -> None:
+        data, kwargs, _ = message.result
+        try:
+            layer = self._viewer.add_image(data, **kwargs)
+        except Exception as error:  # napari's own
+            self._tell_error(error)
+            return
+        if isinstance(self._request, SimulateRequest):
+            self.panel.layer.layer = layer
+        took = format_seconds(message.seconds)
+        self.panel.show_status(f"Added “{layer.name}” in {took}.")
+
+    def _tell_error(self, error: Exception) -> None:
+        line = error_line(error)
+        if not isinstance(error, MrisrError):
+            _log.error("%s", line, exc_info=error)
+        self.panel.show_error(line)
+        show_error(line)
+
+    # The viewer's layers.
+
+    def _refresh_layers(self, event: Any = None) -> None:
+        layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        self._watch(layers)
+        self.panel.layer.set_layers(layers)
+
+    def _watch(self, layers: list[Image]) -> None:
+        for layer in self._watched:
+            for name in _LAYER_EVENTS:
+                getattr(layer.events, name).disconnect(self._layer_changed)
+        for layer in layers:
+            for name in _LAYER_EVENTS:
+                getattr(layer.events, name).connect(self._layer_changed)
+        self._watched = layers
+
+    def _layer_changed(self, event: Any) -> None:
+        if event.type == "name":
+            self.panel.layer.set_layers(self._watched)
+        else:
+            self._refresh()
+
+    def _frame_changed(self, event: Any = None) -> None:
+        layer = self.panel.layer.layer
+        if layer is not None and layer.ndim == 4:
+            self._refresh()
+
+    def _theme_changed(self, event: Any = None) -> None:
+        from napari.utils.theme import get_theme
+
+        self.panel.error_color = get_theme(self._viewer.theme).error.as_hex()
+
+    def _refresh(self) -> None:
+        """Say anew what the form would do."""
+        if not self.jobs.running:
+            self.panel.show_idle("")
+            self._update_plan()
+
+    def _update_plan(self) -> None:
+        panel = self.panel
+        source: LayerSnapshot | None = None
+        try:
+            source, parameters = self._snapshot(), self._parameters()
+            if source is None:
+                panel.show_plan("", "", can_run=False, can_simulate=False)
+                panel.show_status(EMPTY)
+            elif parameters is None:
+                panel.show_plan(grid_label(source.grid), "", can_run=False, can_simulate=False)
+                panel.show_error("no filter banks are installed; choose another method or a file")
+            else:
+                plan = plan_label(source.grid, parameters)
+                panel.show_plan(_source_label(source), plan, can_run=True, can_simulate=True)
+        except MrisrError as error:
+            label = "" if source is None else _source_label(source)
+            panel.show_plan(label, "", can_run=False, can_simulate=source is not None)
+            panel.show_error(error_line(error))
+
+    # Coming and going.
+
+    def _attach(self) -> None:
+        if self._attached:
+            return
+        self._attached = True
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.reordered):
+            emitter.connect(self._refresh_layers)
+        self._viewer.dims.events.point.connect(self._frame_changed)
+        self._viewer.events.theme.connect(self._theme_changed)
+        self._theme_changed()
+        self._refresh_layers()
+
+    def _detach(self) -> None:
+        """End the run and let go of the viewer."""
+        self.jobs.abandon()
+        if not self._attached:
+            return
+        self._attached = False
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.reordered):
+            emitter.disconnect(self._refresh_layers)
+        self._viewer.dims.events.point.disconnect(self._frame_changed)
+        self._viewer.events.theme.disconnect(self._theme_changed)
+        self._watch([])
+        self.panel.show_idle("")
+
+    def event(self, event: QEvent) -> bool:
+        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._detach()
+            else:
+                self._attach()
+                self._follow_window()
+        return super().event(event)
+
+    def _follow_window(self) -> None:
+        """Watch the main window, which is an ancestor even of a floating dock."""
+        window: QWidget = self
+        while (parent := window.parentWidget()) is not None:
+            window = parent
+        if window is not self._window:
+            if self._window is not None:
+                self._window.removeEventFilter(self)
+            window.installEventFilter(self)
+            self._window = window
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Notice that the main window was closed (not: asked to close)."""
+        if watched is self._window:
+            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
+            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
+            if hidden or closed:
+                self._detach()
+            elif event.type() == QEvent.Type.Show:
+                self._attach()
+        return False
+
+    def closeEvent(self, event: QEvent) -> None:
+        """End the run of a widget that is a window of its own."""
+        self._detach()
+        super().closeEvent(event)
+
+
+def _source_label(source: LayerSnapshot) -> str:
+    if source.frame is None:
+        return grid_label(source.grid)
+    return f"{grid_label(source.grid)} (frame {source.frame}, the one on screen)"
