@@ -57,7 +57,8 @@ def atomic_write_all(paths: Sequence[PathLike]) -> Iterator[list[Path]]:
         yield temporaries
         for temporary in temporaries:
             _flush(temporary)
-            temporary.chmod(0o666 & ~_umask(temporary))
+            with contextlib.suppress(PermissionError):  # a file system without modes
+                temporary.chmod(0o666 & ~_umask(temporary))
         _replace_all(temporaries, targets)
     except BaseException:
         for temporary in created:

@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import logging
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,13 @@ import nibabel as nib
 import numpy as np
 from nibabel import imageglobals
 from nibabel.analyze import AnalyzeHeader
+from nibabel.filebasedimages import ImageFileError
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
-from napari_mrisr.io.formats import MINC, READABLE, PathLike, expansion_of, suffix_of
+from napari_mrisr.io.formats import MGH, MINC, READABLE, PathLike, expansion_of, suffix_of
 from napari_mrisr.io.orientation import axis_codes
 from napari_mrisr.volume import Shape
 
@@ -106,11 +108,15 @@ def open_scan(path: PathLike, frame: int | None) -> Scan:
         When ``frame`` is out of range.
     """
     path = Path(path)
-    _check_file(path)
+    try:
+        _check_file(path)
+    except OSError as error:
+        found = f"cannot be read ({error.strerror})"
+        raise VolumeError(explain(path, found, "check its name and permissions")) from error
     image = _load_header(path)
     shape = tuple(int(n) for n in image.shape)
-    _check_voxel_size(path, image)
     space = _space_axes(path, image, shape)
+    _check_voxel_size(path, image)
     dtype = _check_dtype(path, image)
     _check_file_size(path, image, shape, dtype)
     index, channel = _choose_frame(path, shape, space, dtype, frame)
@@ -128,17 +134,17 @@ def _check_file(path: Path) -> None:
     if suffix not in READABLE:
         mend = f"give one of {', '.join(READABLE)} (convert DICOM with dcm2niix first)"
         raise VolumeError(explain(path, f"{suffix or 'no suffix'!r} is no image format", mend))
-    try:
-        with path.open("rb") as file:
-            start = file.read(3)
-    except OSError as error:
-        found = f"cannot be read ({error.strerror})"
-        raise VolumeError(explain(path, found, "check its permissions")) from error
+    if not path.is_file():
+        raise VolumeError(explain(path, "is no regular file", "give an image file"))
+    with path.open("rb") as file:
+        start = file.read(3)
     if not start:
         raise VolumeError(explain(path, "is empty", "copy or export it again"))
     if expansion_of(path) > 1 and start[:2] != b"\x1f\x8b" and start != b"BZh":
         mend = "drop the compression suffix from its name or export it again"
         raise VolumeError(explain(path, "is not a compressed file", mend))
+    if expansion_of(path) == 1 and start[:2] == b"\x1f\x8b":
+        raise VolumeError(explain(path, "is gzip-compressed", f"rename it to {path.name}.gz"))
 
 
 @contextlib.contextmanager
@@ -161,11 +167,7 @@ def quiet_nibabel() -> Iterator[None]:
 def _load_header(path: Path) -> Any:
     try:
         with quiet_nibabel():
-            # Without a memory map no volume depends on a file that may change.
-            image = nib.load(path, mmap=False)
-    except TypeError:
-        # Formats without memory maps refuse the argument.
-        image = _load_header_plain(path)
+            image = _load_mgh(path) if suffix_of(path) in MGH else nib.load(path)
     except Exception as error:
         raise _unreadable(path, error) from error
     if not isinstance(image, SpatialImage):
@@ -174,12 +176,13 @@ def _load_header(path: Path) -> Any:
     return image
 
 
-def _load_header_plain(path: Path) -> Any:
-    try:
-        with quiet_nibabel():
-            return nib.load(path)
-    except Exception as error:
-        raise _unreadable(path, error) from error
+def _load_mgh(path: Path) -> Any:
+    """As ``nib.load``, which leaves the file open."""
+    mgh: Any = nib.MGHImage
+    with ImageOpener(str(path)) as file:
+        header = mgh.header_class.from_fileobj(file)
+    proxy = mgh.ImageArrayProxy(str(path), header.copy())
+    return mgh(proxy, header.get_affine(), header, file_map=mgh.filespec_to_file_map(str(path)))
 
 
 def _unreadable(path: Path, error: Exception) -> VolumeError:
@@ -187,13 +190,35 @@ def _unreadable(path: Path, error: Exception) -> VolumeError:
     if isinstance(error, ModuleNotFoundError):
         found = f"reading it needs the package {error.name}"
         return VolumeError(explain(path, found, f"pip install {error.name}"))
-    if isinstance(error, EOFError | gzip.BadGzipFile):
+    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
         return VolumeError(explain(path, "ends early or is damaged", "copy or export it again"))
     if isinstance(error, FileNotFoundError):
         mend = "put the header and the voxel file side by side"
         return VolumeError(explain(path, "the file that belongs to it is missing", mend))
+    if isinstance(error, ImageFileError):
+        hidden = _sniffing_error(path)
+        if hidden is not None:
+            return _unreadable(path, hidden)
+        return VolumeError(explain(path, "is not an image, whatever its suffix", "export it again"))
+    if isinstance(error, ValueError) and "w2 should be positive" in str(error):
+        mend = "correct the qform in its header"
+        return GeometryError(explain(path, "quaternion of its qform longer than 1", mend))
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return VolumeError(explain(path, f"is no readable image ({reason})", "export it again"))
+
+
+def _sniffing_error(path: Path) -> Exception | None:
+    """What nibabel met, and swallowed, when it looked at the file's first bytes."""
+    try:
+        with ImageOpener(str(path)) as file:
+            file.read(1024)
+    except (OSError, EOFError, zlib.error) as error:
+        return error
+    suffix = suffix_of(path)
+    if suffix.startswith(".img"):
+        header = path.with_name(path.name[: -len(suffix)] + suffix.replace("img", "hdr"))
+        return None if header.exists() else FileNotFoundError(str(header))
+    return None
 
 
 def _check_voxel_size(path: Path, image: Any) -> None:
@@ -280,7 +305,7 @@ def size_error(
 ) -> VolumeError:
     """The header and the file disagree."""
     shown = " x ".join(map(str, shape))
-    found = f"header says {shown} voxels of {dtype}, {needed} bytes, but the file has {held}"
+    found = f"header says {shown} voxels of {dtype.newbyteorder('=')}, {needed} bytes, but the file has {held}"
     return VolumeError(explain(path, found, "copy or export it again"))
 
 

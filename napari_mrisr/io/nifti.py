@@ -7,6 +7,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.analyze import AnalyzeHeader
 from nibabel.nifti1 import Nifti1Extension
 from numpy.typing import NDArray
 
@@ -59,7 +60,9 @@ def make_nifti(
     if isinstance(source, nib.Nifti1Header):
         _copy_geometry(header, source, affine)
     else:
-        _set_both(header, affine, code=1 if source is not None else 2)
+        # Analyze's orientation is a convention, not the scanner's.
+        known = source is not None and not isinstance(source, AnalyzeHeader)
+        _set_both(header, affine, code=1 if known else 2)
     header["descrip"] = short_note(history).encode("ascii")
     header.extensions.append(Nifti1Extension("comment", full_note(history).encode("utf-8")))
     # No affine given, so that nibabel leaves the header's transforms alone.
@@ -93,16 +96,23 @@ def _copy_geometry(header: Any, source: Any, affine: Affine) -> None:
     sform_code, qform_code = int(source["sform_code"]), int(source["qform_code"])
     header["xyzt_units"] = source["xyzt_units"]
     header["pixdim"][:4] = source["pixdim"][:4] * np.array([1.0, *steps])
-    for name in ("quatern_b", "quatern_c", "quatern_d", "qform_code"):
-        header[name] = source[name]
     if sform_code:
         header.set_sform(source.get_sform() @ transform, sform_code)
     if qform_code:
-        offset = (source.get_qform() @ transform)[:3, 3]
-        header["qoffset_x"], header["qoffset_y"], header["qoffset_z"] = offset
+        _copy_qform(header, source, transform)
     if not _agree(header.get_best_affine(), wanted, header.get_data_shape()):
         # Such as a crop of a file without orientation: the fallback would move.
         header.set_sform(wanted, sform_code or 2)
+
+
+def _copy_qform(header: Any, source: Any, transform: Affine) -> None:
+    try:
+        offset = (source.get_qform() @ transform)[:3, 3]
+    except ValueError:
+        return  # a quaternion longer than 1, beside a sform that was used
+    for name in ("quatern_b", "quatern_c", "quatern_d", "qform_code"):
+        header[name] = source[name]
+    header["qoffset_x"], header["qoffset_y"], header["qoffset_z"] = offset
 
 
 def _sheared(affine: Affine) -> bool:

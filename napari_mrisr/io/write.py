@@ -11,6 +11,7 @@ from typing import Any
 import nibabel
 import numpy as np
 from nibabel.analyze import AnalyzeHeader
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_mrisr.errors import OutputError, explain
@@ -20,6 +21,7 @@ from napari_mrisr.io.formats import (
     PAIR,
     WRITABLE,
     PathLike,
+    expansion_of,
     stem_of,
     suffix_of,
     writable_suffixes,
@@ -63,11 +65,17 @@ def write_volume(volume: Volume, path: PathLike, *, overwrite: bool = False) -> 
     None of the input's free text is passed on, as it may name the patient.
     """
     path = Path(path)
-    check_writable(path, overwrite=overwrite, needed_bytes=volume.data.nbytes // 8)
+    # How small a compressed file gets is not known before.
+    needed = volume.data.nbytes if expansion_of(path) == 1 else None
+    check_writable(path, overwrite=overwrite, needed_bytes=needed)
     volume = volume.restored()
     codes = volume.origin.axis_codes if volume.origin is not None else ("R", "A", "S")
     data, affine = turn_to(codes, volume.data, volume.grid.affine)
-    image = _make_image(volume, data, affine, suffix_of(path))
+    try:
+        image = _make_image(volume, data, affine, suffix_of(path))
+    except HeaderDataError as error:
+        found = f"its format cannot hold this volume ({error})"
+        raise OutputError(explain(path, found, "choose .nii.gz")) from error
     targets = output_files(path, image)
     if not overwrite:
         _check_absent(targets)
@@ -103,6 +111,19 @@ def check_writable(
         missing or cannot be written to, or a disk without room.
     """
     path = Path(path)
+    try:
+        _check_place(path, overwrite)
+        free = shutil.disk_usage(path.parent).free
+    except OutputError:
+        raise
+    except OSError as error:
+        raise _failed(path, error) from error
+    if needed_bytes is not None and free < needed_bytes:
+        found = f"needs {needed_bytes / 2**20:.0f} MiB and the disk has {free / 2**20:.0f}"
+        raise OutputError(explain(path, found, "free some room or choose another folder"))
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
     suffix = suffix_of(path)
     folder = path.parent
     if path.is_dir():
@@ -118,10 +139,6 @@ def check_writable(
     if not overwrite:
         names = _pair_names(path) if suffix in PAIR else [path]
         _check_absent([*names, sidecar_of(path)] if suffix in MGH else names)
-    free = shutil.disk_usage(folder).free
-    if needed_bytes is not None and free < needed_bytes:
-        found = f"needs {needed_bytes / 2**20:.0f} MiB and the disk has {free / 2**20:.0f}"
-        raise OutputError(explain(path, found, "free some room or choose another folder"))
 
 
 def sidecar_of(path: PathLike) -> Path:
