@@ -305,7 +305,8 @@ def size_error(
 ) -> VolumeError:
     """The header and the file disagree."""
     shown = " x ".join(map(str, shape))
-    found = f"header says {shown} voxels of {dtype.newbyteorder('=')}, {needed} bytes, but the file has {held}"
+    kind = dtype.newbyteorder("=")
+    found = f"header says {shown} voxels of {kind}, {needed} bytes, but the file has {held}"
     return VolumeError(explain(path, found, "copy or export it again"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 import nibabel
 import numpy as np
 from nibabel.analyze import AnalyzeHeader
+from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
@@ -190,9 +192,12 @@ def _make_image(volume: Volume, data: FloatArray, affine: NDArray[np.float64], s
 def _save(image: Any, path: Path, files: dict[Path, Path]) -> None:
     """Have nibabel write to the temporary names."""
     file_map = type(image).filespec_to_file_map(str(path))
-    for holder in file_map.values():
-        holder.filename = str(files[Path(holder.filename)])
-    image.to_file_map(file_map)
+    with contextlib.ExitStack() as stack:
+        for holder in file_map.values():
+            # Opened here, as nibabel would leave it open on a full disk.
+            temporary = str(files[Path(holder.filename)])
+            holder.fileobj = stack.enter_context(ImageOpener(temporary, "wb"))
+        image.to_file_map(file_map)
 
 
 def _failed(path: Path, error: OSError) -> OutputError:

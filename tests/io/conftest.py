@@ -90,9 +90,11 @@ def save(tmp_path: Path) -> Callable[..., Path]:
             image.header["db_name"] = PATIENT.encode()
         extension = nib.nifti1.Nifti1Extension("comment", PATIENT.encode())
         image.header.extensions.append(extension)
+        path = tmp_path / name
+        # Without the affine, or nibabel would write it to the sform of code 0.
+        image = image_class(data, None, image.header)
         if slope is not None:
             image.header.set_slope_inter(*slope)
-        path = tmp_path / name
         nib.save(image, path)
         if big_endian:
             assert nib.load(path).header.endianness == ">"
