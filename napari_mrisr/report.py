@@ -1,0 +1,232 @@
+"""The numbers of an evaluation, and their tables: JSON, CSV, text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+GAIN_OVER = "tricubic"
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One volume, scale, method and mask.
+
+    Attributes
+    ----------
+    file : str
+        The truth's file as given.
+    scale : str
+        Factors along the file's own axes, ``2`` or ``1x1x4``.
+    method : str
+        Name of the method.
+    protocol : str
+        Name of the protocol, its switches included.
+    mask : str
+        ``full`` (field of view) or ``head``.
+    psnr_db : float
+        dB; infinite for equal images, NaN where undefined.
+    ssim : float
+        NaN where undefined.
+    gain_db : float
+        PSNR over tricubic's: same file, scale, protocol and mask.
+    seconds : float
+        Wall time of the super-resolution alone, kernels compiled.
+    settings : str
+        Everything else that decides the numbers, in words.
+    note : str
+        Why a number is infinite or undefined.
+    """
+
+    file: str
+    scale: str
+    method: str
+    protocol: str
+    mask: str
+    psnr_db: float
+    ssim: float
+    gain_db: float
+    seconds: float
+    settings: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be evaluated, and why."""
+
+    file: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Mean and standard deviation over volumes.
+
+    Attributes
+    ----------
+    mean : float
+        Of the finite values; NaN without any.
+    sd : float
+        Sample standard deviation (n − 1); NaN below two values.
+    count : int
+        Finite values.
+    """
+
+    mean: float
+    sd: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Statistic:
+        """Of the finite among some values."""
+        finite = [value for value in values if math.isfinite(value)]
+        n = len(finite)
+        mean = math.fsum(finite) / n if n else math.nan
+        square = math.fsum((value - mean) ** 2 for value in finite)
+        return cls(mean, math.sqrt(square / (n - 1)) if n > 1 else math.nan, n)
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """Mean ± sd over the volumes of one scale, method and mask."""
+
+    scale: str
+    method: str
+    mask: str
+    psnr_db: Statistic
+    ssim: Statistic
+    gain_db: Statistic
+    seconds: Statistic
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """All rows of an evaluation.
+
+    Attributes
+    ----------
+    protocol : mapping
+        Name and every setting of the protocol.
+    rows : list of EvaluationRow
+        In the order computed.
+    failures : list of Failure
+        Files left out.
+    """
+
+    protocol: dict[str, Any]
+    rows: list[EvaluationRow] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def summary(self) -> list[SummaryRow]:
+        """Mean ± sd over volumes, in the rows' order."""
+        groups: dict[tuple[str, str, str], list[EvaluationRow]] = {}
+        for row in self.rows:
+            groups.setdefault((row.scale, row.method, row.mask), []).append(row)
+        return [
+            SummaryRow(
+                *key,
+                psnr_db=Statistic.of(row.psnr_db for row in rows),
+                ssim=Statistic.of(row.ssim for row in rows),
+                gain_db=Statistic.of(row.gain_db for row in rows),
+                seconds=Statistic.of(row.seconds for row in rows),
+            )
+            for key, rows in groups.items()
+        ]
+
+    def to_json(self) -> str:
+        """Protocol, rows, summary and failures.
+
+        Numbers that JSON cannot hold (infinite, undefined) become null; the
+        row's ``note`` says which it was.
+        """
+        content = {
+            "protocol": self.protocol,
+            "rows": [asdict(row) for row in self.rows],
+            "summary": [asdict(row) for row in self.summary()],
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+        return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_csv(self) -> str:
+        """One line a row, with a header; infinite is ``inf``, undefined ``nan``."""
+        text = io.StringIO()
+        names = [entry.name for entry in fields(EvaluationRow)]
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in self.rows)
+        return text.getvalue()
+
+    def summary_table(self) -> str:
+        """The summary as in the 2021 paper's table 1, one table a mask.
+
+        Rows are scales, columns methods, cells ``PSNR dB ± sd / SSIM``. A line
+        below each scale gives the gain over tricubic in dB.
+        """
+        rows = self.summary()
+        parts = [f"Protocol {self.protocol['name']}: {self.protocol['settings']}"]
+        parts += [_mask_table(mask, rows) for mask in _unique(row.mask for row in rows)]
+        parts += [f"{failure.file}: left out ({failure.error})" for failure in self.failures]
+        return "\n\n".join(parts)
+
+
+def _mask_table(mask: str, rows: list[SummaryRow]) -> str:
+    cells = {(row.scale, row.method): row for row in rows if row.mask == mask}
+    scales = _unique(scale for scale, _ in cells)
+    methods = _unique(method for _, method in cells)
+    count = max(row.psnr_db.count for row in cells.values())
+    lines = [["scale", *methods]]
+    for scale in scales:
+        found = [cells.get((scale, method)) for method in methods]
+        lines.append([_times(scale), *(_cell(row, _quality) for row in found)])
+        lines.append(["", *(_cell(row, _gain) for row in found)])
+    volumes = "1 volume" if count == 1 else f"{count} volumes, mean ± sd"
+    title = f"Mask {mask}, {volumes}: PSNR dB / SSIM, below it the gain over {GAIN_OVER} in dB"
+    return "\n".join([title, *_aligned(lines)])
+
+
+def _cell(row: SummaryRow | None, text: Callable[[SummaryRow], str]) -> str:
+    return "–" if row is None else text(row)
+
+
+def _quality(row: SummaryRow) -> str:
+    return f"{_number(row.psnr_db, '.2f')} / {row.ssim.mean:.4f}"
+
+
+def _gain(row: SummaryRow) -> str:
+    return "" if row.method == GAIN_OVER else _number(row.gain_db, "+.2f")
+
+
+def _number(statistic: Statistic, style: str) -> str:
+    mean = format(statistic.mean, style)
+    return mean if math.isnan(statistic.sd) else f"{mean} ± {statistic.sd:.2f}"
+
+
+def _times(scale: str) -> str:
+    return scale if "x" in scale else f"{scale}×"
+
+
+def _aligned(lines: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _finite(value: Any) -> Any:
+    """The same content with null for every float that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
