@@ -17,7 +17,8 @@ PARREC = (".par", ".rec")
 AFNI = (".head", ".brik", ".brik.gz")
 
 READABLE = NIFTI + PAIR + MGH + MINC + PARREC + AFNI
-WRITABLE = NIFTI + PAIR + MGH
+#: Results go out uncompressed or with gzip; bzip2 is some ten times slower.
+WRITABLE = tuple(suffix for suffix in NIFTI + PAIR + MGH if not suffix.endswith(".bz2"))
 
 #: The most bytes that one compressed byte can stand for: deflate's limit, and
 #: bzip2's 45.9 MB run of one value in a block of about 45 bytes.

@@ -82,7 +82,8 @@ def unit_in_mm(header: object) -> float:
     return 1.0
 
 
-def open_scan(path: PathLike, frame: int | None) -> Scan:
+@contextlib.contextmanager
+def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
     """Open an image file and check its header.
 
     Parameters
@@ -92,10 +93,10 @@ def open_scan(path: PathLike, frame: int | None) -> Scan:
     frame : int or None
         Which volume of a 4D image (or which color of an RGB one), from 0.
 
-    Returns
-    -------
+    Yields
+    ------
     Scan
-        Ready to load.
+        Ready to load. Closed when the block ends.
 
     Raises
     ------
@@ -114,6 +115,15 @@ def open_scan(path: PathLike, frame: int | None) -> Scan:
         found = f"cannot be read ({error.strerror})"
         raise VolumeError(explain(path, found, "check its name and permissions")) from error
     image = _load_header(path)
+    try:
+        yield _check(path, image, frame)
+    finally:
+        # nibabel leaves the voxel file of PAR/REC open.
+        if hasattr(image.dataobj, "file_like") and hasattr(image.dataobj.file_like, "close"):
+            image.dataobj.file_like.close()
+
+
+def _check(path: Path, image: Any, frame: int | None) -> Scan:
     shape = tuple(int(n) for n in image.shape)
     space = _space_axes(path, image, shape)
     _check_voxel_size(path, image)

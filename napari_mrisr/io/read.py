@@ -77,10 +77,10 @@ def read_volume(
     if fill_nonfinite is not None and not abs(fill_nonfinite) <= MAX_MAGNITUDE:
         found = f"{fill_nonfinite} cannot fill voxels"
         raise ParameterError(explain("--fill-nonfinite", found, "give a finite number such as 0"))
-    scan = open_scan(path, frame)
-    _check_stream(scan)
-    stored, slope, inter = _load(scan)
-    data = _to_float32(scan.path, stored, slope, inter, fill_nonfinite)
+    with open_scan(path, frame) as scan:
+        _check_stream(scan)
+        stored, slope, inter = _load(scan)
+        data = _to_float32(scan.path, stored, slope, inter, fill_nonfinite)
     del stored
     grid = grid_in_ras(scan.shape, scan.affine)
     return Volume(turn_to_ras(data, scan.affine), grid, origin=_origin(scan))
@@ -97,8 +97,8 @@ def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
     Grid
         That of the volume :func:`read_volume` would return.
     """
-    scan = open_scan(path, frame)
-    return grid_in_ras(scan.shape, scan.affine)
+    with open_scan(path, frame) as scan:
+        return grid_in_ras(scan.shape, scan.affine)
 
 
 def _origin(scan: Scan) -> Origin:

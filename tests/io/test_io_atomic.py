@@ -1,0 +1,118 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from napari_mrisr.errors import Cancelled
+from napari_mrisr.io import atomic, atomic_write
+
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+
+
+@pytest.mark.parametrize("name", ["a.json", "scan.nii.gz", "noext", ("n" * 240) + ".csv"])
+def test_the_file_appears_at_the_end(name: str, tmp_path: Path) -> None:
+    target = tmp_path / name
+    with atomic_write(target) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")
+        assert temporary.name.endswith("".join(target.suffixes))
+        assert temporary.exists()
+        temporary.write_text("done")
+        assert not target.exists()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert target.read_text() == "done"
+
+
+@posix
+def test_private_while_written_ordinary_afterwards(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "a.json") as temporary:
+            assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o640
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(old)
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, Cancelled, SystemExit])
+@pytest.mark.parametrize("old", [None, "old"])
+def test_failure_leaves_what_was_there(
+    error: type[BaseException], old: str | None, tmp_path: Path
+) -> None:
+    target = tmp_path / "a.json"
+    if old is not None:
+        target.write_text(old)
+    with pytest.raises(error), atomic_write(target) as temporary:
+        temporary.write_text("half")
+        raise error("stop")
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == (
+        {"a.json": "old"} if old else {}
+    )
+
+
+def test_the_block_may_replace_its_file(tmp_path: Path) -> None:
+    # Some libraries write by renaming themselves.
+    with atomic_write(tmp_path / "a.json") as temporary:
+        temporary.unlink()
+        temporary.write_text("new")
+    assert (tmp_path / "a.json").read_text() == "new"
+
+
+def test_a_block_that_loses_its_file_fails(tmp_path: Path) -> None:
+    with pytest.raises(OSError), atomic_write(tmp_path / "a.json") as temporary:
+        temporary.unlink()
+    assert not list(tmp_path.iterdir())
+
+
+def test_content_is_flushed_before_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def note_fsync(descriptor: int) -> None:
+        events.append("fsync")
+        fsync(descriptor)
+
+    def note_replace(self: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    with atomic_write(tmp_path / "a.json"):
+        pass
+    assert events == ["fsync", "rename"]
+
+
+def test_two_writers_do_not_meet(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.json") as one, atomic_write(tmp_path / "a.json") as two:
+        assert one != two
+
+
+def test_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = [tmp_path / "a.img", tmp_path / "a.hdr"]
+    with atomic.atomic_write_all(targets) as (image, header):
+        assert image.with_suffix(".hdr") == header
+        image.write_text("image")
+        header.write_text("header")
+    assert [target.read_text() for target in targets] == ["image", "header"]
+
+    targets = [tmp_path / "b.img", tmp_path / "b.hdr"]
+    replace = Path.replace
+
+    def fail_on_header(self: Path, target: Path) -> Path:
+        if target.suffix == ".hdr":
+            raise OSError("no")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail_on_header)
+    with pytest.raises(OSError, match="no"), atomic.atomic_write_all(targets):
+        pass
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.hdr", "a.img"]
