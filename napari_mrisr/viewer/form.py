@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
-    QHBoxLayout,
-    QLabel,
+    QFormLayout,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QVBoxLayout,
@@ -23,7 +23,7 @@ from napari_mrisr.viewer.requests import scale_label
 
 AXIS_NAMES = ("left–right", "front–back", "top–bottom")
 
-_AUTO_BANK = "Auto (bundled for this scale)"
+_AUTO_BANK = "Auto (bundled)"
 _BROWSE = "Browse…"
 
 
@@ -36,6 +36,33 @@ def narrow(combo: QComboBox) -> QComboBox:
     return combo
 
 
+class VerticalScroll(QScrollArea):
+    """Scrolls up and down; is never narrower than what it holds."""
+
+    def __init__(self, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(content)
+        content.installEventFilter(self)
+
+    def minimumSizeHint(self) -> QSize:
+        """The content's width, and room for a few lines."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self.widget().minimumSizeHint().width() + bar, 120)
+
+    def sizeHint(self) -> QSize:
+        """All of the content."""
+        return self.minimumSizeHint().expandedTo(self.widget().sizeHint())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass on that the content's size has changed, which Qt does not."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
 class LayerField(QComboBox):
     """The image layers of a viewer, top one first."""
 
@@ -44,6 +71,7 @@ class LayerField(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         narrow(self)
+        self.setPlaceholderText("no image layer yet")
         self._layers: list[Any] = []
         self.currentIndexChanged.connect(self._tell)
 
@@ -88,14 +116,11 @@ class ScaleField(QWidget):
         self._combo.setToolTip("How many times more voxels along each axis of the patient")
         self._other = QWidget(self)
         self._factors = [self._factor(name) for name in AXIS_NAMES]
-        row = QHBoxLayout(self._other)
-        row.setContentsMargins(0, 0, 0, 0)
+        rows = QFormLayout(self._other)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, factor in zip(AXIS_NAMES, self._factors, strict=True):
-            column = QVBoxLayout()
-            column.setSpacing(0)
-            column.addWidget(QLabel(name, self._other))
-            column.addWidget(factor)
-            row.addLayout(column)
+            rows.addRow(name, factor)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo)
@@ -167,7 +192,10 @@ class BankField(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         narrow(self)
-        self.setToolTip("The learned filters; a file comes from training on scans of your own")
+        self.setToolTip(
+            "The learned filters. Auto: those that come with the plugin for this scale.\n"
+            "A file comes from training on scans of your own."
+        )
         self._names: list[str] = []
         self._file: str | None = None
         self._before = 0

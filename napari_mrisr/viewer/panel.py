@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
-    QFrame,
+    QGroupBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -57,9 +57,13 @@ class Panel(QWidget):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.status = _note(self)
+        # Room for two lines, or what is below would jump.
+        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing())
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status.setTextFormat(Qt.TextFormat.RichText)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.degradation = _choices(self, DEGRADATIONS, _DEGRADATION_TIPS)
-        self.simulate_button = QPushButton("Simulate LR from this layer", self)
+        self.simulate_button = QPushButton("Simulate LR, this layer as truth", self)
         self.simulate_button.setToolTip(
             "Take this layer as truth and make the low-resolution (LR) volume\n"
             "that would belong to it, at the scale above"
@@ -71,7 +75,7 @@ class Panel(QWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         form.addRow("Layer", self.layer)
         form.addRow("", self.source)
@@ -83,20 +87,18 @@ class Panel(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button, 2)
         buttons.addWidget(self.cancel_button, 1)
-        simulate = QFormLayout()
-        simulate.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        simulate.addRow("Degradation", self.degradation)
+        group = QGroupBox("No low-resolution (LR) scan at hand?", self)
+        simulate = QFormLayout(group)
+        simulate.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        simulate.addRow(self.simulate_button)
+        simulate.addRow("by", self.degradation)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
-        layout.addWidget(_line(self))
-        layout.addWidget(_note(self, "No low-resolution scan at hand? Start from a sharp one:"))
-        layout.addLayout(simulate)
-        layout.addWidget(self.simulate_button)
+        layout.addWidget(group)
         layout.addStretch(1)
-        layout.addWidget(_line(self))
         layout.addWidget(_note(self, "Research use. Not for diagnosis."))
 
     def show_bank(self, shown: bool) -> None:
@@ -170,9 +172,3 @@ def _note(parent: QWidget, text: str = "") -> QLabel:
     # Ignored: a long word must not widen the dock.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
-
-
-def _line(parent: QWidget) -> QFrame:
-    line = QFrame(parent)
-    line.setFrameShape(QFrame.Shape.HLine)
-    return line

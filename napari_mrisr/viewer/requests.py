@@ -86,9 +86,9 @@ def scale_label(scale: Scale) -> str:
 
 
 def grid_label(grid: Grid) -> str:
-    """``160 × 192 × 192 voxels of 1 × 1.33 × 1.33 mm`` (x, y, z)."""
+    """``160 × 192 × 192 voxels`` and below it ``1 × 1.33 × 1.33 mm`` (x, y, z)."""
     voxel = " × ".join(f"{size:.3g}" for size in grid.voxel_size)
-    return f"{shape_label(grid.shape)} voxels of {voxel} mm"
+    return f"{shape_label(grid.shape)} voxels\n{voxel} mm"
 
 
 def shape_label(shape: Shape) -> str:
@@ -105,7 +105,7 @@ def plan_label(grid: Grid, parameters: UpscaleParameters) -> str:
     """What a run would make, and the memory it needs."""
     out = grid.upsampled(parameters.scale)
     memory = bytes_label(estimate_memory(grid, parameters))
-    return f"{grid_label(out)}, about {memory} of memory"
+    return f"{grid_label(out)}\nabout {memory} of memory"
 
 
 def progress_label(state: ProgressState) -> str:
@@ -114,6 +114,11 @@ def progress_label(state: ProgressState) -> str:
     if state.eta_s is None or state.done == state.total:
         return f"{state.task}: {percent}"
     return f"{state.task}: {percent}, {format_seconds(state.eta_s)} left"
+
+
+def duration_label(seconds: float) -> str:
+    """``0.8 s``, ``12 s``, ``2 min 05 s``."""
+    return f"{seconds:.1f} s" if seconds < 9.95 else format_seconds(seconds)
 
 
 def error_line(error: BaseException) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_mrisr.errors import MrisrError
-from napari_mrisr.progress import format_seconds
-from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.errors import MemoryEstimateError, MrisrError
+from napari_mrisr.upscale import UpscaleParameters, check_memory
+from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.panel import Panel
@@ -25,6 +25,7 @@ from napari_mrisr.viewer.requests import (
     Request,
     SimulateRequest,
     UpscaleRequest,
+    duration_label,
     error_line,
     fitting_banks,
     grid_label,
@@ -80,16 +81,9 @@ class SuperResolveWidget(QWidget):
 
         self.setObjectName("super-resolve")
         self.panel = Panel()
-        scroll = QScrollArea(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self.panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
-        # The panel's own minimum, or its right edge would be cut off.
-        self.setMinimumWidth(self.panel.minimumSizeHint().width() + 16)
+        layout.addWidget(VerticalScroll(self.panel, self))
 
         panel = self.panel
         panel.layer.chosen.connect(self._refresh)
@@ -224,8 +218,7 @@ class SuperResolveWidget(QWidget):
             return
         if isinstance(self._request, SimulateRequest):
             self.panel.layer.layer = layer
-        took = format_seconds(message.seconds)
-        self.panel.show_status(f"Added “{layer.name}” in {took}.")
+        self.panel.show_status(f"Added “{layer.name}” in {duration_label(message.seconds)}.")
 
     def _tell_error(self, error: Exception) -> None:
         line = error_line(error)
@@ -286,6 +279,10 @@ class SuperResolveWidget(QWidget):
             else:
                 plan = plan_label(source.grid, parameters)
                 panel.show_plan(_source_label(source), plan, can_run=True, can_simulate=True)
+                check_memory(source.grid, parameters)
+        except MemoryEstimateError as error:
+            # Run stays: memory may be free by then, and the run asks again.
+            panel.show_error(error_line(error))
         except MrisrError as error:
             label = "" if source is None else _source_label(source)
             panel.show_plan(label, "", can_run=False, can_simulate=source is not None)
@@ -360,4 +357,4 @@ class SuperResolveWidget(QWidget):
 def _source_label(source: LayerSnapshot) -> str:
     if source.frame is None:
         return grid_label(source.grid)
-    return f"{grid_label(source.grid)} (frame {source.frame}, the one on screen)"
+    return f"{grid_label(source.grid)}\nframe {source.frame}, the one on screen"

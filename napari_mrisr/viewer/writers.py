@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from napari.layers import Image
@@ -37,19 +38,27 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     MrisrError
         When the layer is no 3D volume or the file cannot be written.
     """
-    keys = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-    kwargs = {key: meta[key] for key in keys if meta.get(key) is not None}
-    layer = Image(
-        data,
-        **kwargs,
-        metadata=meta.get("metadata", {}),
-        rgb=meta.get("rgb", False),
-        multiscale=meta.get("multiscale", False),
-        # Given, so that napari need not look for them.
-        contrast_limits=meta.get("contrast_limits", (0.0, 1.0)),
-    )
+    layer = _layer(data, meta)
     if layer.ndim == 4:
         mend = "split it first (right-click > Split Stack) and save the frame"
         raise VolumeError(explain(layer.name, "has 4 axes", mend))
     write_volume(snapshot(layer).to_volume(), path, overwrite=True)
     return [str(path)]
+
+
+def _layer(data: Any, meta: dict[str, Any]) -> Image:
+    """The layer again, since only a layer tells its whole transform."""
+    keys = ("name", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    kwargs = {key: meta[key] for key in keys if meta.get(key) is not None}
+    with warnings.catch_warnings():
+        # A turned layer warns of how it is shown; it is not to be shown here.
+        warnings.filterwarnings("ignore", "Non-orthogonal slicing")
+        return Image(
+            data,
+            **kwargs,
+            metadata=meta.get("metadata", {}),
+            rgb=meta.get("rgb", False),
+            multiscale=meta.get("multiscale", False),
+            # Given, so that napari need not look for them.
+            contrast_limits=meta.get("contrast_limits", (0.0, 1.0)),
+        )

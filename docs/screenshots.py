@@ -1,0 +1,91 @@
+"""Take pictures of the napari plugin at work.
+
+Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py VOLUME FOLDER``
+
+Takes a 3D volume as truth, simulates the low-resolution one, super-resolves
+it, and saves a picture of each state into the folder.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_mrisr.io import read_volume
+from napari_mrisr.viewer.layers import layer_data
+from napari_mrisr.viewer.super_resolve import SuperResolveWidget
+
+WINDOW = (1280, 720)
+
+
+def settle(seconds: float = 0.5, until: Callable[[], bool] = lambda: False) -> None:
+    """Let Qt work for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def main(path: str, folder: str, method: str = "hashed") -> None:
+    """Go through the states."""
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(*WINDOW)
+    widget = SuperResolveWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
+
+    def shoot(name: str) -> None:
+        settle()
+        viewer.window.screenshot(str(out / f"{name}.png"), canvas_only=False, flash=False)
+
+    def wait() -> None:
+        settle(300, until=lambda: not widget.jobs.running)
+
+    shoot("1-empty")
+    data, kwargs, _ = layer_data(read_volume(path), Path(path).name.partition(".")[0])
+    viewer.add_image(data, **kwargs)
+    widget.panel.method.setCurrentText(method)
+    shoot("2-loaded")
+    widget.simulate()
+    wait()
+    shoot("3-simulated")
+    widget.run()
+    settle(0.8)
+    shoot("4-running")
+    wait()
+    shoot("5-result")
+    for name, order in (("coronal", (1, 0, 2)), ("sagittal", (2, 0, 1))):
+        viewer.dims.order = order
+        viewer.reset_view()
+        shoot(f"6-{name}")
+    viewer.dims.order = (0, 1, 2)
+    viewer.dims.ndisplay = 3
+    viewer.reset_view()
+    shoot("7-3d")
+    viewer.dims.ndisplay = 2
+    viewer.reset_view()
+    viewer.theme = "light"
+    widget.panel.method.setCurrentText("tricubic")
+    widget.panel.scale.scale = (3, 1, 5)
+    shoot("8-light")
+    viewer.layers[
+        -1
+    ].name = "a layer whose name is far too long for any dock widget to show in full"
+    widget.panel.layer.layer = viewer.layers[-1]
+    viewer.window.resize(800, 500)
+    shoot("9-small")
+    viewer.theme = "dark"
+    widget.panel.scale.scale = (8, 8, 8)
+    widget.panel.degradation.setCurrentText("slice-profile")
+    shoot("9-small-dark")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

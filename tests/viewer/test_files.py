@@ -1,0 +1,160 @@
+"""The reader and the writer, by files on disk."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+from scipy.spatial.transform import Rotation
+
+from napari_mrisr.errors import OutputError, VolumeError
+from napari_mrisr.viewer.readers import get_reader
+from napari_mrisr.viewer.writers import write_image
+
+SHAPE = (9, 11, 14)
+
+# Stored axes to the right, the back and the feet in every way that matters.
+ORIENTATIONS = ["RAS", "LAS", "LPS", "PIR", "SLA", "IPL"]
+
+
+def stored_affine(codes: str, turn: np.ndarray | None = None) -> np.ndarray:
+    affine = np.diag([1.0, 1.25, 1.5, 1.0])
+    affine[:3, 3] = (-31.0, 17.0, -5.0)
+    affine = affine @ nib.orientations.inv_ornt_aff(
+        nib.orientations.ornt_transform(
+            nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(tuple(codes))
+        ),
+        SHAPE,
+    )
+    if turn is not None:
+        affine[:3] = turn @ affine[:3]
+    return affine
+
+
+def save(path, rng, affine, shape=SHAPE) -> np.ndarray:
+    data = rng.integers(0, 4000, shape).astype(np.int16)
+    nib.save(nib.Nifti1Image(data, affine), path)
+    return data
+
+
+def open_layer(path) -> Image:
+    reader = get_reader(str(path))
+    assert reader is not None
+    ((data, kwargs, kind),) = reader(str(path))
+    assert kind == "image"
+    return Image(data, **kwargs)
+
+
+@pytest.mark.parametrize("codes", ORIENTATIONS)
+def test_a_stored_voxel_lands_at_its_world_position(tmp_path, rng, codes):
+    path = tmp_path / "scan.nii.gz"
+    affine = stored_affine(codes)
+    data = save(path, rng, affine)
+    layer = open_layer(path)
+    assert layer.name == "scan"
+    for index in [(0, 0, 0), (8, 3, 12), (4, 10, 5)]:
+        world = -(affine @ [*index, 1])[:3][::-1]
+        at = np.rint(layer.world_to_data(world)).astype(int)
+        np.testing.assert_allclose(layer.data_to_world(at), world, atol=1e-4)
+        assert layer.data[tuple(at)] == data[index]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mgz"])
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR"])
+@pytest.mark.parametrize("oblique", [False, True])
+def test_written_as_read(tmp_path, rng, suffix, codes, oblique):
+    turn = Rotation.from_euler("xz", (12, -7), degrees=True).as_matrix() if oblique else None
+    affine = stored_affine(codes, turn)
+    source = tmp_path / "in.nii.gz"
+    data = save(source, rng, affine)
+    layer = open_layer(source)
+    out = tmp_path / f"out{suffix}"
+    layer_data, meta, _ = layer.as_layer_data_tuple()
+    assert write_image(str(out), layer_data, meta) == [str(out)]
+    image = nib.load(out)
+    np.testing.assert_allclose(image.affine, affine, atol=1e-4)
+    np.testing.assert_array_equal(np.asarray(image.dataobj), data)
+    # An existing file is replaced: napari's dialog has asked.
+    write_image(str(out), layer_data, meta)
+
+
+def test_a_plain_layer_is_written_by_its_scale(tmp_path, rng):
+    layer = Image(rng.random((4, 5, 6)), scale=(3, 1, 2), translate=(10, 20, 30), units="mm")
+    data, meta, _ = layer.as_layer_data_tuple()
+    write_image(str(tmp_path / "x.nii"), data, meta)
+    image = nib.load(tmp_path / "x.nii")
+    assert image.shape == (6, 5, 4)
+    np.testing.assert_allclose(image.header.get_zooms(), (2, 1, 3))
+    np.testing.assert_allclose(image.affine @ [5, 4, 3, 1], (-30, -20, -10, 1))
+
+
+def test_a_turned_layer_is_written_turned(tmp_path, rng):
+    turn = Rotation.from_euler("y", 20, degrees=True).as_matrix()
+    with pytest.warns(UserWarning, match="Non-orthogonal"):
+        layer = Image(rng.random((4, 5, 6)), rotate=turn)
+    data, meta, _ = layer.as_layer_data_tuple()
+    write_image(str(tmp_path / "x.nii"), data, meta)
+    affine = nib.load(tmp_path / "x.nii").affine
+    assert abs(affine[0, 2]) == pytest.approx(np.sin(np.radians(20)), abs=1e-6)
+
+
+def test_a_series_is_read_whole(tmp_path, rng):
+    path = tmp_path / "bold.nii.gz"
+    affine = stored_affine("LPS")
+    data = save(path, rng, affine, (*SHAPE, 4))
+    layer = open_layer(path)
+    assert layer.data.shape == (4, 14, 11, 9)
+    assert layer.axis_labels == ("frame", "inferior", "posterior", "left")
+    for index in [(0, 0, 0, 3), (8, 3, 12, 1)]:
+        world = (index[3], *(-(affine @ [*index[:3], 1])[:3][::-1]))
+        at = np.rint(layer.world_to_data(world)).astype(int)
+        assert layer.data[tuple(at)] == data[index]
+
+
+def test_a_series_is_not_written(tmp_path, rng):
+    layer = Image(rng.random((3, 4, 5, 6)), name="bold")
+    data, meta, _ = layer.as_layer_data_tuple()
+    with pytest.raises(VolumeError, match="bold: has 4 axes; split it"):
+        write_image(str(tmp_path / "x.nii"), data, meta)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_files_are_several_layers(tmp_path, rng):
+    paths = [str(tmp_path / name) for name in ("a.nii", "b.nii.gz")]
+    for path in paths:
+        save(path, rng, stored_affine("RAS"))
+    layers = get_reader(paths)(paths)
+    assert [kwargs["name"] for _, kwargs, _ in layers] == ["a", "b"]
+
+
+@pytest.mark.parametrize("path", ["photo.png", "notes.txt", ["a.nii", "b.png"], []])
+def test_other_files_are_not_ours(path):
+    assert get_reader(path) is None
+
+
+def test_holes_are_filled_with_a_warning(tmp_path, rng):
+    path = tmp_path / "map.nii"
+    data = rng.random(SHAPE, dtype=np.float32)
+    data[1, 2, 3] = np.nan
+    nib.save(nib.Nifti1Image(data, stored_affine("RAS")), path)
+    notification_manager.records.clear()
+    layer = open_layer(path)
+    assert layer.data[13 - 3, 10 - 2, 8 - 1] == 0
+    assert "map.nii" in str(notification_manager.records[-1].message)
+
+
+def test_a_damaged_file_says_so(tmp_path, rng):
+    path = tmp_path / "cut.nii"
+    save(path, rng, stored_affine("RAS"))
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(VolumeError, match=r"cut\.nii"):
+        open_layer(path)
+
+
+def test_a_missing_folder_says_so(tmp_path, rng):
+    layer = Image(rng.random((4, 5, 6)))
+    data, meta, _ = layer.as_layer_data_tuple()
+    with pytest.raises(OutputError, match="create it first"):
+        write_image(str(tmp_path / "no" / "x.nii"), data, meta)
