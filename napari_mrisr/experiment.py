@@ -263,12 +263,12 @@ def _plan(
 
 
 def _check_file(path: Path, parameters: EvaluateParameters) -> _Job:
-    scan = open_scan(path, parameters.frame)
-    origin, grid = Origin(path.name, scan.axis_codes), grid_in_ras(scan.shape, scan.affine)
+    with open_scan(path, parameters.frame) as scan:
+        origin, grid = Origin(path.name, scan.axis_codes), grid_in_ras(scan.shape, scan.affine)
     scales = [(format_scale(scale), origin.to_ras(scale)) for scale in parameters.scales]
     for text, scale in scales:
         if any(n // factor < 2 for n, factor in zip(grid.shape, scale, strict=True)):
-            found = f"shape {scan.shape} is too small for scale {text}"
+            found = f"shape {origin.from_ras(grid.shape)} is too small for scale {text}"
             raise GeometryError(explain(path, found, "use a smaller scale"))
         shape = tuple(n - n % factor for n, factor in zip(grid.shape, scale, strict=True))
         low = grid.cropped((0, 0, 0), (shape[0], shape[1], shape[2])).degraded(scale)

@@ -1,0 +1,44 @@
+"""``napari-mrisr bank``: look into filter banks."""
+
+from __future__ import annotations
+
+import argparse
+
+from napari_mrisr.cli import options
+from napari_mrisr.cli.session import EXIT_GOOD, Session
+
+_EXAMPLE = """\
+examples:
+  napari-mrisr bank list
+  napari-mrisr bank show my-bank.safetensors
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the command."""
+    summary = "Look into filter banks."
+    parser = commands.add_parser("bank", help=summary, description=summary, epilog=_EXAMPLE)
+    parser.set_defaults(help_of=parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=options.Parser)
+    show = options.new_command(
+        actions, "show", run_show, "Show what a filter bank is and how it was made.", _EXAMPLE
+    )
+    show.add_argument("bank", metavar="BANK", help="file, or name of a bundled bank")
+    options.new_command(actions, "list", run_list, "List the bundled filter banks.", _EXAMPLE)
+
+
+def run_show(arguments: argparse.Namespace, session: Session) -> int:
+    """Print a bank's description."""
+    from napari_mrisr.filterbank import load_bank
+
+    print(load_bank(arguments.bank).describe())
+    return EXIT_GOOD
+
+
+def run_list(arguments: argparse.Namespace, session: Session) -> int:
+    """Print the names of the bundled banks."""
+    from napari_mrisr.filterbank import list_banks
+
+    for name in list_banks():
+        print(name)
+    return EXIT_GOOD

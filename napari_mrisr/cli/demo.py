@@ -1,0 +1,151 @@
+"""``napari-mrisr demo``: the whole thing on the sample, in a minute."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mrisr.cli import options
+from napari_mrisr.cli.batch import output_folder
+from napari_mrisr.cli.evaluate import draw
+from napari_mrisr.cli.session import EXIT_GOOD, Session
+from napari_mrisr.errors import OutputError, explain
+from napari_mrisr.scale import Scale
+
+if TYPE_CHECKING:
+    from napari_mrisr.experiment import Comparison, EvaluateParameters
+    from napari_mrisr.volume import Volume
+
+_SCALE: Scale = (2, 2, 2)
+_METHODS = ("nearest", "tricubic", "hashed")
+_EXAMPLE = """\
+examples:
+  napari-mrisr demo
+  napari-mrisr demo --input my-scan.nii.gz --out my-demo --no-viewer
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the command."""
+    parser = options.new_command(
+        commands,
+        "demo",
+        run,
+        "Degrade a sample, super-resolve it twofold by three methods, compare, and show.",
+        _EXAMPLE,
+    )
+    parser.add_argument(
+        "--out", type=Path, default="output", metavar="FOLDER", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--input", type=Path, metavar="FILE", help="a high-resolution image in place of the sample"
+    )
+    parser.add_argument("--no-viewer", action="store_true", help="do not open napari at the end")
+    options.add_threads(parser)
+    options.add_reading(parser)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Run the command."""
+    from napari_mrisr.experiment import EvaluateParameters, compare, rows_of
+    from napari_mrisr.report import EvaluationReport
+
+    parameters = EvaluateParameters(
+        scales=(_SCALE,),
+        methods=_METHODS,
+        threads=arguments.threads,
+        frame=arguments.frame,
+        fill_nonfinite=arguments.fill_nonfinite,
+    )
+    with output_folder(arguments.out):
+        _check_folder(arguments.out)
+        truth, name = _truth(arguments, session)
+        session.progress.begin(f"super-resolving {name} 2x", len(_METHODS))
+        comparison = compare(truth, parameters, _SCALE, progress=session.progress)
+        files = _write(comparison, parameters, name, arguments.out, session)
+    rows = rows_of(comparison, name, "2", parameters)
+    report = EvaluationReport(parameters.protocol.as_dict(), rows)
+    print(report.summary_table())
+    session.say("\nWrote " + ", ".join(str(path) for path in files))
+    if not arguments.no_viewer:
+        _show(comparison, session)
+    return EXIT_GOOD
+
+
+def _truth(arguments: argparse.Namespace, session: Session) -> tuple[Volume, str]:
+    if arguments.input is None:
+        from napari_mrisr.samples import phantom
+
+        return phantom(), "phantom"
+    from napari_mrisr.io import read_volume
+    from napari_mrisr.io.formats import stem_of
+
+    with session.at_once():
+        volume = read_volume(
+            arguments.input, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
+        )
+    return volume, stem_of(arguments.input)
+
+
+def _check_folder(folder: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            explain(folder, "folder cannot be written to", "choose another with --out")
+        )
+
+
+def _volumes(comparison: Comparison) -> dict[str, Volume]:
+    """What to write and show, by name; none takes a file's free text along."""
+    named = {"low": comparison.low, "truth": comparison.truth, **comparison.results}
+    return {
+        name: replace(
+            volume, origin=volume.origin and replace(volume.origin, name=f"{name}.nii.gz")
+        )
+        for name, volume in named.items()
+    }
+
+
+def _write(
+    comparison: Comparison,
+    parameters: EvaluateParameters,
+    name: str,
+    folder: Path,
+    session: Session,
+) -> list[Path]:
+    """Write volumes and figure; those of the run before are replaced."""
+    from napari_mrisr.io import write_volume
+
+    files = []
+    with session.at_once():
+        for label, volume in _volumes(comparison).items():
+            part = label if label in ("low", "truth") else f"{label}-2x"
+            files.append(folder / f"{name}_{part}.nii.gz")
+            write_volume(volume, files[-1], overwrite=True)
+        files.append(folder / f"{name}_comparison.png")
+        draw(comparison, parameters, f"{name}, 2×", files[-1])
+    return files
+
+
+def _show(comparison: Comparison, session: Session) -> None:
+    """Open napari where there is one and a display; otherwise say why not."""
+    why = _no_viewer_because()
+    if why:
+        session.say(f"The viewer stays closed: {why}.")
+        return
+    from napari_mrisr.viewer.demo import open_demo
+
+    open_demo(_volumes(comparison))
+
+
+def _no_viewer_because() -> str:
+    if importlib.util.find_spec("napari") is None:
+        return "napari is not installed (pip install 'napari-mrisr[gui]')"
+    on_x = sys.platform.startswith(("linux", "freebsd"))
+    if on_x and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no display"
+    return ""

@@ -1,0 +1,149 @@
+"""``napari-mrisr upscale``: super-resolve images."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mrisr.cli import batch as batches
+from napari_mrisr.cli import options
+from napari_mrisr.cli.batch import Batch, Job, Scan
+from napari_mrisr.cli.session import Session
+from napari_mrisr.errors import ScaleError, explain
+from napari_mrisr.progress import format_seconds
+from napari_mrisr.scale import Scale, scale_for_spacing
+
+if TYPE_CHECKING:
+    from napari_mrisr.upscale import UpscaleParameters
+
+_EXAMPLE = """\
+examples:
+  napari-mrisr upscale scan.nii.gz scan-2x.nii.gz
+  napari-mrisr upscale thick.nii.gz thin.nii.gz --scale 1x1x4 --method tricubic
+  napari-mrisr upscale sub-01_T1w.nii.gz sub-02_T1w.nii.gz results/ --spacing 0.5
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the command."""
+    parser = options.new_command(
+        commands, "upscale", run, "Super-resolve an image, several, or all in a folder.", _EXAMPLE
+    )
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="images or folders of images")
+    parser.add_argument(
+        "out",
+        metavar="OUT",
+        help="image to write; for several inputs a folder, in which sub-01_T1w.nii.gz "
+        "becomes sub-01_desc-sr2x_T1w.nii.gz",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--scale",
+        type=options.scale_value,
+        default="2",
+        metavar="S",
+        help=f"{options.SCALE_HELP} (default: 2)",
+    )
+    size.add_argument(
+        "--spacing",
+        type=options.spacing_value,
+        metavar="MM",
+        help="wanted voxel size instead of a scale: the whole factor of each axis that comes "
+        "closest, or three such as 1x1x0.5 along left-right, back-front, foot-head",
+    )
+    parser.add_argument(
+        "--method", default="hashed", help="hashed, tricubic, nearest ... (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--bank",
+        metavar="FILE|NAME",
+        help="filter bank of --method hashed (default: the bundled one for the scale)",
+    )
+    options.add_running(parser)
+    options.add_reading(parser)
+    options.add_overwrite(parser)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Run the command."""
+    batch = Batch.find(arguments.inputs)
+    out = Path(arguments.out)
+    if not batches.is_folder(out, batch):
+        return _run(arguments, session, batch)
+    with batches.output_folder(out):
+        return _run(arguments, session, batch)
+
+
+def _run(arguments: argparse.Namespace, session: Session, batch: Batch) -> int:
+    jobs: list[Job] = []
+    taken: dict[Path, Path] = {}
+    for path in batch.paths:
+        with batch.each():
+            jobs.append(_plan(path, arguments, taken))
+    return batches.run_jobs(jobs, batch, session, lambda job: _work(job, arguments, session))
+
+
+def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) -> Job:
+    """Check everything that can be known before a voxel is loaded."""
+    from napari_mrisr.io import output_path
+    from napari_mrisr.upscale import check_memory, check_parameters
+
+    scan = batches.read_scan(path, arguments.frame)
+    scale = _scale(scan, arguments)
+    job = Job(scan, output_path(path, arguments.out, scan.origin.from_ras(scale)), scale)
+    parameters = _parameters(scale, arguments)
+    check_parameters(parameters)
+    check_memory(scan.grid, parameters)
+    out_bytes = 4 * math.prod(scan.grid.upsampled(scale).shape)
+    batches.check_output(job, out_bytes, arguments.overwrite, taken)
+    return job
+
+
+def _scale(scan: Scan, arguments: argparse.Namespace) -> Scale:
+    """The scale in RAS order."""
+    if arguments.spacing is None:
+        return scan.origin.to_ras(arguments.scale)
+    scale = scale_for_spacing(scan.grid.voxel_size, arguments.spacing)
+    if scale == (1, 1, 1):
+        size = " x ".join(f"{mm:.3g}" for mm in scan.grid.voxel_size)
+        found = f"its voxels of {size} mm are not coarser than --spacing"
+        raise ScaleError(explain(scan.path, found, "ask for a smaller spacing"))
+    return scale
+
+
+def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameters:
+    from napari_mrisr.upscale import UpscaleParameters
+
+    return UpscaleParameters(
+        scale, arguments.method, arguments.bank, arguments.device, arguments.threads
+    )
+
+
+def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
+    """Read, super-resolve, write; the line to say."""
+    from napari_mrisr.io import read_volume, write_volume
+    from napari_mrisr.upscale import upscale
+
+    start = time.monotonic()
+    with session.at_once():
+        volume = read_volume(
+            job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
+        )
+    result = upscale(volume, _parameters(job.scale, arguments), progress=session.progress)
+    with session.at_once():
+        write_volume(result, job.out, overwrite=arguments.overwrite)
+    took = format_seconds(time.monotonic() - start)
+    return f"{job.out}: {describe_grid(job, result.grid.shape, result.grid.voxel_size)}, {took}"
+
+
+def describe_grid(
+    job: Job, shape: tuple[int, int, int], voxel_size: tuple[float, float, float]
+) -> str:
+    """Voxels and voxel size along the file's own axes."""
+    axes = job.scan.origin.ras_axis
+    voxels = " x ".join(str(shape[axis]) for axis in axes)
+    size = " x ".join(f"{voxel_size[axis]:.3g}" for axis in axes)
+    return f"{voxels} voxels of {size} mm"
