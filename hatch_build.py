@@ -1,7 +1,9 @@
-"""Build hook: gives an editable install the manifest inside the package.
+"""Build hook: puts the manifest and the sample data inside the package.
 
-npe2 looks for ``napari.yaml`` beside ``napari_mrisr/__init__.py``. A wheel has
-a copy there; an editable install, which imports this very folder, gets a link.
+Both live at the top of the repository. npe2 looks for ``napari.yaml`` beside
+``napari_mrisr/__init__.py``, so a wheel gets copies there, and an editable
+install, which imports the folder itself, gets a link to the manifest (the
+sample loaders also look beside the package).
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class ManifestHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Links the manifest for editable installs."""
+class DataHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Copies for wheels, a link for editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make the link, and keep the wheel's copies out of site-packages."""
-        if self.target_name != "wheel" or version != "editable":
-            return
+        """Run before each build."""
         root = Path(self.root)
+        if version != "editable":
+            for name in ("napari.yaml", "sample_data"):
+                build_data["force_include"][str(root / name)] = f"napari_mrisr/{name}"
+            return
         link = root / "napari_mrisr" / "napari.yaml"
         link.unlink(missing_ok=True)
         try:
