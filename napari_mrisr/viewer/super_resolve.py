@@ -188,6 +188,8 @@ class SuperResolveWidget(QWidget):
         if request is None:
             return
         self._request = request
+        # Only now: while being docked, the dock is not in the main window yet.
+        self._follow_window()
         self.panel.show_running(request.result_name)
         self.jobs.start(request.run)
 
@@ -305,6 +307,7 @@ class SuperResolveWidget(QWidget):
     def _detach(self) -> None:
         """End the run and let go of the viewer."""
         self.jobs.abandon()
+        self._window = None
         if not self._attached:
             return
         self._attached = False
@@ -323,7 +326,8 @@ class SuperResolveWidget(QWidget):
                 self._detach()
             else:
                 self._attach()
-                self._follow_window()
+        elif event.type() == QEvent.Type.Show:
+            self._attach()
         return super().event(event)
 
     def _follow_window(self) -> None:
@@ -331,21 +335,17 @@ class SuperResolveWidget(QWidget):
         window: QWidget = self
         while (parent := window.parentWidget()) is not None:
             window = parent
-        if window is not self._window:
-            if self._window is not None:
-                self._window.removeEventFilter(self)
-            window.installEventFilter(self)
-            self._window = window
+        # Filters on former windows may stay: eventFilter asks which window it is.
+        window.installEventFilter(self)
+        self._window = window
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Notice that the main window was closed (not: asked to close)."""
-        if watched is self._window:
+        if self._window is not None and watched is self._window:
             hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
             closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
             if hidden or closed:
                 self._detach()
-            elif event.type() == QEvent.Type.Show:
-                self._attach()
         return False
 
     def closeEvent(self, event: QEvent) -> None:
