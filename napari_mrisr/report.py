@@ -171,7 +171,7 @@ class EvaluationReport:
         rows = self.summary()
         parts = [f"Protocol {self.protocol['name']}: {self.protocol['settings']}"]
         parts += [_mask_table(mask, rows) for mask in _unique(row.mask for row in rows)]
-        parts += [f"{failure.file}: left out ({failure.error})" for failure in self.failures]
+        parts += [f"Left out: {failure.error}" for failure in self.failures]
         return "\n\n".join(parts)
 
 

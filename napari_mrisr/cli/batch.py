@@ -89,7 +89,7 @@ class Batch:
         for line in self.errors:
             error_line(line)
         if self.errors:
-            error_line(f"{len(self.errors)} inputs failed, {done} done")
+            error_line(f"{len(self.errors)} failed, {done} done")
         return EXIT_USAGE if self.errors else EXIT_GOOD
 
 

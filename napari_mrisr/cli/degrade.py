@@ -94,6 +94,6 @@ def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
             job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
     result = degrade(volume, job.scale, arguments.degradation, progress=session.progress)
-    with session.at_once():
+    with session.writing(job.out):
         write_volume(result, job.out, overwrite=arguments.overwrite)
     return f"{job.out}: {describe_grid(job, result.grid.shape, result.grid.voxel_size)}"

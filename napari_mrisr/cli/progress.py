@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -35,10 +36,16 @@ class TerminalProgress(Progress):
         super().__init__(token)
         self._stream = stream if stream is not None else sys.stderr
         self._quiet = quiet
-        self._bars = self._stream.isatty()
+        self._bars = _has_room(self._stream)
         self._bar: Any = None
         self._next_line = 0.0
+        self._new_task = True
         self.prefix = ""
+
+    def begin(self, task: str, total: int) -> None:
+        """See the base class."""
+        self._new_task = True
+        super().begin(task, total)
 
     def show(self, state: ProgressState) -> None:
         """See the base class."""
@@ -48,6 +55,7 @@ class TerminalProgress(Progress):
             self._show_bar(state)
         else:
             self._show_line(state)
+        self._new_task = False
 
     def message(self, text: str) -> None:
         """One line, above the bar if there is one."""
@@ -65,9 +73,11 @@ class TerminalProgress(Progress):
             self._bar = None
 
     def _show_bar(self, state: ProgressState) -> None:
-        if self._bar is None or state.done == 0:
+        if self._new_task:
             self.close()
             self._bar = _new_bar(self._text(state), state.total, self._stream)
+        if self._bar is None:  # done before
+            return
         self._bar.set_postfix_str(_left(state), refresh=False)
         self._bar.update(state.done - self._bar.n)
         if state.done == state.total:
@@ -75,7 +85,7 @@ class TerminalProgress(Progress):
 
     def _show_line(self, state: ProgressState) -> None:
         now = time.monotonic()
-        if state.done == 0:
+        if self._new_task:
             print(self._text(state), file=self._stream, flush=True)
         elif now >= self._next_line and state.done < state.total:
             percent = 100 * state.done // max(1, state.total)
@@ -87,6 +97,17 @@ class TerminalProgress(Progress):
 
     def _text(self, state: ProgressState) -> str:
         return f"{self.prefix}{state.task}"
+
+
+def _has_room(stream: TextIO) -> bool:
+    """Whether a bar can be seen: on a terminal, and one that knows its size."""
+    if not stream.isatty():
+        return False
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except OSError:
+        return False
+    return size.lines > 0 and size.columns > 0
 
 
 def _left(state: ProgressState) -> str:

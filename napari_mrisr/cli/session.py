@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -62,6 +63,14 @@ class Session:
             yield
         finally:
             self._at_once = False
+
+    @contextlib.contextmanager
+    def writing(self, path: Path) -> Iterator[None]:
+        """The write of a file: shown, and stopped at once by Ctrl-C."""
+        self.progress.begin(f"writing {path.name}", 1)
+        with self.at_once():
+            yield
+        self.progress.close()
 
     def say(self, text: str) -> None:
         """A line on standard output about a result; nothing when quiet."""

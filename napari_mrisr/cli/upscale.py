@@ -133,7 +133,7 @@ def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
             job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
     result = upscale(volume, _parameters(job.scale, arguments), progress=session.progress)
-    with session.at_once():
+    with session.writing(job.out):
         write_volume(result, job.out, overwrite=arguments.overwrite)
     took = format_seconds(time.monotonic() - start)
     return f"{job.out}: {describe_grid(job, result.grid.shape, result.grid.voxel_size)}, {took}"
