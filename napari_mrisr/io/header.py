@@ -7,10 +7,7 @@ claims.
 from __future__ import annotations
 
 import contextlib
-import gzip
-import logging
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +15,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel import imageglobals
 from nibabel.analyze import AnalyzeHeader
-from nibabel.filebasedimages import ImageFileError
 from nibabel.openers import ImageOpener
-from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
-from napari_mrisr.io.formats import MGH, MINC, READABLE, PathLike, expansion_of, suffix_of
+from napari_mrisr.io.formats import MINC, PathLike, expansion_of, suffix_of
+from napari_mrisr.io.loading import check_file, load_header, quiet_nibabel, unreadable
 from napari_mrisr.io.orientation import axis_codes
 from napari_mrisr.volume import Shape
 
@@ -37,6 +32,10 @@ to and no gradient; from two on, reflecting at the border defines both."""
 MIN_SKEW = 1e-3
 """Smallest volume of the parallelepiped of the unit voxel edges. Below, the
 axes lie in one plane to within the precision of a header."""
+
+MAX_LENGTH = 1e9
+"""Largest entry of an affine and, inverted, smallest voxel size, mm. What lies
+beyond is no scan, and its products would overflow."""
 
 #: Millimeters in a header's unit; unknown (0) counts as mm, as in nibabel.
 _MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
@@ -110,11 +109,11 @@ def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
     """
     path = Path(path)
     try:
-        _check_file(path)
+        check_file(path)
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
         raise VolumeError(explain(path, found, "check its name and permissions")) from error
-    image = _load_header(path)
+    image = load_header(path)
     try:
         yield _check(path, image, frame)
     finally:
@@ -135,102 +134,6 @@ def _check(path: Path, image: Any, frame: int | None) -> Scan:
     return Scan(path, image, (x, y, z), affine, index, channel)
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise VolumeError(explain(path, "is a folder", "give an image file in it"))
-    if not path.exists():
-        raise VolumeError(explain(path, "no such file", "check the name"))
-    suffix = suffix_of(path)
-    if suffix not in READABLE:
-        mend = f"give one of {', '.join(READABLE)} (convert DICOM with dcm2niix first)"
-        raise VolumeError(explain(path, f"{suffix or 'no suffix'!r} is no image format", mend))
-    if not path.is_file():
-        raise VolumeError(explain(path, "is no regular file", "give an image file"))
-    with path.open("rb") as file:
-        start = file.read(3)
-    if not start:
-        raise VolumeError(explain(path, "is empty", "copy or export it again"))
-    if expansion_of(path) > 1 and start[:2] != b"\x1f\x8b" and start != b"BZh":
-        mend = "drop the compression suffix from its name or export it again"
-        raise VolumeError(explain(path, "is not a compressed file", mend))
-    if expansion_of(path) == 1 and start[:2] == b"\x1f\x8b":
-        raise VolumeError(explain(path, "is gzip-compressed", f"rename it to {path.name}.gz"))
-
-
-@contextlib.contextmanager
-def quiet_nibabel() -> Iterator[None]:
-    """Keep nibabel from printing repairs: we refuse them or they do not matter."""
-
-    class Nothing(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            return False
-
-    nothing = Nothing()
-    imageglobals.logger.addFilter(nothing)
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        imageglobals.logger.removeFilter(nothing)
-
-
-def _load_header(path: Path) -> Any:
-    try:
-        with quiet_nibabel():
-            image = _load_mgh(path) if suffix_of(path) in MGH else nib.load(path)
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(image, SpatialImage):
-        found = f"holds {type(image).__name__}, not a volume"
-        raise VolumeError(explain(path, found, "give a 3D image"))
-    return image
-
-
-def _load_mgh(path: Path) -> Any:
-    """As ``nib.load``, which leaves the file open."""
-    mgh: Any = nib.MGHImage
-    with ImageOpener(str(path)) as file:
-        header = mgh.header_class.from_fileobj(file)
-    proxy = mgh.ImageArrayProxy(str(path), header.copy())
-    return mgh(proxy, header.get_affine(), header, file_map=mgh.filespec_to_file_map(str(path)))
-
-
-def _unreadable(path: Path, error: Exception) -> VolumeError:
-    """The one-line error for whatever nibabel raised."""
-    if isinstance(error, ModuleNotFoundError):
-        found = f"reading it needs the package {error.name}"
-        return VolumeError(explain(path, found, f"pip install {error.name}"))
-    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
-        return VolumeError(explain(path, "ends early or is damaged", "copy or export it again"))
-    if isinstance(error, FileNotFoundError):
-        mend = "put the header and the voxel file side by side"
-        return VolumeError(explain(path, "the file that belongs to it is missing", mend))
-    if isinstance(error, ImageFileError):
-        hidden = _sniffing_error(path)
-        if hidden is not None:
-            return _unreadable(path, hidden)
-        return VolumeError(explain(path, "is not an image, whatever its suffix", "export it again"))
-    if isinstance(error, ValueError) and "w2 should be positive" in str(error):
-        mend = "correct the qform in its header"
-        return GeometryError(explain(path, "quaternion of its qform longer than 1", mend))
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return VolumeError(explain(path, f"is no readable image ({reason})", "export it again"))
-
-
-def _sniffing_error(path: Path) -> Exception | None:
-    """What nibabel met, and swallowed, when it looked at the file's first bytes."""
-    try:
-        with ImageOpener(str(path)) as file:
-            file.read(1024)
-    except (OSError, EOFError, zlib.error) as error:
-        return error
-    suffix = suffix_of(path)
-    if suffix.startswith(".img"):
-        header = path.with_name(path.name[: -len(suffix)] + suffix.replace("img", "hdr"))
-        return None if header.exists() else FileNotFoundError(str(header))
-    return None
-
-
 def _check_voxel_size(path: Path, image: Any) -> None:
     """Refuse sizes that nibabel would repair in silence."""
     header = image.header
@@ -244,7 +147,7 @@ def _check_voxel_size(path: Path, image: Any) -> None:
         sizes = [float(size) for size in header["delta"]]
     else:
         return
-    if not all(math.isfinite(size) and size > 0 for size in sizes):
+    if not all(1 / MAX_LENGTH <= size <= MAX_LENGTH for size in sizes):
         shown = " x ".join(f"{size:g}" for size in sizes)
         mend = "correct the voxel size (pixdim) in its header"
         raise GeometryError(explain(path, f"voxel size {shown} mm", mend))
@@ -275,7 +178,7 @@ def _check_dtype(path: Path, image: Any) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(image.get_data_dtype())
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if dtype.kind == "c":
         mend = "save its magnitude as a real image"
         raise VolumeError(explain(path, f"complex voxels ({dtype})", mend))
@@ -291,7 +194,7 @@ def _check_file_size(path: Path, image: Any, shape: tuple[int, ...], dtype: np.d
     try:
         held = data_file.stat().st_size
     except OSError as error:
-        raise _unreadable(path, FileNotFoundError(str(error))) from error
+        raise unreadable(path, FileNotFoundError(str(error))) from error
     if data_file.suffix.lower() == ".mnc" and _is_hdf5(data_file):
         return  # compressed inside, by a ratio that nothing bounds
     if needed > held * expansion_of(data_file):
@@ -359,13 +262,16 @@ def _check_affine(path: Path, image: Any) -> NDArray[np.float64]:
     try:
         affine = np.array(image.affine, dtype=np.float64)
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     mend = "correct the affine (sform or qform) in its header"
     if affine.shape != (4, 4) or not np.all(np.isfinite(affine)):
         raise GeometryError(explain(path, "affine with NaN or infinite entries", mend))
+    if np.abs(affine).max() > MAX_LENGTH:
+        found = f"affine with entries up to {np.abs(affine).max():g}"
+        raise GeometryError(explain(path, found, mend))
     affine[:3] *= unit_in_mm(image.header)
     edges = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.all(edges > 0) or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_SKEW:
+    if not np.all(edges >= 1 / MAX_LENGTH) or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_SKEW:
         rows = affine[:3, :3].round(4).tolist()
         raise GeometryError(explain(path, f"singular affine {rows}", mend))
     return affine

@@ -80,7 +80,8 @@ def _copy_geometry(header: Any, source: Any, affine: Affine) -> None:
     """Carry both transforms of a NIfTI input over to the new voxels.
 
     The two may differ (scanner and template space). With T from new to old
-    voxel index, the new ones are ``qform @ T`` and ``sform @ T``. T only
+    voxel index, the new ones are ``sform @ T``, which is the affine given
+    when there is a sform, and ``qform @ T``. T only
     scales and shifts, so the rotation stays: its quaternion is copied, for
     computing it again could lose 1e-4 rad (near half a turn its real part is
     the root of a rounding error).
@@ -97,12 +98,12 @@ def _copy_geometry(header: Any, source: Any, affine: Affine) -> None:
     header["xyzt_units"] = source["xyzt_units"]
     header["pixdim"][:4] = source["pixdim"][:4] * np.array([1.0, *steps])
     if sform_code:
-        header.set_sform(source.get_sform() @ transform, sform_code)
+        header.set_sform(wanted, sform_code)
     if qform_code:
         _copy_qform(header, source, transform)
     if not _agree(header.get_best_affine(), wanted, header.get_data_shape()):
         # Such as a crop of a file without orientation: the fallback would move.
-        header.set_sform(wanted, sform_code or 2)
+        _set_both(header, affine, code=2)
 
 
 def _copy_qform(header: Any, source: Any, transform: Affine) -> None:

@@ -19,10 +19,10 @@ from napari_mrisr.io.header import (
     Scan,
     bytes_promised,
     open_scan,
-    quiet_nibabel,
     size_error,
     voxel_file,
 )
+from napari_mrisr.io.loading import quiet_nibabel
 from napari_mrisr.io.orientation import grid_in_ras, turn_to_ras
 from napari_mrisr.volume import FloatArray, Grid, Origin, Volume
 

@@ -212,16 +212,21 @@ def test_a_crop_of_a_file_without_orientation_stays_in_place(
     )
 
 
+@pytest.mark.parametrize("x_step", [1.0, -1.0])
+@pytest.mark.parametrize("codes", [(1, 0), (1, 2), (0, 0)])
 def test_a_grid_that_is_not_the_inputs_is_written_as_it_is(
-    voxels: np.ndarray, oblique: np.ndarray, save: Save, tmp_path: Path
+    x_step: float, codes: tuple[int, int], voxels: np.ndarray, save: Save, tmp_path: Path
 ) -> None:
-    origin = read_volume(save(voxels, oblique)).origin
+    turned = np.array([[0, 0, 2.0, 1], [1.0, 0, 0, 2], [0, 1.5, 0, 3], [0, 0, 0, 1]])
+    origin = read_volume(save(voxels, turned if x_step > 0 else None, codes=codes)).origin
     data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
-    volume = Volume(data, Grid((3, 4, 5), np.diag([1.0, 2.0, 3.0, 1.0])), origin=origin)
+    grid = Grid((3, 4, 5), np.diag([x_step, 2.0, 3.0, 1.0]))
+    volume = Volume(data, grid, origin=Origin("scan.nii", header=origin.header))  # type: ignore[union-attr]
     write_volume(volume, tmp_path / "out.nii")
-    back = read_volume(tmp_path / "out.nii")
-    np.testing.assert_allclose(back.grid.affine, volume.grid.affine, atol=1e-6)
-    np.testing.assert_array_equal(back.data, data)
+    back = nib.load(tmp_path / "out.nii")
+    np.testing.assert_allclose(back.affine, grid.affine, atol=1e-6)
+    np.testing.assert_allclose(back.get_qform(), grid.affine, atol=1e-6)
+    np.testing.assert_array_equal(back.get_fdata(dtype=np.float32), data)
 
 
 @pytest.mark.parametrize("name", ["o.nii", "o.nii.gz", "o.hdr", "o.img.gz", "o.mgz"])
