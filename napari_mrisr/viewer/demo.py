@@ -14,6 +14,8 @@ from napari_mrisr.volume import Volume
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+TRUTH = "truth"
+
 _PLUGIN = "napari-mrisr"
 
 # The difference's limits as a part of the truth's.
@@ -26,8 +28,8 @@ def open_demo(volumes: Mapping[str, Volume]) -> None:
     Parameters
     ----------
     volumes : mapping of str to Volume
-        Name to volume, the undermost first. The first with the most voxels is
-        taken as truth; each other one on the same grid gets a difference layer.
+        Name to volume, the undermost first. The one named ``truth`` is compared
+        with: each other one on its grid gets a difference layer.
     """
     import napari
 
@@ -39,26 +41,27 @@ def add_demo(viewer: Viewer, volumes: Mapping[str, Volume]) -> None:
     """Add the volumes and the dock widget to a viewer; see :func:`open_demo`."""
     for data, kwargs, _ in demo_layers(volumes):
         viewer.add_image(data, **kwargs)
-    viewer.window.add_plugin_dock_widget(_PLUGIN, "Super-resolve")
+    _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, "Super-resolve")
+    coarsest = min(volumes, key=lambda name: volumes[name].data.size)
+    widget.choose_layer(viewer.layers[coarsest])
     viewer.reset_view()
 
 
 def demo_layers(volumes: Mapping[str, Volume]) -> list[LayerData]:
     """Layers for the volumes and their differences; only the last volume is visible.
 
-    All share the truth's contrast limits, so that switching between them
+    All share one volume's contrast limits (the truth's, if any), so that switching between them
     compares voxels and not gray levels.
     """
-    truth_name = max(volumes, key=lambda name: int(np.prod(volumes[name].grid.shape)))
-    truth = volumes[truth_name].restored()
-    _, kwargs, _ = layer_data(truth, truth_name)
+    reference = volumes.get(TRUTH, next(iter(volumes.values()))).restored()
+    _, kwargs, _ = layer_data(reference, "")
     look = {key: kwargs[key] for key in ("colormap", "contrast_limits")}
-    differences = [
-        _difference(volume.restored(), truth, f"{name} − {truth_name}", look["contrast_limits"])
-        for name, volume in volumes.items()
-        if name != truth_name and _same_grid(volume, truth)
-    ]
     images = [layer_data(volume, name, look) for name, volume in volumes.items()]
+    differences = [
+        _difference(volume.restored(), reference, f"{name} − {TRUTH}", look["contrast_limits"])
+        for name, volume in volumes.items()
+        if TRUTH in volumes and name != TRUTH and _same_grid(volume, reference)
+    ]
     layers = [*differences, *images]
     for _, keywords, _ in layers[:-1]:
         keywords["visible"] = False

@@ -91,7 +91,7 @@ class Panel(QWidget):
         simulate = QFormLayout(group)
         simulate.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         simulate.addRow(self.simulate_button)
-        simulate.addRow("by", self.degradation)
+        simulate.addRow("Degradation", self.degradation)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(buttons)

@@ -64,13 +64,13 @@ class SuperResolveWidget(QWidget):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Whose layers are offered, and which gets the results.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer = napari_viewer
         self._watched: list[Image] = []
         self._window: QWidget | None = None
         self._attached = False
@@ -106,6 +106,10 @@ class SuperResolveWidget(QWidget):
     def simulate(self) -> None:
         """Make the low-resolution volume of the chosen layer."""
         self._start(self._simulate_request)
+
+    def choose_layer(self, layer: Image) -> None:
+        """Choose a layer of the viewer as input."""
+        self.panel.layer.layer = layer
 
     def cancel(self) -> None:
         """Stop the run; nothing of it is left."""
@@ -219,7 +223,7 @@ class SuperResolveWidget(QWidget):
             self._tell_error(error)
             return
         if isinstance(self._request, SimulateRequest):
-            self.panel.layer.layer = layer
+            self.choose_layer(layer)
         self.panel.show_status(f"Added “{layer.name}” in {duration_label(message.seconds)}.")
 
     def _tell_error(self, error: Exception) -> None:

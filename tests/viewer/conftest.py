@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from npe2 import PluginManager, PluginManifest
 from scipy.spatial.transform import Rotation
 
+from napari_mrisr.viewer import requests, super_resolve
 from napari_mrisr.volume import Grid, Volume
 
 SHAPE = (10, 12, 15)
@@ -46,3 +49,24 @@ def our_threads() -> list[str]:
 def _no_thread_is_left() -> Iterator[None]:
     yield
     assert our_threads() == []
+
+
+@pytest.fixture(scope="session")
+def plugin() -> None:
+    """The manifest, registered even where the package is only on the path.
+
+    Once and for all: napari does not let go of a plugin's commands.
+    """
+    manager = PluginManager.instance()
+    if "napari-mrisr" not in manager:
+        root = Path(__file__).resolve().parents[2]
+        manager.register(PluginManifest.from_file(root / "napari.yaml"))
+
+
+@pytest.fixture
+def banks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bundled bank, whatever the package brings."""
+    monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale: ["bank-a"])
+    monkeypatch.setattr(
+        requests, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
+    )

@@ -14,7 +14,7 @@ from qtpy.QtCore import QTimer
 
 from napari_mrisr.errors import BankError
 from napari_mrisr.progress import Progress
-from napari_mrisr.viewer import requests, super_resolve
+from napari_mrisr.viewer import requests
 from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import SuperResolveWidget
 from napari_mrisr.volume import Grid, Volume
@@ -53,19 +53,11 @@ class Desk:
 
 
 @pytest.fixture
-def banks(monkeypatch):
-    """One bundled bank, whatever the package brings."""
-    monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale: ["bank-a"])
-    monkeypatch.setattr(
-        requests, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
-    )
-
-
-@pytest.fixture
-def desk(make_napari_viewer, qtbot, banks):
+def desk(plugin, banks, make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
-    widget = SuperResolveWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Super-resolve")
+    # By the manifest, as from the menu: the widget then gets napari's proxy of the viewer.
+    _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Super-resolve")
+    assert isinstance(widget, SuperResolveWidget)
     desk = Desk(viewer, widget, qtbot)
     desk.choose("nearest", (2, 2, 2))
     return desk
