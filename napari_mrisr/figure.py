@@ -7,6 +7,7 @@ global state.
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,11 @@ _DPI = 300
 _MARGIN_MM = 4.0
 _SMALL, _MEDIUM = 6.5, 8.0
 _GAP_IN = 0.04
-_LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN = 0.2, 0.04, 0.36, 0.72
+_LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN = 0.2, 0.04, 0.36, 0.5
 _TITLE_IN = 0.16
 _LOW_ROW_IN = 0.9
+_LINE_IN, _LINE_CHARACTERS = 0.11, 140
+_ASIDE = 0.07  # of the head's width
 _LOWEST = 0.25  # height of a row as a part of its panels' width
 _IMAGE_PERCENTILE = 99.5
 _DIFFERENCE_PERCENTILE = 99.0
@@ -133,7 +136,9 @@ def comparison_figure(
         label: [a - b for a, b in zip(images[label], images[labels[0]], strict=True)]
         for label in labels[1:]
     }
-    page = _Page.fit(frames, columns=2 * len(labels) - 1, title=bool(title))
+    closing = f"{CONVENTION} {RESEARCH_USE.capitalize()}."
+    notes = [*textwrap.wrap(footnote, _LINE_CHARACTERS), closing]
+    page = _Page.fit(frames, 2 * len(labels) - 1, bool(title), len(notes))
     gray = _Shade("gray", _image_range(truth, mask), "black")
     signed = _Shade("RdBu_r", _difference_range(differences.values()), "#f7f7f7")
     panels = [(label, images[label], gray) for label in labels]
@@ -146,7 +151,7 @@ def comparison_figure(
                 _annotate(axes, plane, _row_name(truth, plane, position, page.height_in(row)))
         _head(page.panel(0, column), label, (captions or {}).get(label, ""))
     page.bars(gray, signed, len(labels))
-    page.words(title, [footnote, f"{CONVENTION} {RESEARCH_USE.capitalize()}."])
+    page.words(title, notes)
     return page.figure
 
 
@@ -187,22 +192,25 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = _DPI
 class _Page:
     """Where the panels lie, in inches; fixed sizes, so nothing overlaps."""
 
-    def __init__(self, widths: float, heights: Sequence[float], columns: int, top: float) -> None:
-        self.columns, self._width, self._heights = columns, widths, list(heights)
+    def __init__(
+        self, width: float, heights: Sequence[float], columns: int, top: float, bottom: float
+    ) -> None:
+        self.columns, self._width, self._heights = columns, width, list(heights)
         inner = sum(heights) + _GAP_IN * (len(heights) - 1)
-        self.height = top + inner + _BOTTOM_IN
-        self._top = top
+        self.height = top + inner + bottom
+        self._top, self._bottom = top, bottom
         self.figure = Figure(figsize=(_WIDTH_IN, self.height), dpi=_DPI)
         FigureCanvasAgg(self.figure)
         self._panels: dict[tuple[int, int], Axes] = {}
 
     @classmethod
-    def fit(cls, frames: Sequence[_Frame], columns: int, title: bool) -> _Page:
+    def fit(cls, frames: Sequence[_Frame], columns: int, title: bool, notes: int) -> _Page:
         """The page for equally wide frames, at one number of millimeters per inch."""
         room = _WIDTH_IN - _LEFT_IN - _RIGHT_IN - _GAP_IN * (columns - 1)
         width = room / columns
         heights = [width * frame.height / frame.width for frame in frames]
-        return cls(width, heights, columns, _TOP_IN + (_TITLE_IN if title else 0.0))
+        top = _TOP_IN + (_TITLE_IN if title else 0.0)
+        return cls(width, heights, columns, top, _BOTTOM_IN + notes * _LINE_IN)
 
     def height_in(self, row: int) -> float:
         """Height of a row's panels, inches."""
@@ -225,7 +233,7 @@ class _Page:
             span = (last - first) * (self._width + _GAP_IN) - _GAP_IN
             left = _LEFT_IN + first * (self._width + _GAP_IN)
             length = min(span, 2.0)
-            axes = self._axes(left + (span - length) / 2, _BOTTOM_IN - 0.14, length, 0.07)
+            axes = self._axes(left + (span - length) / 2, self._bottom - 0.14, length, 0.07)
             # What is beyond the range has the color of the arrow.
             extend = "max" if shade is gray else "both"
             bar = self.figure.colorbar(
@@ -241,7 +249,7 @@ class _Page:
         if title:
             y = 1.0 - 0.06 / self.height
             self.figure.text(0.5, y, title, ha="center", va="top", fontsize=_MEDIUM)
-        text = "\n".join(filter(None, footnotes))
+        text = "\n".join(footnotes)
         y = 0.05 / self.height
         self.figure.text(0.5, y, text, ha="center", va="bottom", fontsize=_SMALL, color="0.3")
 
@@ -285,8 +293,8 @@ def _row_name(
     """Name of the plane and where it cuts; the name alone on a low row."""
     if height_in < _LOW_ROW_IN:
         return plane.name
-    where = (truth.grid.affine @ [*position, 1.0])[plane.normal]
-    return f"{plane.name}, {'xyz'[plane.normal]} = {where:.0f} mm".replace("-", "−")
+    where = round((truth.grid.affine @ [*position, 1.0])[plane.normal])
+    return f"{plane.name}, {'xyz'[plane.normal]} = {where} mm".replace("-", "−")
 
 
 def _annotate(axes: Axes, plane: _Plane, name: str) -> None:
@@ -326,11 +334,13 @@ def _cuts(data: NDArray[np.float32], position: tuple[int, int, int]) -> list[NDA
 
 
 def _center(mask: BoolArray) -> tuple[int, int, int]:
+    """Center of mass, moved aside from the midline, where there is little to see."""
     if not mask.any():
         x, y, z = (n // 2 for n in mask.shape)
-    else:
-        x, y, z = (round(float(index.mean())) for index in np.nonzero(mask))
-    return x, y, z
+        return x, y, z
+    x, y, z = (round(float(index.mean())) for index in np.nonzero(mask))
+    width = int(np.count_nonzero(mask.any(axis=(1, 2))))
+    return min(x + round(_ASIDE * width), mask.shape[0] - 1), y, z
 
 
 def _box_mm(mask: BoolArray, voxel_size: tuple[float, float, float]) -> NDArray[np.float64]:

@@ -183,7 +183,7 @@ def _mask_table(mask: str, rows: list[SummaryRow]) -> str:
     lines = [["scale", *methods]]
     for scale in scales:
         found = [cells.get((scale, method)) for method in methods]
-        lines.append([_times(scale), *(_cell(row, _quality) for row in found)])
+        lines.append([times(scale), *(_cell(row, _quality) for row in found)])
         lines.append(["", *(_cell(row, _gain) for row in found)])
     volumes = "1 volume" if count == 1 else f"{count} volumes, mean ± sd"
     title = f"Mask {mask}, {volumes}: PSNR dB / SSIM, below it the gain over {GAIN_OVER} in dB"
@@ -207,7 +207,8 @@ def _number(statistic: Statistic, style: str) -> str:
     return mean if math.isnan(statistic.sd) else f"{mean} ± {statistic.sd:.2f}"
 
 
-def _times(scale: str) -> str:
+def times(scale: str) -> str:
+    """A scale for a person: ``2×`` or ``1x1x4``."""
     return scale if "x" in scale else f"{scale}×"
 
 

@@ -101,7 +101,8 @@ def _check_folder(folder: Path) -> None:
 
 def _volumes(comparison: Comparison) -> dict[str, Volume]:
     """What to write and show, by name; none takes a file's free text along."""
-    named = {"low": comparison.low, "truth": comparison.truth, **comparison.results}
+    results = {name: comparison.results[name] for name in _METHODS}
+    named = {"low": comparison.low, "truth": comparison.truth, **results}
     return {
         name: replace(
             volume, origin=volume.origin and replace(volume.origin, name=f"{name}.nii.gz")

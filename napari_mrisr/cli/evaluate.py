@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.experiment import EvaluateParameters, evaluate
     from napari_mrisr.protocol import get_protocol
+    from napari_mrisr.report import times
 
     _check_outputs(arguments)
     parameters = EvaluateParameters(
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     def on_comparison(path: Path, scale: str, comparison: Comparison) -> None:
         if arguments.figure is not None and not drawn:
             drawn.append(path)
-            draw(comparison, parameters, f"{path.name}, {scale}", arguments.figure)
+            draw(comparison, parameters, f"{path.name}, {times(scale)}", arguments.figure)
 
     report = evaluate(
         batch.paths, parameters, progress=session.progress, on_comparison=on_comparison
