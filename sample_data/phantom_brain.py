@@ -35,13 +35,13 @@ def cerebrum_hull(x: Field, y: Field, z: Field, notch: float = 2.2) -> Field:
     hull = hull + notch / (1.0 + (ax / 7.0) ** 2)
     hull = carve(hull, -21 - 0.12 * ax - z, 8)  # roof of the orbits
     # Tentorium: the back rests on it, higher in the middle.
-    tent = -7 - 0.20 * ax - z - 1.1 * np.maximum(y + 26, 0)
+    tent = -9 - 0.24 * ax - z - 1.1 * np.maximum(y + 26, 0)
     hull = carve(hull, tent, 7)
     temporal = ellipsoid(ax, y - 0.15 * (z + 20), z, (42, -10, -21), (22.5, 43, 24.5))
     return join(hull, temporal, 5)
 
 
-def folds(canvas: Canvas, hull: Field, spacing: Point, core: Field) -> tuple[Field, Field]:
+def folds(canvas: Canvas, hull: Field, spacing: Point, core: Field) -> Field:
     """Cut sulci into the hull.
 
     A sulcus is a sheet where a rippled random field is zero. The field is read
@@ -50,10 +50,8 @@ def folds(canvas: Canvas, hull: Field, spacing: Point, core: Field) -> tuple[Fie
 
     Returns
     -------
-    tissue : ndarray
+    ndarray
         Distance to the folded surface, negative inside.
-    depth : ndarray
-        Distance below the hull, mm.
     """
     depth = np.maximum(-hull, 0.0)
     normals = slope(hull, spacing)
@@ -67,16 +65,16 @@ def folds(canvas: Canvas, hull: Field, spacing: Point, core: Field) -> tuple[Fie
     del wobble
     tissue = hull
     for seed, wavelength, deep, spread, width in (
-        (31, 37.0, 17.0, 6.0, 0.55),
-        (32, 24.0, 8.5, 5.0, 0.45),
+        (31, 37.0, 20.0, 6.0, 0.55),
+        (32, 24.0, 11.5, 5.0, 0.45),
     ):
         sheet = sheet_distance(noise(seed, wavelength, 0.16)(sx, sy, sz), spacing)
         reach = deep + spread * noise(seed + 10, 45.0, 0.5)(sx, sy, sz)
         # Sulci open towards the surface and stop short of the nuclei.
         sulcus = sheet - (width + 1.3 / (1.0 + depth * depth / 4.0))
-        sulcus = carve(sulcus, np.maximum(depth - reach, 7.0 - core), 2.0)
+        sulcus = carve(sulcus, np.maximum(depth - reach, 5.5 - core), 2.0)
         tissue = carve(tissue, -sulcus, 2.0)
-    return tissue, depth
+    return tissue
 
 
 def paint_brain(canvas: Canvas, cavity: Field) -> None:
@@ -91,14 +89,15 @@ def paint_brain(canvas: Canvas, cavity: Field) -> None:
     core = ellipsoid(ax, y, z, (6, -6, 3), (24, 39, 20.5))
     core = carve(core, -9 - 0.35 * ax - z, 4)  # the cistern below
     hull = carve(hull, join(0.8 - ax, core, 2), 3)
+    tissue = folds(canvas, hull, spacing, core)
     # Sylvian fissure: a sheet from the side, opening on the insula.
     lip = z + 4 + 0.40 * y + 2.0 * noise(41, 30.0, 0.5)(x, y, z)
     sylvian = np.maximum(np.abs(lip) - 1.0, np.maximum(37 - ax, np.abs(y + 6) - 33))
-    insula = np.abs(ax - 38.0 + 0.004 * (y + 4) ** 2) - 0.9
+    wave = 1.6 * noise(42, 16.0, 0.4)(x, y, z)
+    insula = np.abs(ax - 38.0 + 0.008 * (y + 4) ** 2 + wave) - 0.9
     insula = np.maximum(insula, np.maximum(np.abs(lip) - 14, np.abs(y + 2) - 25))
-    hull = carve(hull, -join(sylvian, insula, 2), 2)
-    tissue, _ = folds(canvas, hull, spacing, core)
-    del hull, sylvian, insula
+    tissue = carve(tissue, -join(sylvian, insula, 2), 2)
+    del hull, sylvian, insula, wave
 
     # Gray matter: an even ribbon below the pia.
     below = ndimage.distance_transform_edt(tissue < 0, sampling=spacing).astype(np.float32)
@@ -211,9 +210,9 @@ def paint_cerebellum(canvas: Canvas) -> None:
     box = canvas.box((-58, -98, -66), (58, -30, -6), margin=2)
     x, y, z = canvas.at(box)
     ax = np.abs(x)
-    hull = ellipsoid(ax, y, z, (25, -62, -37), (28, 28, 20))
-    hull = join(hull, ellipsoid(ax, y, z, (0, -60, -33), (11, 25, 22)), 9)
-    hull = carve(hull, z + 11 + 0.30 * ax, 6)
+    hull = ellipsoid(ax, y, z, (25, -62, -35.5), (28, 28, 21.5))
+    hull = join(hull, ellipsoid(ax, y, z, (0, -60, -32), (12, 25, 23)), 9)
+    hull = carve(hull, z + 10.5 + 0.26 * ax, 6)
     hull = carve(hull, y + 34, 4)
     depth = np.maximum(-hull, 0)
     # Angle around the fastigium, as seen from the side; the fan widens sideways.
@@ -260,7 +259,7 @@ def paint_membranes(canvas: Canvas, cavity: Field, tissue: Field) -> None:
     edge = ellipsoid(x * 0, y, z, (0, -12, 6), (1, 52, 34))
     falx = np.maximum(np.maximum(ax - 0.45, -edge), np.maximum(free, -16 - z))
     canvas.paint(falx, 92.0, opacity=0.9)
-    tent = np.abs(z + 11 + 0.22 * ax - 0.05 * (y + 60)) - 0.45
+    tent = np.abs(z + 9.7 + 0.25 * ax - 0.05 * (y + 60)) - 0.45
     tent = np.maximum(np.maximum(tent, y + 40 - 0.35 * ax), np.maximum(free, 6 - ax))
     canvas.paint(tent, 92.0, opacity=0.8)
     # Superior sagittal, straight and transverse sinus.

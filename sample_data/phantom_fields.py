@@ -178,6 +178,6 @@ def sheet_distance(values: Field, spacing: Point) -> Field:
         steep += np.gradient(values, spacing[axis], axis=axis).astype(np.float32) ** 2
     np.sqrt(steep, out=steep)
     # Where the field is flat the first order runs off: keep sheets thin there.
-    floor = np.float32(0.35) * np.float32(steep[::4, ::4, ::4].mean())
+    floor = np.float32(0.35) * np.float32(steep[::4, ::4, ::4].mean(dtype=np.float64))
     distance: Field = np.abs(values) / np.maximum(steep, floor)
     return distance
