@@ -12,10 +12,10 @@ IndexArray = NDArray[np.int64]
 # Contraction (a * b + c in one rounding) is the same in a vector body and in
 # its scalar rest, so it keeps results independent of the region; reordering
 # sums ("reassoc") would not, and stays off.
-_jit = numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
+jit = numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
 
 
-@_jit
+@jit
 def _rows_x(array, first, taps, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -31,7 +31,7 @@ def _rows_x(array, first, taps, out):  # type: ignore[no-untyped-def]
                     row[k] += w * source[k]
 
 
-@_jit
+@jit
 def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -47,7 +47,7 @@ def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
                     row[k] += w * source[k]
 
 
-@_jit
+@jit
 def _rows_z(array, first, taps, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -65,4 +65,166 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
     shape[axis] = first.size
     out = np.empty(shape, np.float32)
     (_rows_x, _rows_y, _rows_z)[axis](array, first, taps, out)
+    return out
+
+
+@jit
+def _products(array, out):  # type: ignore[no-untyped-def]
+    nx, ny, nz = array.shape
+    half = np.float32(0.5)
+    for i in range(nx - 2):
+        for j in range(ny - 2):
+            for k in range(nz - 2):
+                gx = half * (array[i + 2, j + 1, k + 1] - array[i, j + 1, k + 1])
+                gy = half * (array[i + 1, j + 2, k + 1] - array[i + 1, j, k + 1])
+                gz = half * (array[i + 1, j + 1, k + 2] - array[i + 1, j + 1, k])
+                out[0, i, j, k] = gx * gx
+                out[1, i, j, k] = gx * gy
+                out[2, i, j, k] = gx * gz
+                out[3, i, j, k] = gy * gy
+                out[4, i, j, k] = gy * gz
+                out[5, i, j, k] = gz * gz
+
+
+def gradient_products(array: FloatArray) -> FloatArray:
+    """See :func:`napari_mrisr.kernels.reference.gradient_products`."""
+    nx, ny, nz = array.shape
+    out = np.empty((6, nx - 2, ny - 2, nz - 2), np.float32)
+    _products(array, out)
+    return out
+
+
+@jit
+def _gather(source, base, element, offsets, centered, out):  # type: ignore[no-untyped-def]
+    for n in range(base.size):
+        start = base[n]
+        around = offsets[element[n]]
+        middle = source[start] if centered else np.float32(0.0)
+        for t in range(around.size):
+            out[n, t] = source[start + around[t]] - middle
+
+
+def gather(
+    source: FloatArray,
+    base: IndexArray,
+    element: NDArray[np.uint8],
+    offsets: IndexArray,
+    centered: bool,
+) -> FloatArray:
+    """See :func:`napari_mrisr.kernels.reference.gather`."""
+    out = np.empty((base.size, offsets.shape[1]), np.float32)
+    _gather(source.reshape(-1), base, element, offsets, centered, out)
+    return out
+
+
+@jit
+def _filter_cells(  # type: ignore[no-untyped-def]
+    source, radius, bucket, element, offsets, places, weights, scale, patch, total, out
+):
+    flat_source = source.reshape(-1)
+    flat_out = out.reshape(-1)
+    sy, sz = source.shape[1], source.shape[2]
+    oy, oz = out.shape[1], out.shape[2]
+    taps, outputs = weights.shape[1], weights.shape[2]
+    for i in range(bucket.shape[0]):
+        for j in range(bucket.shape[1]):
+            for k in range(bucket.shape[2]):
+                b = bucket[i, j, k]
+                if b >= weights.shape[0]:
+                    continue
+                e = element[i, j, k]
+                start = ((i + radius) * sy + j + radius) * sz + k + radius
+                around = offsets[e]
+                middle = flat_source[start]
+                for t in range(taps):
+                    patch[t] = flat_source[start + around[t]] - middle
+                total[:] = np.float32(0.0)
+                filters = weights[b]
+                for t in range(taps):
+                    value = patch[t]
+                    row = filters[t]
+                    for q in range(outputs):
+                        total[q] += value * row[q]
+                corner = (i * scale[0] * oy + j * scale[1]) * oz + k * scale[2]
+                spots = places[e]
+                for q in range(outputs):
+                    flat_out[corner + spots[q]] += total[q]
+
+
+def filter_cells(
+    source: FloatArray,
+    bucket: NDArray[np.int32],
+    element: NDArray[np.uint8],
+    offsets: IndexArray,
+    places: IndexArray,
+    weights: FloatArray,
+    scale: tuple[int, int, int],
+    out: FloatArray,
+) -> None:
+    """See :func:`napari_mrisr.kernels.reference.filter_cells`."""
+    radius = (source.shape[0] - bucket.shape[0]) // 2
+    patch = np.empty(weights.shape[1], np.float32)
+    total = np.empty(weights.shape[2], np.float32)
+    _filter_cells(
+        source,
+        radius,
+        bucket,
+        element,
+        offsets,
+        places,
+        weights,
+        np.array(scale, np.int64),
+        patch,
+        total,
+        out,
+    )
+
+
+@jit
+def _filter_voxels(  # type: ignore[no-untyped-def]
+    source, radius, bucket, element, offsets, weights, centered, out
+):
+    flat_source = source.reshape(-1)
+    sy, sz = source.shape[1], source.shape[2]
+    taps = weights.shape[1]
+    body = taps - taps % 8
+    for i in range(bucket.shape[0]):
+        for j in range(bucket.shape[1]):
+            for k in range(bucket.shape[2]):
+                b = bucket[i, j, k]
+                start = ((i + radius) * sy + j + radius) * sz + k + radius
+                if b >= weights.shape[0]:
+                    out[i, j, k] = np.float32(0.0)
+                    continue
+                around = offsets[element[i, j, k]]
+                middle = flat_source[start] if centered else np.float32(0.0)
+                row = weights[b]
+                # Eight sums, because one would wait for itself at every tap.
+                s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0.0)
+                for t in range(0, body, 8):
+                    s0 += row[t] * (flat_source[start + around[t]] - middle)
+                    s1 += row[t + 1] * (flat_source[start + around[t + 1]] - middle)
+                    s2 += row[t + 2] * (flat_source[start + around[t + 2]] - middle)
+                    s3 += row[t + 3] * (flat_source[start + around[t + 3]] - middle)
+                    s4 += row[t + 4] * (flat_source[start + around[t + 4]] - middle)
+                    s5 += row[t + 5] * (flat_source[start + around[t + 5]] - middle)
+                    s6 += row[t + 6] * (flat_source[start + around[t + 6]] - middle)
+                    s7 += row[t + 7] * (flat_source[start + around[t + 7]] - middle)
+                for t in range(body, taps):
+                    s0 += row[t] * (flat_source[start + around[t]] - middle)
+                out[i, j, k] = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+
+
+def filter_voxels(
+    source: FloatArray,
+    bucket: NDArray[np.int32],
+    element: NDArray[np.uint8],
+    offsets: IndexArray,
+    weights: FloatArray,
+    centered: bool,
+) -> FloatArray:
+    """See :func:`napari_mrisr.kernels.reference.filter_voxels`."""
+    radius = (source.shape[0] - bucket.shape[0]) // 2
+    out = np.empty(bucket.shape, np.float32)
+    _filter_voxels(source, radius, bucket, element, offsets, weights, centered, out)
     return out

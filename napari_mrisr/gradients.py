@@ -1,0 +1,116 @@
+"""Structure tensor of a box of voxels.
+
+The paper weighs the gradients of a 9³ window by a Gaussian W and forms G'WG
+(section 3.2, equation 2). The Gaussian is separable, so the same tensor is the
+six products of central differences, each smoothed along x, y and z. The volume
+is mirrored at its edges.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr.interpolate import AxisOperator, mirror_index, operator_from_taps
+from napari_mrisr.kernels import cpu
+from napari_mrisr.volume import FloatArray, Region, Shape
+
+
+@dataclass(frozen=True)
+class Window:
+    """Gaussian window in which gradients are averaged.
+
+    Attributes
+    ----------
+    sigma : float
+        Standard deviation, voxels.
+    radius : int
+        Half width: the window has ``2 * radius + 1`` voxels an axis.
+    """
+
+    sigma: float
+    radius: int
+
+    @property
+    def reach(self) -> int:
+        """Voxels needed around a voxel: window, border for slopes, central difference."""
+        return self.radius + 2
+
+    def taps(self) -> FloatArray:
+        """Weights, sum 1."""
+        weights = np.exp(-0.5 * (np.arange(-self.radius, self.radius + 1) / self.sigma) ** 2)
+        return (weights / weights.sum()).astype(np.float32)
+
+
+def tensor_box(
+    source: FloatArray, corner: Shape, shape: Shape, region: Region, window: Window
+) -> tuple[FloatArray, FloatArray]:
+    """Structure tensor and smoothed intensities of a region and a one-voxel border.
+
+    Parameters
+    ----------
+    source : (sx, sy, sz) ndarray of float32
+        A box of the volume that holds the region and ``window.reach`` voxels
+        around it, as far as the volume goes.
+    corner : tuple of int
+        Index of ``source``'s first voxel in the volume.
+    shape : tuple of int
+        Shape of the whole volume.
+    region : Region
+        Voxels wanted.
+    window : Window
+        Averaging window.
+
+    Returns
+    -------
+    tensor : (6, x + 2, y + 2, z + 2) ndarray of float32
+        Components xx, xy, xz, yy, yz, zz.
+    smooth : (x + 2, y + 2, z + 2) ndarray of float32
+        The intensities under the same window.
+    """
+    spans = [
+        _window_rows(n, a - 1, b + 1, window)
+        for n, a, b in zip(shape, region.start, region.stop, strict=True)
+    ]
+    # One voxel more on each side for the differences; mirrored where the volume ends.
+    reads = [rows.reads for rows in spans]
+    padded = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in reads])
+    products = cpu.gradient_products(padded)
+    tensor = np.stack([_smooth(component, spans) for component in products])
+    return tensor, _smooth(np.ascontiguousarray(padded[1:-1, 1:-1, 1:-1]), spans)
+
+
+def mirrored_box(
+    source: FloatArray, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
+) -> FloatArray:
+    """The voxels of ``spans`` (start, stop per axis), mirrored beyond the volume's edges."""
+    index = [
+        mirror_index(np.arange(a, b), n) - c
+        for (a, b), n, c in zip(spans, shape, corner, strict=True)
+    ]
+    inside = all(a >= 0 and b <= n for (a, b), n in zip(spans, shape, strict=True))
+    if inside:
+        box = tuple(slice(int(i[0]), int(i[-1]) + 1) for i in index)
+        return np.ascontiguousarray(source[box])
+    return source[np.ix_(*index)]
+
+
+def _smooth(array: FloatArray, spans: list[AxisOperator]) -> FloatArray:
+    for axis, rows in enumerate(spans):
+        array = rows.apply(array, axis, rows.reads[0])
+    return array
+
+
+@functools.lru_cache(maxsize=256)
+def _window_operator(n: int, window: Window) -> AxisOperator:
+    taps = np.tile(window.taps().astype(np.float64), (n, 1))
+    return operator_from_taps(np.arange(n) - window.radius, taps, n)
+
+
+def _window_rows(n: int, start: int, stop: int, window: Window) -> AxisOperator:
+    """Rows start..stop of the smoothing; rows outside the volume mirror those inside."""
+    operator = _window_operator(n, window)
+    index = mirror_index(np.arange(start, stop), n)
+    return AxisOperator(operator.first[index], operator.taps[index])

@@ -1,0 +1,38 @@
+"""A hash spec as the kernels want it: plain arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class HashCode(NamedTuple):
+    """Compiled form of :class:`napari_mrisr.hashing.HashSpec`.
+
+    Attributes
+    ----------
+    cuts : (6, m) ndarray of float64
+        Ascending cuts of elevation, azimuth, strength, coherence, asymmetry
+        and curvature, in the values that the kernels compare: the negated
+        cosine of the elevation; the azimuth in radians, or its tangent for
+        canonical directions. Rows are padded.
+    counts : (6,) ndarray of int64
+        Cuts used in each row.
+    symmetry : int
+        0: none; 1: flips of the axes; 2: flips and permutations, the cube's 48.
+    flat : float
+        Trace of the structure tensor below which a voxel is flat.
+    scale : tuple of int
+        Sub-voxel phases along each axis; (1, 1, 1) where they do not count.
+    phase : (48, p) ndarray of int64
+        Canonical phase of each phase under each symmetry.
+    """
+
+    cuts: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    symmetry: int
+    flat: float
+    scale: tuple[int, int, int]
+    phase: NDArray[np.int64]

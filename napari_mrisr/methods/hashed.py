@@ -1,0 +1,206 @@
+"""The method ``hashed``: interpolate, then filter each voxel by its bucket's filter.
+
+A region is computed from a slightly larger one: each stage that works on
+upsampled voxels needs its reach around what the next one wants. Everything is
+local, so the whole run and any region agree bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr import interpolate
+from napari_mrisr.filterbank import FilterBank, Stage, bank_for
+from napari_mrisr.gradients import mirrored_box
+from napari_mrisr.hashing import element_offsets, phase_offsets
+from napari_mrisr.kernels import cpu
+from napari_mrisr.methods.registry import Method
+from napari_mrisr.scale import Scale
+from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+
+Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
+
+_START_HALO = {"tricubic": interpolate.TRICUBIC_HALO, "quadratic": 3}
+
+
+@dataclass(frozen=True, eq=False)
+class Hashed:
+    """Learned hashed filters.
+
+    Attributes
+    ----------
+    bank : FilterBank
+        Stages to run, in order.
+    """
+
+    bank: FilterBank
+    name: str = "hashed"
+
+    @property
+    def scale(self) -> Scale:
+        """Factor of each axis."""
+        return self.bank.scale
+
+    @property
+    def halo(self) -> Shape:
+        """Low-resolution voxels needed around a region."""
+        voxels = sum(s.spec.reach for s in self.bank.stages if s.spec.grid == "voxel")
+        cells = max((s.spec.reach for s in self.bank.stages if s.spec.grid == "cell"), default=0)
+        around = max(cells, _START_HALO[self.bank.start])
+        x, y, z = (-(-voxels // s) + 1 + around for s in self.scale)
+        return x, y, z
+
+    def compute(self, lr: Volume, region: Region) -> FloatArray:
+        """See :class:`~napari_mrisr.methods.Method`."""
+        return self.run(lr, region, len(self.bank.stages))
+
+    def run(self, lr: Volume, region: Region, stages: int) -> FloatArray:
+        """The result of the first ``stages`` stages; all of them: :meth:`compute`."""
+        shape = interpolate.upsampled_shape(lr.data, self.scale)
+        boxes = self._boxes(shape, region, stages)
+        box = boxes[0]
+        low, high = lr.extrema
+        image = self._start(lr.data, box)
+        np.clip(image, low, high, out=image)
+        bright = image.copy() if high > 1.0 else None
+        for stage, target in zip(self.bank.stages[:stages], boxes[1:], strict=True):
+            if stage.spec.grid == "cell":
+                add_cell_stage(stage, self.scale, lr.data, image, box)
+                result = image
+            else:
+                result = voxel_stage(stage, image, box.start, shape, target)
+            image = np.maximum(result, low, out=result)
+            if bright is not None:
+                bright = _crop(bright, box, target)
+            box = target
+        image = _crop(image, box, region)
+        if bright is not None:
+            # Above the clip the start is the floor: a vessel keeps its brightness.
+            bright = _crop(bright, box, region)
+            np.copyto(image, np.maximum(image, bright), where=bright > 1.0)
+        return np.ascontiguousarray(image)
+
+    def provenance(self) -> dict[str, str]:
+        """See :class:`~napari_mrisr.methods.Method`."""
+        return {
+            "method": self.name,
+            "bank": self.bank.name,
+            "bank_preset": self.bank.preset,
+            "degradation_assumed": self.bank.degradation,
+        }
+
+    def _start(self, lr: FloatArray, region: Region) -> FloatArray:
+        if self.bank.start == "tricubic":
+            return interpolate.tricubic(lr, self.scale, region)
+        return interpolate.quadratic(lr, self.scale, region)
+
+    def _boxes(self, shape: Shape, region: Region, stages: int) -> list[Region]:
+        """The region that each stage must have ready, first to last, then ``region``."""
+        boxes = [region]
+        for stage in reversed(self.bank.stages[:stages]):
+            box = boxes[0]
+            if stage.spec.grid == "cell":
+                boxes.insert(0, _whole_cells(box, self.scale))
+                boxes[1] = boxes[0]
+            else:
+                boxes.insert(0, _grown(box, stage.spec.reach, shape))
+        return boxes
+
+
+def make_hashed(scale: Scale, bank: str | None = None) -> Method:
+    """The method with a bank by name or path, or the bundled one for the scale."""
+    return Hashed(bank_for(scale, bank))
+
+
+def cell_box(box: Region, scale: Scale) -> Region:
+    """The low-resolution voxels of a box of whole cells."""
+    a, b, c = (n // s for n, s in zip(box.start, scale, strict=True))
+    d, e, f = (n // s for n, s in zip(box.stop, scale, strict=True))
+    return Region((a, b, c), (d, e, f))
+
+
+def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
+    """Buckets and symmetries of low-resolution voxels."""
+    shape = (lr.shape[0], lr.shape[1], lr.shape[2])
+    box = _grown(cells, stage.spec.hash.window.reach, shape)
+    return stage.spec.hash.hash_box(lr[box.slices], box.start, shape, cells)
+
+
+def add_cell_stage(
+    stage: Stage, scale: Scale, lr: FloatArray, image: FloatArray, box: Region
+) -> None:
+    """Add a cell stage's output to ``image``, which covers ``box`` (whole cells)."""
+    cells = cell_box(box, scale)
+    bucket, element = hash_cells(stage, lr, cells)
+    source = padded(lr, (0, 0, 0), (lr.shape[0], lr.shape[1], lr.shape[2]), cells, stage.spec.width)
+    cpu.filter_cells(
+        source,
+        bucket,
+        element,
+        _offsets(stage.spec.width, source.shape[1], source.shape[2]),
+        _places(scale, image.shape[1], image.shape[2]),
+        stage.weights,
+        scale,
+        image,
+    )
+
+
+def voxel_stage(
+    stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
+) -> FloatArray:
+    """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
+    bucket, element = stage.spec.hash.hash_box(image, corner, shape, region)
+    source = padded(image, corner, shape, region, stage.spec.width)
+    offsets = _offsets(stage.spec.width, source.shape[1], source.shape[2])
+    # One output a patch; the filters lie contiguous.
+    weights = stage.weights[:, :, 0]
+    out = cpu.filter_voxels(source, bucket, element, offsets, weights, stage.spec.residual)
+    if stage.spec.residual:
+        inner = tuple(
+            slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
+        )
+        out += image[inner]
+    return out
+
+
+def padded(
+    source: FloatArray, corner: Shape, shape: Shape, region: Region, width: int
+) -> FloatArray:
+    """A region with the half patch around it, mirrored at the volume's edges."""
+    r = width // 2
+    spans = [(a - r, b + r) for a, b in zip(region.start, region.stop, strict=True)]
+    return mirrored_box(source, corner, shape, spans)
+
+
+@functools.lru_cache(maxsize=64)
+def _offsets(width: int, ny: int, nz: int) -> NDArray[np.int64]:
+    return element_offsets(width, (ny * nz, nz, 1))
+
+
+@functools.lru_cache(maxsize=64)
+def _places(scale: Scale, ny: int, nz: int) -> NDArray[np.int64]:
+    return phase_offsets(scale) @ np.array([ny * nz, nz, 1])
+
+
+def _grown(region: Region, reach: int, shape: Shape) -> Region:
+    a, b, c = (max(0, n - reach) for n in region.start)
+    d, e, f = (min(s, n + reach) for n, s in zip(region.stop, shape, strict=True))
+    return Region((a, b, c), (d, e, f))
+
+
+def _whole_cells(region: Region, scale: Scale) -> Region:
+    a, b, c = (n // s * s for n, s in zip(region.start, scale, strict=True))
+    d, e, f = (-(-n // s) * s for n, s in zip(region.stop, scale, strict=True))
+    return Region((a, b, c), (d, e, f))
+
+
+def _crop(image: FloatArray, box: Region, region: Region) -> FloatArray:
+    inner = tuple(
+        slice(a - c, b - c)
+        for a, b, c in zip(region.start, region.stop, box.start, strict=True)
+    )
+    return image[inner]

@@ -1,0 +1,528 @@
+"""Training a filter bank from high-resolution volumes.
+
+Stages are trained one after the other: the first over all volumes, then the
+second on what the first makes of them. Within a stage volumes only add to
+:class:`~napari_mrisr.normal_equations.NormalEquations`, which are saved after
+each volume. A resumed training goes on where the last one stopped; with further
+volumes the first stage takes them in, and later stages, whose input has
+changed, go over all volumes again. So adding volumes later equals training on
+all of them at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.degrade import get_degradation
+from napari_mrisr.errors import BankError, VolumeError, explain
+from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
+from napari_mrisr.io import atomic_write, read_volume
+from napari_mrisr.kernels import cpu, cpu_hash
+from napari_mrisr.masks import eroded, head_mask, interior_mask
+from napari_mrisr.methods.hashed import Hashed, hash_cells, padded
+from napari_mrisr.hashing import element_offsets, phase_offsets
+from napari_mrisr.gradients import tensor_box
+from napari_mrisr.normal_equations import NormalEquations
+from napari_mrisr.presets import Preset, StagePlan, get_preset
+from napari_mrisr.progress import Progress
+from napari_mrisr.scale import Scale, format_scale
+from napari_mrisr.volume import FloatArray, Grid, Region, Volume
+
+BATCH = 16_384
+CUT_SAMPLES = 250_000
+
+
+@dataclass(frozen=True)
+class TrainParameters:
+    """Everything that decides a bank, besides the volumes.
+
+    Attributes
+    ----------
+    scale : tuple of int
+        Factor of each axis (x, y, z, RAS+).
+    preset : str
+        Name of a preset.
+    degradation : str
+        Forward model that makes the low-resolution volumes.
+    licenses : mapping of str to str
+        License by file name, for the bank's provenance.
+    thin : mapping of str to tuple of int
+        By file name: keep only every n-th voxel along x, y, z before use, for
+        axes that the scanner interpolated.
+    """
+
+    scale: Scale = (2, 2, 2)
+    preset: str = "default"
+    degradation: str = "standard"
+    licenses: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training did.
+
+    Attributes
+    ----------
+    bank : FilterBank
+    seconds : float
+        Wall time of this call.
+    samples : int
+        Samples added by this call, over all stages.
+    samples_per_s : float
+        Samples a second while accumulating (gathering and BLAS).
+    gflops : float
+        Rate of the accumulation's arithmetic, half of Q counted.
+    sgemm_gflops : float
+        The machine's rate in a single-precision matrix product, measured now.
+    """
+
+    bank: FilterBank
+    seconds: float
+    samples: int
+    samples_per_s: float
+    gflops: float
+    sgemm_gflops: float
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A training volume with its low-resolution version, both in engine units."""
+
+    truth: FloatArray
+    lr: Volume
+    mask: NDArray[np.bool_]
+    seed: int
+
+
+def train(
+    paths: Sequence[Path | str],
+    out: Path | str,
+    parameters: TrainParameters,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Train a bank and save it.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        High-resolution volumes.
+    out : path
+        The bank's file; the sums are kept beside it, in
+        ``<out>.equations.safetensors``, for resuming and adding volumes.
+    parameters : TrainParameters
+    resume : bool
+        Go on from the saved sums; volumes that they hold are not read again
+        (but for later stages, when volumes are new).
+    overwrite : bool
+        Replace an existing bank.
+    progress : Progress, optional
+        One step a volume and stage; cancel keeps finished volumes.
+
+    Returns
+    -------
+    TrainingReport
+    """
+    progress = progress or Progress()
+    started = time.monotonic()
+    target = Path(out)
+    if target.exists() and not (overwrite or resume):
+        raise BankError(explain(target, "exists", "pass --overwrite or --resume"))
+    preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
+    run = _Run(parameters, preset, target)
+    if resume:
+        run.load()
+    run.add_files([Path(p) for p in paths])
+    bank = run.finish(progress)
+    bank.save(target)
+    rate = run.samples / run.accumulating if run.accumulating else 0.0
+    return TrainingReport(
+        bank,
+        time.monotonic() - started,
+        run.samples,
+        rate,
+        run.operations / run.accumulating / 1e9 if run.accumulating else 0.0,
+        measure_sgemm(),
+    )
+
+
+def prepare_pair(path: Path, parameters: TrainParameters) -> Pair:
+    """Read a volume, clip and normalize it as in the paper, and degrade it."""
+    volume = read_volume(path)
+    volume = volume.cropped_to_multiple(parameters.scale).normalized()
+    truth = np.clip(volume.data, 0.0, 1.0)
+    degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale)
+    shape = (degraded.shape[0], degraded.shape[1], degraded.shape[2])
+    lr = Volume(degraded, Grid(shape, np.eye(4)), window=volume.window)
+    digest = hashlib.sha256(truth.tobytes()).digest()
+    return Pair(truth, lr, head_mask(truth), int.from_bytes(digest[:8], "little"))
+
+
+class _Run:
+    """State of a training: files, sums of each stage, filters so far."""
+
+    def __init__(self, parameters: TrainParameters, preset: Preset, target: Path) -> None:
+        self.parameters, self.preset, self.target = parameters, preset, target
+        self.files: list[dict[str, str]] = []
+        self.paths: list[Path] = []
+        self.plans: list[StagePlan] = list(preset.stages)
+        self.equations: list[NormalEquations | None] = [None] * len(preset.stages)
+        self.done: list[int] = [0] * len(preset.stages)
+        self.samples, self.operations, self.accumulating = 0, 0.0, 0.0
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.target.with_name(self.target.name + ".equations.safetensors")
+
+    def add_files(self, paths: list[Path]) -> None:
+        """Take in volumes that are not in yet; the same file twice counts once."""
+        known = {entry["sha256"] for entry in self.files}
+        for path in paths:
+            digest = _sha256(path)
+            if digest in known:
+                continue
+            known.add(digest)
+            license_ = self.parameters.licenses.get(path.name, "")
+            self.files.append({"name": path.name, "license": license_, "sha256": digest})
+            self.paths.append(path.resolve())
+        if not self.files:
+            raise VolumeError(explain("train", "no volumes", "name files or a folder"))
+        if self.done[0] < len(self.files):
+            # The first stage will change, and with it what later stages see.
+            for later in range(1, len(self.plans)):
+                self.equations[later], self.done[later] = None, 0
+
+    def finish(self, progress: Progress) -> FilterBank:
+        """Train what is missing and build the bank."""
+        stages: list[Stage] = []
+        steps = sum(len(self.files) - done for done in self.done)
+        progress.begin(f"training {format_scale(self.parameters.scale)}x", max(1, steps))
+        for number in range(len(self.plans)):
+            self._accumulate(number, stages, progress)
+            stages.append(self._solve(number))
+        provenance = {
+            "preset": self.preset.name,
+            "volumes": self.files,
+            "created": time.strftime("%Y-%m-%d"),
+            "program": _program(),
+        }
+        name = self.target.name.removesuffix(".safetensors")
+        return self._bank(stages, provenance, name)
+
+    def _bank(
+        self, stages: list[Stage], provenance: dict[str, Any], name: str = "training"
+    ) -> FilterBank:
+        p = self.parameters
+        return FilterBank(p.scale, p.degradation, self.preset.start, tuple(stages), provenance, name)
+
+    def _accumulate(self, number: int, stages: list[Stage], progress: Progress) -> None:
+        if self.done[number] < len(self.files):
+            self._fix_cuts(number, stages)
+        plan = self.plans[number]
+        equations = self.equations[number]
+        if equations is None:
+            dtype = np.float32 if plan.single else np.float64
+            outputs = plan.spec.outputs(self.parameters.scale)
+            equations = NormalEquations.empty(
+                plan.spec.hash.filter_count, plan.spec.taps, outputs, dtype
+            )
+            self.equations[number] = equations
+        while self.done[number] < len(self.files):
+            index = self.done[number]
+            pair = self._pair(index)
+            for bucket, patches, targets in samples_of(
+                pair, plan, self._bank(stages, {}), self.parameters
+            ):
+                # Cancel between batches must not leave half a volume in the sums: they are
+                # thrown away with the run, and the saved ones end with the volume before.
+                progress.token.check()
+                tick = time.perf_counter()
+                equations.add(bucket, patches, targets)
+                self.accumulating += time.perf_counter() - tick
+                n, taps = patches.shape
+                self.samples += n
+                self.operations += n * taps * (taps + 2.0 * targets.shape[1])
+            self.done[number] += 1
+            self.save()
+            progress.advance()
+
+    def _fix_cuts(self, number: int, stages: list[Stage]) -> None:
+        """Cut the features that the plan leaves open at the terciles of a sample."""
+        plan = self.plans[number]
+        missing = [n for n in plan.terciles if n not in plan.spec.hash.cuts]
+        if not missing:
+            return
+        share = -(-CUT_SAMPLES // len(self.paths))
+        bank = self._bank(stages, {})
+        parts = [
+            feature_sample(self._pair(i), plan.spec, bank, share) for i in range(len(self.paths))
+        ]
+        cuts = {
+            name: tuple(float(c) for c in np.quantile(np.concatenate([p[name] for p in parts]), (1 / 3, 2 / 3)))
+            for name in missing
+        }
+        spec = dataclasses.replace(plan.spec, hash=plan.spec.hash.with_cuts(**cuts))
+        self.plans[number] = dataclasses.replace(plan, spec=spec)
+
+    def _pair(self, index: int) -> Pair:
+        return prepare_pair(self.paths[index], self.parameters)
+
+    def _solve(self, number: int) -> Stage:
+        plan, equations = self.plans[number], self.equations[number]
+        assert equations is not None
+        if plan.ridge is None:
+            weights = equations.solve_conjugate_gradients(plan.spec.taps // 2)
+        else:
+            weights = equations.solve(plan.ridge)
+        spec = plan.spec
+        per_sample = np.maximum(equations.count * equations.outputs, 1)
+        error = np.sqrt(equations.squared_error(weights) / per_sample)
+        start = np.sqrt(equations.energy / per_sample)
+        if not spec.residual:
+            start = np.full_like(start, np.nan)
+        error[equations.count == 0] = np.nan
+        start[equations.count == 0] = np.nan
+        extra = spec.hash.bucket_count - spec.hash.filter_count
+        return Stage(
+            spec,
+            weights,
+            np.pad(equations.count, (0, extra)),
+            np.pad(error, (0, extra), constant_values=np.nan).astype(np.float32),
+            np.pad(start, (0, extra), constant_values=np.nan).astype(np.float32),
+        )
+
+    def save(self) -> None:
+        """Write the sums, atomically."""
+        from safetensors.numpy import save_file
+
+        tensors = {}
+        for number, equations in enumerate(self.equations):
+            if equations is not None:
+                for name, tensor in equations.tensors().items():
+                    tensors[f"stage{number}.{name}"] = tensor
+        document = {
+            "parameters": self._identity(),
+            "files": self.files,
+            "paths": [str(p) for p in self.paths],
+            "done": self.done,
+            "cuts": [plan.spec.hash.to_json()["cuts"] for plan in self.plans],
+        }
+        with atomic_write(self.checkpoint) as temporary:
+            save_file(tensors, temporary, {"napari_mrisr_training": json.dumps(document)})
+
+    def load(self) -> None:
+        """Take up saved sums, if there are any."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self.checkpoint
+        if not path.is_file():
+            return
+        try:
+            with safe_open(path, framework="numpy") as file:
+                document = json.loads((file.metadata() or {})["napari_mrisr_training"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+            mend = "delete it and train from the start"
+            raise BankError(explain(path, f"cannot be read ({error})", mend)) from error
+        if document["parameters"] != self._identity():
+            found = f"made with {document['parameters']}, not {self._identity()}"
+            raise BankError(explain(path, found, "resume with the same options"))
+        self.files, self.done = document["files"], document["done"]
+        self.paths = [Path(p) for p in document["paths"]]
+        for number, cuts in enumerate(document["cuts"]):
+            plan = self.plans[number]
+            spec = plan.spec.hash.with_cuts(**{k: tuple(v) for k, v in cuts.items()})
+            self.plans[number] = dataclasses.replace(
+                plan, spec=dataclasses.replace(plan.spec, hash=spec)
+            )
+            if f"stage{number}.gram" in tensors:
+                self.equations[number] = NormalEquations(
+                    **{
+                        name: tensors[f"stage{number}.{name}"]
+                        for name in ("gram", "cross", "energy", "count")
+                    }
+                )
+
+    def _identity(self) -> dict[str, str]:
+        p = self.parameters
+        return {
+            "scale": format_scale(p.scale),
+            "preset": p.preset,
+            "degradation": p.degradation,
+        }
+
+
+def samples_of(
+    pair: Pair, plan: StagePlan, before: FilterBank, parameters: TrainParameters
+) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    """Batches of one bucket's patches and targets.
+
+    Parameters
+    ----------
+    pair : Pair
+        The volume.
+    plan : StagePlan
+        The stage to train.
+    before : FilterBank
+        The stages before it.
+    parameters : TrainParameters
+
+    Yields
+    ------
+    bucket : int
+    patches : (n, taps) ndarray of float32
+    targets : (n, outputs) ndarray of float32
+    """
+    image = _run_before(pair, before)
+    if plan.spec.grid == "cell":
+        yield from _cell_samples(pair, plan, image, parameters.scale)
+    else:
+        yield from _voxel_samples(pair, plan, image)
+
+
+def feature_sample(
+    pair: Pair, spec: StageSpec, before: FilterBank, count: int
+) -> dict[str, NDArray[np.float64]]:
+    """Strength and coherence of randomly chosen voxels inside the mask."""
+    image = _run_before(pair, before) if spec.grid == "voxel" else pair.lr.data
+    shape = (image.shape[0], image.shape[1], image.shape[2])
+    chosen = np.flatnonzero(_usable(pair, spec, image.shape))
+    chosen = np.random.default_rng(pair.seed).choice(chosen, min(count, chosen.size), replace=False)
+    parts = []
+    for start in range(0, shape[0], 16):
+        slab = Region((start, 0, 0), (min(start + 16, shape[0]), shape[1], shape[2]))
+        tensor, smooth = tensor_box(image, (0, 0, 0), shape, slab, spec.hash.window)
+        parts.append(cpu_hash.voxel_features(tensor, smooth)[..., :3].reshape(-1, 3))
+    roots = np.sqrt(np.concatenate(parts)[chosen].astype(np.float64))
+    total = roots.sum(axis=1)
+    coherence = (roots[:, 0] - roots[:, 1] - roots[:, 2]) / np.where(total > 0, total, 1.0)
+    return {"strength": roots[:, 0], "coherence": coherence}
+
+
+def _run_before(pair: Pair, before: FilterBank) -> FloatArray:
+    whole = Region.whole(
+        (pair.truth.shape[0], pair.truth.shape[1], pair.truth.shape[2])
+    )
+    return Hashed(before).run(pair.lr, whole, len(before.stages))
+
+
+def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Voxels of the stage's grid that are inside the head and off any mask's rim."""
+    factor = [n // m for n, m in zip(pair.truth.shape, shape, strict=True)]
+    inside = eroded(pair.mask, 1) & interior_mask(pair.truth, 1)
+    if max(factor) > 1:
+        x, y, z = shape
+        blocks = inside.reshape(x, factor[0], y, factor[1], z, factor[2])
+        inside = blocks.mean(axis=(1, 3, 5)) > 0.5
+    # What a patch sees across a skull-stripping's edge is no anatomy.
+    lr_rim = interior_mask(pair.lr.data, 2)
+    step = [n // m for n, m in zip(shape, lr_rim.shape, strict=True)]
+    for axis, times in enumerate(step):
+        lr_rim = np.repeat(lr_rim, times, axis=axis)
+    inside &= lr_rim
+    r = spec.width // 2
+    framed = np.zeros_like(inside)
+    framed[r:-r or None, r:-r or None, r:-r or None] = True
+    return inside & framed
+
+
+def _cell_samples(
+    pair: Pair, plan: StagePlan, image: FloatArray, scale: Scale
+) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    spec, lr = plan.spec, pair.lr.data
+    whole = Region.whole((lr.shape[0], lr.shape[1], lr.shape[2]))
+    empty = Stage(
+        spec, np.zeros((0, 0, 0), np.float32), np.zeros(0, np.int64), *2 * (np.zeros(0, np.float32),)
+    )
+    bucket, element = hash_cells(empty, lr, whole)
+    chosen = _choose(pair, plan, lr.shape)
+    source = padded(lr, (0, 0, 0), whole.shape, whole, spec.width)
+    rest = pair.truth - image
+    offsets = element_offsets(spec.width, (source.shape[1] * source.shape[2], source.shape[2], 1))
+    places = phase_offsets(scale) @ np.array([rest.shape[1] * rest.shape[2], rest.shape[2], 1])
+    x, y, z = np.unravel_index(chosen, lr.shape)
+    r = spec.width // 2
+    base = ((x + r) * source.shape[1] + y + r) * source.shape[2] + z + r
+    corner = (x * scale[0] * rest.shape[1] + y * scale[1]) * rest.shape[2] + z * scale[2]
+    buckets, elements = bucket.reshape(-1)[chosen], element.reshape(-1)[chosen]
+    for number, rows in _batches(buckets, spec.hash.filter_count):
+        e = elements[rows]
+        patches = cpu.gather(source, base[rows], e, offsets, True)
+        yield number, patches, cpu.gather(rest, corner[rows], e, places, False)
+
+
+def _voxel_samples(
+    pair: Pair, plan: StagePlan, image: FloatArray
+) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    spec = plan.spec
+    whole = Region.whole((image.shape[0], image.shape[1], image.shape[2]))
+    bucket, element = spec.hash.hash_box(image, (0, 0, 0), whole.shape, whole)
+    chosen = _choose(pair, plan, image.shape)
+    source = padded(image, (0, 0, 0), whole.shape, whole, spec.width)
+    target = pair.truth - image if spec.residual else pair.truth
+    offsets = element_offsets(spec.width, (source.shape[1] * source.shape[2], source.shape[2], 1))
+    x, y, z = np.unravel_index(chosen, image.shape)
+    r = spec.width // 2
+    base = ((x + r) * source.shape[1] + y + r) * source.shape[2] + z + r
+    buckets, elements = bucket.reshape(-1)[chosen], element.reshape(-1)[chosen]
+    wanted = target.reshape(-1)[chosen]
+    for number, rows in _batches(buckets, spec.hash.filter_count):
+        patches = cpu.gather(source, base[rows], elements[rows], offsets, spec.residual)
+        yield number, patches, np.ascontiguousarray(wanted[rows, None])
+
+
+def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Flat indices of the training voxels, at most ``plan.samples``, the same every time."""
+    chosen = np.flatnonzero(_usable(pair, plan.spec, shape))
+    if plan.samples is not None and chosen.size > plan.samples:
+        generator = np.random.default_rng(pair.seed)
+        chosen = np.sort(generator.choice(chosen, plan.samples, replace=False))
+    return chosen
+
+
+def _batches(
+    buckets: NDArray[np.int32], filters: int
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    order = np.argsort(buckets, kind="stable")
+    ends = np.searchsorted(buckets[order], np.arange(filters + 1))
+    for number in range(filters):
+        rows = order[ends[number] : ends[number + 1]]
+        for start in range(0, rows.size, BATCH):
+            yield number, rows[start : start + BATCH]
+
+
+def measure_sgemm(size: int = 1536) -> float:
+    """The machine's single-precision matrix product, GFLOP/s, best of five."""
+    a = np.ones((size, size), np.float32)
+    best = np.inf
+    for _ in range(5):
+        tick = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - tick)
+    return 2.0 * size**3 / best / 1e9
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VolumeError(explain(path, f"cannot be read ({error.strerror})", "check it")) from error
+
+
+def _program() -> str:
+    from napari_mrisr import __version__
+
+    return f"napari-mrisr {__version__}"
