@@ -141,7 +141,7 @@ def _threshold(smooth: NDArray[np.float32]) -> float:
     part of the brightest intensity stands in.
     """
     top = max(float(np.percentile(smooth, _CLIP_PERCENTILE)), _FLOOR_FRACTION * float(smooth.max()))
-    values = np.clip(smooth, 0.0, top)
+    values = np.clip(smooth, 0.0, top).ravel()  # 3 or 4 slices are no colors
     otsu = float(threshold_otsu(values, nbins=_HISTOGRAM_BINS))  # type: ignore[no-untyped-call]
     air = values[values < _OTSU_FRACTION * otsu]
     return min(otsu, max(_FLOOR_FRACTION * top, _noise_limit(air)))

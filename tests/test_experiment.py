@@ -198,6 +198,20 @@ def test_cancelling_stops_within_a_file(scan):
     assert progress.states[-1].done == 1
 
 
+def test_cancelling_stops_within_a_step(scan, monkeypatch):
+    progress = Counting()
+    degrade = experiment.degrade
+
+    def cancel_and_degrade(*args, **kwargs):
+        progress.token.cancel()
+        degrade(*args, **kwargs)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(experiment, "degrade", cancel_and_degrade)
+    with pytest.raises(Cancelled):
+        evaluate([scan], EvaluateParameters(methods=("nearest",)), progress=progress)
+
+
 def test_a_comparison_stays_in_the_scan_s_intensities(head, scan):
     from napari_mrisr.io import read_volume
 

@@ -116,6 +116,13 @@ def test_a_thick_slice_stack_keeps_its_axes(rng):
     assert dice(head_mask(data), head) > 0.95
 
 
+@pytest.mark.parametrize("slices", [1, 2, 3, 4])
+def test_a_few_slices_are_no_colors(slices, rng):
+    data = 5.0 * rng.random((40, 30, slices))
+    data[10:30, 8:22] += 500.0
+    assert dice(head_mask(data), data > 400) > 0.8
+
+
 def test_a_bright_volume_without_background_is_all_head(rng):
     data = 500.0 + rng.random((20, 21, 22))
     assert head_mask(data).mean() > 0.3  # whatever is brighter; no crash
