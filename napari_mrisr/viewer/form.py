@@ -198,8 +198,9 @@ class BankField(QComboBox):
         )
         self._names: list[str] = []
         self._file: str | None = None
+        self.file_scale: Scale | None = None
         self._before = 0
-        self.set_names([])
+        self.set_names([], None)
         self.currentIndexChanged.connect(self._tell)
         self.activated.connect(self._activated)
 
@@ -209,8 +210,11 @@ class BankField(QComboBox):
         data = self.currentData()
         return None if data == _BROWSE else data
 
-    def set_names(self, names: Sequence[str]) -> None:
-        """Offer these bundled banks; keep the choice if possible."""
+    def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
+        """Offer the bundled banks of a scale, and the file if it has that scale.
+
+        The choice stays if possible.
+        """
         before = self.bank if self.count() else None
         self._names = list(names)
         self.blockSignals(True)
@@ -218,7 +222,7 @@ class BankField(QComboBox):
         self.addItem(_AUTO_BANK, None)
         for name in names:
             self.addItem(name, name)
-        if self._file is not None:
+        if self._file is not None and self.file_scale == scale:
             self.addItem(Path(self._file).name, self._file)
         self.insertSeparator(self.count())
         self.addItem(_BROWSE, _BROWSE)
@@ -226,18 +230,15 @@ class BankField(QComboBox):
         self._before = self.currentIndex()
         self.blockSignals(False)
 
-    def set_file(self, path: str) -> None:
-        """Offer a file and choose it."""
-        self._file = path
-        self.set_names(self._names)
-        self.setCurrentIndex(self.findData(path))
-        self.setItemData(self.currentIndex(), path, Qt.ItemDataRole.ToolTipRole)
+    def add_file(self, path: str, scale: Scale) -> None:
+        """Offer a file from now on, at the one scale it is for."""
+        self._file, self.file_scale = path, scale
 
-    def forget_file(self) -> None:
-        """Back to the bundled bank."""
-        self._file = None
-        self.set_names(self._names)
-        self._tell()
+    def choose_file(self) -> None:
+        """Choose the file, at its scale."""
+        index = self.findData(self._file)
+        self.setItemData(index, self._file, Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(index)
 
     def _activated(self, index: int) -> None:
         if self.itemData(index) != _BROWSE:

@@ -87,7 +87,7 @@ def _filled(path: str | PathLike[str], error: MrisrError) -> Volume:
 def _frame_count(path: str | PathLike[str]) -> int:
     """How many volumes the file holds; 1 for what nibabel cannot open."""
     try:
-        shape = nib.load(path).shape
+        shape = getattr(nib.load(path), "shape", ())
     except Exception:  # read_volume tells what is wrong
         return 1
     return int(np.prod(shape[3:], dtype=np.int64)) if len(shape) > 3 else 1

@@ -91,6 +91,13 @@ def grid_label(grid: Grid) -> str:
     return f"{shape_label(grid.shape)} voxels\n{voxel} mm"
 
 
+def source_label(source: LayerSnapshot) -> str:
+    """What goes in, and which frame of a series it is."""
+    if source.frame is None:
+        return grid_label(source.grid)
+    return f"{grid_label(source.grid)}\nframe {source.frame}, the one on screen"
+
+
 def shape_label(shape: Shape) -> str:
     """``160 × 192 × 192``."""
     return " × ".join(str(n) for n in shape)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
@@ -20,6 +20,7 @@ from napari_mrisr.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.panel import Panel
 from napari_mrisr.viewer.requests import (
     Request,
@@ -32,6 +33,7 @@ from napari_mrisr.viewer.requests import (
     offered_scales,
     plan_label,
     progress_label,
+    source_label,
 )
 
 if TYPE_CHECKING:
@@ -43,20 +45,6 @@ EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
 
 # What a change of can change the text under the layer's name.
 _LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
-
-
-class Mailbox(QObject):
-    """Brings messages from the working thread to the GUI's."""
-
-    posted = Signal(object)
-
-    def post(self, message: Message) -> None:
-        """For the working thread."""
-        # RuntimeError: the application has gone meanwhile, and Qt's part of us with it.
-        try:
-            self.posted.emit(message)
-        except RuntimeError:
-            _log.debug("message after the end: %s", message)
 
 
 class SuperResolveWidget(QWidget):
@@ -119,19 +107,22 @@ class SuperResolveWidget(QWidget):
 
     def _method_chosen(self, _: str = "") -> None:
         panel = self.panel
+        method = panel.method.currentText()
         try:
-            scales, others = offered_scales(panel.method.currentText())
+            scales, others = offered_scales(method)
         except MrisrError as error:
             scales, others = [], False
             panel.show_error(error_line(error))
-        panel.show_bank(panel.method.currentText() == "hashed")
+        if method == "hashed" and panel.bank.file_scale is not None:
+            scales = sorted({*scales, panel.bank.file_scale})
+        panel.show_bank(method == "hashed")
         panel.scale.set_scales(scales, others)
 
     def _scale_chosen(self) -> None:
         scale = self.panel.scale.scale
         if scale is not None and self.panel.method.currentText() == "hashed":
             try:
-                self.panel.bank.set_names(fitting_banks(scale))
+                self.panel.bank.set_names(fitting_banks(scale), scale)
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
         self._refresh()
@@ -145,10 +136,11 @@ class SuperResolveWidget(QWidget):
             self._tell_error(error)
             return
         # The file decides the scale, which need not be one of the bundled ones.
-        scales, others = offered_scales("hashed")
-        self.panel.scale.set_scales(sorted({*scales, scale}), others)
+        self.panel.bank.add_file(path, scale)
+        self._method_chosen()
         self.panel.scale.scale = scale
-        self.panel.bank.set_file(path)
+        self._scale_chosen()
+        self.panel.bank.choose_file()
 
     # Requests: the form, frozen.
 
@@ -284,13 +276,13 @@ class SuperResolveWidget(QWidget):
                 panel.show_error("no filter banks are installed; choose another method or a file")
             else:
                 plan = plan_label(source.grid, parameters)
-                panel.show_plan(_source_label(source), plan, can_run=True, can_simulate=True)
+                panel.show_plan(source_label(source), plan, can_run=True, can_simulate=True)
                 check_memory(source.grid, parameters)
         except MemoryEstimateError as error:
             # Run stays: memory may be free by then, and the run asks again.
             panel.show_error(error_line(error))
         except MrisrError as error:
-            label = "" if source is None else _source_label(source)
+            label = "" if source is None else source_label(source)
             panel.show_plan(label, "", can_run=False, can_simulate=source is not None)
             panel.show_error(error_line(error))
 
@@ -356,9 +348,3 @@ class SuperResolveWidget(QWidget):
         """End the run of a widget that is a window of its own."""
         self._detach()
         super().closeEvent(event)
-
-
-def _source_label(source: LayerSnapshot) -> str:
-    if source.frame is None:
-        return grid_label(source.grid)
-    return f"{grid_label(source.grid)}\nframe {source.frame}, the one on screen"

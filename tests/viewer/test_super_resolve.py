@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog
 
+from napari_mrisr import filterbank
 from napari_mrisr.errors import BankError
 from napari_mrisr.progress import Progress
 from napari_mrisr.viewer import requests
@@ -421,3 +424,41 @@ def test_no_banks_at_all(desk, volume, monkeypatch):
     desk.panel.method.setCurrentText("hashed")
     assert "no filter banks" in desk.panel.status.text()
     assert not desk.panel.run_button.isEnabled()
+
+
+def browse(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Choose the last entry of the banks, and a file in the dialog."""
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (path, ""))
+    bank = desk.panel.bank
+    bank.setCurrentIndex(bank.count() - 1)
+    bank.activated.emit(bank.count() - 1)
+
+
+def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch):
+    monkeypatch.setattr(filterbank, "load_bank", lambda path: SimpleNamespace(scale=(1, 1, 3)))
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    browse(desk, monkeypatch, "/data/mine.safetensors")
+    parameters = desk.widget._parameters()
+    assert (parameters.bank, parameters.scale) == ("/data/mine.safetensors", (1, 1, 3))
+    assert desk.panel.bank.currentText() == "mine.safetensors"
+    # It fits no other scale.
+    desk.panel.scale.scale = (2, 2, 2)
+    assert desk.widget._parameters().bank is None
+
+
+def test_a_damaged_bank_is_told_and_not_chosen(desk, volume, monkeypatch, tmp_path):
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    browse(desk, monkeypatch, str(tmp_path / "bad.safetensors"))
+    assert "bad.safetensors" in desk.panel.status.text()
+    assert desk.panel.bank.currentText() == "Auto (bundled)"
+
+
+def test_no_file_chosen_changes_nothing(desk, volume, monkeypatch):
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    desk.panel.bank.setCurrentIndex(1)
+    browse(desk, monkeypatch, "")
+    assert desk.widget._parameters().bank == "bank-a"
