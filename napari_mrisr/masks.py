@@ -129,7 +129,7 @@ def eroded(mask: BoolArray, margin_voxels: int) -> BoolArray:
 def _mask_small(small: NDArray[np.float32]) -> BoolArray:
     smooth = ndimage.gaussian_filter(small, _SMOOTHING_VOXELS)
     bright = smooth > _threshold(smooth)
-    mask = _largest_component(ndimage.binary_opening(bright))
+    mask = _largest_component(_opened(bright))
     return _filled(_closed(mask, _CLOSING_VOXELS))
 
 
@@ -163,6 +163,13 @@ def _largest_component(mask: BoolArray) -> BoolArray:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray(labels == int(sizes.argmax()), dtype=np.bool_)
+
+
+def _opened(mask: BoolArray) -> BoolArray:
+    """Cut thin bridges, but not what goes on beyond the array."""
+    return np.asarray(
+        ndimage.binary_opening(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1, 1:-1], dtype=np.bool_
+    )
 
 
 def _closed(mask: BoolArray, voxels: int) -> BoolArray:
