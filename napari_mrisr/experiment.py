@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_mrisr.degrade import degrade
 from napari_mrisr.errors import GeometryError, MrisrError, ParameterError, explain
+from napari_mrisr.filterbank import bundled_name, list_banks
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.header import open_scan
 from napari_mrisr.io.orientation import grid_in_ras
@@ -77,8 +78,13 @@ class EvaluateParameters:
     def upscaling(self, method: str, scale: Scale) -> UpscaleParameters:
         """The parameters of one run; ``scale`` in RAS order."""
         name = self.protocol.tricubic if method == GAIN_OVER else method
-        bank = self.bank if name == "hashed" else None
+        bank = self.bank or self._bundled_bank(scale) if name == "hashed" else None
         return UpscaleParameters(scale, name, bank, self.device, self.threads)
+
+    def _bundled_bank(self, scale: Scale) -> str | None:
+        """The bundled bank for the protocol's degradation; None for the usual one."""
+        name = bundled_name(scale, degradation=str(self.protocol.degradation))
+        return name if name in list_banks() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,9 +313,15 @@ def rows_of(
             ssim=comparison.found[name][mask].ssim,
             gain_db=comparison.gain_db(name, mask),
             seconds=comparison.seconds[name],
-            settings=protocol.describe(),
+            settings=_settings(protocol, comparison.results[name]),
             note=comparison.found[name][mask].note,
         )
         for name in parameters.methods
         for mask in MASKS
     ]
+
+
+def _settings(protocol: Protocol, result: Volume) -> str:
+    """All that decides a result's numbers: the protocol, and the filter bank if any."""
+    bank = result.history.get("bank")
+    return f"{protocol.describe()}; bank {bank}" if bank else protocol.describe()

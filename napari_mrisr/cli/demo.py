@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.experiment import EvaluateParameters, compare, rows_of
     from napari_mrisr.report import EvaluationReport
+    from napari_mrisr.upscale import check_parameters
 
     parameters = EvaluateParameters(
         scales=(_SCALE,),
@@ -62,6 +63,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         frame=arguments.frame,
         fill_nonfinite=arguments.fill_nonfinite,
     )
+    for method in _METHODS:
+        check_parameters(parameters.upscaling(method, _SCALE))
     with output_folder(arguments.out):
         _check_folder(arguments.out)
         truth, name = _truth(arguments, session)

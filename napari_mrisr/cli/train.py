@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import options
-from napari_mrisr.cli.batch import Batch
+from napari_mrisr.cli.batch import Batch, Scan, read_scan
 from napari_mrisr.cli.session import Session
+from napari_mrisr.errors import Cancelled, OutputError, ParameterError, ScaleError, explain
+from napari_mrisr.progress import format_seconds
+from napari_mrisr.scale import Scale, format_scale
+
+if TYPE_CHECKING:
+    from napari_mrisr.training import TrainingReport
 
 _EXAMPLE = """\
 example:
@@ -15,7 +24,8 @@ example:
   napari-mrisr upscale low.nii.gz high.nii.gz --scale 2 --bank my-bank.safetensors
 
 Give images of high resolution; the low-resolution ones are made from them.
-Ctrl-C keeps the checkpoint beside the bank: go on with --resume.
+Ctrl-C keeps the sums of finished volumes beside the bank: go on with --resume,
+which also adds volumes to a finished bank.
 """
 
 
@@ -42,19 +52,77 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
+    from napari_mrisr.degrade import get_degradation
     from napari_mrisr.training import TrainParameters, train
 
+    get_degradation(arguments.degradation)
+    _check_out(arguments)
     batch = Batch.find(arguments.inputs)
+    scans = []
+    for path in batch.paths:
+        with batch.each():
+            scans.append(read_scan(path, None))
+    if not scans:
+        return batch.finish(0, session)
     parameters = TrainParameters(
-        scale=arguments.scale, preset=arguments.preset, degradation=arguments.degradation
+        scale=_scale(arguments.scale, scans),
+        preset=arguments.preset,
+        degradation=arguments.degradation,
     )
-    report = train(
-        batch.paths,
-        arguments.out,
-        parameters,
-        resume=arguments.resume,
-        overwrite=arguments.overwrite,
-        progress=session.progress,
-    )
-    session.say(f"{arguments.out}: {report}")
-    return batch.finish(len(batch.paths), session)
+    try:
+        with _threads(arguments.threads):
+            report = train(
+                [scan.path for scan in scans],
+                arguments.out,
+                parameters,
+                resume=arguments.resume,
+                overwrite=arguments.overwrite,
+                progress=session.progress,
+            )
+    except Cancelled:
+        session.progress.close()
+        session.progress.message("finished volumes are kept: go on with --resume")
+        raise
+    _say(arguments.out, report, session)
+    return batch.finish(len(scans), session)
+
+
+def _check_out(arguments: argparse.Namespace) -> None:
+    options.check_report_path(arguments.out)
+    if arguments.out.exists() and not (arguments.overwrite or arguments.resume):
+        mend = "choose another name, --overwrite or --resume"
+        raise OutputError(explain(arguments.out, "exists already", mend))
+
+
+def _scale(scale: Scale, scans: list[Scan]) -> Scale:
+    """The scale in RAS order; the scans must agree on what it means."""
+    found = {scan.origin.to_ras(scale): scan.path for scan in scans}
+    if len(found) > 1:
+        one, other, *_ = found.values()
+        text = f"{format_scale(scale)} counts the files' own axes, but {one} and {other} differ"
+        raise ScaleError(explain("--scale", text, "give files of one orientation"))
+    return next(iter(found))
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Limit the threads of BLAS, in which a training spends its time."""
+    if count is None:
+        yield
+        return
+    if count < 1:
+        raise ParameterError(explain("--threads", str(count), "give 1 or more"))
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(count):
+        yield
+
+
+def _say(out: Path, report: TrainingReport, session: Session) -> None:
+    session.say(f"{out}: trained in {format_seconds(report.seconds)}")
+    session.say(report.bank.describe())
+    if report.samples:
+        session.say(
+            f"{report.samples:,} samples added, {report.samples_per_s:,.0f}/s, "
+            f"{report.gflops:.0f} GFLOP/s (this machine's sgemm: {report.sgemm_gflops:.0f})"
+        )
