@@ -18,6 +18,12 @@ TRUTH = "truth"
 
 _PLUGIN = "napari-mrisr"
 
+# Black where nothing differs, blue where too dark, orange where too bright.
+_DIFFERENCE_COLORS = {
+    "name": "difference",
+    "colors": [[0.2, 0.65, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0], [1.0, 0.55, 0.1, 1.0]],
+}
+
 # The difference's limits as a part of the truth's.
 _DIFFERENCE_RANGE = 0.2
 
@@ -75,5 +81,5 @@ def _same_grid(volume: Volume, truth: Volume) -> bool:
 
 def _difference(volume: Volume, truth: Volume, name: str, limits: Any) -> LayerData:
     reach = _DIFFERENCE_RANGE * (limits[1] - limits[0])
-    look = {"colormap": "bwr", "contrast_limits": (-reach, reach)}
+    look = {"colormap": _DIFFERENCE_COLORS, "contrast_limits": (-reach, reach)}
     return layer_data(replace(volume, data=volume.data - truth.data), name, look)

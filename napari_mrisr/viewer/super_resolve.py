@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -253,9 +254,9 @@ class SuperResolveWidget(QWidget):
             self._refresh()
 
     def _theme_changed(self, event: Any = None) -> None:
-        from napari.utils.theme import get_theme
-
-        self.panel.error_color = get_theme(self._viewer.theme).error.as_hex()
+        # napari's own error color is hard to read as text on its dark theme.
+        dark = sum(get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]) < 3 * 128
+        self.panel.error_color = "#ff8a75" if dark else "#b00020"
 
     def _refresh(self) -> None:
         """Say anew what the form would do."""
