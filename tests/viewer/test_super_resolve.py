@@ -13,10 +13,13 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
+from scipy import ndimage
 
 from napari_mrisr import filterbank
 from napari_mrisr.errors import BankError
+from napari_mrisr.io import write_volume
 from napari_mrisr.progress import Progress
+from napari_mrisr.training import TrainParameters, train
 from napari_mrisr.viewer import requests
 from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import SuperResolveWidget
@@ -462,3 +465,31 @@ def test_no_file_chosen_changes_nothing(desk, volume, monkeypatch):
     desk.panel.bank.setCurrentIndex(1)
     browse(desk, monkeypatch, "")
     assert desk.widget._parameters().bank == "bank-a"
+
+
+@pytest.fixture(scope="module")
+def trained_bank(tmp_path_factory):
+    """A bank for 2x, trained on one small smooth volume."""
+    folder = tmp_path_factory.mktemp("bank")
+    rng = np.random.default_rng(5)
+    data = ndimage.gaussian_filter(rng.random((40, 44, 48)), 1.5).astype(np.float32)
+    write_volume(Volume(data, Grid(data.shape, np.eye(4))), folder / "train.nii")
+    path = folder / "mine.safetensors"
+    train([folder / "train.nii"], path, TrainParameters(scale=(2, 2, 2)))
+    return path
+
+
+def test_hashed_with_a_bank_of_ones_own(desk, trained_bank, monkeypatch):
+    data = np.zeros((20, 22, 24), np.float32)
+    data[6:14, 7:15, 8:16] = 100
+    desk.add(Volume(data, Grid(data.shape, np.eye(4))))
+    desk.panel.method.setCurrentText("hashed")
+    browse(desk, monkeypatch, str(trained_bank))
+    desk.panel.run_button.click()
+    desk.wait()
+    assert desk.names == ["scan", "scan hashed 2x"], desk.panel.status.text()
+    result = desk.viewer.layers[-1]
+    assert result.data.shape == (48, 44, 40)
+    assert result.metadata["history"]["method"] == "hashed"
+    inside = snapshot(result).to_volume().data[14:26, 16:28, 18:30]
+    assert inside.mean() == pytest.approx(100, abs=5)
