@@ -1,6 +1,8 @@
 """Take pictures of the napari plugin at work.
 
-Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py VOLUME FOLDER``
+Usage::
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py VOLUME FOLDER [BANK]
 
 Takes a 3D volume as truth, simulates the low-resolution one, super-resolves
 it, and saves a picture of each state into the folder.
@@ -31,8 +33,8 @@ def settle(seconds: float = 0.5, until: Callable[[], bool] = lambda: False) -> N
         time.sleep(0.01)
 
 
-def main(path: str, folder: str, method: str = "hashed") -> None:
-    """Go through the states."""
+def main(path: str, folder: str, bank: str | None = None) -> None:
+    """Go through the states; with a bank file in place of the bundled bank."""
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(show=True)
@@ -50,7 +52,8 @@ def main(path: str, folder: str, method: str = "hashed") -> None:
     shoot("1-empty")
     data, kwargs, _ = layer_data(read_volume(path), Path(path).name.partition(".")[0])
     viewer.add_image(data, **kwargs)
-    widget.panel.method.setCurrentText(method)
+    if bank is not None:
+        widget.open_bank(bank)
     shoot("2-loaded")
     widget.simulate()
     wait()
@@ -63,11 +66,19 @@ def main(path: str, folder: str, method: str = "hashed") -> None:
     widget.cancel()
     wait()
     shoot("4-cancelled")
-    widget.panel.method.setCurrentText(method)
+    widget.panel.method.setCurrentText("hashed")
     widget.panel.scale.scale = (2, 2, 2)
     widget.run()
     wait()
     shoot("5-result")
+    for layer in viewer.layers[:-2]:
+        layer.visible = False
+    viewer.canvas.grid.enabled = True
+    viewer.reset_view()
+    viewer.scene.camera.zoom *= 1.6
+    shoot("5-side-by-side")
+    viewer.canvas.grid.enabled = False
+    viewer.reset_view()
     for name, order in (("coronal", (1, 0, 2)), ("sagittal", (2, 0, 1))):
         viewer.dims.order = order
         viewer.reset_view()

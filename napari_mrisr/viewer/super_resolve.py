@@ -79,7 +79,7 @@ class SuperResolveWidget(QWidget):
         panel.method.currentTextChanged.connect(self._method_chosen)
         panel.scale.chosen.connect(self._scale_chosen)
         panel.bank.chosen.connect(self._refresh)
-        panel.bank.browsed.connect(self._bank_browsed)
+        panel.bank.browsed.connect(self.open_bank)
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
         panel.cancel_button.clicked.connect(self.cancel)
@@ -99,6 +99,22 @@ class SuperResolveWidget(QWidget):
     def choose_layer(self, layer: Image) -> None:
         """Choose a layer of the viewer as input."""
         self.panel.layer.layer = layer
+
+    def open_bank(self, path: str) -> None:
+        """Choose a filter bank of one's own, and with it its scale."""
+        from napari_mrisr.filterbank import load_bank
+
+        try:
+            scale = load_bank(path).scale
+        except MrisrError as error:
+            self._tell_error(error)
+            return
+        # The file decides the scale, which need not be one of the bundled ones.
+        self.panel.bank.add_file(path, scale)
+        self._method_chosen()
+        self.panel.scale.scale = scale
+        self._scale_chosen()
+        self.panel.bank.choose_file()
 
     def cancel(self) -> None:
         """Stop the run; nothing of it is left."""
@@ -127,21 +143,6 @@ class SuperResolveWidget(QWidget):
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
         self._refresh()
-
-    def _bank_browsed(self, path: str) -> None:
-        from napari_mrisr.filterbank import load_bank
-
-        try:
-            scale = load_bank(path).scale
-        except MrisrError as error:
-            self._tell_error(error)
-            return
-        # The file decides the scale, which need not be one of the bundled ones.
-        self.panel.bank.add_file(path, scale)
-        self._method_chosen()
-        self.panel.scale.scale = scale
-        self._scale_chosen()
-        self.panel.bank.choose_file()
 
     # Requests: the form, frozen.
 
