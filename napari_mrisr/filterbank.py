@@ -32,6 +32,7 @@ from napari_mrisr.degrade import get_degradation
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.hashing import HashSpec
 from napari_mrisr.io import atomic_write
+from napari_mrisr.kernels.lanes import LANES
 from napari_mrisr.scale import Scale, format_scale, parse_scale
 from napari_mrisr.volume import FloatArray
 
@@ -106,6 +107,12 @@ class Stage:
     support: NDArray[np.int64]
     error: FloatArray
     start_error: FloatArray
+
+    @functools.cached_property
+    def padded_weights(self) -> FloatArray:
+        """The weights with outputs padded by zeros to a multiple of eight, for the kernel."""
+        rest = -self.weights.shape[2] % LANES
+        return np.pad(self.weights, ((0, 0), (0, 0), (0, rest)))
 
 
 @dataclass(frozen=True, eq=False)

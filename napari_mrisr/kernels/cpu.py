@@ -6,6 +6,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.kernels.lanes import LANES
+from napari_mrisr.kernels.vector import add_products
+
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
 
@@ -48,11 +51,29 @@ def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _rows_z(array, first, taps, out):  # type: ignore[no-untyped-def]
+def _rows_z(array, first, taps, start, stop, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             source = array[i, j]
+            row = out[i, j]
+            if stop > start:
+                # Here row k has the same taps as its neighbors, one voxel further.
+                # Slices, since an index that might be negative stops the vectorizer.
+                target = row[start:stop]
+                n = target.size
+                base = first[start]
+                w = taps[start, 0]
+                shifted = source[base : base + n]
+                for k in range(n):
+                    target[k] = w * shifted[k]
+                for t in range(1, taps.shape[1]):
+                    w = taps[start, t]
+                    shifted = source[base + t : base + t + n]
+                    for k in range(n):
+                        target[k] += w * shifted[k]
             for k in range(out.shape[2]):
+                if start <= k < stop:
+                    continue
                 total = taps[k, 0] * source[first[k]]
                 for t in range(1, taps.shape[1]):
                     total += taps[k, t] * source[first[k] + t]
@@ -64,8 +85,20 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
     shape = list(array.shape)
     shape[axis] = first.size
     out = np.empty(shape, np.float32)
-    (_rows_x, _rows_y, _rows_z)[axis](array, first, taps, out)
+    if axis == 2:
+        _rows_z(array, first, taps, *_same_rows(first, taps), out)
+    else:
+        (_rows_x, _rows_y)[axis](array, first, taps, out)
     return out
+
+
+def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int]:
+    """The longest run of rows that are one another's copies, each one voxel further."""
+    same = (np.diff(first) == 1) & (taps[1:] == taps[:-1]).all(axis=1)
+    breaks = np.flatnonzero(np.concatenate(([True], ~same, [True])))
+    longest = int(np.argmax(np.diff(breaks)))
+    start, stop = int(breaks[longest]), int(breaks[longest + 1])
+    return (start, stop) if stop - start > 8 else (0, 0)
 
 
 @jit
@@ -125,7 +158,7 @@ def _filter_cells(  # type: ignore[no-untyped-def]
     flat_out = out.reshape(-1)
     sy, sz = source.shape[1], source.shape[2]
     oy, oz = out.shape[1], out.shape[2]
-    taps, outputs = weights.shape[1], weights.shape[2]
+    taps, outputs = weights.shape[1], places.shape[1]
     for i in range(bucket.shape[0]):
         for j in range(bucket.shape[1]):
             for k in range(bucket.shape[2]):
@@ -139,12 +172,8 @@ def _filter_cells(  # type: ignore[no-untyped-def]
                 for t in range(taps):
                     patch[t] = flat_source[start + around[t]] - middle
                 total[:] = np.float32(0.0)
-                filters = weights[b]
-                for t in range(taps):
-                    value = patch[t]
-                    row = filters[t]
-                    for q in range(outputs):
-                        total[q] += value * row[q]
+                for q in range(0, total.size, LANES):
+                    add_products(patch, weights[b], q, total)
                 corner = (i * scale[0] * oy + j * scale[1]) * oz + k * scale[2]
                 spots = places[e]
                 for q in range(outputs):
@@ -163,6 +192,8 @@ def filter_cells(
 ) -> None:
     """See :func:`napari_mrisr.kernels.reference.filter_cells`."""
     radius = (source.shape[0] - bucket.shape[0]) // 2
+    if weights.shape[2] % LANES:
+        raise ValueError(f"weights have {weights.shape[2]} outputs; pad them to a multiple of 8")
     patch = np.empty(weights.shape[1], np.float32)
     total = np.empty(weights.shape[2], np.float32)
     _filter_cells(

@@ -143,7 +143,7 @@ def add_cell_stage(
         element,
         _offsets(stage.spec.width, source.shape[1], source.shape[2]),
         _places(scale, image.shape[1], image.shape[2]),
-        stage.weights,
+        stage.padded_weights,
         scale,
         image,
     )
@@ -157,7 +157,7 @@ def voxel_stage(
     source = padded(image, corner, shape, region, stage.spec.width)
     offsets = _offsets(stage.spec.width, source.shape[1], source.shape[2])
     # One output a patch; the filters lie contiguous.
-    weights = stage.weights[:, :, 0]
+    weights = np.ascontiguousarray(stage.weights[:, :, 0])
     out = cpu.filter_voxels(source, bucket, element, offsets, weights, stage.spec.residual)
     if stage.spec.residual:
         inner = tuple(
