@@ -75,7 +75,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
         layer.visible = False
     viewer.canvas.grid.enabled = True
     viewer.reset_view()
-    viewer.scene.camera.zoom *= 1.6
+    viewer.scene.camera.zoom *= 1.5
     shoot("5-side-by-side")
     viewer.canvas.grid.enabled = False
     viewer.reset_view()
