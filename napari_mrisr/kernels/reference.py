@@ -318,8 +318,9 @@ def filter_cells(
     places : (48, outputs) ndarray of int
         Steps in the flat ``out`` from a block's first voxel to where each
         output goes, by symmetry (:func:`napari_mrisr.hashing.phase_offsets`).
-    weights : (filters, taps, outputs) ndarray of float32
-        Applied to the patch less its center.
+    weights : (filters, taps, outputs or more) ndarray of float32
+        Applied to the patch less its center. The numba kernel wants the last
+        axis padded to a multiple of eight.
     scale : tuple of int
         Size of a block.
     out : (nx sx, ny sy, nz sz) ndarray of float32
@@ -327,13 +328,15 @@ def filter_cells(
     """
     radius = (source.shape[0] - bucket.shape[0]) // 2
     flat, flat_out = source.reshape(-1), out.reshape(-1)
+    outputs = places.shape[1]
     for index in np.ndindex(*bucket.shape):
         if bucket[index] >= len(weights):
             continue
         center = np.ravel_multi_index(tuple(np.array(index) + radius), source.shape)
         corner = np.ravel_multi_index(tuple(np.array(index) * scale), out.shape)
         patch = flat[center + offsets[element[index]]].astype(np.float64) - flat[center]
-        flat_out[corner + places[element[index]]] += patch @ weights[bucket[index]]
+        total = patch @ weights[bucket[index], :, :outputs]
+        flat_out[corner + places[element[index]]] += total
 
 
 def filter_voxels(

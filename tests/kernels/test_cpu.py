@@ -1,0 +1,191 @@
+"""The numba kernels agree with the reference, over shapes, memory orders and edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_mrisr.hashing import element_offsets, phase_offsets
+from napari_mrisr.kernels import cpu, reference
+
+ORDERS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "sliced": lambda a: np.repeat(a, 2, axis=2)[:, :, ::2],
+    "reversed": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+}
+
+
+def random_array(rng, shape):
+    return rng.normal(0.4, 0.3, shape).astype(np.float32)
+
+
+def random_bank(rng, shape, width, filters, outputs=1):
+    """A padded source, buckets (one of them without a filter), elements and weights."""
+    source = random_array(rng, [n + width - 1 for n in shape])
+    bucket = rng.integers(0, filters + 1, shape).astype(np.int32)
+    element = rng.integers(0, 48, shape).astype(np.uint8)
+    weights = rng.normal(0, 1 / width**1.5, (filters, width**3, outputs)).astype(np.float32)
+    offsets = element_offsets(width, (source.shape[1] * source.shape[2], source.shape[2], 1))
+    return source, bucket, element, offsets, weights
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(7, 5, 9), (4, 17, 33), (9, 6, 1), (1, 4, 8), (5, 1, 16)])
+def test_apply_rows(rng, order, axis, shape):
+    array = ORDERS[order](random_array(rng, shape))
+    width = min(3, shape[axis])
+    first = rng.integers(0, shape[axis] - width + 1, 11)
+    taps = random_array(rng, (11, width))
+    result = cpu.apply_rows(array, first, taps, axis)
+    assert result.dtype == np.float32
+    assert result.flags.c_contiguous
+    np.testing.assert_allclose(
+        result, reference.apply_rows(array, first, taps, axis), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_apply_rows_is_the_matrix_product(rng):
+    """The reference too is held against something else: a dense matrix."""
+    array, first, taps = random_array(rng, (6, 5, 4)), np.array([3, 0, 2]), rng.random((3, 2))
+    matrix = np.zeros((3, 5))
+    for row, (start, weights) in enumerate(zip(first, taps, strict=True)):
+        matrix[row, start : start + 2] = weights
+    expected = np.einsum("mj,ijk->imk", matrix, array)
+    result = reference.apply_rows(array, first, taps.astype(np.float32), 1)
+    np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_rows_do_not_depend_on_their_neighbors(rng):
+    """The same voxels alone or within a larger array: the same bits."""
+    array, first = random_array(rng, (5, 6, 41)), np.arange(9) % 3
+    for axis in range(3):
+        taps = random_array(rng, (9, 3))
+        whole = cpu.apply_rows(array, first, taps, axis)
+        rows = cpu.apply_rows(array, first[4:5], taps[4:5], axis)
+        np.testing.assert_array_equal(rows, np.take(whole, [4], axis))
+    taps = random_array(rng, (9, 3))
+    whole = cpu.apply_rows(array, first, taps, 0)
+    for start in range(0, 40, 7):
+        part = cpu.apply_rows(array[:, :, start : start + 5], first, taps, 0)
+        np.testing.assert_array_equal(part, whole[:, :, start : start + 5])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_run_of_equal_rows(rng, axis):
+    """As in a blur: rows alike but for the edges; whole, in parts and against the reference."""
+    shape = [4, 5, 6]
+    shape[axis] = 50
+    array = random_array(rng, shape)
+    first = np.clip(np.arange(50) - 2, 0, 45)
+    taps = np.tile(random_array(rng, 5), (50, 1))
+    taps[:2], taps[-2:] = random_array(rng, (2, 5)), random_array(rng, (2, 5))
+    whole = cpu.apply_rows(array, first, taps, axis)
+    expected = reference.apply_rows(array, first, taps, axis)
+    np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=1e-6)
+    for start, stop in [(0, 50), (0, 3), (1, 30), (17, 18), (20, 41), (44, 50)]:
+        part = cpu.apply_rows(array, first[start:stop], taps[start:stop], axis)
+        np.testing.assert_array_equal(part, np.take(whole, range(start, stop), axis))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (4, 7, 5), (5, 3, 34), (12, 11, 3)])
+def test_gradient_products(rng, shape):
+    array = random_array(rng, shape)
+    result = cpu.gradient_products(array)
+    assert result.shape == (6, *(n - 2 for n in shape))
+    np.testing.assert_allclose(result, reference.gradient_products(array), rtol=1e-5, atol=1e-7)
+
+
+def test_gradient_products_of_a_ramp():
+    x, y, z = np.meshgrid(*map(np.arange, (5, 6, 7)), indexing="ij")
+    ramp = (2.0 * x + 3.0 * y - 5.0 * z).astype(np.float32)
+    for kernels in (cpu, reference):
+        products = kernels.gradient_products(ramp)
+        np.testing.assert_allclose(products[:, 1, 2, 3], [4, 6, -10, 9, -15, 25])
+        assert np.ptp(products, axis=(1, 2, 3)).max() < 1e-5
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_gather(rng, centered, width):
+    source = random_array(rng, (8, 9, 7))
+    offsets = element_offsets(width, (63, 7, 1))
+    r = width // 2
+    at = [rng.integers(r, n - r, 50) for n in source.shape]
+    base = np.ravel_multi_index(at, source.shape)
+    element = rng.integers(0, 48, 50).astype(np.uint8)
+    result = cpu.gather(source, base, element, offsets, centered)
+    np.testing.assert_array_equal(
+        result, reference.gather(source, base, element, offsets, centered)
+    )
+    # The identity's patch is the cube around the voxel.
+    plain = cpu.gather(source, base[:1], np.zeros(1, np.uint8), offsets, False)
+    x, y, z = (int(a[0]) for a in at)
+    cube = source[x - r : x + r + 1, y - r : y + r + 1, z - r : z + r + 1]
+    np.testing.assert_array_equal(plain[0], cube.reshape(-1))
+
+
+@pytest.mark.parametrize(
+    "scale", [(2, 2, 2), (3, 3, 3), (1, 1, 4), (2, 1, 3), (1, 1, 1), (5, 5, 5)]
+)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 2, 3), (4, 1, 1)])
+def test_filter_cells(rng, scale, shape):
+    outputs = int(np.prod(scale))
+    source, bucket, element, offsets, weights = random_bank(rng, shape, 3, 6, outputs)
+    out = random_array(rng, [n * s for n, s in zip(shape, scale, strict=True)])
+    places = phase_offsets(scale) @ np.array([out.shape[1] * out.shape[2], out.shape[2], 1])
+    expected = out.copy()
+    # Padding that must not come out.
+    weights = np.pad(weights, ((0, 0), (0, 0), (0, -outputs % 8)), constant_values=9.0)
+    arguments = source, bucket, element, offsets, places, weights, scale
+    reference.filter_cells(*arguments, expected)
+    before = out.copy()
+    cpu.filter_cells(*arguments, out)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=2e-6)
+    # Without a filter nothing is added.
+    blocks = np.kron(bucket == 6, np.ones(scale, bool))
+    np.testing.assert_array_equal(out[blocks], before[blocks])
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("width", [1, 3, 5, 7])
+@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 2, 19), (4, 1, 1)])
+def test_filter_voxels(rng, centered, width, shape):
+    source, bucket, element, offsets, weights = random_bank(rng, shape, width, 5)
+    arguments = source, bucket, element, offsets, weights[:, :, 0], centered
+    result = cpu.filter_voxels(*arguments)
+    np.testing.assert_allclose(result, reference.filter_voxels(*arguments), rtol=1e-5, atol=2e-6)
+    assert not result[bucket == 5].any()
+
+
+@pytest.mark.parametrize("width", [3, 5])
+def test_filtered_voxels_do_not_depend_on_the_region(rng, width):
+    source, bucket, element, offsets, weights = random_bank(rng, (4, 5, 23), width, 5)
+    whole = cpu.filter_voxels(source, bucket, element, offsets, weights[:, :, 0], True)
+    for start, stop in [(0, 1), (3, 11), (20, 23)]:
+        part = np.ascontiguousarray(source[:, :, start : stop + width - 1])
+        strides = (part.shape[1] * part.shape[2], part.shape[2], 1)
+        box = np.s_[:, :, start:stop]
+        result = cpu.filter_voxels(
+            part,
+            np.ascontiguousarray(bucket[box]),
+            np.ascontiguousarray(element[box]),
+            element_offsets(width, strides),
+            weights[:, :, 0],
+            True,
+        )
+        np.testing.assert_array_equal(result, whole[box])
+
+
+def test_a_patch_of_the_reference_is_the_turned_volume(rng):
+    """The canonical patch is the cube with its axes permuted and flipped, by numpy's own hand."""
+    from napari_mrisr.hashing import ELEMENTS
+
+    cube = random_array(rng, (3, 3, 3))
+    offsets = element_offsets(3, (9, 3, 1))
+    for e, (permutation, signs) in enumerate(ELEMENTS):
+        turned = np.transpose(cube, permutation)
+        turned = np.flip(turned, [axis for axis in range(3) if signs[axis] < 0])
+        patch = reference.gather(cube, np.array([13]), np.array([e], np.uint8), offsets, False)
+        np.testing.assert_array_equal(patch[0], turned.reshape(-1))
