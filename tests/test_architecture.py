@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ LEVELS = [
     {"progress", "scale"},
     {"volume"},
     {"kernels", "io"},
-    {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks"},
-    {"metrics", "methods", "samples"},
+    {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"},
+    {"metrics", "methods", "samples", "presets"},
     {"training", "upscale"},
     {"experiment", "figure", "protocol", "report", "demo"},
     {"viewer", "cli"},
@@ -100,6 +101,15 @@ def test_only_the_viewer_knows_qt(path: Path) -> None:
         if name.split(".")[0] in GUI
     ]
     assert wrong == []
+
+
+def test_parts_form_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in modules():
+        part = part_of(path)
+        others = {other for _, other in parts_imported(path.read_text("utf-8"))}
+        graph.setdefault(part, set()).update(others - {part})
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
 
 
 def test_only_the_kernels_know_cupy() -> None:
