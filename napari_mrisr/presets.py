@@ -92,7 +92,7 @@ def _cell_stage(scale: Scale) -> StagePlan:
         "asymmetry": (0.12, 0.30),
         "curvature": (-0.15, 0.15),
     }
-    spec = HashSpec(Window(1.0, 2), cuts, _symmetry(scale), flat=_FLAT)
+    spec = HashSpec(Window(0.9, 2), cuts, _symmetry(scale), flat=_FLAT)
     return StagePlan(StageSpec("cell", spec, 5), ridge=500.0)
 
 
@@ -108,8 +108,8 @@ def _voxel_stage(phases: Scale, symmetry: str, width: int) -> StagePlan:
         "coherence": (-0.05, 0.15),
         "curvature": (-0.15, 0.15),
     }
-    spec = HashSpec(Window(1.2, 3), cuts, symmetry, phases, flat=_FLAT)
-    return StagePlan(StageSpec("voxel", spec, width), ridge=200.0, samples=400_000)
+    spec = HashSpec(Window(1.1, 3), cuts, symmetry, phases, flat=_FLAT)
+    return StagePlan(StageSpec("voxel", spec, width), ridge=200.0, samples=1_500_000)
 
 
 _FLAT = 0.002

@@ -12,6 +12,7 @@ all of them at once.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import hashlib
 import json
 import time
@@ -56,15 +57,24 @@ class TrainParameters:
         Forward model that makes the low-resolution volumes.
     licenses : mapping of str to str
         License by file name, for the bank's provenance.
-    thin : mapping of str to tuple of int
-        By file name: keep only every n-th voxel along x, y, z before use, for
-        axes that the scanner interpolated.
+    thin : tuple of (pattern, tuple of int)
+        For files whose name matches the pattern (``fnmatch``), keep only every
+        n-th voxel along x, y, z: undoes an interpolation by the scanner, whose
+        empty detail would teach blurry filters.
     """
 
     scale: Scale = (2, 2, 2)
     preset: str = "default"
     degradation: str = "standard"
     licenses: dict[str, str] = field(default_factory=dict)
+    thin: tuple[tuple[str, Scale], ...] = ()
+
+    def thinning(self, name: str) -> Scale:
+        """Steps along x, y, z for a file of that name."""
+        for pattern, step in self.thin:
+            if fnmatch.fnmatch(name, pattern):
+                return step
+        return (1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,10 @@ def train(
 def prepare_pair(path: Path, parameters: TrainParameters) -> Pair:
     """Read a volume, clip and normalize it as in the paper, and degrade it."""
     volume = read_volume(path)
+    x, y, z = parameters.thinning(path.name)
+    if max(x, y, z) > 1:
+        data = volume.data[::x, ::y, ::z]
+        volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), np.eye(4)))
     volume = volume.cropped_to_multiple(parameters.scale).normalized()
     truth = np.clip(volume.data, 0.0, 1.0)
     degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale)
@@ -195,7 +209,11 @@ class _Run:
                 continue
             known.add(digest)
             license_ = self.parameters.licenses.get(path.name, "")
-            self.files.append({"name": path.name, "license": license_, "sha256": digest})
+            entry = {"name": path.name, "license": license_, "sha256": digest}
+            step = self.parameters.thinning(path.name)
+            if max(step) > 1:
+                entry["thinned"] = format_scale(step)
+            self.files.append(entry)
             self.paths.append(path.resolve())
         if not self.files:
             raise VolumeError(explain("train", "no volumes", "name files or a folder"))
@@ -225,7 +243,8 @@ class _Run:
         self, stages: list[Stage], provenance: dict[str, Any], name: str = "training"
     ) -> FilterBank:
         p = self.parameters
-        return FilterBank(p.scale, p.degradation, self.preset.start, tuple(stages), provenance, name)
+        start = self.preset.start
+        return FilterBank(p.scale, p.degradation, start, tuple(stages), provenance, name)
 
     def _accumulate(self, number: int, stages: list[Stage], progress: Progress) -> None:
         if self.done[number] < len(self.files):
@@ -270,7 +289,10 @@ class _Run:
             feature_sample(self._pair(i), plan.spec, bank, share) for i in range(len(self.paths))
         ]
         cuts = {
-            name: tuple(float(c) for c in np.quantile(np.concatenate([p[name] for p in parts]), (1 / 3, 2 / 3)))
+            name: tuple(
+                float(c)
+                for c in np.quantile(np.concatenate([p[name] for p in parts]), (1 / 3, 2 / 3))
+            )
             for name in missing
         }
         spec = dataclasses.replace(plan.spec, hash=plan.spec.hash.with_cuts(**cuts))
@@ -361,6 +383,7 @@ class _Run:
             "scale": format_scale(p.scale),
             "preset": p.preset,
             "degradation": p.degradation,
+            "thin": ", ".join(f"{pattern}={format_scale(step)}" for pattern, step in p.thin),
         }
 
 
@@ -412,9 +435,7 @@ def feature_sample(
 
 
 def _run_before(pair: Pair, before: FilterBank) -> FloatArray:
-    whole = Region.whole(
-        (pair.truth.shape[0], pair.truth.shape[1], pair.truth.shape[2])
-    )
+    whole = Region.whole((pair.truth.shape[0], pair.truth.shape[1], pair.truth.shape[2]))
     return Hashed(before).run(pair.lr, whole, len(before.stages))
 
 
@@ -434,7 +455,7 @@ def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.b
     inside &= lr_rim
     r = spec.width // 2
     framed = np.zeros_like(inside)
-    framed[r:-r or None, r:-r or None, r:-r or None] = True
+    framed[r : -r or None, r : -r or None, r : -r or None] = True
     return inside & framed
 
 
@@ -444,7 +465,10 @@ def _cell_samples(
     spec, lr = plan.spec, pair.lr.data
     whole = Region.whole((lr.shape[0], lr.shape[1], lr.shape[2]))
     empty = Stage(
-        spec, np.zeros((0, 0, 0), np.float32), np.zeros(0, np.int64), *2 * (np.zeros(0, np.float32),)
+        spec,
+        np.zeros((0, 0, 0), np.float32),
+        np.zeros(0, np.int64),
+        *2 * (np.zeros(0, np.float32),),
     )
     bucket, element = hash_cells(empty, lr, whole)
     chosen = _choose(pair, plan, lr.shape)
@@ -492,9 +516,7 @@ def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...]) -> NDArray[np.i
     return chosen
 
 
-def _batches(
-    buckets: NDArray[np.int32], filters: int
-) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _batches(buckets: NDArray[np.int32], filters: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
     order = np.argsort(buckets, kind="stable")
     ends = np.searchsorted(buckets[order], np.arange(filters + 1))
     for number in range(filters):
@@ -519,7 +541,8 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise VolumeError(explain(path, f"cannot be read ({error.strerror})", "check it")) from error
+        message = explain(path, f"cannot be read ({error.strerror})", "check its permissions")
+        raise VolumeError(message) from error
 
 
 def _program() -> str:

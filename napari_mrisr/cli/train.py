@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,20 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--degradation", default="standard", metavar="NAME", help=options.DEGRADATION_HELP
     )
+    parser.add_argument(
+        "--thin",
+        action="append",
+        default=[],
+        type=_thin_value,
+        metavar="PATTERN=1x1x2",
+        help="keep every n-th voxel of files whose name matches: undoes a scanner's interpolation",
+    )
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="CSV",
+        help="table with columns file and license, for the bank's record of its training",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from a checkpoint")
     options.add_threads(parser)
     options.add_overwrite(parser)
@@ -68,6 +84,11 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         scale=_scale(arguments.scale, scans),
         preset=arguments.preset,
         degradation=arguments.degradation,
+        licenses=_licenses(arguments.manifest),
+        thin=tuple(
+            (pattern, _scale(step, [s for s in scans if fnmatch(s.path.name, pattern)] or scans))
+            for pattern, step in arguments.thin
+        ),
     )
     try:
         with _threads(arguments.threads):
@@ -85,6 +106,30 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         raise
     _say(arguments.out, report, session)
     return batch.finish(len(scans), session)
+
+
+def _thin_value(text: str) -> tuple[str, Scale]:
+    """For ``type=``: a name pattern and a step an axis."""
+    pattern, _, step = text.rpartition("=")
+    if not pattern:
+        raise argparse.ArgumentTypeError(f"{text!r} is no PATTERN=STEP, such as '*T2w*=1x1x2'")
+    return pattern, options.scale_value(step)
+
+
+def _licenses(manifest: Path | None) -> dict[str, str]:
+    """License by file name, from a table with columns ``file`` and ``license`` (or ``licence``)."""
+    if manifest is None:
+        return {}
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        message = explain(manifest, f"cannot be read ({error})", "give a CSV file")
+        raise ParameterError(message) from error
+    if rows and "file" not in rows[0]:
+        found = f"has columns {', '.join(rows[0])}"
+        raise ParameterError(explain(manifest, found, "name one of them file"))
+    return {Path(row["file"]).name: row.get("license") or row.get("licence") or "" for row in rows}
 
 
 def _check_out(arguments: argparse.Namespace) -> None:
