@@ -70,7 +70,7 @@ def test_shipped_is_what_the_generator_draws(
     mean = blocks.reshape(x, COARSER, y, COARSER, z, COARSER).mean(axis=(1, 3, 5))
     pair = mean.ravel(), coarse[0][:x, :y, :z].ravel()
     assert np.corrcoef(pair)[0, 1] > 0.95
-    # Another head, or this one mirrored, does not come near.
+    # Mirrored it does not come near.
     assert np.corrcoef(mean[::-1].ravel(), pair[1])[0, 1] < 0.95
 
 
