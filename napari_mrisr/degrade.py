@@ -32,7 +32,7 @@ from napari_mrisr.interpolate import (
     quadratic_operator,
 )
 from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale, format_scale
+from napari_mrisr.scale import Scale, format_scale, scale_label
 from napari_mrisr.volume import FloatArray, Volume
 
 DEGRADATIONS = ("standard", "paper-2021", "kspace", "slice-profile")
@@ -43,6 +43,8 @@ MIN_LR_VOXELS = 2
 
 # Wider than the upsampling's: the composed operator is applied once, so taps are cheap.
 _PREFILTER_RADIUS = 14
+
+_SLAB_VOXELS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ class Degradation:
             return f"slice-profile-{self.profile}-{self.fwhm:g}"
         return self.name
 
-    def apply(self, array: FloatArray, scale: Scale, progress: Progress | None = None) -> FloatArray:
+    def apply(
+        self, array: FloatArray, scale: Scale, progress: Progress | None = None
+    ) -> FloatArray:
         """Degrade an array whose axes are multiples of ``scale``.
 
         Parameters
@@ -98,20 +102,28 @@ class Degradation:
         ndarray of float32, shape ``(nx // sx, ny // sy, nz // sz)``
         """
         progress = progress or Progress()
-        progress.begin(f"degrading {format_scale(scale)}x", 3)
+        progress.begin(f"degrading {scale_label(scale)}", 3)
         low, high = array.min(), array.max()
         for axis, factor in enumerate(scale):
             if factor > 1:
-                array = self._apply_axis(array, axis, factor)
+                array = self._apply_axis(array, axis, factor, progress)
             progress.advance()
         if self.name == "standard":  # as skimage's clip=True
             array = np.clip(array, low, high)
         return np.ascontiguousarray(array, dtype=np.float32)
 
-    def _apply_axis(self, array: FloatArray, axis: int, factor: int) -> FloatArray:
+    def _apply_axis(
+        self, array: FloatArray, axis: int, factor: int, progress: Progress
+    ) -> FloatArray:
         n = array.shape[axis]
         if self.name == "kspace":
-            return _crop_spectrum(array, axis, n // factor, self.apodization)
+            across = 1 if axis == 0 else 0
+            parts = []
+            # In slabs, so that a cancel does not wait for a large transform.
+            for slab in np.array_split(array, max(1, array.size // _SLAB_VOXELS), axis=across):
+                progress.token.check()
+                parts.append(_crop_spectrum(slab, axis, n // factor, self.apodization))
+            return np.concatenate(parts, axis=across)
         if self.name == "paper-2021":
             return quadratic_operator(n, n // factor).apply(array, axis)
         if self.name == "standard":
@@ -177,7 +189,8 @@ def degrade(
         if n // factor < MIN_LR_VOXELS:
             found = f"{n} voxels along {name} at scale {factor} leave {n // factor}"
             mend = f"use a factor of at most {n // MIN_LR_VOXELS} along {name}"
-            raise GeometryError(explain(volume.origin.name if volume.origin else "volume", found, mend))
+            name_of_input = volume.origin.name if volume.origin else "volume"
+            raise GeometryError(explain(name_of_input, found, mend))
     volume = volume.cropped_to_multiple(scale)
     data = chosen.apply(volume.data, scale, progress)
     history = {**volume.history, "degradation": str(chosen), "degraded_by": format_scale(scale)}

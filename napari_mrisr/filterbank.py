@@ -182,9 +182,7 @@ class FilterBank:
         ]
         for number, stage in enumerate(self.stages, 1):
             spec, support = stage.spec, stage.support
-            cuts = ", ".join(
-                f"{name} {len(c) + 1}" for name, c in spec.hash.cuts.items() if len(c)
-            )
+            cuts = ", ".join(f"{name} {len(c) + 1}" for name, c in spec.hash.cuts.items() if len(c))
             used = int((support > 0).sum())
             gain = _gain_db(stage)
             lines.append(
@@ -260,9 +258,7 @@ def bank_for(scale: Scale, name: str | None = None) -> FilterBank:
         if scale not in bundled_scales():
             have = ", ".join(f"{format_scale(s)}x" for s in bundled_scales()) or "none"
             mend = f"bundled scales: {have}; or train one: napari-mrisr train, then --bank FILE"
-            raise ScaleError(
-                explain("--scale", f"no filter bank for {format_scale(scale)}x", mend)
-            )
+            raise ScaleError(explain("--scale", f"no filter bank for {format_scale(scale)}x", mend))
         return load_bank(bundled_name(scale))
     bank = load_bank(name)
     if bank.scale != scale:

@@ -41,7 +41,7 @@ class Window:
     def taps(self) -> FloatArray:
         """Weights, sum 1."""
         weights = np.exp(-0.5 * (np.arange(-self.radius, self.radius + 1) / self.sigma) ** 2)
-        return (weights / weights.sum()).astype(np.float32)
+        return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def tensor_box(

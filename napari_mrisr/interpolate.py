@@ -222,7 +222,8 @@ def nearest(array: FloatArray, scale: Scale, region: Region | None = None) -> Fl
 def quadratic(array: FloatArray, scale: Scale, region: Region | None = None) -> FloatArray:
     """The 2021 paper's "tricubic" (:func:`quadratic_operator`); parameters as :func:`tricubic`."""
     chains = [
-        [quadratic_operator(n, n * s)] if s > 1 else [] for n, s in zip(array.shape, scale, strict=True)
+        [quadratic_operator(n, n * s)] if s > 1 else []
+        for n, s in zip(array.shape, scale, strict=True)
     ]
     return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)))
 

@@ -50,6 +50,11 @@ def format_scale(scale: Scale) -> str:
     return str(scale[0]) if len(set(scale)) == 1 else "x".join(map(str, scale))
 
 
+def scale_label(scale: Scale) -> str:
+    """For a person: ``2x``, or ``1x1x4``."""
+    return f"{scale[0]}x" if len(set(scale)) == 1 else format_scale(scale)
+
+
 def scale_for_spacing(
     voxel_size: tuple[float, float, float], spacing: float | tuple[float, float, float]
 ) -> Scale:

@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 from napari_mrisr.degrade import get_degradation
 from napari_mrisr.errors import BankError, VolumeError, explain
 from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
+from napari_mrisr.gradients import tensor_box
+from napari_mrisr.hashing import element_offsets, phase_offsets
 from napari_mrisr.io import atomic_write, read_volume
 from napari_mrisr.kernels import cpu, cpu_hash
 from napari_mrisr.masks import eroded, head_mask, interior_mask
 from napari_mrisr.methods.hashed import Hashed, hash_cells, padded
-from napari_mrisr.hashing import element_offsets, phase_offsets
-from napari_mrisr.gradients import tensor_box
 from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.presets import Preset, StagePlan, get_preset
 from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale, format_scale
+from napari_mrisr.scale import Scale, format_scale, scale_label
 from napari_mrisr.volume import FloatArray, Grid, Region, Volume
 
 BATCH = 16_384
@@ -226,7 +226,7 @@ class _Run:
         """Train what is missing and build the bank."""
         stages: list[Stage] = []
         steps = sum(len(self.files) - done for done in self.done)
-        progress.begin(f"training {format_scale(self.parameters.scale)}x", max(1, steps))
+        progress.begin(f"training {scale_label(self.parameters.scale)}", max(1, steps))
         for number in range(len(self.plans)):
             self._accumulate(number, stages, progress)
             stages.append(self._solve(number))

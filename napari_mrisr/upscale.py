@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ import numpy as np
 from napari_mrisr.errors import DeviceError, MemoryEstimateError, ParameterError, explain
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale, format_scale
+from napari_mrisr.scale import Scale, format_scale, scale_label
 from napari_mrisr.volume import Grid, Region, Volume
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -126,28 +127,22 @@ def run_method(
 ) -> Volume:
     """Run a method over a whole volume in slabs; see :func:`upscale`."""
     progress = progress or Progress()
-    label = f"{method.name} {format_scale(method.scale)}x"
-    _warm(method, progress)
-    lr = volume.normalized()
-    grid = lr.grid.upsampled(method.scale)
-    out = np.empty(grid.shape, np.float32)
-    slabs = list(slab_regions(grid, method.scale))
-    progress.begin(label, len(slabs))
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="mrisr")
+    try:
+        _await([pool.submit(_warm, method, progress)], progress)
+        lr = volume.normalized()
+        grid = lr.grid.upsampled(method.scale)
+        out = np.empty(grid.shape, np.float32)
 
-    def compute(region: Region) -> None:
-        out[region.slices] = lr.window.from_unit(method.compute(lr, region))
+        def compute(region: Region) -> None:
+            out[region.slices] = lr.window.from_unit(method.compute(lr, region))
 
-    with ThreadPoolExecutor(min(threads, len(slabs)), thread_name_prefix="mrisr") as pool:
-        pending: set[Future[None]] = {pool.submit(compute, slab) for slab in slabs}
-        try:
-            while pending:
-                done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                progress.advance(len(done))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        slabs = slab_regions(grid, method.scale)
+        progress.begin(f"{method.name} {scale_label(method.scale)}", len(slabs))
+        _await([pool.submit(compute, slab) for slab in slabs], progress, progress.advance)
+    finally:
+        # After a cancel, slabs in flight end by themselves; nobody waits for them.
+        pool.shutdown(wait=False, cancel_futures=True)
     history = {
         **volume.history,
         **method.provenance(),
@@ -155,6 +150,22 @@ def run_method(
         "note": RESEARCH_USE,
     }
     return Volume(out, grid, origin=volume.origin, history=history)
+
+
+def _await(
+    futures: list[Future[None]],
+    progress: Progress,
+    each: Callable[[int], None] | None = None,
+) -> None:
+    """Wait for all, asking the token meanwhile; ``each`` is told how many have ended."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        if each is not None and done:
+            each(len(done))
+        progress.token.check()
 
 
 def slab_regions(grid: Grid, scale: Scale) -> list[Region]:
@@ -180,7 +191,8 @@ def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
     need, have = estimate_memory(grid, parameters), psutil.virtual_memory().available
     if need > have:
         shape = " x ".join(str(n) for n in grid.upsampled(parameters.scale).shape)
-        found = f"an output of {shape} voxels needs {need / 2**30:.1f} GB, {have / 2**30:.1f} GB are free"
+        found = f"an output of {shape} voxels needs {need / 2**30:.1f} GB"
+        found += f", {have / 2**30:.1f} GB are free"
         raise MemoryEstimateError(explain("memory", found, "use a smaller scale or crop the input"))
 
 
@@ -198,4 +210,3 @@ def _warm(method: Method, progress: Progress) -> None:
     finally:
         timer.cancel()
         timer.join()
-    progress.token.check()

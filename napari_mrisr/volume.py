@@ -70,7 +70,8 @@ class Grid:
 
         The first voxel's center moves by half an old minus half a new voxel.
         """
-        return self._rescaled([1.0 / s for s in scale], [n * s for n, s in zip(self.shape, scale, strict=True)])
+        shape = [n * s for n, s in zip(self.shape, scale, strict=True)]
+        return self._rescaled([1.0 / s for s in scale], shape)
 
     def degraded(self, scale: Scale) -> Grid:
         """The grid with ``scale`` times fewer voxels over the same field of view.

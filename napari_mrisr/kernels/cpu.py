@@ -173,7 +173,7 @@ def _filter_cells(  # type: ignore[no-untyped-def]
                     patch[t] = flat_source[start + around[t]] - middle
                 total[:] = np.float32(0.0)
                 for q in range(0, total.size, LANES):
-                    add_products(patch, weights[b], q, total)
+                    add_products(patch, weights[b], q, total)  # type: ignore[call-arg]
                 corner = (i * scale[0] * oy + j * scale[1]) * oz + k * scale[2]
                 spots = places[e]
                 for q in range(outputs):

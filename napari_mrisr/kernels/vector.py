@@ -17,7 +17,7 @@ from napari_mrisr.kernels.lanes import LANES
 _CHAINS = 4
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def add_products(typing_context, values, rows, start, totals):  # type: ignore[no-untyped-def]
     """Add Σ_t ``values[t] * rows[t, start:start + 8]`` to ``totals[start:start + 8]``.
 

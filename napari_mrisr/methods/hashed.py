@@ -183,7 +183,7 @@ def _offsets(width: int, ny: int, nz: int) -> NDArray[np.int64]:
 
 @functools.lru_cache(maxsize=64)
 def _places(scale: Scale, ny: int, nz: int) -> NDArray[np.int64]:
-    return phase_offsets(scale) @ np.array([ny * nz, nz, 1])
+    return np.asarray(phase_offsets(scale) @ np.array([ny * nz, nz, 1]))
 
 
 def _grown(region: Region, reach: int, shape: Shape) -> Region:
@@ -200,7 +200,6 @@ def _whole_cells(region: Region, scale: Scale) -> Region:
 
 def _crop(image: FloatArray, box: Region, region: Region) -> FloatArray:
     inner = tuple(
-        slice(a - c, b - c)
-        for a, b, c in zip(region.start, region.stop, box.start, strict=True)
+        slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, box.start, strict=True)
     )
     return image[inner]

@@ -29,11 +29,19 @@ class Method(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See the class."""
+        ...
+
     @property
-    def scale(self) -> Scale: ...
+    def scale(self) -> Scale:
+        """See the class."""
+        ...
+
     @property
-    def halo(self) -> Shape | None: ...
+    def halo(self) -> Shape | None:
+        """See the class."""
+        ...
 
     def compute(self, lr: Volume, region: Region) -> FloatArray:
         """The region's voxels, bit for bit as in the whole run.
