@@ -145,7 +145,7 @@ def get_degradation(name: str | Degradation) -> Degradation:
             degradation = replace(degradation, apodization=option)
         elif option in PROFILES and base == "slice-profile":
             degradation = replace(degradation, profile=option)
-        elif base == "slice-profile" and option.replace(".", "", 1).isdigit():
+        elif base == "slice-profile" and option.replace(".", "", 1).isdecimal():
             degradation = replace(degradation, fwhm=float(option))
         else:
             mend = "use e.g. standard, kspace:hann or slice-profile:gaussian:1.2"
@@ -221,6 +221,8 @@ def profile_operator(n: int, factor: int, profile: str, fwhm: float) -> AxisOper
 
     ``fwhm`` is in output voxels, so ``fwhm * factor`` input voxels.
     """
+    from scipy.special import ndtr
+
     width = fwhm * factor
     center = (factor - 1) / 2.0
     reach = int(np.ceil(width if profile == "boxcar" else 1.5 * width)) + 1
@@ -229,7 +231,8 @@ def profile_operator(n: int, factor: int, profile: str, fwhm: float) -> AxisOper
         overlap = np.minimum(position + 0.5, width / 2) - np.maximum(position - 0.5, -width / 2)
         taps = np.clip(overlap, 0.0, None)
     else:
-        taps = np.exp(-4.0 * np.log(2.0) * (position / width) ** 2)
+        edges = np.append(position - 0.5, position[-1] + 0.5)
+        taps = np.diff(ndtr(edges * (np.sqrt(8.0 * np.log(2.0)) / width)))
     first = -reach + factor * np.arange(n // factor)
     return operator_from_taps(first, np.tile(taps / taps.sum(), (n // factor, 1)), n)
 
@@ -247,13 +250,15 @@ def _crop_spectrum(array: FloatArray, axis: int, n_out: int, apodization: str) -
     spectrum = np.moveaxis(fft.rfft(array, axis=axis), axis, -1)[..., :keep]
     frequency = np.arange(keep)
     shift = (n / n_out - 1.0) / 2.0
+    # Twice as fine, so that frequency 0 is the window's middle for an odd n_out too.
+    fine = 2 * n_out
     window = {
-        "none": np.ones(n_out),
-        "hann": signal.windows.hann(n_out, sym=False),
-        "hamming": signal.windows.hamming(n_out, sym=False),
-        "tukey": signal.windows.tukey(n_out, 0.5, sym=False),
+        "none": np.ones(fine),
+        "hann": signal.windows.hann(fine, sym=False),
+        "hamming": signal.windows.hamming(fine, sym=False),
+        "tukey": signal.windows.tukey(fine, 0.5, sym=False),
     }[apodization]
-    half = np.fft.ifftshift(window)[:keep]
+    half = np.fft.ifftshift(window)[::2][:keep]
     factor = half * np.exp(2j * np.pi * frequency * shift / n) * (n_out / n)
     out = fft.irfft(spectrum * factor.astype(np.complex64), n=n_out, axis=-1)
     return np.ascontiguousarray(np.moveaxis(out, -1, axis), dtype=np.float32)
