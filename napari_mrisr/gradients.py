@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.interpolate import AxisOperator, mirror_index, operator_from_taps
 from napari_mrisr.kernels import cpu
 from napari_mrisr.volume import FloatArray, Region, Shape
@@ -32,6 +33,11 @@ class Window:
 
     sigma: float
     radius: int
+
+    def __post_init__(self) -> None:
+        if not (self.sigma > 0.0 and self.radius >= 0):
+            found = f"sigma {self.sigma}, radius {self.radius}"
+            raise ParameterError(explain("window", found, "use a positive sigma and radius"))
 
     @property
     def reach(self) -> int:
@@ -77,8 +83,10 @@ def tensor_box(
     # One voxel more on each side for the differences; mirrored where the volume ends.
     reads = [rows.reads for rows in spans]
     padded = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in reads])
-    products = cpu.gradient_products(padded)
-    tensor = np.stack([_smooth(component, spans) for component in products])
+    tensor = np.empty((6, *(n + 2 for n in region.shape)), np.float32)
+    for number, component in enumerate(tensor):
+        # One at a time: the products take more memory than anything else here.
+        component[:] = _smooth(cpu.gradient_products(padded, (number,))[0], spans)
     return tensor, _smooth(np.ascontiguousarray(padded[1:-1, 1:-1, 1:-1]), spans)
 
 
@@ -94,6 +102,8 @@ def mirrored_box(
     if inside:
         box = tuple(slice(int(i[0]), int(i[-1]) + 1) for i in index)
         return np.ascontiguousarray(source[box])
+    # Near an edge rows read, with weight zero, beyond what the source need hold: any voxel will do.
+    index = [np.clip(i, 0, m - 1) for i, m in zip(index, source.shape, strict=True)]
     return source[np.ix_(*index)]
 
 
