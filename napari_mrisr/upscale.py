@@ -25,12 +25,13 @@ DEVICES = ("auto", "cpu", "gpu")
 
 RESEARCH_USE = "research use, not for diagnosis"
 
-# About 30 ms of the slowest method: short enough to cancel at once, long
-# enough that a slab's halo costs little.
-SLAB_VOXELS = 1_000_000
+# Long enough that a slab's halo costs little, short enough for a smooth
+# progress, and for two threads' temporaries to stay within the size of the output.
+SLAB_VOXELS = 800_000
+_SLABS_AT_LEAST = 12
 
-# Measured with benchmarks/memory.py: arrays of a slab's size that a thread holds at its peak.
-_SLAB_TEMPORARIES = 6
+# Arrays of a slab's size that a thread holds at its peak; see benchmarks/memory.py.
+_SLAB_TEMPORARIES = 18
 
 _POLL_S = 0.05
 
@@ -171,7 +172,8 @@ def _await(
 def slab_regions(grid: Grid, scale: Scale) -> list[Region]:
     """The output cut along x into slabs of whole low-resolution voxels."""
     x, y, z = grid.shape
-    cells = max(1, SLAB_VOXELS // (y * z * scale[0]))
+    voxels = min(SLAB_VOXELS, x * y * z // _SLABS_AT_LEAST)
+    cells = max(1, voxels // (y * z * scale[0]))
     thick = cells * scale[0]
     return [Region((a, 0, 0), (min(a + thick, x), y, z)) for a in range(0, x, thick)]
 
@@ -180,7 +182,7 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     """Bytes that :func:`upscale` needs at its peak for an input on ``grid``."""
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = voxels * int(np.prod(parameters.scale))
-    slab = max(SLAB_VOXELS, output // max(1, grid.shape[0]))
+    slab = max(min(SLAB_VOXELS, output // _SLABS_AT_LEAST), output // grid.shape[0])
     return 4 * (output + 2 * voxels + _SLAB_TEMPORARIES * slab * parameters.thread_count)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,9 @@ from napari_mrisr.kernels.vector import add_products
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
+
+COMPONENTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+"""Axes of the structure tensor's six components."""
 
 # Contraction (a * b + c in one rounding) is the same in a vector body and in
 # its scalar rest, so it keeps results independent of the region; reordering
@@ -102,28 +107,29 @@ def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int]:
 
 
 @jit
-def _products(array, out):  # type: ignore[no-untyped-def]
-    nx, ny, nz = array.shape
-    half = np.float32(0.5)
-    for i in range(nx - 2):
-        for j in range(ny - 2):
-            for k in range(nz - 2):
-                gx = half * (array[i + 2, j + 1, k + 1] - array[i, j + 1, k + 1])
-                gy = half * (array[i + 1, j + 2, k + 1] - array[i + 1, j, k + 1])
-                gz = half * (array[i + 1, j + 1, k + 2] - array[i + 1, j + 1, k])
-                out[0, i, j, k] = gx * gx
-                out[1, i, j, k] = gx * gy
-                out[2, i, j, k] = gx * gz
-                out[3, i, j, k] = gy * gy
-                out[4, i, j, k] = gy * gz
-                out[5, i, j, k] = gz * gz
+def _product(array, first, second, out):  # type: ignore[no-untyped-def]
+    quarter = np.float32(0.25)
+    nz = out.shape[2]
+    x1, y1, z1 = int(first == 0), int(first == 1), int(first == 2)
+    x2, y2, z2 = int(second == 0), int(second == 1), int(second == 2)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            # Slices, since an index that might be negative stops the vectorizer.
+            ahead1 = array[i + 1 + x1, j + 1 + y1][1 + z1 : 1 + z1 + nz]
+            behind1 = array[i + 1 - x1, j + 1 - y1][1 - z1 : 1 - z1 + nz]
+            ahead2 = array[i + 1 + x2, j + 1 + y2][1 + z2 : 1 + z2 + nz]
+            behind2 = array[i + 1 - x2, j + 1 - y2][1 - z2 : 1 - z2 + nz]
+            row = out[i, j]
+            for k in range(nz):
+                row[k] = quarter * (ahead1[k] - behind1[k]) * (ahead2[k] - behind2[k])
 
 
-def gradient_products(array: FloatArray) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.gradient_products`."""
+def gradient_products(array: FloatArray, components: Sequence[int] = range(6)) -> FloatArray:
+    """See :func:`napari_mrisr.kernels.reference.gradient_products`; some components only."""
     nx, ny, nz = array.shape
-    out = np.empty((6, nx - 2, ny - 2, nz - 2), np.float32)
-    _products(array, out)
+    out = np.empty((len(components), nx - 2, ny - 2, nz - 2), np.float32)
+    for target, component in zip(out, components, strict=True):
+        _product(array, *COMPONENTS[component], target)
     return out
 
 
