@@ -18,6 +18,8 @@ from napari_mrisr.interpolate import AxisOperator, mirror_index, operator_from_t
 from napari_mrisr.kernels import cpu
 from napari_mrisr.volume import FloatArray, Region, Shape
 
+MAX_RADIUS = 32
+
 
 @dataclass(frozen=True)
 class Window:
@@ -35,9 +37,10 @@ class Window:
     radius: int
 
     def __post_init__(self) -> None:
-        if not (self.sigma > 0.0 and self.radius >= 0):
+        if not (self.sigma > 0.0 and 0 <= self.radius <= MAX_RADIUS):
             found = f"sigma {self.sigma}, radius {self.radius}"
-            raise ParameterError(explain("window", found, "use a positive sigma and radius"))
+            mend = f"use a positive sigma and a radius of 0 to {MAX_RADIUS}"
+            raise ParameterError(explain("window", found, mend))
 
     @property
     def reach(self) -> int:

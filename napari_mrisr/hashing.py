@@ -45,7 +45,7 @@ from napari_mrisr.errors import BankError, ParameterError, explain
 from napari_mrisr.gradients import Window, tensor_box
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.kernels.code import HashCode
-from napari_mrisr.scale import Scale
+from napari_mrisr.scale import MAX_SCALE, Scale
 from napari_mrisr.volume import FloatArray, Region, Shape
 
 FEATURES = ("elevation", "azimuth", "strength", "coherence", "asymmetry", "curvature")
@@ -117,6 +117,11 @@ class HashSpec:
             if list(cuts) != sorted(set(cuts)) or not all(low <= c <= high for c in cuts):
                 found = f"cuts {cuts} of {name}"
                 raise ParameterError(explain("hash spec", found, f"ascend within {low} to {high}"))
+        if not all(1 <= p <= MAX_SCALE for p in self.phases):
+            found = f"phases {self.phases}"
+            raise ParameterError(explain("hash spec", found, f"give 1 to {MAX_SCALE} an axis"))
+        if not 0.0 <= self.flat < np.inf:
+            raise ParameterError(explain("hash spec", f"flat {self.flat}", "give 0 or more"))
         if self.symmetry == "cube" and len(set(self.phases)) > 1:
             found = f"phases {self.phases} with the symmetry of the cube"
             raise ParameterError(explain("hash spec", found, "use flips"))
@@ -238,7 +243,7 @@ class HashSpec:
             cuts = {str(k): tuple(float(c) for c in v) for k, v in data["cuts"].items()}
             x, y, z = (int(p) for p in data["phases"])
             return cls(window, cuts, str(data["symmetry"]), (x, y, z), float(data["flat"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             message = explain("hash spec", f"cannot be read ({error})", "train the bank again")
             raise BankError(message) from error
 
