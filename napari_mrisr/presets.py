@@ -12,6 +12,9 @@ from napari_mrisr.scale import Scale
 
 PRESETS = ("default", "paper")
 
+# In units of the 99.9th percentile a voxel: what is flatter gains nothing from a filter.
+_FLAT = 0.002
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -62,8 +65,11 @@ def get_preset(name: str, scale: Scale, degradation: str = "standard") -> Preset
     if name == "default":
         if degradation == "paper-2021":
             # Its voxels drift against the low-resolution ones, so phases mean nothing.
-            return Preset(name, start, (_voxel_stage((1, 1, 1), "cube", width=7),))
-        return Preset(name, start, (_cell_stage(scale), _refining_stage(scale)))
+            return Preset(name, start, (_voxel_stage(scale, 0.55, (1, 1, 1)),))
+        # Buckets that tell phases apart are worth it at 2x; above, there are too many.
+        phases = scale if scale == (2, 2, 2) else (1, 1, 1)
+        fine, wide = (_voxel_stage(scale, sigma, phases) for sigma in (0.55, 0.8))
+        return Preset(name, start, (_cell_stage(scale), fine, wide))
     raise ParameterError(explain("--preset", repr(name), f"choose from {', '.join(PRESETS)}"))
 
 
@@ -75,7 +81,7 @@ def _paper_stage() -> StagePlan:
         StageSpec("voxel", spec, 11, residual=False),
         terciles=("strength", "coherence"),
         ridge=None,
-        samples=None,
+        samples=1_000_000,
         single=True,
     )
 
@@ -96,20 +102,21 @@ def _cell_stage(scale: Scale) -> StagePlan:
     return StagePlan(StageSpec("cell", spec, 5), ridge=500.0)
 
 
-def _refining_stage(scale: Scale) -> StagePlan:
-    phases = scale if len(set(scale)) == 1 and max(scale) == 2 else (1, 1, 1)
-    return _voxel_stage(phases, _symmetry(scale), width=5)
+def _voxel_stage(scale: Scale, sigma: float, phases: Scale) -> StagePlan:
+    """Refine what is there: hash and filter the upsampled voxels.
 
-
-def _voxel_stage(phases: Scale, symmetry: str, width: int) -> StagePlan:
+    ``sigma`` is in low-resolution voxels, so that the window sees the same
+    anatomy at every scale; where the factors differ it is that of 2x.
+    """
+    factor = scale[0] if len(set(scale)) == 1 else 2
     cuts = {
-        "elevation": (20.0,),
+        "elevation": (15.0, 30.0),
         "azimuth": (22.5,),
-        "coherence": (-0.05, 0.15),
-        "curvature": (-0.15, 0.15),
+        "coherence": (-0.1, 0.03, 0.18),
+        "curvature": (-0.3, -0.1, 0.1, 0.3),
     }
-    spec = HashSpec(Window(1.1, 3), cuts, symmetry, phases, flat=_FLAT)
-    return StagePlan(StageSpec("voxel", spec, width), ridge=200.0, samples=1_500_000)
-
-
-_FLAT = 0.002
+    window = Window(sigma * factor, round(2.5 * sigma * factor))
+    spec = HashSpec(window, cuts, _symmetry(scale), phases, flat=_FLAT)
+    return StagePlan(
+        StageSpec("voxel", spec, 5 if factor == 2 else 7), ridge=200.0, samples=1_500_000
+    )
