@@ -71,6 +71,9 @@ class StageSpec:
             raise BankError(explain("stage", found, "use cell or voxel and an odd width"))
         if self.grid == "cell" and not self.residual:
             raise BankError(explain("stage", "a cell stage without residual", "set residual"))
+        if self.hash.flat > 0.0 and not self.residual:
+            # Their bucket has no filter, so there would be nothing to put in their place.
+            raise BankError(explain("stage", "flat voxels without residual", "set residual"))
 
     @property
     def taps(self) -> int:
@@ -140,6 +143,13 @@ class FilterBank:
     stages: tuple[Stage, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     name: str = "bank"
+
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            spec = stage.spec
+            if spec.grid == "cell" and spec.hash.symmetry == "cube" and len(set(self.scale)) > 1:
+                found = f"symmetry cube at scale {format_scale(self.scale)}"
+                raise BankError(explain("stage", found, "use flips"))
 
     @property
     def preset(self) -> str:
@@ -284,9 +294,13 @@ def _read(path: Path) -> FilterBank:
             if METADATA_KEY not in metadata:
                 raise BankError(explain(path, "no filter bank of napari-mrisr", "choose another"))
             document = json.loads(metadata[METADATA_KEY])
+            if not isinstance(document, dict):
+                raise BankError(explain(path, "its description is no object", "train it again"))
             _check_version(path, document)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except BankError:
+        raise
+    except (SafetensorError, OSError, RecursionError, ValueError) as error:
         found = f"cannot be read as safetensors ({error})"
         raise BankError(explain(path, found, "copy or train it again")) from error
     if _checksum(tensors) != document.get("sha256"):
@@ -295,14 +309,14 @@ def _read(path: Path) -> FilterBank:
         return _build(path, document, tensors)
     except BankError as error:
         raise BankError(explain(path, str(error), "train it again")) from error
-    except (KeyError, TypeError, ValueError, MrisrError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, MrisrError) as error:
         found = f"its description cannot be understood ({error})"
         raise BankError(explain(path, found, "train it again")) from error
 
 
 def _check_version(path: Path, document: dict[str, Any]) -> None:
     version = document.get("format_version")
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         raise BankError(explain(path, f"format version {version!r}", "train it again"))
     if version > FORMAT_VERSION:
         found = f"format version {version}, this program knows up to {FORMAT_VERSION}"
@@ -313,8 +327,7 @@ def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> Fil
     scale = parse_scale(document["scale"])
     if document["start"] not in STARTS:
         raise BankError(f"unknown start {document['start']!r}")
-    base, *_ = str(document["degradation"]).split(":")
-    get_degradation(base)
+    get_degradation(str(document["degradation"]))
     stages = []
     for number, entry in enumerate(document["stages"]):
         spec = StageSpec(
@@ -326,6 +339,9 @@ def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> Fil
         stages.append(_stage(number, spec, scale, tensors))
     if not stages:
         raise BankError("no stages")
+    for volume in document["provenance"].get("volumes", []):
+        if not (isinstance(volume["name"], str) and isinstance(volume["sha256"], str)):
+            raise TypeError(f"volume {volume!r}")
     return FilterBank(
         scale,
         document["degradation"],
