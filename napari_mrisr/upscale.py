@@ -144,10 +144,12 @@ def run_method(
     finally:
         # After a cancel, slabs in flight end by themselves; nobody waits for them.
         pool.shutdown(wait=False, cancel_futures=True)
+    # In the file's own axis order, as on the command line.
+    scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
     history = {
         **volume.history,
         **method.provenance(),
-        "scale": format_scale(method.scale),
+        "scale": format_scale(scale),
         "note": RESEARCH_USE,
     }
     return Volume(out, grid, origin=volume.origin, history=history)
