@@ -141,9 +141,11 @@ def run_method(
         slabs = slab_regions(grid, method.scale)
         progress.begin(f"{method.name} {scale_label(method.scale)}", len(slabs))
         _await([pool.submit(compute, slab) for slab in slabs], progress, progress.advance)
-    finally:
-        # After a cancel, slabs in flight end by themselves; nobody waits for them.
+    except BaseException:
+        # Slabs in flight end by themselves, within a fraction of a second; nobody waits for them.
         pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
     # In the file's own axis order, as on the command line.
     scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
     history = {
