@@ -1,0 +1,77 @@
+"""Methods by name, our own and those of other packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+
+import pytest
+
+from napari_mrisr import filterbank
+from napari_mrisr.errors import BankError, ParameterError, ScaleError
+from napari_mrisr.methods import available_methods, available_scales, get_method
+
+
+@dataclass
+class Point:
+    """An entry point of some other package."""
+
+    name: str
+
+    def load(self):
+        return lambda scale, bank: (self.name, scale, bank)
+
+
+@pytest.fixture
+def other_packages(monkeypatch):
+    groups = {"napari_mrisr.methods": [Point("zoom"), Point("anisotropic"), Point("tricubic")]}
+    monkeypatch.setattr(metadata, "entry_points", lambda group: groups.get(group, []))
+
+
+def test_built_in_methods_come_first():
+    assert available_methods()[:4] == ["nearest", "tricubic", "quadratic", "hashed"]
+
+
+@pytest.mark.usefixtures("other_packages")
+def test_methods_of_other_packages():
+    names = ["nearest", "tricubic", "quadratic", "hashed", "anisotropic", "zoom"]
+    assert available_methods() == names
+    assert get_method("zoom", (1, 2, 3), "a bank") == ("zoom", (1, 2, 3), "a bank")
+
+
+@pytest.mark.usefixtures("other_packages")
+def test_nobody_replaces_a_built_in_method():
+    assert get_method("tricubic", (2, 2, 2)).provenance() == {"method": "tricubic"}
+
+
+@pytest.mark.usefixtures("other_packages")
+def test_unknown_method_names_those_there_are():
+    with pytest.raises(ParameterError) as caught:
+        get_method("magic", (2, 2, 2))
+    assert str(caught.value) == (
+        "--method: 'magic'; choose from nearest, tricubic, quadratic, hashed, anisotropic, zoom"
+    )
+
+
+def test_hashed_by_path_and_by_scale(make_bank, tmp_path, monkeypatch):
+    path = tmp_path / "mine.safetensors"
+    make_bank((1, 1, 3)).save(path)
+    method = get_method("hashed", (1, 1, 3), str(path))
+    assert (method.name, method.scale) == ("hashed", (1, 1, 3))
+    assert method.provenance() == {
+        "method": "hashed",
+        "bank": "mine",
+        "bank_preset": "default",
+        "degradation_assumed": "standard",
+    }
+    with pytest.raises(BankError, match="made for scale 1x1x3, not 2"):
+        get_method("hashed", (2, 2, 2), str(path))
+    monkeypatch.setattr(filterbank, "list_banks", lambda: ["default-3x"])
+    with pytest.raises(ScaleError, match="no filter bank for 2x; bundled scales: 3x"):
+        get_method("hashed", (2, 2, 2))
+    assert available_scales("hashed") == [(3, 3, 3)]
+
+
+def test_interpolation_takes_any_scale():
+    assert available_scales("tricubic") is None
+    assert get_method("nearest", (7, 1, 8)).scale == (7, 1, 8)
