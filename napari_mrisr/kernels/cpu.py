@@ -156,9 +156,20 @@ def gather(
     return out
 
 
+def _from_corner(
+    offsets: IndexArray, radius: int, source: FloatArray
+) -> tuple[NDArray[np.uint64], np.uint64]:
+    """Offsets from a patch's first voxel, and that of its center.
+
+    Not negative, and unsigned: numba checks signed indices for their sign.
+    """
+    center = radius * ((source.shape[1] + 1) * source.shape[2] + 1)
+    return (offsets + center).astype(np.uint64), np.uint64(center)
+
+
 @jit
 def _filter_cells(  # type: ignore[no-untyped-def]
-    source, radius, bucket, element, offsets, places, weights, scale, patch, total, out
+    source, center, bucket, element, offsets, places, weights, scale, patch, total, out
 ):
     flat_source = source.reshape(-1)
     flat_out = out.reshape(-1)
@@ -172,9 +183,9 @@ def _filter_cells(  # type: ignore[no-untyped-def]
                 if b >= weights.shape[0]:
                     continue
                 e = element[i, j, k]
-                start = ((i + radius) * sy + j + radius) * sz + k + radius
+                start = np.uint64((i * sy + j) * sz + k)
                 around = offsets[e]
-                middle = flat_source[start]
+                middle = flat_source[start + center]
                 for t in range(taps):
                     patch[t] = flat_source[start + around[t]] - middle
                 total[:] = np.float32(0.0)
@@ -202,12 +213,13 @@ def filter_cells(
         raise ValueError(f"weights have {weights.shape[2]} outputs; pad them to a multiple of 8")
     patch = np.empty(weights.shape[1], np.float32)
     total = np.empty(weights.shape[2], np.float32)
+    offsets_up, center = _from_corner(offsets, radius, source)
     _filter_cells(
         source,
-        radius,
+        center,
         bucket,
         element,
-        offsets,
+        offsets_up,
         places,
         weights,
         np.array(scale, np.int64),
@@ -219,7 +231,7 @@ def filter_cells(
 
 @jit
 def _filter_voxels(  # type: ignore[no-untyped-def]
-    source, radius, bucket, element, offsets, weights, centered, out
+    source, center, bucket, element, offsets, weights, centered, out
 ):
     flat_source = source.reshape(-1)
     sy, sz = source.shape[1], source.shape[2]
@@ -229,12 +241,12 @@ def _filter_voxels(  # type: ignore[no-untyped-def]
         for j in range(bucket.shape[1]):
             for k in range(bucket.shape[2]):
                 b = bucket[i, j, k]
-                start = ((i + radius) * sy + j + radius) * sz + k + radius
+                start = np.uint64((i * sy + j) * sz + k)
                 if b >= weights.shape[0]:
                     out[i, j, k] = np.float32(0.0)
                     continue
                 around = offsets[element[i, j, k]]
-                middle = flat_source[start] if centered else np.float32(0.0)
+                middle = flat_source[start + center] if centered else np.float32(0.0)
                 row = weights[b]
                 # Eight sums, because one would wait for itself at every tap.
                 s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0.0)
@@ -263,5 +275,6 @@ def filter_voxels(
     """See :func:`napari_mrisr.kernels.reference.filter_voxels`."""
     radius = (source.shape[0] - bucket.shape[0]) // 2
     out = np.empty(bucket.shape, np.float32)
-    _filter_voxels(source, radius, bucket, element, offsets, weights, centered, out)
+    offsets_up, center = _from_corner(offsets, radius, source)
+    _filter_voxels(source, center, bucket, element, offsets_up, weights, centered, out)
     return out
