@@ -137,7 +137,7 @@ def comparison_figure(
         for label in labels[1:]
     }
     closing = f"{CONVENTION} {RESEARCH_USE.capitalize()}."
-    notes = [*textwrap.wrap(footnote, _LINE_CHARACTERS), closing]
+    notes = [*textwrap.wrap(footnote.replace("σ ", "σ\u00a0"), _LINE_CHARACTERS), closing]
     page = _Page.fit(frames, 2 * len(labels) - 1, bool(title), len(notes))
     gray = _Shade("gray", _image_range(truth, mask), "black")
     signed = _Shade("RdBu_r", _difference_range(differences.values()), "#f7f7f7")
