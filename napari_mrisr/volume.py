@@ -119,6 +119,8 @@ class IntensityWindow:
         high = float(np.percentile(data, CLIP_PERCENTILE))
         if not high > low:
             high = float(data.max())
+        if not high > low:  # a constant volume; any width will do
+            high = low + 1.0
         return cls(low, high)
 
     def to_unit(self, data: FloatArray) -> FloatArray:

@@ -1,0 +1,377 @@
+"""Runs over whole volumes: grid, intensities, threads, progress, cancel, memory, errors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+from scipy import ndimage
+from skimage.transform import resize
+
+from napari_mrisr.errors import (
+    BankError,
+    Cancelled,
+    DeviceError,
+    MemoryEstimateError,
+    ParameterError,
+    ScaleError,
+)
+from napari_mrisr.progress import CancelToken, Progress
+from napari_mrisr.upscale import (
+    UpscaleParameters,
+    check_memory,
+    check_parameters,
+    estimate_memory,
+    run_method,
+    slab_regions,
+    upscale,
+)
+from napari_mrisr.volume import Grid, IntensityWindow, Origin, Region, Volume
+
+OBLIQUE = np.array(
+    [[1.1, -0.4, 0.2, -30], [0.3, 0.9, -0.5, 12], [-0.1, 0.35, 2.4, 7.5], [0, 0, 0, 1]]
+)
+
+
+@pytest.fixture
+def volume(rng):
+    """A scan whose intensities reach above 1000 and below 0."""
+    data = ndimage.gaussian_filter(rng.random((23, 17, 12)), 0.8)
+    data = 1500.0 * (data - data.min()) / np.ptp(data) - 20.0
+    grid = Grid(data.shape, OBLIQUE)
+    origin = Origin("scan.nii.gz", ("L", "P", "S"))
+    return Volume(data.astype(np.float32), grid, origin=origin, history={"reader": "test"})
+
+
+@pytest.fixture
+def bank_file(make_bank, tmp_path):
+    path = tmp_path / "bank.safetensors"
+    make_bank((2, 2, 2), size=0.2).save(path)
+    return str(path)
+
+
+class Watch(Progress):
+    """Remember what was shown; cancel after so many steps."""
+
+    def __init__(self, cancel_at=None):
+        super().__init__()
+        self.seen, self.cancel_at = [], cancel_at
+
+    def show(self, state):
+        self.seen.append((state.task, state.done, state.total))
+        if state.done == self.cancel_at:
+            self.token.cancel()
+
+
+def threads_of_ours():
+    return [t for t in threading.enumerate() if t.name.startswith("mrisr")]
+
+
+def wait_for_no_threads(seconds=5.0):
+    end = time.monotonic() + seconds
+    while threads_of_ours() and time.monotonic() < end:
+        time.sleep(0.01)
+    return not threads_of_ours()
+
+
+@dataclass
+class Slow:
+    """A method of many small slabs that only takes time."""
+
+    scale: tuple[int, int, int] = (2, 1, 1)
+    name: str = "slow"
+    halo: tuple[int, int, int] = (0, 0, 0)
+    seconds: float = 0.02
+    fail_at: int | None = None
+    started: list[Region] = field(default_factory=list)
+    threads: set[str] = field(default_factory=set)
+
+    def compute(self, lr, region):
+        self.started.append(region)
+        self.threads.add(threading.current_thread().name)
+        if len(self.started) == self.fail_at:
+            raise ValueError("broken on purpose")
+        time.sleep(self.seconds)
+        return np.full(region.shape, 0.5, np.float32)
+
+    def provenance(self):
+        return {"method": self.name}
+
+
+# The result
+
+
+@pytest.mark.parametrize("scale", [(2, 2, 2), (1, 3, 4)])
+def test_tricubic_in_the_scans_intensities_over_its_field_of_view(volume, scale):
+    result = upscale(volume, UpscaleParameters(scale, "tricubic", threads=2))
+    expected = resize(
+        volume.data.astype(np.float64),
+        [n * s for n, s in zip(volume.data.shape, scale, strict=True)],
+        order=3,
+        anti_aliasing=False,
+    )
+    np.testing.assert_allclose(result.data, expected, atol=0.05)
+    assert result.data.dtype == np.float32
+    np.testing.assert_allclose(result.grid.corners(), volume.grid.corners(), atol=1e-9)
+    np.testing.assert_allclose(
+        result.grid.voxel_size, np.array(volume.grid.voxel_size) / scale, rtol=1e-12
+    )
+    assert result.window == IntensityWindow()
+    assert result.origin is volume.origin
+
+
+def test_history_says_how_it_was_made(volume, bank_file):
+    result = upscale(volume, UpscaleParameters(bank=bank_file, threads=1))
+    assert result.history == {
+        "reader": "test",
+        "method": "hashed",
+        "bank": "bank",
+        "bank_preset": "default",
+        "degradation_assumed": "standard",
+        "scale": "2",
+        "note": "research use, not for diagnosis",
+    }
+    assert volume.history == {"reader": "test"}
+
+
+def test_slabs_are_the_methods_regions_bit_for_bit(volume, bank_file):
+    parameters = UpscaleParameters(bank=bank_file, threads=2)
+    result = upscale(volume, parameters)
+    lr = volume.normalized()
+    method = check_parameters(parameters)
+    whole = method.compute(lr, Region.whole(result.grid.shape))
+    np.testing.assert_array_equal(result.data, lr.window.from_unit(whole))
+
+
+@pytest.mark.parametrize("method", ["tricubic", "hashed", "nearest"])
+def test_threads_do_not_change_a_bit(volume, bank_file, method):
+    bank = bank_file if method == "hashed" else None
+    one = upscale(volume, UpscaleParameters(method=method, bank=bank, threads=1))
+    four = upscale(volume, UpscaleParameters(method=method, bank=bank, threads=4))
+    np.testing.assert_array_equal(one.data, four.data)
+
+
+def test_the_input_is_not_touched(volume, bank_file):
+    before = volume.data.copy()
+    upscale(volume, UpscaleParameters(bank=bank_file, threads=2))
+    np.testing.assert_array_equal(volume.data, before)
+
+
+def test_normalized_input_gives_the_same(volume):
+    parameters = UpscaleParameters(method="tricubic", threads=1)
+    expected = upscale(volume, parameters)
+    result = upscale(volume.normalized(), parameters)
+    np.testing.assert_array_equal(result.data, expected.data)
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 250.0])
+def test_a_constant_volume_stays_constant(bank_file, value):
+    volume = Volume(np.full((5, 6, 7), value, np.float32), Grid((5, 6, 7), np.eye(4)))
+    for method, bank in (("tricubic", None), ("hashed", bank_file)):
+        result = upscale(volume, UpscaleParameters(method=method, bank=bank, threads=1))
+        np.testing.assert_allclose(result.data, value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (4, 2, 2), (1, 2, 3)])
+def test_tiny_volumes(bank_file, rng, shape):
+    volume = Volume(rng.random(shape, np.float32), Grid(shape, np.eye(4)))
+    result = upscale(volume, UpscaleParameters(bank=bank_file, threads=2))
+    assert result.data.shape == tuple(2 * n for n in shape)
+    assert np.isfinite(result.data).all()
+
+
+# Slabs
+
+
+@pytest.mark.parametrize("scale", [(2, 2, 2), (3, 1, 4), (8, 8, 8)])
+@pytest.mark.parametrize("shape", [(23, 17, 12), (2, 300, 200), (1, 2, 3), (300, 40, 50)])
+def test_slabs_cover_the_output_once_in_whole_cells(shape, scale):
+    grid = Grid(shape, np.eye(4)).upsampled(scale)
+    end = 0
+    for slab in slab_regions(grid, scale):
+        assert slab.start == (end, 0, 0)
+        assert slab.stop[1:] == grid.shape[1:]
+        assert slab.start[0] % scale[0] == slab.stop[0] % scale[0] == 0
+        end = slab.stop[0]
+    assert end == grid.shape[0]
+
+
+# Progress, cancel, errors
+
+
+def test_progress_counts_every_slab(volume, bank_file):
+    watch = Watch()
+    result = upscale(volume, UpscaleParameters(bank=bank_file, threads=2), progress=watch)
+    total = len(slab_regions(result.grid, (2, 2, 2)))
+    assert total >= 10
+    assert {(task, n) for task, _, n in watch.seen} == {("hashed 2x", total)}
+    done = [done for _, done, _ in watch.seen]
+    assert done[0] == 0
+    assert done[-1] == total
+    assert done == sorted(done)
+
+
+def test_every_thread_works(volume):
+    method = Slow(seconds=0.01)
+    run_method(method, volume, threads=3)
+    assert len(method.threads) == 3
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_cancel_takes_effect_within_200_ms_and_leaves_no_thread(volume, threads):
+    method, token = Slow(seconds=0.05), CancelToken()
+    asked = []
+
+    def cancel():
+        asked.append(time.monotonic())
+        token.cancel()
+
+    timer = threading.Timer(0.15, cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        run_method(method, volume, threads=threads, progress=Progress(token))
+    assert time.monotonic() - asked[0] < 0.2
+    assert wait_for_no_threads()
+    slabs = slab_regions(volume.grid.upsampled(method.scale), method.scale)
+    assert 0 < len(method.started) < len(slabs)
+    started = len(method.started)
+    time.sleep(0.1)
+    assert len(method.started) == started  # nothing goes on in the background
+
+
+def test_cancel_does_not_wait_for_a_slow_slab(volume):
+    """One slab may take long; the user need not."""
+    method, token = Slow(seconds=1.0), CancelToken()
+    threading.Timer(0.05, token.cancel).start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        run_method(method, volume, threads=2, progress=Progress(token))
+    assert time.monotonic() - start < 0.4
+    assert wait_for_no_threads()
+
+
+def test_cancel_of_a_real_run(volume, bank_file):
+    watch = Watch(cancel_at=3)
+    with pytest.raises(Cancelled):
+        upscale(volume, UpscaleParameters(bank=bank_file, threads=1), progress=watch)
+    assert watch.seen[-1][1] < watch.seen[-1][2]
+    assert wait_for_no_threads()
+
+
+def test_cancelled_before_the_start(volume):
+    token = CancelToken()
+    token.cancel()
+    method = Slow()
+    with pytest.raises(Cancelled):
+        run_method(method, volume, progress=Progress(token))
+    assert len(method.started) <= 1
+    assert wait_for_no_threads()
+
+
+def test_an_error_in_a_slab_is_raised_and_ends_the_run(volume):
+    method = Slow(fail_at=4)
+    with pytest.raises(ValueError, match="broken on purpose"):
+        run_method(method, volume, threads=2)
+    assert wait_for_no_threads()
+    assert len(method.started) < 10
+
+
+def test_no_thread_is_left_after_a_run(volume):
+    upscale(volume, UpscaleParameters(method="tricubic", threads=4))
+    assert wait_for_no_threads()
+
+
+def test_compiling_is_said_only_when_it_takes_long(volume):
+    said = []
+
+    class Listen(Progress):
+        def message(self, text):
+            said.append(text)
+
+    run_method(Slow(seconds=0.001), volume, progress=Listen())
+    assert said == []
+    small = Volume(volume.data[:1], volume.grid.cropped((0, 0, 0), (1, 17, 12)))
+    run_method(Slow(seconds=1.2), small, progress=Listen())
+    assert said == ["compiling the kernels for this machine (once, about 10 s)"]
+
+
+# Memory
+
+
+def test_memory_error_names_what_is_needed_and_what_is_there(volume, monkeypatch):
+    free = SimpleNamespace(available=int(0.6 * 2**30))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    grid = Grid((300, 320, 200), np.eye(4))
+    parameters = UpscaleParameters((3, 2, 4), "tricubic", threads=2)
+    need = estimate_memory(grid, parameters) / 2**30
+    with pytest.raises(MemoryEstimateError) as caught:
+        check_memory(grid, parameters)
+    assert str(caught.value) == (
+        f"memory: an output of 900 x 640 x 800 voxels needs {need:.1f} GB, 0.6 GB are free; "
+        "use a smaller scale or crop the input"
+    )
+    check_memory(volume.grid, parameters)
+
+
+def test_memory_is_checked_before_anything_is_computed(volume, monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    watch = Watch()
+    with pytest.raises(MemoryEstimateError):
+        upscale(volume, UpscaleParameters(method="tricubic"), progress=watch)
+    assert watch.seen == []
+
+
+def test_estimate_holds_output_and_input_and_grows_with_threads():
+    grid = Grid((100, 120, 80), np.eye(4))
+    one = estimate_memory(grid, UpscaleParameters((2, 2, 2), threads=1))
+    four = estimate_memory(grid, UpscaleParameters((2, 2, 2), threads=4))
+    assert one > 4 * (8 + 1) * 100 * 120 * 80
+    assert four > one
+    huge = estimate_memory(Grid((4000, 4000, 4000), np.eye(4)), UpscaleParameters((8, 8, 8)))
+    assert huge > 4 * 32000**3  # no overflow
+
+
+# Parameters
+
+
+def test_gpu_is_refused_by_name(volume):
+    with pytest.raises(DeviceError) as caught:
+        upscale(volume, UpscaleParameters(device="gpu"))
+    assert str(caught.value) == (
+        "--device gpu: this version computes on the CPU only; "
+        "use --device cpu; the result is the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "--device: 'tpu'; choose from auto, cpu, gpu"),
+        ({"threads": 0}, "--threads: 0; give 1 or more"),
+        ({"threads": -2}, "--threads: -2; give 1 or more"),
+    ],
+)
+def test_impossible_parameters(options, message):
+    with pytest.raises(ParameterError) as caught:
+        UpscaleParameters(**options)
+    assert str(caught.value) == message
+
+
+def test_unknown_method_bank_and_scale(volume, tmp_path):
+    with pytest.raises(ParameterError, match="--method: 'magic'; choose from nearest, tricubic"):
+        upscale(volume, UpscaleParameters(method="magic"))
+    missing = tmp_path / "none.safetensors"
+    with pytest.raises(BankError, match=r"none\.safetensors: there is no such filter bank"):
+        upscale(volume, UpscaleParameters(bank=str(missing)))
+    with pytest.raises(ScaleError, match=r"no filter bank for 7x"):
+        upscale(volume, UpscaleParameters(scale=(7, 7, 7)))
+
+
+def test_threads_default_to_the_processors():
+    assert UpscaleParameters().thread_count >= 1
+    assert UpscaleParameters(threads=3).thread_count == 3
