@@ -33,7 +33,7 @@ from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.hashing import HashSpec
 from napari_mrisr.io import atomic_write
 from napari_mrisr.kernels.lanes import LANES
-from napari_mrisr.scale import Scale, format_scale, parse_scale
+from napari_mrisr.scale import Scale, format_scale, parse_scale, scale_label
 from napari_mrisr.volume import FloatArray
 
 FORMAT_VERSION = 1
@@ -266,9 +266,9 @@ def bank_for(scale: Scale, name: str | None = None) -> FilterBank:
     """
     if name is None:
         if scale not in bundled_scales():
-            have = ", ".join(f"{format_scale(s)}x" for s in bundled_scales()) or "none"
+            have = ", ".join(scale_label(s) for s in bundled_scales()) or "none"
             mend = f"bundled scales: {have}; or train one: napari-mrisr train, then --bank FILE"
-            raise ScaleError(explain("--scale", f"no filter bank for {format_scale(scale)}x", mend))
+            raise ScaleError(explain("--scale", f"no filter bank for {scale_label(scale)}", mend))
         return load_bank(bundled_name(scale))
     bank = load_bank(name)
     if bank.scale != scale:
