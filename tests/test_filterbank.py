@@ -324,7 +324,7 @@ def test_no_bank_for_a_scale_names_those_there_are(monkeypatch):
     with pytest.raises(ScaleError) as caught:
         bank_for((3, 3, 3))
     assert str(caught.value) == (
-        "--scale: no filter bank for 3x; bundled scales: 1x1x4x, 2x; "
+        "--scale: no filter bank for 3x; bundled scales: 1x1x4, 2x; "
         "or train one: napari-mrisr train, then --bank FILE"
     )
     assert filterbank.bundled_scales() == [(1, 1, 4), (2, 2, 2)]
