@@ -16,6 +16,7 @@ import fnmatch
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -340,6 +341,7 @@ class _Run:
             "paths": [str(p) for p in self.paths],
             "done": self.done,
             "cuts": [plan.spec.hash.to_json()["cuts"] for plan in self.plans],
+            "crc32": _checksums(tensors),
         }
         with atomic_write(self.checkpoint) as temporary:
             save_file(tensors, temporary, {"napari_mrisr_training": json.dumps(document)})
@@ -358,9 +360,21 @@ class _Run:
         except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
             mend = "delete it and train from the start"
             raise BankError(explain(path, f"cannot be read ({error})", mend)) from error
+        try:
+            self._take(path, document, tensors)
+        except BankError:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            mend = "delete it and train from the start"
+            raise BankError(explain(path, f"cannot be understood ({error!r})", mend)) from error
+
+    def _take(self, path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> None:
         if document["parameters"] != self._identity():
             found = f"made with {document['parameters']}, not {self._identity()}"
             raise BankError(explain(path, found, "resume with the same options"))
+        if document["crc32"] != _checksums(tensors):
+            mend = "delete it and train from the start"
+            raise BankError(explain(path, "checksum mismatch", mend))
         self.files, self.done = document["files"], document["done"]
         self.paths = [Path(p) for p in document["paths"]]
         for number, cuts in enumerate(document["cuts"]):
@@ -384,6 +398,8 @@ class _Run:
             "preset": p.preset,
             "degradation": p.degradation,
             "thin": ", ".join(f"{pattern}={format_scale(step)}" for pattern, step in p.thin),
+            # A preset may change from one version to the next; sums of the two do not add.
+            "stages": hashlib.sha256(repr(self.preset).encode()).hexdigest()[:12],
         }
 
 
@@ -446,7 +462,7 @@ def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.b
     if max(factor) > 1:
         x, y, z = shape
         blocks = inside.reshape(x, factor[0], y, factor[1], z, factor[2])
-        inside = blocks.mean(axis=(1, 3, 5)) > 0.5
+        inside = blocks.all(axis=(1, 3, 5))
     # What a patch sees across a skull-stripping's edge is no anatomy.
     lr_rim = interior_mask(pair.lr.data, 2)
     step = [n // m for n, m in zip(shape, lr_rim.shape, strict=True)]
@@ -523,6 +539,10 @@ def _batches(buckets: NDArray[np.int32], filters: int) -> Iterator[tuple[int, ND
         rows = order[ends[number] : ends[number + 1]]
         for start in range(0, rows.size, BATCH):
             yield number, rows[start : start + BATCH]
+
+
+def _checksums(tensors: dict[str, Any]) -> dict[str, int]:
+    return {name: zlib.crc32(np.ascontiguousarray(t).data) for name, t in tensors.items()}
 
 
 def measure_sgemm(size: int = 1536) -> float:

@@ -1,0 +1,546 @@
+"""Training: it gains, adds up, resumes, and learns from nothing it should not see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from scipy import ndimage
+
+from napari_mrisr import training
+from napari_mrisr.errors import BankError, Cancelled, MrisrError, ParameterError, VolumeError
+from napari_mrisr.filterbank import StageSpec, load_bank
+from napari_mrisr.gradients import Window
+from napari_mrisr.hashing import HashSpec
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.normal_equations import NormalEquations
+from napari_mrisr.presets import Preset, StagePlan
+from napari_mrisr.progress import CancelToken, Progress
+from napari_mrisr.training import Pair, TrainParameters, prepare_pair, samples_of, train
+from napari_mrisr.volume import Grid, Region, Volume
+
+SHAPES = [(40, 44, 36), (38, 42, 46), (44, 36, 40), (42, 38, 34)]
+ANGLES = {"elevation": (25.0,), "azimuth": (22.5,), "coherence": (0.0, 0.2)}
+
+
+def head(seed, shape):
+    """Random smooth tissue with sharp edges in an ellipsoid; zero around it."""
+    rng = np.random.default_rng(seed)
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    data = 0.55 + 0.1 * ndimage.gaussian_filter(rng.normal(size=shape), 3.0) / 0.03
+    for _ in range(14):
+        center, size = rng.uniform(-0.7, 0.7, 3), rng.uniform(0.15, 0.45, 3)
+        blob = sum(((a - c) / s) ** 2 for a, c, s in zip(axes, center, size, strict=True)) < 1
+        data[blob] += rng.choice([-0.3, 0.3])
+    data = np.clip(ndimage.gaussian_filter(data, 0.6), 0.05, None)
+    inside = sum((a / s) ** 2 for a, s in zip(axes, (0.95, 0.9, 0.97), strict=True)) < 1
+    return (900.0 * data * inside).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    paths = []
+    for seed, shape in enumerate(SHAPES):
+        path = folder / f"sub-{seed + 1}_T1w.nii.gz"
+        nib.save(nib.Nifti1Image(head(seed, shape), np.diag([1.0, 1.0, 1.2, 1.0])), path)
+        paths.append(path)
+    return paths
+
+
+def small_preset(name, scale, degradation="standard"):
+    """Quick: a cell and a voxel stage, or a paper-like one, with few buckets."""
+    symmetry = "cube" if len(set(scale)) == 1 else "flips"
+    if name == "paper":
+        spec = HashSpec(Window(1.0, 2), {"elevation": (90.0,)})
+        plan = StagePlan(
+            StageSpec("voxel", spec, 3, residual=False),
+            terciles=("strength", "coherence"),
+            ridge=None,
+            single=True,
+        )
+        return Preset(name, "tricubic", (plan,))
+    spec = HashSpec(Window(1.0, 2), ANGLES, symmetry, flat=0.002)
+    cell = StagePlan(StageSpec("cell", spec, 3), ridge=100.0)
+    voxel = StagePlan(StageSpec("voxel", spec, 3), ridge=100.0, samples=20_000)
+    return Preset(name, "tricubic", (cell, voxel))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(training, "get_preset", small_preset)
+    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+
+
+def sums(bank_path):
+    tensors = load_file(f"{bank_path}.equations.safetensors")
+    return {name: tensors[name] for name in sorted(tensors)}
+
+
+def document(bank_path):
+    from safetensors import safe_open
+
+    with safe_open(f"{bank_path}.equations.safetensors", framework="numpy") as file:
+        return json.loads(file.metadata()["napari_mrisr_training"])
+
+
+def assert_same_training(a, b):
+    """Counts bit for bit, filters to 1e-5."""
+    first, second = sums(a), sums(b)
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        if name.endswith("count"):
+            np.testing.assert_array_equal(tensor, second[name])
+        else:
+            scale = np.abs(tensor).max()
+            np.testing.assert_allclose(tensor / scale, second[name] / scale, atol=1e-6)
+    for ours, theirs in zip(load_bank(a).stages, load_bank(b).stages, strict=True):
+        assert ours.spec == theirs.spec
+        np.testing.assert_array_equal(ours.support, theirs.support)
+        np.testing.assert_allclose(ours.weights, theirs.weights, atol=1e-5)
+
+
+def psnr(truth, image, mask):
+    return -10 * np.log10(np.mean((truth[mask] - image[mask]) ** 2))
+
+
+# It learns
+
+
+@pytest.mark.parametrize("scale", [(2, 2, 2), (1, 1, 2)])
+def test_three_volumes_gain_over_tricubic_on_a_fourth(scans, tmp_path, scale):
+    parameters = TrainParameters(scale)
+    report = train(scans[:3], tmp_path / "a.safetensors", parameters)
+    pair = prepare_pair(scans[3], parameters)
+    whole = Region.whole(pair.truth.shape)
+    base = get_method("tricubic", scale).compute(pair.lr, whole)
+    start = psnr(pair.truth, base, pair.mask)
+    after = [
+        psnr(pair.truth, Hashed(report.bank).run(pair.lr, whole, stages), pair.mask)
+        for stages in (1, 2)
+    ]
+    assert after[0] > start + 0.5
+    assert after[1] > after[0]
+    # The saved bank is the trained one.
+    bank = load_bank(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(bank.stages[1].weights, report.bank.stages[1].weights)
+
+
+def test_bank_reports_what_it_was_trained_with(scans, tmp_path):
+    parameters = TrainParameters(licenses={"sub-1_T1w.nii.gz": "CC0"})
+    report = train(scans[:2], tmp_path / "mine.safetensors", parameters)
+    bank = report.bank
+    assert (bank.name, bank.scale, bank.degradation) == ("mine", (2, 2, 2), "standard")
+    assert bank.preset == "default"
+    names = [(v["name"], v["license"]) for v in bank.provenance["volumes"]]
+    assert names == [("sub-1_T1w.nii.gz", "CC0"), ("sub-2_T1w.nii.gz", "")]
+    assert "gain on them" in bank.describe()
+    for stage in bank.stages:
+        used = stage.support > 0
+        assert used.sum() > 8
+        assert (stage.error[used] <= stage.start_error[used] * 1.001).all()
+        assert np.isnan(stage.error[~used]).all()
+        assert len(stage.support) == stage.spec.hash.bucket_count
+
+
+def test_report_has_rates(scans, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "get_preset", small_preset)
+    report = train(scans[:1], tmp_path / "a.safetensors", TrainParameters())
+    support = sum(int(s.support.sum()) for s in report.bank.stages)
+    assert report.samples == support > 5000
+    assert report.samples_per_s > 0
+    assert report.seconds > 0
+    assert 0 < report.gflops < 3 * report.sgemm_gflops
+    assert report.sgemm_gflops > 1
+
+
+def test_paper_like_presets_cut_at_terciles_and_solve_without_ridge(scans, tmp_path):
+    report = train(scans[:2], tmp_path / "p.safetensors", TrainParameters(preset="paper"))
+    (stage,) = report.bank.stages
+    cuts = stage.spec.hash.cuts
+    assert set(cuts) == {"elevation", "strength", "coherence"}
+    # Terciles: a third of the samples in each bin.
+    support = stage.support.reshape(2, 3, 3)
+    for axis in (1, 2):
+        shares = support.sum(axis=(0, 3 - axis)) / support.sum()
+        np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
+    assert sums(tmp_path / "p.safetensors")["stage0.gram"].dtype == np.float32
+    assert np.isnan(stage.start_error).all()
+    # Filters replace the voxel: they pass a constant.
+    np.testing.assert_allclose(stage.weights.sum(axis=1)[stage.support > 3000], 1.0, atol=0.05)
+
+
+# It adds up
+
+
+def test_all_at_once_is_two_and_then_the_third(scans, tmp_path):
+    once, later = tmp_path / "once.safetensors", tmp_path / "later.safetensors"
+    train(scans[:3], once, TrainParameters())
+    train(scans[:2], later, TrainParameters())
+    first = load_bank(later)
+    report = train(scans[2:3], later, TrainParameters(), resume=True)
+    assert_same_training(once, later)
+    assert [v["name"] for v in report.bank.provenance["volumes"]] == [p.name for p in scans[:3]]
+    assert np.abs(first.stages[0].weights - report.bank.stages[0].weights).max() > 1e-3
+
+
+def test_the_order_of_the_volumes_does_not_matter(scans, tmp_path):
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    train(scans[:3], one, TrainParameters())
+    train([scans[i] for i in (2, 0, 1)], two, TrainParameters())
+    assert_same_training(one, two)
+
+
+def test_the_same_file_twice_counts_once(scans, tmp_path):
+    path = tmp_path / "a.safetensors"
+    copy = tmp_path / "copy.nii.gz"
+    copy.write_bytes(scans[0].read_bytes())
+    report = train([scans[0], copy, scans[0]], path, TrainParameters())
+    assert len(report.bank.provenance["volumes"]) == 1
+    again = train([copy], path, TrainParameters(), resume=True)
+    assert again.samples == 0
+    assert again.samples_per_s == 0.0
+
+
+def test_resuming_with_nothing_new_changes_nothing(scans, tmp_path):
+    path = tmp_path / "a.safetensors"
+    train(scans[:2], path, TrainParameters())
+    before = load_bank(path)
+    report = train(scans[:2], path, TrainParameters(), resume=True)
+    for ours, theirs in zip(report.bank.stages, before.stages, strict=True):
+        np.testing.assert_array_equal(ours.weights, theirs.weights)
+
+
+# Cancel
+
+
+class CancelAt(Progress):
+    """Cancel when so many steps are done."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.seen = at, []
+
+    def show(self, state):
+        self.seen.append((state.done, state.total))
+        if state.done == self.at:
+            self.token.cancel()
+
+
+class CountingToken(CancelToken):
+    """Cancelled when it is asked for the n-th time."""
+
+    def __init__(self, n):
+        super().__init__()
+        self.left = n
+
+    def check(self):
+        self.left -= 1
+        if self.left <= 0:
+            self.cancel()
+        super().check()
+
+
+def test_progress_counts_volumes_and_stages(scans, tmp_path):
+    progress = CancelAt(None)
+    train(scans[:2], tmp_path / "a.safetensors", TrainParameters(), progress=progress)
+    assert progress.seen == [(n, 4) for n in range(5)]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_cancel_keeps_finished_volumes_and_resume_completes(scans, tmp_path, at):
+    once, other = tmp_path / "once.safetensors", tmp_path / "other.safetensors"
+    train(scans[:2], once, TrainParameters())
+    with pytest.raises(Cancelled):
+        train(scans[:2], other, TrainParameters(), progress=CancelAt(at))
+    assert not other.exists()
+    assert document(other)["done"] == {1: [1, 0], 2: [2, 0], 3: [2, 1]}[at]
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {
+        "once.safetensors",
+        "once.safetensors.equations.safetensors",
+        "other.safetensors.equations.safetensors",
+    }
+    progress = CancelAt(None)
+    train(scans[:2], other, TrainParameters(), resume=True, progress=progress)
+    assert progress.seen[-1] == (4 - at, 4 - at)  # only what was missing
+    assert_same_training(once, other)
+
+
+@pytest.mark.parametrize("checks", [3, 20, 40])
+def test_cancel_within_a_volume_leaves_whole_volumes(scans, tmp_path, checks):
+    once, other = tmp_path / "once.safetensors", tmp_path / "other.safetensors"
+    train(scans[:2], once, TrainParameters())
+    with pytest.raises(Cancelled):
+        train(scans[:2], other, TrainParameters(), progress=Progress(CountingToken(checks)))
+    assert not other.exists()
+    train(scans[:2], other, TrainParameters(), resume=True)
+    assert_same_training(once, other)
+
+
+# What is left out
+
+
+@pytest.fixture
+def pair(scans):
+    return prepare_pair(scans[0], TrainParameters())
+
+
+def sums_of(pair, plan, before):
+    scale = before.scale
+    equations = NormalEquations.empty(
+        plan.spec.hash.filter_count, plan.spec.taps, plan.spec.outputs(scale)
+    )
+    for batch in samples_of(pair, plan, before, TrainParameters(scale)):
+        equations.add(*batch)
+    return equations
+
+
+@pytest.mark.parametrize("grid", ["cell", "voxel"])
+def test_what_lies_outside_the_mask_does_not_count(pair, make_bank, grid):
+    """Other truth there, and the same sums; within the mask it matters."""
+    plan = small_preset("default", (2, 2, 2)).stages[grid == "voxel"]
+    before = replace(make_bank(grids=("cell",)), stages=())
+    expected = sums_of(pair, plan, before)
+    assert expected.count.sum() > 1000
+    tissue = pair.mask & (pair.truth != 0)
+    rng = np.random.default_rng(0)
+    # Not on empty voxels: these would no longer be empty, and their rim tissue.
+    poison = np.where(tissue | (pair.truth == 0), pair.truth, rng.random(pair.truth.shape))
+    other = sums_of(replace(pair, truth=poison.astype(np.float32)), plan, before)
+    for name, tensor in expected.tensors().items():
+        np.testing.assert_array_equal(other.tensors()[name], tensor, err_msg=name)
+    middle = tuple(n // 2 for n in pair.truth.shape)
+    changed = pair.truth.copy()
+    changed[middle] += 0.5
+    assert sums_of(replace(pair, truth=changed), plan, before).energy.sum() != expected.energy.sum()
+
+
+@pytest.mark.parametrize("grid", ["cell", "voxel"])
+def test_the_rim_of_what_was_cut_away_does_not_count(pair, make_bank, grid):
+    """Targets beside empty voxels may be anything."""
+    plan = small_preset("default", (2, 2, 2)).stages[grid == "voxel"]
+    before = replace(make_bank(grids=("cell",)), stages=())
+    expected = sums_of(pair, plan, before)
+    empty = pair.truth == 0
+    rim = ndimage.binary_dilation(empty) & ~empty
+    assert rim.sum() > 1000
+    poison = np.where(rim, np.float32(0.9), pair.truth)
+    other = sums_of(replace(pair, truth=poison), plan, before)
+    for name, tensor in expected.tensors().items():
+        np.testing.assert_array_equal(other.tensors()[name], tensor, err_msg=name)
+
+
+def made_up_pair(mask=None, empty=None, shape=(24, 28, 20), scale=(2, 2, 2)):
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.2, 1.0, shape).astype(np.float32)
+    if empty is not None:
+        truth[empty] = 0.0
+    small = truth.reshape(12, 2, 14, 2, 10, 2).mean(axis=(1, 3, 5))
+    lr = Volume(small, Grid(small.shape, np.eye(4)))
+    whole = np.ones(shape, bool) if mask is None else mask
+    return Pair(truth, lr, whole, 1)
+
+
+def test_usable_voxels_by_hand():
+    cell, voxel = (plan.spec for plan in small_preset("default", (2, 2, 2)).stages)
+    # Without any mask: all but half a patch at the border.
+    everything = training._usable(made_up_pair(), cell, (12, 14, 10))
+    np.testing.assert_array_equal(np.argwhere(everything).min(axis=0), [1, 1, 1])
+    np.testing.assert_array_equal(np.argwhere(everything).max(axis=0), [10, 12, 8])
+    # A mask from x = 8: its first voxel is rim, so the first whole cell is the fifth.
+    mask = np.zeros((24, 28, 20), bool)
+    mask[8:] = True
+    usable = training._usable(made_up_pair(mask), cell, (12, 14, 10))
+    assert np.argwhere(usable).min(axis=0)[0] == 5
+    usable = training._usable(made_up_pair(mask), voxel, (24, 28, 20))
+    assert np.argwhere(usable).min(axis=0)[0] == 9
+    # One empty voxel: its cell, and those next to it.
+    usable = training._usable(made_up_pair(empty=(10, 14, 9)), cell, (12, 14, 10))
+    assert not usable[5, 7, 4]
+    assert not usable[4, 7, 4]  # voxel 9 is beside the empty one
+    assert usable[6, 7, 4]
+    # Empty low-resolution voxels: two cells around.
+    usable = training._usable(made_up_pair(empty=np.s_[10:12, 14:16, 8:10]), voxel, (24, 28, 20))
+    assert not usable[14, 14, 8]
+    assert usable[16, 14, 8]
+
+
+def test_flat_voxels_are_no_samples(scans, make_bank):
+    pair = prepare_pair(scans[0], TrainParameters())
+    truth = np.full_like(pair.truth, 0.5)
+    lr = replace(pair.lr, data=np.full_like(pair.lr.data, 0.5))
+    flat = replace(pair, truth=truth, lr=lr, mask=np.ones_like(pair.mask))
+    before = replace(make_bank(grids=("cell",)), stages=())
+    for plan in small_preset("default", (2, 2, 2)).stages:
+        assert list(samples_of(flat, plan, before, TrainParameters())) == []
+
+
+@pytest.mark.parametrize("scale", [(2, 2, 2), (1, 1, 2)])
+@pytest.mark.parametrize("number", [0, 1])
+def test_samples_are_what_the_method_applies(scans, scale, number):
+    """A filter's prediction for a sample is what the method adds to that voxel."""
+    parameters = TrainParameters(scale)
+    pair, preset = prepare_pair(scans[1], parameters), small_preset("default", scale)
+    run = training._Run(parameters, preset, scans[0])
+    plan, before = preset.stages[number], run._bank([], {})
+    spec, rng = plan.spec, np.random.default_rng(0)
+    outputs = spec.outputs(scale)
+    weights = rng.normal(0, 0.05, (spec.hash.filter_count, spec.taps, outputs)).astype(np.float32)
+    rest = np.zeros(spec.hash.bucket_count, np.float32)
+    stage = training.Stage(spec, weights, rest.astype(np.int64), rest, rest)
+    whole = Region.whole(pair.truth.shape)
+    method = Hashed(replace(before, stages=(stage,)))
+    # Truth = what the method makes (before its clip at zero): then the error is nothing.
+    image = Hashed(before).run(pair.lr, whole, 0)
+    predicted = method.run(pair.lr, whole, 1)
+    assert np.abs(predicted - image).max() > 0.01
+    kept = predicted > 0
+    exact = replace(pair, truth=np.where(kept, predicted, 0.0))
+    worst, samples = 0.0, 0
+    for bucket, patches, targets in samples_of(
+        exact, replace(plan, samples=None), before, parameters
+    ):
+        worst = max(worst, float(np.abs(patches @ weights[bucket] - targets).max()))
+        samples += len(patches)
+    assert samples > 1000
+    assert worst < 1e-4
+
+
+def test_samples_are_limited_and_the_same_every_time(pair, make_bank):
+    before = replace(make_bank(grids=("cell",)), stages=())
+    plan = replace(small_preset("default", (2, 2, 2)).stages[1], samples=1234)
+    first = list(samples_of(pair, plan, before, TrainParameters()))
+    again = list(samples_of(pair, plan, before, TrainParameters()))
+    assert 1000 < sum(len(p) for _, p, _ in first) <= 1234
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a[1], b[1])
+
+
+def test_pair_is_clipped_normalized_and_cropped(scans):
+    pair = prepare_pair(scans[3], TrainParameters((4, 1, 5)))
+    assert pair.truth.shape == (40, 38, 30)
+    assert pair.lr.data.shape == (10, 38, 6)
+    assert (pair.truth.min(), pair.truth.max()) == (0.0, 1.0)
+    top = np.percentile(nib.load(scans[3]).get_fdata()[:40, :, :30], 99.9)
+    np.testing.assert_allclose(pair.lr.window.high, top, rtol=1e-5)
+
+
+def test_interpolated_axes_are_thinned(scans, tmp_path):
+    parameters = TrainParameters(thin=(("sub-2*", (1, 2, 1)),))
+    pair = prepare_pair(scans[1], parameters)
+    assert pair.truth.shape == (38, 20, 46)  # every second of 42, and a multiple of two
+    assert prepare_pair(scans[0], parameters).truth.shape == SHAPES[0]
+    report = train(scans[:2], tmp_path / "a.safetensors", parameters)
+    volumes = report.bank.provenance["volumes"]
+    assert [v.get("thinned") for v in volumes] == [None, "1x2x1"]
+
+
+# What is refused
+
+
+def test_an_existing_bank_is_kept(scans, tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"mine")
+    with pytest.raises(BankError, match="exists; pass --overwrite or --resume"):
+        train(scans[:1], path, TrainParameters())
+    assert path.read_bytes() == b"mine"
+    train(scans[:1], path, TrainParameters(), overwrite=True)
+    assert load_bank(path).stages
+
+
+def test_nothing_to_train_on(tmp_path):
+    with pytest.raises(VolumeError, match="train: no volumes; name files or a folder"):
+        train([], tmp_path / "a.safetensors", TrainParameters())
+    missing = tmp_path / "missing.nii.gz"
+    with pytest.raises(VolumeError, match=r"missing\.nii\.gz: cannot be read \(No such file"):
+        train([missing], tmp_path / "a.safetensors", TrainParameters())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_preset_and_degradation(scans, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    for parameters in (TrainParameters(preset="best"), TrainParameters(degradation="blur")):
+        with pytest.raises(ParameterError, match="choose from"):
+            train(scans[:1], tmp_path / "a.safetensors", parameters)
+
+
+@pytest.fixture
+def checkpoint(scans, tmp_path):
+    train(scans[:1], tmp_path / "a.safetensors", TrainParameters())
+    return tmp_path / "a.safetensors.equations.safetensors"
+
+
+def refusal(scans, checkpoint, parameters=TrainParameters()):  # noqa: B008
+    before = checkpoint.read_bytes()
+    with pytest.raises(MrisrError) as caught:
+        train(scans[1:2], checkpoint.with_name("a.safetensors"), parameters, resume=True)
+    message = str(caught.value)
+    assert message.startswith(f"{checkpoint}: ")
+    assert "\n" not in message
+    assert checkpoint.read_bytes() == before
+    return message
+
+
+def test_truncated_checkpoint(scans, checkpoint):
+    raw = checkpoint.read_bytes()
+    for size in (0, 100, len(raw) - 7):
+        checkpoint.write_bytes(raw[:size])
+        assert "cannot be read" in refusal(scans, checkpoint)
+
+
+def test_checkpoint_with_a_flipped_bit(scans, checkpoint):
+    raw = bytearray(checkpoint.read_bytes())
+    raw[-1000] ^= 4
+    checkpoint.write_bytes(raw)
+    assert "checksum mismatch; delete it and train from the start" in refusal(scans, checkpoint)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", "{", None])
+def test_checkpoint_with_an_odd_description(scans, checkpoint, text):
+    metadata = None if text is None else {"napari_mrisr_training": text}
+    save_file(load_file(checkpoint), checkpoint, metadata)
+    assert "delete it and train from the start" in refusal(scans, checkpoint)
+
+
+@pytest.mark.parametrize("key", ["files", "done", "paths", "cuts", "crc32", "parameters"])
+def test_checkpoint_with_a_missing_entry(scans, checkpoint, key):
+    text = document(checkpoint.with_name("a.safetensors"))
+    del text[key]
+    save_file(load_file(checkpoint), checkpoint, {"napari_mrisr_training": json.dumps(text)})
+    refusal(scans, checkpoint)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        TrainParameters((1, 1, 2)),
+        TrainParameters(preset="paper"),
+        TrainParameters(degradation="kspace"),
+        TrainParameters(thin=(("*", (1, 1, 2)),)),
+    ],
+)
+def test_sums_of_other_options_are_not_mixed(scans, checkpoint, parameters):
+    assert "; resume with the same options" in refusal(scans, checkpoint, parameters)
+
+
+def test_sums_of_another_versions_preset_are_not_mixed(scans, checkpoint, monkeypatch):
+    def changed(name, scale, degradation="standard"):
+        preset = small_preset(name, scale, degradation)
+        plan = preset.stages[0]
+        spec = replace(plan.spec, hash=replace(plan.spec.hash, window=Window(1.1, 2)))
+        return replace(preset, stages=(replace(plan, spec=spec), *preset.stages[1:]))
+
+    monkeypatch.setattr(training, "get_preset", changed)
+    assert "; resume with the same options" in refusal(scans, checkpoint)
+
+
+def test_sgemm_rate(monkeypatch):
+    monkeypatch.undo()
+    assert training.measure_sgemm(64) > 0
