@@ -462,7 +462,7 @@ def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.b
     if max(factor) > 1:
         x, y, z = shape
         blocks = inside.reshape(x, factor[0], y, factor[1], z, factor[2])
-        inside = blocks.all(axis=(1, 3, 5))
+        inside = np.asarray(blocks.all(axis=(1, 3, 5)))
     # What a patch sees across a skull-stripping's edge is no anatomy.
     lr_rim = interior_mask(pair.lr.data, 2)
     step = [n // m for n, m in zip(shape, lr_rim.shape, strict=True)]
