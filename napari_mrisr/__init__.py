@@ -33,6 +33,7 @@ _PUBLIC = {
     "Region": "volume",
     "Scale": "scale",
     "ScaleError": "errors",
+    "TrainParameters": "sampling",
     "UpscaleParameters": "upscale",
     "Volume": "volume",
     "VolumeError": "errors",
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from napari_mrisr.metrics import ssim as ssim
     from napari_mrisr.progress import CancelToken as CancelToken
     from napari_mrisr.progress import Progress as Progress
+    from napari_mrisr.sampling import TrainParameters as TrainParameters
     from napari_mrisr.scale import Scale as Scale
     from napari_mrisr.scale import parse_scale as parse_scale
     from napari_mrisr.training import train as train

@@ -77,10 +77,11 @@ class Degradation:
             raise ParameterError(explain("fwhm", str(self.fwhm), "give a width above 0, up to 4"))
 
     def __str__(self) -> str:
+        """The name with its options; :func:`get_degradation` reads it back."""
         if self.name == "kspace" and self.apodization != "none":
-            return f"kspace-{self.apodization}"
+            return f"kspace:{self.apodization}"
         if self.name == "slice-profile":
-            return f"slice-profile-{self.profile}-{self.fwhm:g}"
+            return f"slice-profile:{self.profile}:{self.fwhm:g}"
         return self.name
 
     def apply(

@@ -15,8 +15,8 @@ train() { # NAME SCALE [OPTIONS]
     cp "$work/$1.safetensors" napari_mrisr/banks/
 }
 
+train paper-2x 2 --preset paper
 for scale in 2 3 4; do
     train "default-${scale}x" "$scale"
     train "default-${scale}x-paper-2021" "$scale" --degradation paper-2021
 done
-train paper-2x 2 --preset paper

@@ -204,9 +204,9 @@ def test_options_after_colons():
     assert get_degradation("kspace:hann") == Degradation("kspace", apodization="hann")
     chosen = get_degradation("slice-profile:gaussian:1.2")
     assert chosen == Degradation("slice-profile", profile="gaussian", fwhm=1.2)
-    assert str(chosen) == "slice-profile-gaussian-1.2"
+    assert str(chosen) == "slice-profile:gaussian:1.2"
     assert str(get_degradation("kspace")) == "kspace"
-    assert str(get_degradation("kspace:tukey")) == "kspace-tukey"
+    assert str(get_degradation("kspace:tukey")) == "kspace:tukey"
     assert get_degradation(chosen) is chosen
 
 

@@ -46,7 +46,7 @@ def test_a_switch_shows_in_the_name():
     assert found.metrics.ssim_range == 1.0
     assert found.metrics.ssim_window == "uniform"
     other = get_protocol("standard", degradation="kspace:hann", leak=True)
-    assert other.name == "standard (degradation kspace-hann, leak)"
+    assert other.name == "standard (degradation kspace:hann, leak)"
     assert other.degradation == Degradation("kspace", apodization="hann")
 
 

@@ -69,7 +69,8 @@ def add_parser(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.degrade import get_degradation
-    from napari_mrisr.training import TrainParameters, train
+    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.training import train
 
     get_degradation(arguments.degradation)
     _check_out(arguments)

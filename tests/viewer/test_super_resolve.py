@@ -19,7 +19,8 @@ from napari_mrisr import filterbank
 from napari_mrisr.errors import BankError
 from napari_mrisr.io import write_volume
 from napari_mrisr.progress import Progress
-from napari_mrisr.training import TrainParameters, train
+from napari_mrisr.sampling import TrainParameters
+from napari_mrisr.training import train
 from napari_mrisr.viewer import requests
 from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import SuperResolveWidget
