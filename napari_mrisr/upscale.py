@@ -7,6 +7,7 @@ cancel takes effect between them.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.errors import DeviceError, MemoryEstimateError, ParameterError, explain
-from napari_mrisr.methods import Method, get_method
+from napari_mrisr.methods import Method, MultiPass, get_method
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale, format_scale, scale_label
-from napari_mrisr.volume import Grid, Region, Volume
+from napari_mrisr.volume import FloatArray, Grid, Region, Volume
 
 DEVICES = ("auto", "cpu", "gpu")
 
@@ -27,8 +28,8 @@ RESEARCH_USE = "research use, not for diagnosis"
 
 # Long enough that a slab's halo costs little, short enough for a smooth
 # progress, and for two threads' temporaries to stay within the size of the output.
-SLAB_VOXELS = 800_000
-_SLABS_AT_LEAST = 12
+SLAB_VOXELS = 600_000
+_SLABS_AT_LEAST = 20
 
 # Arrays of a slab's size that a thread holds at its peak; see benchmarks/memory.py.
 _SLAB_TEMPORARIES = 18
@@ -133,14 +134,14 @@ def run_method(
         _await([pool.submit(_warm, method, progress)], progress)
         lr = volume.normalized()
         grid = lr.grid.upsampled(method.scale)
-        out = np.empty(grid.shape, np.float32)
-
-        def compute(region: Region) -> None:
-            out[region.slices] = lr.window.from_unit(method.compute(lr, region))
-
         slabs = slab_regions(grid, method.scale)
-        progress.begin(f"{method.name} {scale_label(method.scale)}", len(slabs))
-        _await([pool.submit(compute, slab) for slab in slabs], progress, progress.advance)
+        passes = method.passes if isinstance(method, MultiPass) else 1
+        progress.begin(f"{method.name} {scale_label(method.scale)}", passes * len(slabs))
+        out = np.empty(grid.shape, np.float32)
+        for number in range(passes):
+            previous, out = out, (np.empty(grid.shape, np.float32) if number else out)
+            task = functools.partial(_compute_slab, method, lr, number, passes, previous, out)
+            _await([pool.submit(task, slab) for slab in slabs], progress, progress.advance)
     except BaseException:
         # Slabs in flight end by themselves, within a fraction of a second; nobody waits for them.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -155,6 +156,23 @@ def run_method(
         "note": RESEARCH_USE,
     }
     return Volume(out, grid, origin=volume.origin, history=history)
+
+
+def _compute_slab(
+    method: Method,
+    lr: Volume,
+    number: int,
+    passes: int,
+    previous: FloatArray,
+    out: FloatArray,
+    slab: Region,
+) -> None:
+    """One slab of one pass into ``out``; the last pass in the scan's intensities."""
+    if isinstance(method, MultiPass):
+        image = method.compute_pass(number, lr, previous, slab)
+    else:
+        image = method.compute(lr, slab)
+    out[slab.slices] = lr.window.from_unit(image) if number == passes - 1 else image
 
 
 def _await(
@@ -187,7 +205,7 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = voxels * int(np.prod(parameters.scale))
     slab = max(min(SLAB_VOXELS, output // _SLABS_AT_LEAST), output // grid.shape[0])
-    return 4 * (output + 2 * voxels + _SLAB_TEMPORARIES * slab * parameters.thread_count)
+    return 4 * (2 * output + 2 * voxels + _SLAB_TEMPORARIES * slab * parameters.thread_count)
 
 
 def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:

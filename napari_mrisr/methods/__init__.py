@@ -11,9 +11,17 @@ from __future__ import annotations
 from napari_mrisr.methods.registry import (
     Method,
     MethodFactory,
+    MultiPass,
     available_methods,
     available_scales,
     get_method,
 )
 
-__all__ = ["Method", "MethodFactory", "available_methods", "available_scales", "get_method"]
+__all__ = [
+    "Method",
+    "MethodFactory",
+    "MultiPass",
+    "available_methods",
+    "available_scales",
+    "get_method",
+]

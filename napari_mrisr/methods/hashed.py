@@ -2,7 +2,8 @@
 
 A region is computed from a slightly larger one: each stage that works on
 upsampled voxels needs its reach around what the next one wants. Everything is
-local, so the whole run and any region agree bit for bit.
+local, so the whole run, which goes stage by stage to do nothing twice, and any
+region agree bit for bit.
 """
 
 from __future__ import annotations
@@ -61,28 +62,62 @@ class Hashed:
     def run(self, lr: Volume, region: Region, stages: int) -> FloatArray:
         """The result of the first ``stages`` stages; all of them: :meth:`compute`."""
         shape = interpolate.upsampled_shape(lr.data, self.scale)
-        boxes = self._boxes(shape, region, stages)
-        box = boxes[0]
-        low, high = lr.extrema
-        image = self._start(lr.data, box)
-        np.clip(image, low, high, out=image)
-        bright = image.copy() if high > 1.0 else None
-        for stage, target in zip(self.bank.stages[:stages], boxes[1:], strict=True):
-            if stage.spec.grid == "cell":
-                add_cell_stage(stage, self.scale, lr.data, image, box)
-                result = image
-            else:
-                result = voxel_stage(stage, image, box.start, shape, target)
-            image = np.maximum(result, low, out=result)
-            if bright is not None:
-                bright = _crop(bright, box, target)
-            box = target
-        image = _crop(image, box, region)
-        if bright is not None:
-            # Above the clip the start is the floor: a vessel keeps its brightness.
-            bright = _crop(bright, box, region)
-            np.copyto(image, np.maximum(image, bright), where=bright > 1.0)
+        boxes = [region]
+        for stage in reversed(self.bank.stages[:stages]):
+            boxes.insert(0, self._needs(stage, boxes[0], shape))
+        image = self._begin(lr, boxes[0])
+        for number, target in enumerate(boxes[1:]):
+            image = self._continue(number, lr, image, boxes[number].start, target)
+        return self._finish(lr, image, region)
+
+    @property
+    def passes(self) -> int:
+        """See :class:`~napari_mrisr.methods.MultiPass`: the start, then each stage."""
+        return len(self.bank.stages) + 1
+
+    def compute_pass(
+        self, number: int, lr: Volume, previous: FloatArray, region: Region
+    ) -> FloatArray:
+        """See :class:`~napari_mrisr.methods.MultiPass`."""
+        if number == 0:
+            return self._begin(lr, region)
+        image = self._continue(number - 1, lr, previous, (0, 0, 0), region)
+        return self._finish(lr, image, region) if number == self.passes - 1 else image
+
+    def _begin(self, lr: Volume, region: Region) -> FloatArray:
+        """The interpolation that the first stage starts from."""
+        start = interpolate.tricubic if self.bank.start == "tricubic" else interpolate.quadratic
+        image = start(lr.data, self.scale, region)
+        return np.clip(image, *lr.extrema, out=image)
+
+    def _continue(
+        self, number: int, lr: Volume, image: FloatArray, corner: Shape, region: Region
+    ) -> FloatArray:
+        """A stage's result on a region, from an image that begins at ``corner``."""
+        stage = self.bank.stages[number]
+        shape = interpolate.upsampled_shape(lr.data, self.scale)
+        if stage.spec.grid == "cell":
+            box = _whole_cells(region, self.scale)
+            result = _crop(image, corner, box).copy()
+            add_cell_stage(stage, self.scale, lr.data, result, box)
+            result = _crop(result, box.start, region)
+        else:
+            around = _grown(region, stage.spec.reach, shape)
+            result = voxel_stage(stage, _crop(image, corner, around), around.start, shape, region)
+        return np.maximum(result, lr.extrema[0])
+
+    def _finish(self, lr: Volume, image: FloatArray, region: Region) -> FloatArray:
+        """Above the clip the start is the floor: a vessel keeps its brightness."""
+        if lr.extrema[1] > 1.0:
+            start = self._begin(lr, region)
+            image = np.where(start > 1.0, np.maximum(image, start), image)
         return np.ascontiguousarray(image)
+
+    def _needs(self, stage: Stage, region: Region, shape: Shape) -> Region:
+        """What must be ready for a stage to give a region."""
+        if stage.spec.grid == "cell":
+            return _whole_cells(region, self.scale)
+        return _grown(region, stage.spec.reach, shape)
 
     def provenance(self) -> dict[str, str]:
         """See :class:`~napari_mrisr.methods.Method`."""
@@ -92,23 +127,6 @@ class Hashed:
             "bank_preset": self.bank.preset,
             "degradation_assumed": self.bank.degradation,
         }
-
-    def _start(self, lr: FloatArray, region: Region) -> FloatArray:
-        if self.bank.start == "tricubic":
-            return interpolate.tricubic(lr, self.scale, region)
-        return interpolate.quadratic(lr, self.scale, region)
-
-    def _boxes(self, shape: Shape, region: Region, stages: int) -> list[Region]:
-        """The region that each stage must have ready, first to last, then ``region``."""
-        boxes = [region]
-        for stage in reversed(self.bank.stages[:stages]):
-            box = boxes[0]
-            if stage.spec.grid == "cell":
-                boxes.insert(0, _whole_cells(box, self.scale))
-                boxes[1] = boxes[0]
-            else:
-                boxes.insert(0, _grown(box, stage.spec.reach, shape))
-        return boxes
 
 
 def make_hashed(scale: Scale, bank: str | None = None) -> Method:
@@ -160,10 +178,7 @@ def voxel_stage(
     weights = np.ascontiguousarray(stage.weights[:, :, 0])
     out = cpu.filter_voxels(source, bucket, element, offsets, weights, stage.spec.residual)
     if stage.spec.residual:
-        inner = tuple(
-            slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
-        )
-        out += image[inner]
+        out += _crop(image, corner, region)
     return out
 
 
@@ -198,8 +213,9 @@ def _whole_cells(region: Region, scale: Scale) -> Region:
     return Region((a, b, c), (d, e, f))
 
 
-def _crop(image: FloatArray, box: Region, region: Region) -> FloatArray:
+def _crop(image: FloatArray, corner: Shape, region: Region) -> FloatArray:
+    """A region of an image that begins at ``corner``."""
     inner = tuple(
-        slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, box.start, strict=True)
+        slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
     )
     return image[inner]

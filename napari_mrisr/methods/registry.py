@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from importlib import metadata
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.scale import Scale
@@ -61,6 +61,31 @@ class Method(Protocol):
 
     def provenance(self) -> dict[str, str]:
         """What a saved file should say of how it was made."""
+        ...
+
+
+@runtime_checkable
+class MultiPass(Protocol):
+    """A method whose whole run goes faster in passes over the volume.
+
+    Each pass computes any region from the whole result of the pass before, so
+    that neighboring regions do not compute their common halo twice. The last
+    pass gives the same bits as ``compute``.
+    """
+
+    @property
+    def passes(self) -> int:
+        """Passes in all."""
+        ...
+
+    def compute_pass(
+        self, number: int, lr: Volume, previous: FloatArray, region: Region
+    ) -> FloatArray:
+        """A region's voxels after pass ``number`` (from 0).
+
+        ``previous`` is the whole output after the pass before; the first pass
+        must not read it.
+        """
         ...
 
 
