@@ -21,6 +21,7 @@ from napari_mrisr.errors import (
     ParameterError,
     ScaleError,
 )
+from napari_mrisr.methods import get_method
 from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.upscale import (
     UpscaleParameters,
