@@ -142,9 +142,7 @@ angle = st.floats(-np.pi, np.pi)
     scale=st.tuples(*[st.integers(1, 4)] * 3),
 )
 # The rotation's real part is small enough for nibabel to take it for zero.
-@example(
-    angles=(0.0, 3.0, 3.125), zooms=(1.0, 1.0, 1.0), codes=(1, 0), flip=False, scale=(1, 1, 2)
-)
+@example(angles=(0.0, 3.0, 3.125), zooms=(1.0, 1.0, 1.0), codes=(1, 0), flip=False, scale=(1, 1, 2))
 def test_any_rotation_keeps_the_field_of_view(
     angles: tuple[float, float, float],
     zooms: tuple[float, float, float],
