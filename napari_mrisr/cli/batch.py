@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -161,6 +162,28 @@ def check_output(job: Job, out_bytes: int, overwrite: bool, taken: dict[Path, Pa
     needed = out_bytes if expansion_of(job.out) == 1 else None
     check_writable(job.out, overwrite=overwrite, needed_bytes=needed)
     taken[job.out] = job.scan.path
+
+
+def run_images(
+    arguments: argparse.Namespace,
+    session: Session,
+    plan: Callable[[Path, argparse.Namespace, dict[Path, Path]], Job],
+    work: Callable[[Job, argparse.Namespace, Session], str],
+) -> int:
+    """Plan a job for each input of ``arguments``, then do them all; the exit code.
+
+    ``plan`` checks what can be known before voxels are loaded and is given the
+    outputs taken so far; ``work`` does a job and returns the line to say.
+    """
+    batch = Batch.find(arguments.inputs)
+    out = Path(arguments.out)
+    with output_folder(out) if is_folder(out, batch) else contextlib.nullcontext():
+        jobs: list[Job] = []
+        taken: dict[Path, Path] = {}
+        for path in batch.paths:
+            with batch.each():
+                jobs.append(plan(path, arguments, taken))
+        return run_jobs(jobs, batch, session, lambda job: work(job, arguments, session))
 
 
 def run_jobs(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_mrisr.cli import batch as batches
 from napari_mrisr.cli import options
-from napari_mrisr.cli.batch import Batch, Job
+from napari_mrisr.cli.batch import Job
 from napari_mrisr.cli.session import Session
 from napari_mrisr.cli.upscale import describe_grid
 from napari_mrisr.errors import GeometryError, explain
@@ -50,21 +50,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.degrade import get_degradation
 
     get_degradation(arguments.degradation)
-    batch = Batch.find(arguments.inputs)
-    out = Path(arguments.out)
-    if not batches.is_folder(out, batch):
-        return _run(arguments, session, batch)
-    with batches.output_folder(out):
-        return _run(arguments, session, batch)
-
-
-def _run(arguments: argparse.Namespace, session: Session, batch: Batch) -> int:
-    jobs: list[Job] = []
-    taken: dict[Path, Path] = {}
-    for path in batch.paths:
-        with batch.each():
-            jobs.append(_plan(path, arguments, taken))
-    return batches.run_jobs(jobs, batch, session, lambda job: _work(job, arguments, session))
+    return batches.run_images(arguments, session, _plan, _work)
 
 
 def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) -> Job:

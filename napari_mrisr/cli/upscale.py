@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import batch as batches
 from napari_mrisr.cli import options
-from napari_mrisr.cli.batch import Batch, Job, Scan
+from napari_mrisr.cli.batch import Job, Scan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import ScaleError, explain
 from napari_mrisr.progress import format_seconds
@@ -69,21 +69,7 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    batch = Batch.find(arguments.inputs)
-    out = Path(arguments.out)
-    if not batches.is_folder(out, batch):
-        return _run(arguments, session, batch)
-    with batches.output_folder(out):
-        return _run(arguments, session, batch)
-
-
-def _run(arguments: argparse.Namespace, session: Session, batch: Batch) -> int:
-    jobs: list[Job] = []
-    taken: dict[Path, Path] = {}
-    for path in batch.paths:
-        with batch.each():
-            jobs.append(_plan(path, arguments, taken))
-    return batches.run_jobs(jobs, batch, session, lambda job: _work(job, arguments, session))
+    return batches.run_images(arguments, session, _plan, _work)
 
 
 def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) -> Job:
