@@ -31,8 +31,10 @@ RESEARCH_USE = "research use, not for diagnosis"
 SLAB_VOXELS = 600_000
 _SLABS_AT_LEAST = 20
 
-# Arrays of a slab's size that a thread holds at its peak; see benchmarks/memory.py.
-_SLAB_TEMPORARIES = 18
+# Arrays of the output's size, and of a slab's size a thread, that a run holds at its
+# peak; see benchmarks/memory.py. Other methods are taken to be as hungry as hashed.
+_HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
+_HOLDS_AT_MOST = (2, 18)
 
 _POLL_S = 0.05
 
@@ -205,7 +207,8 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = voxels * int(np.prod(parameters.scale))
     slab = max(min(SLAB_VOXELS, output // _SLABS_AT_LEAST), output // grid.shape[0])
-    return 4 * (2 * output + 2 * voxels + _SLAB_TEMPORARIES * slab * parameters.thread_count)
+    whole, slabs = _HOLDS.get(parameters.method, _HOLDS_AT_MOST)
+    return 4 * (whole * output + 2 * voxels + slabs * slab * parameters.thread_count)
 
 
 def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
