@@ -25,90 +25,42 @@ COSINE_OF_THIRD = _fit_cosine_of_third()
 
 
 @jit
-def _eigen(xx, xy, xz, yy, yz, zz):  # type: ignore[no-untyped-def]
-    """Eigenvalues (descending, not negative) and first eigenvector of a symmetric 3 x 3.
+def _degenerate_direction(xx, xy, xz, yy, yz, zz, first):  # type: ignore[no-untyped-def]
+    """The first eigenvector where the cross products of rows vanish.
 
-    Trigonometric solution (Smith 1961, doi 10.1145/355578.366316), in double
-    precision; the vector is the longest cross product of two rows of T - λ1.
+    Without a direction (flat, or equal eigenvalues) it is x by definition.
+    With λ1 = λ2 any direction across the longest row of T - λ1 will do.
     """
     trace = xx + yy + zz
-    if not trace > 0.0:
-        return 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    unit = 1.0 / trace
-    xx, xy, xz, yy, yz, zz = xx * unit, xy * unit, xz * unit, yy * unit, yz * unit, zz * unit
-    mean = (xx + yy + zz) / 3.0
-    a, b, c = xx - mean, yy - mean, zz - mean
-    spread = (a * a + b * b + c * c + 2.0 * (xy * xy + xz * xz + yz * yz)) / 6.0
-    p = np.sqrt(spread)
-    if p < 1e-7:  # equal eigenvalues: no direction stands out, x by definition
-        third = trace * mean
-        return third, third, third, 1.0, 0.0, 0.0
-    determinant = a * (b * c - yz * yz) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
-    half = min(1.0, max(-1.0, 0.5 * determinant / (p * p * p)))
-    cosine = _cosine_of_third(half)
-    sine = np.sqrt(max(0.0, 1.0 - cosine * cosine))
-    first = mean + 2.0 * p * cosine
-    third = mean - p * (cosine + 1.7320508075688772 * sine)
-    second = 3.0 * mean - first - third
     a, b, c = xx - first, yy - first, zz - first
-    x0, y0, z0 = xy * yz - xz * b, xz * xy - a * yz, a * b - xy * xy
-    x1, y1, z1 = xy * c - xz * yz, xz * xz - a * c, a * yz - xy * xz
-    x2, y2, z2 = b * c - yz * yz, yz * xz - xy * c, xy * yz - b * xz
-    n0 = x0 * x0 + y0 * y0 + z0 * z0
-    n1 = x1 * x1 + y1 * y1 + z1 * z1
-    n2 = x2 * x2 + y2 * y2 + z2 * z2
-    if n1 > n0:
-        x0, y0, z0, n0 = x1, y1, z1, n1
-    if n2 > n0:
-        x0, y0, z0, n0 = x2, y2, z2, n2
-    if n0 < 1e-24:  # λ1 = λ2: any direction across the third eigenvector will do
-        x0, y0, z0, n0 = _plane_direction(a, xy, xz, b, yz, c)
-    scale = 1.0 / np.sqrt(n0)
-    return (
-        trace * max(first, 0.0),
-        trace * max(second, 0.0),
-        trace * max(third, 0.0),
-        x0 * scale,
-        y0 * scale,
-        z0 * scale,
-    )
-
-
-@jit
-def _cosine_of_third(half):  # type: ignore[no-untyped-def]
-    """cos(arccos(h) / 3): a polynomial in √((1 + h) / 2), in which it is smooth.
-
-    Within 1e-9; three times faster than the two library functions.
-    """
-    u = np.sqrt(0.5 * (1.0 + half))
-    total = COSINE_OF_THIRD[0]
-    for coefficient in COSINE_OF_THIRD[1:]:
-        total = total * u + coefficient
-    return total
-
-
-@jit
-def _plane_direction(a, xy, xz, b, yz, c):  # type: ignore[no-untyped-def]
-    """A direction across the longest row of a matrix of rank one."""
     if a * a >= b * b and a * a >= c * c:
         x, y, z = a, xy, xz
     elif b * b >= c * c:
         x, y, z = xy, b, yz
     else:
         x, y, z = xz, yz, c
+    if not x * x + y * y + z * z > 1e-14 * trace * trace:
+        return 1.0, 0.0, 0.0
     if abs(x) <= abs(y) and abs(x) <= abs(z):
-        return 0.0, z, -y, y * y + z * z
-    if abs(y) <= abs(z):
-        return -z, 0.0, x, x * x + z * z
-    return y, -x, 0.0, x * x + y * y
+        x, y, z = 0.0, z, -y
+    elif abs(y) <= abs(z):
+        x, y, z = -z, 0.0, x
+    else:
+        x, y, z = y, -x, 0.0
+    scale = 1.0 / np.sqrt(x * x + y * y + z * z)
+    return x * scale, y * scale, z * scale
 
 
 @jit
 def _eigen_row(xx, xy, xz, yy, yz, zz, values, direction):  # type: ignore[no-untyped-def]
-    """:func:`_eigen` for a row of voxels, without branches, so that it is vectorized.
+    """Eigenvalues (descending, not negative) and first eigenvectors of a row of tensors.
 
-    ``values`` receives λ1, λ2, λ3 and ``direction`` the eigenvectors, both
-    component first. Degenerate voxels are left to :func:`_eigen`.
+    Trigonometric solution (Smith 1961, doi 10.1145/355578.366316), in double
+    precision; the vector is the longest cross product of two rows of T - λ1.
+    cos(arccos(h) / 3) is a polynomial in √((1 + h) / 2), in which it is smooth
+    (within 1e-9). No branches, so that the loop is vectorized; what they would
+    have handled is mended after it. ``values`` receives λ1, λ2, λ3 and
+    ``direction`` the eigenvectors and a length, component first.
     """
     c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12 = COSINE_OF_THIRD
     l1, l2, l3 = values[0], values[1], values[2]
@@ -173,13 +125,14 @@ def _eigen_row(xx, xy, xz, yy, yz, zz, values, direction):  # type: ignore[no-un
         length[k] = n0 if p > 1e-7 else 0.0
     for k in range(l1.size):
         if length[k] < 1e-24:
-            l1[k], l2[k], l3[k], dx[k], dy[k], dz[k] = _eigen(
+            dx[k], dy[k], dz[k] = _degenerate_direction(
                 np.float64(xx[k]),
                 np.float64(xy[k]),
                 np.float64(xz[k]),
                 np.float64(yy[k]),
                 np.float64(yz[k]),
                 np.float64(zz[k]),
+                l1[k],
             )
 
 
