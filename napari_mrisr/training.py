@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_mrisr.errors import BankError, VolumeError, explain
+from napari_mrisr.errors import BankError, MemoryEstimateError, VolumeError, explain
 from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.io import atomic_write
 from napari_mrisr.normal_equations import NormalEquations
@@ -93,6 +93,17 @@ def train(
     Returns
     -------
     TrainingReport
+
+    Raises
+    ------
+    BankError
+        When the bank exists, or saved sums are damaged or of other options.
+    VolumeError
+        When a volume cannot be used, or changed since its sums were saved.
+    MemoryEstimateError
+        When the sums would not fit into memory.
+    Cancelled
+        When asked to stop; finished volumes are kept.
     """
     progress = progress or Progress()
     started = time.monotonic()
@@ -104,6 +115,7 @@ def train(
     if resume:
         run.load()
     run.add_files([Path(p) for p in paths])
+    run.check_memory()
     bank = run.finish(progress)
     bank.save(target)
     rate = run.samples / run.accumulating if run.accumulating else 0.0
@@ -132,6 +144,21 @@ class _Run:
     @property
     def checkpoint(self) -> Path:
         return self.target.with_name(self.target.name + ".equations.safetensors")
+
+    def check_memory(self) -> None:
+        """Raise :class:`MemoryEstimateError` when the sums would not fit, twice for saving."""
+        import psutil
+
+        need = 0
+        for plan in self.plans:
+            taps, outputs = plan.spec.taps, plan.spec.outputs(self.parameters.scale)
+            values = plan.spec.hash.filter_count * taps * (taps + outputs)
+            need += 2 * values * (4 if plan.single else 8)
+        have = psutil.virtual_memory().available
+        if need > have:
+            found = f"the sums of preset {self.preset.name} need {need / 2**30:.1f} GB"
+            found += f", {have / 2**30:.1f} GB are free"
+            raise MemoryEstimateError(explain("memory", found, "use --preset default"))
 
     def add_files(self, paths: list[Path]) -> None:
         """Take in volumes that are not in yet; the same file twice counts once."""
@@ -232,7 +259,11 @@ class _Run:
         self.plans[number] = dataclasses.replace(plan, spec=spec)
 
     def _pair(self, index: int) -> Pair:
-        return prepare_pair(self.paths[index], self.parameters)
+        path = self.paths[index]
+        if _sha256(path) != self.files[index]["sha256"]:
+            found = "has changed since its sums were saved"
+            raise VolumeError(explain(path, found, "restore it, or train from the start"))
+        return prepare_pair(path, self.parameters)
 
     def _solve(self, number: int) -> Stage:
         plan, equations = self.plans[number], self.equations[number]

@@ -342,3 +342,25 @@ def test_sums_of_another_versions_preset_are_not_mixed(scans, checkpoint, monkey
 def test_sgemm_rate(monkeypatch):
     monkeypatch.undo()
     assert training.measure_sgemm(64) > 0
+
+
+def test_a_volume_that_changed_since_is_refused(scans, tmp_path):
+    """Later stages read old volumes again; another file there must not slip in."""
+    moved = tmp_path / "moving.nii.gz"
+    moved.write_bytes(scans[0].read_bytes())
+    out = tmp_path / "bank.safetensors"
+    train([moved], out, TrainParameters())
+    moved.write_bytes(scans[1].read_bytes())
+    with pytest.raises(VolumeError, match=r"moving\.nii\.gz: has changed since .*; restore it"):
+        train([scans[2]], out, TrainParameters(), resume=True)
+
+
+def test_sums_that_do_not_fit_are_refused_before_the_start(scans, tmp_path, monkeypatch):
+    import psutil
+
+    little = type("Memory", (), {"available": 2**10})()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
+    out = tmp_path / "bank.safetensors"
+    with pytest.raises(MrisrError, match=r"memory: the sums of preset paper need .* GB, 0\.0 GB"):
+        train(scans[:1], out, TrainParameters(preset="paper"))
+    assert list(tmp_path.iterdir()) == []
