@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from napari_mrisr.errors import OutputError, ParameterError, explain
 from napari_mrisr.io import atomic_write
 from napari_mrisr.masks import BoolArray, head_mask
+from napari_mrisr.planes import PLANES, Plane
 from napari_mrisr.upscale import RESEARCH_USE
 from napari_mrisr.volume import Volume
 
@@ -61,17 +62,6 @@ class _Shade:
 
 
 @dataclass(frozen=True)
-class _Plane:
-    """A cut through the volume: its normal and the axes across and up the page."""
-
-    name: str
-    normal: int
-    across: int
-    upward: int
-    letters: tuple[str, str, str, str]  # left, right, top, bottom
-
-
-@dataclass(frozen=True)
 class _Frame:
     """The part of a plane that is shown, mm; the page's left has the highest position."""
 
@@ -79,15 +69,6 @@ class _Frame:
     width: float
     bottom: float
     height: float
-
-
-# Patient's right on the left; in the sagittal plane the face looks left. So the
-# axis across the page runs from right to left in all of them.
-_PLANES = (
-    _Plane("axial", 2, 0, 1, ("R", "L", "A", "P")),
-    _Plane("sagittal", 0, 1, 2, ("A", "P", "S", "I")),
-    _Plane("coronal", 1, 0, 2, ("R", "L", "S", "I")),
-)
 
 
 def comparison_figure(
@@ -144,7 +125,7 @@ def comparison_figure(
     panels = [(label, images[label], gray) for label in labels]
     panels += [(f"{label} − {labels[0]}", cuts, signed) for label, cuts in differences.items()]
     for column, (label, cuts, shade) in enumerate(panels):
-        for row, plane in enumerate(_PLANES):
+        for row, plane in enumerate(PLANES):
             axes = page.panel(row, column)
             _draw(axes, plane, cuts[row], truth.grid.voxel_size, frames[row], shade)
             if column == 0:
@@ -260,7 +241,7 @@ class _Page:
 
 def _draw(
     axes: Axes,
-    plane: _Plane,
+    plane: Plane,
     cut: NDArray[np.float32],
     voxel_size: tuple[float, float, float],
     frame: _Frame,
@@ -287,9 +268,7 @@ def _draw(
         spine.set(linewidth=0.4, color="0.5")
 
 
-def _row_name(
-    truth: Volume, plane: _Plane, position: tuple[int, int, int], height_in: float
-) -> str:
+def _row_name(truth: Volume, plane: Plane, position: tuple[int, int, int], height_in: float) -> str:
     """Name of the plane and where it cuts; the name alone on a low row."""
     if height_in < _LOW_ROW_IN:
         return plane.name
@@ -297,13 +276,13 @@ def _row_name(
     return f"{plane.name}, {'xyz'[plane.normal]} = {where} mm".replace("-", "−")
 
 
-def _annotate(axes: Axes, plane: _Plane, name: str) -> None:
+def _annotate(axes: Axes, plane: Plane, name: str) -> None:
     """Row name, orientation letters and scale bar, on the first column."""
     axes.set_ylabel(name, fontsize=_SMALL, labelpad=3)
     places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03))
     sides = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     outline = [withStroke(linewidth=1.2, foreground="black")]
-    for letter, (x, y), (ha, va) in zip(plane.letters, places, sides, strict=True):
+    for letter, (x, y), (ha, va) in zip(plane.letters(), places, sides, strict=True):
         axes.text(
             x, y, letter, ha=ha, va=va, fontsize=_SMALL, color="w",
             transform=axes.transAxes, path_effects=outline,
@@ -356,9 +335,9 @@ def _box_mm(mask: BoolArray, voxel_size: tuple[float, float, float]) -> NDArray[
 def _frames(box: NDArray[np.float64]) -> list[_Frame]:
     """What each plane's panels show: equally wide, and not too low to read."""
     extent = box[:, 1] - box[:, 0]
-    width = float(max(extent[plane.across] for plane in _PLANES))
+    width = float(max(extent[plane.across] for plane in PLANES))
     frames = []
-    for plane in _PLANES:
+    for plane in PLANES:
         height = max(float(extent[plane.upward]), _LOWEST * width)
         middle = box.mean(axis=1)
         left = float(middle[plane.across]) + width / 2

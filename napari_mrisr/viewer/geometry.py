@@ -24,38 +24,15 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.planes import rotation_of
 from napari_mrisr.volume import Grid, Shape
 
 AXIS_LABELS = ("inferior", "posterior", "left")
 
 Matrix = NDArray[np.float64]
 
-# Sine of the smallest angle that counts: 0.1 mm at 100 mm.
-_TOLERANCE = 1e-3
-
 # RAS mm to napari's world axes and back (it is its own inverse).
 _REVERSE = -np.eye(3)[::-1]
-
-
-def rotation_of(affine: Matrix) -> Matrix:
-    """The rotation nearest to the affine's axis directions; exactly 1 if upright.
-
-    Parameters
-    ----------
-    affine : (4, 4) ndarray
-        RAS+ voxel index to world.
-
-    Returns
-    -------
-    (3, 3) ndarray
-        Scan's axes to world.
-    """
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    if np.abs(directions - np.eye(3)).max() < _TOLERANCE / 10:
-        return np.eye(3)
-    u, _, vt = np.linalg.svd(directions)
-    rotation: Matrix = u @ vt
-    return rotation
 
 
 def oblique_degrees(affine: Matrix) -> float:

@@ -1,0 +1,9 @@
+"""The reading room without a window: what is compared, where, and its numbers.
+
+slices.py      cuts through volumes, in millimeters
+state.py       what is shown, frozen; to and from JSON
+roi.py         regions of interest, in millimeters
+readouts.py    their numbers, each with its protocol
+blinded.py     reading without names, over many cases
+figure.py      the figure for a publication
+"""
