@@ -1,6 +1,7 @@
 """The reading room without a window: what is compared, where, and its numbers.
 
 slices.py      cuts through volumes, in millimeters
+scene.py       what every panel shows
 state.py       what is shown, frozen; to and from JSON
 roi.py         regions of interest, in millimeters
 readouts.py    their numbers, each with its protocol

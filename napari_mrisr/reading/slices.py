@@ -45,10 +45,8 @@ class Slice:
 
     def centers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Coordinates of the pixel centers: across, upward, mm."""
-        upward, across = self.values.shape
-        x = self.origin[0] + (np.arange(across) + 0.5) * self.step[0]
-        y = self.origin[1] + (np.arange(upward) + 0.5) * self.step[1]
-        return x, y
+        upward, across = (np.arange(n, dtype=np.float64) + 0.5 for n in self.values.shape)
+        return self.origin[0] + across * self.step[0], self.origin[1] + upward * self.step[1]
 
 
 def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | None:
@@ -162,7 +160,8 @@ def values_at(volume: Volume, world: ArrayLike, order: int = 0) -> FloatArray:
 def nearest_index(index: ArrayLike) -> NDArray[np.int64]:
     """The voxel an index position lies in; its lower border belongs to it."""
     # Rounding first: a position computed from an affine misses the border by an ulp or two.
-    return np.floor(np.round(np.asarray(index, dtype=np.float64), 6) + 0.5).astype(np.int64)
+    lower: NDArray[np.float64] = np.floor(np.round(np.asarray(index, np.float64), 6) + 0.5)
+    return lower.astype(np.int64)
 
 
 def bounds(grid: Grid, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
