@@ -104,7 +104,7 @@ class Scene:
     ----------
     panels : tuple of rows of PanelView
         Rows are planes. In the modes that show a pair, one row with a panel a plane.
-    span_mm, radiological, smooth, swipe, checker_mm
+    span_mm, radiological, smooth, swipe, checker_mm, crosshair_shown
         As in :class:`~napari_mrisr.reading.state.CompareState`.
     """
 
@@ -114,6 +114,7 @@ class Scene:
     smooth: bool
     swipe: float
     checker_mm: float
+    crosshair_shown: bool = True
 
 
 class Cutter:
@@ -215,6 +216,7 @@ def build_scene(state: CompareState, cutter: Cutter, titles: Mapping[str, str]) 
         state.smooth,
         state.swipe,
         state.checker_mm,
+        state.crosshair_shown,
     )
 
 

@@ -145,6 +145,8 @@ class CompareState:
         Patient's right at the screen's left.
     smooth : bool
         Interpolate between pixels on screen.
+    crosshair_shown : bool
+        Draw its lines.
     planes : tuple of str
         Rows, in order.
     maximized : (plane, column) or None
@@ -172,6 +174,7 @@ class CompareState:
     checker_mm: float = 20.0
     radiological: bool = True
     smooth: bool = False
+    crosshair_shown: bool = True
     planes: tuple[str, ...] = tuple(plane.name for plane in PLANES)
     maximized: tuple[str, int] | None = None
     rois: tuple[RoiBox, ...] = ()
