@@ -1,0 +1,445 @@
+"""What every action does to what is shown. No Qt, no napari.
+
+The controller keeps the one :class:`CompareState` and the volumes. Whoever
+shows something listens; whoever acts calls a method. Each action changes the
+state at most once and tells it at most once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_mrisr.planes import AXIAL, PLANES, Frame, Plane
+from napari_mrisr.reading.scene import Cutter, Scene, build_scene, difference_limit
+from napari_mrisr.reading.slices import bounds, nearest_index
+from napari_mrisr.reading.state import (
+    FLICKER,
+    MAX_COLUMNS,
+    SIDE_BY_SIDE,
+    CompareState,
+    Difference,
+    Look,
+    Point,
+    RoiBox,
+)
+from napari_mrisr.volume import Volume
+
+Listener = Callable[[CompareState], None]
+
+# Around the largest extent, so that no letter lies on the head.
+_MARGIN = 1.08
+_SPANS_MM = (4.0, 2000.0)
+_UPRIGHT = Frame(np.eye(3))
+
+
+class Controller:
+    """Keeps the state; changes it by actions; tells listeners.
+
+    Parameters
+    ----------
+    volumes : mapping of str to Volume
+        All that may be shown, in the scan's intensities. Only those that the
+        state names are asked for.
+    titles : mapping of str to str, optional
+        What to call each; by default its key.
+
+    Attributes
+    ----------
+    state : CompareState
+        What is shown.
+    generation : int
+        Grows with every change; what was computed for an older one is stale.
+    """
+
+    def __init__(
+        self, volumes: Mapping[str, Volume] | None = None, titles: Mapping[str, str] | None = None
+    ) -> None:
+        self.state = CompareState()
+        self.titles: Mapping[str, str] = titles or {}
+        self.generation = 0
+        self._volumes: Mapping[str, Volume] = volumes or {}
+        self._listeners: list[Listener] = []
+        self._cutter = Cutter(self._volumes, _UPRIGHT)
+
+    # Who listens.
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call this with the new state after each change."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """No longer call it."""
+        self._listeners.remove(listener)
+
+    def become(self, state: CompareState) -> None:
+        """Show this; tell it, if it is another one."""
+        if state == self.state:
+            return
+        self.state = state
+        self.announce()
+
+    def announce(self) -> None:
+        """Tell the state, also when it is the volumes that have changed."""
+        self.generation += 1
+        for listener in tuple(self._listeners):
+            listener(self.state)
+
+    def change(self, **changes: Any) -> None:
+        """Replace some of the state's attributes."""
+        self.become(replace(self.state, **changes))
+
+    # What there is.
+
+    @property
+    def frame(self) -> Frame:
+        """Axes of the planes: those of the first column."""
+        return self._cutter.frame
+
+    @property
+    def volumes(self) -> Mapping[str, Volume]:
+        """All volumes that may be shown."""
+        return self._volumes
+
+    @property
+    def reference(self) -> Volume | None:
+        """The first column, whose axes and voxels steps follow."""
+        return self._volumes[self.state.columns[0]] if self.state.columns else None
+
+    def scene(self) -> Scene:
+        """What the panels show."""
+        return build_scene(self.state, self._cutter, self.titles)
+
+    def title(self, key: str) -> str:
+        """What a volume is called."""
+        return self.titles.get(key, key)
+
+    def position(self) -> np.ndarray:
+        """The crosshair in the frame, mm."""
+        return self.frame.from_world(self.state.crosshair)
+
+    def set_volumes(
+        self, volumes: Mapping[str, Volume], titles: Mapping[str, str] | None = None
+    ) -> None:
+        """Other volumes, or other voxels; the state stays as far as they allow."""
+        self._volumes = volumes
+        self.titles = self.titles if titles is None else titles
+        state = self.state
+        for key in state.keys():
+            if key not in volumes:
+                state = state.without(key)
+        self._show(state)
+        self.announce()
+
+    def rename(self, old: str, new: str, volumes: Mapping[str, Volume]) -> None:
+        """A volume's key has changed."""
+        self._volumes = volumes
+        self._show(self.state.renamed(old, new))
+        self.announce()
+
+    def open(self, state: CompareState, at: Point | None = None) -> None:
+        """Show a state from scratch: crosshair at a point of the world, everything in sight."""
+        self._show(state)
+        if at is not None:
+            self.state = replace(self.state, crosshair=self._inside(at))
+        if self.reference is not None:
+            self.state = replace(self.state, **self._fitted(self.state))
+        self.announce()
+
+    def restore(self, state: CompareState) -> None:
+        """Show a saved state as it is."""
+        self._show(state)
+        self.announce()
+
+    def _show(self, state: CompareState) -> None:
+        """Take a state with new columns: the frame follows, the place stays."""
+        old = self._cutter.frame
+        frame = Frame.of(self._volumes[state.columns[0]].grid) if state.columns else _UPRIGHT
+        self._cutter = Cutter(self._volumes, frame)
+        if not np.array_equal(old.rotation, frame.rotation) and self.state.columns:
+            state = replace(state, center=_point(frame.from_world(old.to_world(state.center))))
+        self.state = replace(state, differences=self._measured(state))
+
+    def _measured(self, state: CompareState) -> tuple[Difference, ...]:
+        """The state's differences, those without a limit measured where the crosshair is."""
+        at = _point(self._cutter.frame.from_world(state.crosshair))
+        return tuple(
+            d if d.limit else replace(d, limit=difference_limit(self._cutter, d, at))
+            for d in state.differences
+        )
+
+    # Where.
+
+    def go_to(self, world: Point) -> None:
+        """Crosshair to a point of the world, mm; it stays inside the first column."""
+        self.change(crosshair=self._inside(world))
+
+    def point_at(self, plane: Plane, across: float, upward: float) -> None:
+        """Crosshair to a place in a plane, frame mm."""
+        at = self.position()
+        at[plane.across], at[plane.upward] = across, upward
+        self.go_to(_point(self.frame.to_world(at)))
+
+    def step(self, plane: Plane, count: int) -> None:
+        """By voxels of the first column along a plane's normal."""
+        self._step(plane.normal, count)
+
+    def nudge(self, plane: Plane, rightward: int, upward: int) -> None:
+        """By voxels of the first column, as seen on screen in a plane."""
+        grows = plane.grows_rightward(self.state.radiological)
+        self._step(plane.across, rightward if grows else -rightward)
+        self._step(plane.upward, upward)
+
+    def _step(self, axis: int, count: int) -> None:
+        volume = self.reference
+        if volume is None or not count:
+            return
+        affine = self.frame.affine(volume.grid)
+        index = np.linalg.solve(affine[:3, :3], self.position() - affine[:3, 3])
+        # From voxel center to voxel center.
+        index[axis] = nearest_index(index[axis]) + count
+        index[axis] = np.clip(index[axis], 0, volume.grid.shape[axis] - 1)
+        at = self.position()
+        at[axis] = (affine[:3, :3] @ index + affine[:3, 3])[axis]
+        self.change(crosshair=_point(self.frame.to_world(at)))
+
+    def _inside(self, world: Point) -> Point:
+        volume = self.reference
+        if volume is None:
+            return _point(world)
+        low, high = bounds(volume.grid, self.frame)
+        # Half-open: the upper border belongs to no voxel.
+        at = np.clip(self.frame.from_world(world), low, high - 1e-3)
+        return _point(self.frame.to_world(at))
+
+    def pan(self, plane: Plane, across_mm: float, upward_mm: float) -> None:
+        """Shift what is seen by so much (all panels; the picture follows the pointer)."""
+        center = list(self.state.center)
+        center[plane.across] -= across_mm
+        center[plane.upward] -= upward_mm
+        self.change(center=_point(center))
+
+    def zoom(self, factor: float, about: tuple[Plane, float, float] | None = None) -> None:
+        """Enlarge all panels; what lies at ``about`` (plane, across, upward) stays there."""
+        state = self.state
+        span = float(np.clip(state.span_mm / factor, *_SPANS_MM))
+        shrink = span / state.span_mm
+        center = list(state.center)
+        if about is not None:
+            plane, across, upward = about
+            for axis, fixed in ((plane.across, across), (plane.upward, upward)):
+                center[axis] = fixed + (center[axis] - fixed) * shrink
+        self.change(span_mm=span, center=_point(center))
+
+    def look_at(self, center: Point, span_mm: float) -> None:
+        """Middle of the panels, frame mm, and what their shorter side shows."""
+        self.change(center=_point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
+
+    def fit(self) -> None:
+        """Everything in sight."""
+        if self.reference is not None:
+            self.change(**self._fitted(self.state))
+
+    def center_on_crosshair(self) -> None:
+        """The crosshair in the middle of all panels."""
+        self.change(center=_point(self.position()))
+
+    def _fitted(self, state: CompareState) -> dict[str, Any]:
+        ends = [bounds(self._volumes[key].grid, self.frame) for key in state.columns]
+        low = np.min([e[0] for e in ends], axis=0)
+        high = np.max([e[1] for e in ends], axis=0)
+        span = float((high - low).max()) * _MARGIN
+        return {"center": _point((low + high) / 2.0), "span_mm": span}
+
+    def toggle_maximized(self, plane: Plane, column: int) -> None:
+        """Only this panel, or all again."""
+        one = (plane.name, column)
+        self.change(maximized=None if self.state.maximized else one)
+
+    # Gray levels.
+
+    def window(self, column: int, level: float, width: float, alone: bool = False) -> None:
+        """Shift level (in widths) and scale width, of all volumes or of one.
+
+        Parameters
+        ----------
+        column : int
+            The one that was dragged, among all columns. A difference has its
+            own limits, which ``width`` scales.
+        level : float
+            To add to the level, in window widths.
+        width : float
+            Factor of the width.
+        alone : bool
+            Only this column, though all are linked.
+        """
+        state = self.state
+        count = len(state.columns)
+        if column >= count:
+            changed = list(state.differences)
+            one = changed[column - count]
+            changed[column - count] = replace(one, limit=(one.limit or 1.0) * width)
+            self.change(differences=tuple(changed))
+            return
+        keys = state.columns if state.one_window and not alone else (state.columns[column],)
+        self.set_looks({key: self.look(key).moved(level, width) for key in keys})
+
+    def look(self, key: str) -> Look:
+        """Colormap and limits of a volume."""
+        return self.state.looks.get(key, Look())
+
+    def set_looks(self, looks: Mapping[str, Look]) -> None:
+        """Replace those of some volumes."""
+        self.change(looks={**self.state.looks, **looks})
+
+    def follow_look(self, key: str, look: Look) -> None:
+        """One volume's look was set elsewhere; linked columns move as far as it did."""
+        before = self.look(key)
+        looks = {key: look}
+        if self.state.one_window and key in self.state.columns and look.limits != before.limits:
+            level, width = _moved_by(before.limits, look.limits)
+            others = [other for other in self.state.columns if other != key]
+            looks.update({other: self.look(other).moved(level, width) for other in others})
+        self.set_looks(looks)
+
+    # How columns are compared.
+
+    def set_columns(self, columns: Sequence[str]) -> None:
+        """Show these volumes, left to right, each once."""
+        chosen = tuple(dict.fromkeys(columns))[:MAX_COLUMNS]
+        if chosen == self.state.columns:
+            return
+        first, second = self.state.pair
+        last = max(0, len(chosen) - 1)
+        pair = (min(first, last), min(second, last))
+        if pair[0] == pair[1]:
+            pair = (0, min(1, last))
+        mode = self.state.mode if len(chosen) > 1 else SIDE_BY_SIDE
+        before = self.state.columns
+        self._show(
+            replace(self.state, columns=chosen, pair=pair, mode=mode, maximized=None)
+        )
+        if chosen and not before:
+            self.state = replace(self.state, **self._fitted(self.state))
+        self.announce()
+
+    def set_mode(self, mode: str) -> bool:
+        """Choose how to compare; False when there is nothing to compare."""
+        if mode != SIDE_BY_SIDE and len(self.state.columns) < 2:
+            return False
+        self.change(mode=mode, flicker_second=False)
+        return True
+
+    def set_pair(self, first: int, second: int) -> None:
+        """Which two columns."""
+        count = len(self.state.columns)
+        if first != second and 0 <= first < count and 0 <= second < count:
+            self.change(pair=(first, second))
+
+    def next_pair(self, direction: int = 1) -> None:
+        """The next two columns, in the order (0, 1), (0, 2), …, (1, 2) …"""
+        count = len(self.state.columns)
+        pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
+        if pairs:
+            first, second = sorted(self.state.pair)
+            index = pairs.index((first, second)) if (first, second) in pairs else 0
+            self.change(pair=pairs[(index + direction) % len(pairs)])
+
+    def flicker(self) -> None:
+        """The other of the two; enters the mode if need be."""
+        if self.state.mode != FLICKER:
+            self.set_mode(FLICKER)
+        else:
+            self.change(flicker_second=not self.state.flicker_second)
+
+    def set_swipe(self, fraction: float) -> None:
+        """Where the curtain hangs, 0 (left) to 1 (right)."""
+        self.change(swipe=float(np.clip(fraction, 0.0, 1.0)))
+
+    def set_differences(self, differences: Sequence[Difference]) -> None:
+        """Show these as further columns, each with a limit fit for what is seen."""
+        maximized = self.state.maximized
+        if maximized and maximized[1] >= len(self.state.columns):
+            maximized = None
+        state = replace(self.state, differences=tuple(differences), maximized=maximized)
+        self.become(replace(state, differences=self._measured(state)))
+
+    def toggle_difference(self, absolute: bool = False) -> None:
+        """Second minus first of the pair as a column, or gone."""
+        state = self.state
+        if len(state.columns) < 2:
+            return
+        first, second = (state.columns[i] for i in state.pair)
+        pair = Difference(second, first, absolute)
+        if state.truth in (first, second) and state.truth == second:
+            pair = Difference(first, second, absolute)
+        known = [d for d in state.differences if _same_pair(d, pair) and d.absolute == absolute]
+        if known:
+            self.set_differences([d for d in state.differences if d not in known])
+        else:
+            self.set_differences([*state.differences, pair])
+
+    def toggle(self, name: str) -> None:
+        """Turn ``radiological``, ``smooth``, ``one_window`` or ``crosshair_shown`` over."""
+        self.change(**{name: not getattr(self.state, name)})
+
+    # Regions of interest.
+
+    def roi(self, name: str) -> RoiBox | None:
+        """The region of that name."""
+        return next((roi for roi in self.state.rois if roi.name == name), None)
+
+    def new_roi_name(self) -> str:
+        """``ROI 1``, or the next that is free."""
+        taken = {roi.name for roi in self.state.rois}
+        return next(f"ROI {i}" for i in range(1, len(taken) + 2) if f"ROI {i}" not in taken)
+
+    def put_roi(self, roi: RoiBox) -> None:
+        """Add a region, or replace the one of that name."""
+        rois = self.state.rois
+        if self.roi(roi.name) is None:
+            self.change(rois=(*rois, roi))
+        else:
+            self.change(rois=tuple(roi if r.name == roi.name else r for r in rois))
+
+    def remove_roi(self, name: str) -> None:
+        """Drop a region."""
+        self.change(rois=tuple(roi for roi in self.state.rois if roi.name != name))
+
+    def set_depth(self, name: str, plane: Plane, depth_mm: float) -> None:
+        """Its size along a plane's normal."""
+        roi = self.roi(name)
+        if roi is not None and depth_mm > 0:
+            size = list(roi.size)
+            size[plane.normal] = depth_mm
+            self.put_roi(replace(roi, size=_point(size)))
+
+
+def default_plane(state: CompareState) -> Plane:
+    """The plane that keys act on while the pointer is in none."""
+    name = state.maximized[0] if state.maximized else state.planes[0]
+    return next((plane for plane in PLANES if plane.name == name), AXIAL)
+
+
+def _point(values: Any) -> Point:
+    x, y, z = (float(v) for v in values)
+    return x, y, z
+
+
+def _same_pair(a: Difference, b: Difference) -> bool:
+    return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend}
+
+
+def _moved_by(
+    before: tuple[float, float], after: tuple[float, float]
+) -> tuple[float, float]:
+    """Level (in widths of before) and factor of the width, as in :meth:`Look.moved`."""
+    span = before[1] - before[0]
+    if not span > 0 or not math.isfinite(span):
+        return 0.0, 1.0
+    level = (after[0] + after[1] - before[0] - before[1]) / 2.0 / span
+    return level, (after[1] - after[0]) / span

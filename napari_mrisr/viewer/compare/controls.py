@@ -1,0 +1,311 @@
+"""The strip of controls above the panels: shows the state, calls the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+from superqt import QFlowLayout
+
+from napari_mrisr.reading.scene import difference_title
+from napari_mrisr.reading.state import (
+    CHECKERBOARD,
+    FLICKER,
+    MAX_COLUMNS,
+    SIDE_BY_SIDE,
+    SWIPE,
+    CompareState,
+    Difference,
+)
+from napari_mrisr.viewer.compare.controller import Controller
+
+_MODES = (
+    (SIDE_BY_SIDE, "Side by side", "All columns beside one another (1)"),
+    (SWIPE, "Swipe", "Two columns in one; drag the curtain between them (2)"),
+    (FLICKER, "Flicker", "Two columns in one, in turn: by the space bar or at a rate (3)"),
+    (CHECKERBOARD, "Checker", "Two columns in one, in fields of 20 mm (4)"),
+)
+_TOOLS = (
+    ("box", "▭ Box", "Draw a rectangle; it reaches through the plane by the depth (B)"),
+    ("ellipsoid", "◯ Ellipsoid", "Draw an ellipse; it reaches through the plane by the depth (E)"),
+)
+NONE = "–"
+
+
+class Choice(QComboBox):
+    """One of some keys, or none; elided, with the whole name as tooltip."""
+
+    picked = Signal(object)
+
+    def __init__(self, tip: str, none: str | None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tip, self._none = tip, none
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(9)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        # Arrow keys and letters are for the panels.
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.activated.connect(lambda index: self.picked.emit(self.itemData(index)))
+
+    def show_choices(
+        self, keys: Sequence[Any], titles: Sequence[str], chosen: Any
+    ) -> None:
+        """Offer these; nothing is emitted."""
+        with QSignalBlocker(self):
+            self.clear()
+            if self._none is not None:
+                self.addItem(self._none, None)
+            for key, title in zip(keys, titles, strict=True):
+                self.addItem(title, key)
+                self.setItemData(self.count() - 1, title, Qt.ItemDataRole.ToolTipRole)
+            index = list(keys).index(chosen) if chosen in keys else -1
+            offset = 0 if self._none is None else 1
+            self.setCurrentIndex(index + offset if index >= 0 else (0 if offset else -1))
+        shown = self.currentText()
+        self.setToolTip(self._tip if shown in ("", self._none) else f"{shown}\n{self._tip}")
+        self.setEnabled(self.count() > offset)
+
+
+def button(text: str, tip: str, parent: QWidget, checkable: bool = False) -> QToolButton:
+    """A flat button with a word on it."""
+    made = QToolButton(parent)
+    made.setText(text)
+    made.setToolTip(tip)
+    made.setCheckable(checkable)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+    return made
+
+
+def number(suffix: str, ends: tuple[float, float], tip: str, parent: QWidget) -> QDoubleSpinBox:
+    """A short field for a number."""
+    made = QDoubleSpinBox(parent)
+    made.setRange(*ends)
+    made.setDecimals(1)
+    made.setSuffix(suffix)
+    made.setToolTip(tip)
+    made.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    made.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+    made.setKeyboardTracking(False)
+    made.setFixedWidth(76)
+    return made
+
+
+class Group(QFrame):
+    """A few fields that stay together in one line."""
+
+    def __init__(self, parent: QWidget, title: str, fields: Sequence[QWidget]) -> None:
+        super().__init__(parent)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 10, 0)
+        row.setSpacing(3)
+        if title:
+            row.addWidget(QLabel(title, self))
+        for field in fields:
+            row.addWidget(field)
+
+
+class Controls(QWidget):
+    """All groups, in as many lines as the width asks for.
+
+    Parameters
+    ----------
+    controller : Controller
+        Acted on, and shown.
+    """
+
+    columns_picked = Signal(list)
+    truth_picked = Signal(object)
+    measured_picked = Signal(object)
+    tool_picked = Signal(str)
+    depth_set = Signal(float)
+    regions_picked = Signal(object)
+
+    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._flow = QFlowLayout(self)
+        self._flow.setContentsMargins(4, 2, 4, 2)
+        self._flow.setHorizontalSpacing(6)
+        self._flow.setVerticalSpacing(2)
+        self._groups = [
+            self._column_group(),
+            self._mode_group(),
+            self._look_group(),
+            self._roi_group(),
+        ]
+        for group in self._groups:
+            self._flow.addWidget(group)
+
+    def add_group(self, fields: Sequence[QWidget]) -> None:
+        """Put further fields at the end."""
+        group = Group(self, "", fields)
+        self._groups.append(group)
+        self._flow.addWidget(group)
+
+    # Making.
+
+    def _column_group(self) -> Group:
+        tip = "Left to right; the first gives the axes and the steps"
+        self.columns = [
+            Choice(tip, None if i == 0 else NONE, self) for i in range(MAX_COLUMNS)
+        ]
+        for choice in self.columns:
+            choice.picked.connect(lambda _: self._pick_columns())
+        self.truth = Choice("What the numbers compare with", NONE, self)
+        self.truth.picked.connect(self.truth_picked)
+        self.measured = Choice(
+            "The low-resolution volume that was measured:\n"
+            "how far a column agrees with it can be said without a truth",
+            NONE,
+            self,
+        )
+        self.measured.picked.connect(self.measured_picked)
+        fields: list[QWidget] = [*self.columns]
+        fields += [QLabel("Truth", self), self.truth, QLabel("LR", self), self.measured]
+        return Group(self, "Columns", fields)
+
+    def _mode_group(self) -> Group:
+        controller = self._controller
+        self.modes: dict[str, QToolButton] = {}
+        for mode, text, tip in _MODES:
+            made = button(text, tip, self, checkable=True)
+            made.clicked.connect(_caller(self._choose_mode, mode))
+            self.modes[mode] = made
+        self.pair = Choice("Which two columns: the first is left of the curtain (P)", None, self)
+        self.pair.picked.connect(lambda pair: pair and controller.set_pair(*pair))
+        self.rate = number(" Hz", (0.0, 10.0), "Changes a second; 0 for by hand (space bar)", self)
+        self.rate.setSpecialValueText("by hand")
+        self.rate.valueChanged.connect(lambda hz: controller.change(flicker_hz=float(hz)))
+        self.difference = button("Difference", "Show differences of two columns (D, A)", self)
+        self.difference.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.difference)
+        self.menu.aboutToShow.connect(self._fill_differences)
+        self.difference.setMenu(self.menu)
+        fields = [*self.modes.values(), self.pair, self.rate, self.difference]
+        return Group(self, "", fields)
+
+    def _look_group(self) -> Group:
+        self.toggles: dict[str, QToolButton] = {}
+        for name, text, tip in (
+            ("radiological", "R|L", "Radiological: the patient's right at the left (R)"),
+            ("smooth", "Smooth", "Interpolate between pixels on screen; hides what differs (I)"),
+            ("one_window", "Link W/L", "Window and level of all columns together (L)"),
+        ):
+            made = button(text, tip, self, checkable=True)
+            made.clicked.connect(_caller(self._controller.toggle, name))
+            self.toggles[name] = made
+        return Group(self, "", list(self.toggles.values()))
+
+    def _roi_group(self) -> Group:
+        self.tools: dict[str, QToolButton] = {}
+        for tool, text, tip in _TOOLS:
+            made = button(text, tip, self, checkable=True)
+            made.clicked.connect(lambda on, tool=tool: self.tool_picked.emit(tool if on else ""))
+            self.tools[tool] = made
+        self.depth = number(" mm", (0.1, 500.0), "Depth of the region through its plane", self)
+        self.depth.setValue(20.0)
+        self.depth.valueChanged.connect(self.depth_set)
+        self.regions = Choice("Shapes or labels of a layer of napari's as regions", NONE, self)
+        self.regions.picked.connect(self.regions_picked)
+        fields = [*self.tools.values(), self.depth, QLabel("Layer", self), self.regions]
+        return Group(self, "ROI", fields)
+
+    # Acting.
+
+    def _pick_columns(self) -> None:
+        chosen = [choice.currentData() for choice in self.columns]
+        self.columns_picked.emit([key for key in chosen if key is not None])
+
+    def _choose_mode(self, mode: str) -> None:
+        self._controller.set_mode(mode)
+        self.show_state(self._controller.state)
+
+    def _fill_differences(self) -> None:
+        """Every two columns, signed and absolute; those shown are ticked."""
+        controller, state = self._controller, self._controller.state
+        self.menu.clear()
+        titles = {key: controller.title(key) for key in state.columns}
+        for wanted in possible_differences(state):
+            shown = [d for d in state.differences if _alike(d, wanted)]
+            action = self.menu.addAction(difference_title(wanted, titles))
+            action.setCheckable(True)
+            action.setChecked(bool(shown))
+            action.triggered.connect(_caller(self._switch, wanted))
+        if self.menu.isEmpty():
+            self.menu.addAction("needs two columns").setEnabled(False)
+
+    def _switch(self, wanted: Difference) -> None:
+        differences = self._controller.state.differences
+        kept = [d for d in differences if not _alike(d, wanted)]
+        more = [wanted] if len(kept) == len(differences) else []
+        self._controller.set_differences([*kept, *more])
+
+    # Showing.
+
+    def show_state(self, state: CompareState) -> None:
+        """Show what is chosen; nothing is emitted."""
+        controller = self._controller
+        keys = list(controller.volumes)
+        titles = [controller.title(key) for key in keys]
+        for i, choice in enumerate(self.columns):
+            chosen = state.columns[i] if i < len(state.columns) else None
+            choice.show_choices(keys, titles, chosen)
+        self.truth.show_choices(keys, titles, state.truth)
+        self.measured.show_choices(keys, titles, state.measured)
+        count = len(state.columns)
+        for mode, made in self.modes.items():
+            made.setChecked(mode == state.mode)
+            made.setEnabled(mode == SIDE_BY_SIDE or count > 1)
+        pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+        names = [f"{a + 1} ↔ {b + 1}" for a, b in pairs]
+        self.pair.show_choices(pairs, names, tuple(state.pair))
+        with QSignalBlocker(self.rate):
+            self.rate.setValue(state.flicker_hz)
+        self.rate.setVisible(state.mode == FLICKER)
+        self.difference.setEnabled(count > 1)
+        for name, made in self.toggles.items():
+            made.setChecked(bool(getattr(state, name)))
+
+    def show_tool(self, tool: str) -> None:
+        """Which tool draws."""
+        for name, made in self.tools.items():
+            made.setChecked(name == tool)
+
+    def show_regions(self, names: Sequence[str], chosen: str | None) -> None:
+        """The layers whose shapes or labels may be regions."""
+        self.regions.show_choices(names, names, chosen)
+
+
+def possible_differences(state: CompareState) -> list[Difference]:
+    """Every two columns once, minus the truth where it is one; signed, then absolute."""
+    keys = list(state.columns)
+    pairs = []
+    for i, first in enumerate(keys):
+        for second in keys[i + 1 :]:
+            minuend, subtrahend = (first, second) if second == state.truth else (second, first)
+            pairs.append((minuend, subtrahend))
+    return [Difference(m, s, absolute) for absolute in (False, True) for m, s in pairs]
+
+
+def _alike(a: Difference, b: Difference) -> bool:
+    return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend} and a.absolute == b.absolute
+
+
+def _caller(function: Callable[[Any], Any], argument: Any) -> Callable[..., None]:
+    """A slot that ignores what the signal brings."""
+    return lambda *_: function(argument) and None
