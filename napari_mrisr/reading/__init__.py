@@ -2,7 +2,9 @@
 
 slices.py      cuts through volumes, in millimeters
 scene.py       what every panel shows
-state.py       what is shown, frozen; to and from JSON
+state.py       what is shown, frozen
+document.py    the state to and from JSON
+files.py       the document on disk, and its volumes found again
 roi.py         regions of interest, in millimeters
 readouts.py    their numbers, each with its protocol
 blinded.py     reading without names, over many cases

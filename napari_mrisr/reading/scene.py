@@ -136,37 +136,38 @@ class Cutter:
     def volume(self, key: str, plane: Plane, position: float) -> Slice | None:
         """The cut through a volume; position along the normal in frame mm."""
         volume = self.volumes[key]
-        # Along the frame's axes, all positions within a voxel give the same cut.
-        place: object = position
-        if self.frame.is_along(volume.grid):
-            affine = self.frame.affine(volume.grid)
-            n = plane.normal
-            place = int(nearest_index((position - affine[n, 3]) / affine[n, n]))
-        name = (key, plane.name, place)
+        middle = self._middle(volume, plane, position)
+        name = (key, plane.name, middle)
         if name not in self._kept:
-            self._keep(name, cut(volume, self.frame, plane, position))
+            self._keep(name, cut(volume, self.frame, plane, middle))
+        self._kept.move_to_end(name)
         return self._kept[name]
 
     def difference(self, pair: Difference, plane: Plane, position: float) -> Slice | None:
-        """Minuend minus subtrahend at the minuend's pixels; NaN where either is missing."""
-        first = self.volume(pair.minuend, plane, position)
+        """Minuend minus subtrahend at the minuend's pixels; NaN where either is missing.
+
+        On one grid that of their voxels. On two, the subtrahend is interpolated
+        linearly; so is the minuend where its axes are not the frame's.
+        """
+        minuend, subtrahend = self.volumes[pair.minuend], self.volumes[pair.subtrahend]
+        # At the voxels' centers, where the minuend is known.
+        middle = self._middle(minuend, plane, position)
+        first = self.volume(pair.minuend, plane, middle)
         if first is None:
             return None
-        name = (pair.minuend, pair.subtrahend, plane.name, position, pair.absolute)
+        name = (pair.minuend, pair.subtrahend, plane.name, middle, pair.absolute)
         if name not in self._kept:
-            minuend, subtrahend = self.volumes[pair.minuend], self.volumes[pair.subtrahend]
-            if same_grid(minuend, subtrahend):
-                second = self.volume(pair.subtrahend, plane, position)
-            else:
-                # At the voxels' centers, where the minuend is known.
-                middle = self._center_of_voxel(minuend, plane, position)
-                second = sample(subtrahend, self.frame, plane, middle, first)
-            assert second is not None
+            order = 0 if same_grid(minuend, subtrahend) else 1
+            if order and not self.frame.is_along(minuend.grid):
+                first = sample(minuend, self.frame, plane, middle, first, order)
+            second = sample(subtrahend, self.frame, plane, middle, first, order)
             values = first.values - second.values
             self._keep(name, replace(first, values=np.abs(values) if pair.absolute else values))
+        self._kept.move_to_end(name)
         return self._kept[name]
 
-    def _center_of_voxel(self, volume: Volume, plane: Plane, position: float) -> float:
+    def _middle(self, volume: Volume, plane: Plane, position: float) -> float:
+        """Along the frame, all positions within a voxel give the cut through its center."""
         if not self.frame.is_along(volume.grid):
             return position
         affine = self.frame.affine(volume.grid)

@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from napari_mrisr.kernels.pixels import BORDER_TOLERANCE, sample_pixels
 from napari_mrisr.planes import Frame, Plane
 from napari_mrisr.volume import FloatArray, Grid, Volume
+
+# Of the smallest voxel size: below 1/√2 no voxel falls between the pixels.
+_OBLIQUE_STEP = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,8 @@ def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | 
     -------
     Slice or None
         The voxels themselves where the volume's axes lie along the frame's;
-        otherwise the nearest voxels, sampled at the smallest voxel size. None
+        otherwise the nearest voxels, sampled finely enough to miss none whose
+        center the plane goes through. None
         where the plane passes the volume by.
     """
     if not frame.is_along(volume.grid):
@@ -88,7 +93,7 @@ def _oblique_cut(volume: Volume, frame: Frame, plane: Plane, position: float) ->
     low, high = bounds(volume.grid, frame)
     if not low[plane.normal] <= position <= high[plane.normal]:
         return None
-    step = min(volume.grid.voxel_size)
+    step = _OBLIQUE_STEP * min(volume.grid.voxel_size)
     a, u = plane.across, plane.upward
     count = [max(1, int(np.ceil((high[i] - low[i]) / step - 1e-6))) for i in (a, u)]
     empty = np.broadcast_to(np.float32(np.nan), (count[1], count[0]))
@@ -116,12 +121,17 @@ def sample(
     Slice
         NaN outside the volume's field of view.
     """
-    across, upward = like.centers()
-    point = np.empty((upward.size, across.size, 3))
-    point[..., plane.across] = across
-    point[..., plane.upward] = upward[:, None]
-    point[..., plane.normal] = position
-    values = values_at(volume, frame.to_world(point), order)
+    steps = np.zeros((3, 3))
+    steps[0, plane.across] = like.step[0]
+    steps[1, plane.upward] = like.step[1]
+    steps[2, plane.across] = like.origin[0] + like.step[0] / 2.0
+    steps[2, plane.upward] = like.origin[1] + like.step[1] / 2.0
+    steps[2, plane.normal] = position
+    inverse = np.linalg.inv(volume.grid.affine)
+    across, upward, start = frame.to_world(steps) @ inverse[:3, :3].T
+    start += inverse[:3, 3]
+    shape = like.values.shape
+    values = sample_pixels(volume.data, start, across, upward, (shape[0], shape[1]), order)
     return Slice(values, like.origin, like.step)
 
 
@@ -146,9 +156,10 @@ def values_at(volume: Volume, world: ArrayLike, order: int = 0) -> FloatArray:
     inverse = np.linalg.inv(volume.grid.affine)
     index = np.asarray(world, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
     shape = np.array(volume.grid.shape)
-    outside = ((index < -0.5) | (index >= shape - 0.5)).any(axis=-1)
+    nearest = nearest_index(index)
+    outside = ((nearest < 0) | (nearest >= shape)).any(axis=-1)
     if order == 0:
-        i, j, k = np.moveaxis(np.clip(nearest_index(index), 0, shape - 1), -1, 0)
+        i, j, k = np.moveaxis(np.clip(nearest, 0, shape - 1), -1, 0)
         values = volume.data[i, j, k]
     else:
         flat = np.clip(index.reshape(-1, 3).T, 0, (shape - 1)[:, None])
@@ -159,9 +170,8 @@ def values_at(volume: Volume, world: ArrayLike, order: int = 0) -> FloatArray:
 
 def nearest_index(index: ArrayLike) -> NDArray[np.int64]:
     """The voxel an index position lies in; its lower border belongs to it."""
-    # Rounding first: a position computed from an affine misses the border by an ulp or two.
-    lower: NDArray[np.float64] = np.floor(np.round(np.asarray(index, np.float64), 6) + 0.5)
-    return lower.astype(np.int64)
+    shifted = np.asarray(index, np.float64) + (0.5 + BORDER_TOLERANCE)
+    return np.floor(shifted).astype(np.int64)
 
 
 def bounds(grid: Grid, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

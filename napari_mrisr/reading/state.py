@@ -1,31 +1,22 @@
 """What the reading room shows: one frozen description, changed by replacing it.
 
 The controller keeps the state, the canvas draws it, the figure prints it, a
-JSON file keeps it. Volumes appear by key (in napari: the layer's name); what a
-key stands for is the caller's.
-
-In JSON a volume is known by its content (:func:`fingerprint`), not by its path
-or name, which may name a patient.
+JSON file keeps it (document.py). Volumes appear by key (in napari: the layer's
+name); what a key stands for is the caller's.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.planes import PLANES
-from napari_mrisr.volume import Volume
 
 Point = tuple[float, float, float]
 
-FORMAT_VERSION = 1
 MAX_COLUMNS = 4
 SIDE_BY_SIDE, SWIPE, FLICKER, CHECKERBOARD = MODES = (
     "side-by-side",
@@ -236,144 +227,3 @@ class CompareState:
             mode=self.mode if len(columns) > 1 else SIDE_BY_SIDE,
             maximized=None,
         )
-
-
-def fingerprint(volume: Volume) -> str:
-    """SHA-256 of a volume's voxels (float32, scan's intensities), shape and affine.
-
-    It does not depend on file name, format or header texts.
-    """
-    volume = volume.restored()
-    digest = hashlib.sha256(str(volume.grid.shape).encode())
-    # Files store affines in single precision.
-    digest.update(np.round(volume.grid.affine, 3).astype("<f4").tobytes())
-    digest.update(volume.data.astype("<f4", copy=False).tobytes())
-    return digest.hexdigest()
-
-
-def to_json(state: CompareState, fingerprints: Mapping[str, str], paths: Mapping[str, str]) -> str:
-    """The state as a JSON document.
-
-    Parameters
-    ----------
-    state : CompareState
-        What to save.
-    fingerprints : mapping of str to str
-        :func:`fingerprint` of each volume that the state names.
-    paths : mapping of str to str
-        Files of the volumes; empty unless the user asked for paths. Without it
-        keys are replaced by ``volume 1``, ``volume 2`` ..., names of regions stay.
-
-    Raises
-    ------
-    ParameterError
-        When a volume has no fingerprint.
-    """
-    keys = state.keys()
-    missing = [key for key in keys if key not in fingerprints]
-    if missing:
-        raise ParameterError(explain("comparison", f"no fingerprint of {missing[0]}", "give all"))
-    labels = {key: key if paths else f"volume {i + 1}" for i, key in enumerate(keys)}
-    for key, label in labels.items():
-        state = state.renamed(key, "\0" + label)
-    for label in labels.values():
-        state = state.renamed("\0" + label, label)
-    volumes = {
-        label: {"sha256": fingerprints[key], **({"path": paths[key]} if key in paths else {})}
-        for key, label in labels.items()
-    }
-    looks = {key: look for key, look in state.looks.items() if key in volumes}
-    document = {
-        "napari_mrisr_comparison": FORMAT_VERSION,
-        "volumes": volumes,
-        "state": asdict(replace(state, looks=looks)),
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def from_json(
-    text: str, name: str = "comparison"
-) -> tuple[CompareState, dict[str, dict[str, str]]]:
-    """Read what :func:`to_json` wrote.
-
-    Parameters
-    ----------
-    text : str
-        The document.
-    name : str
-        Of the file, for errors.
-
-    Returns
-    -------
-    state : CompareState
-        Volumes appear by the document's labels.
-    volumes : dict
-        For each label ``sha256`` and, where it was saved, ``path``.
-
-    Raises
-    ------
-    ParameterError
-        When it is no such document, or of a later version.
-    """
-    try:
-        document = json.loads(text)
-        version = document["napari_mrisr_comparison"]
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            found = f"format version {version}"
-            raise ParameterError(explain(name, found, "update napari-mrisr to open it"))
-        volumes = {
-            str(label): {str(k): str(v) for k, v in entry.items() if k in ("sha256", "path")}
-            for label, entry in document["volumes"].items()
-        }
-        state = _state_of(document["state"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, ParameterError):
-            raise
-        mend = "choose a comparison that this program saved"
-        raise ParameterError(explain(name, f"is no comparison ({error})", mend)) from error
-    unknown = set(state.keys()) - set(volumes)
-    if unknown:
-        found = f"names {sorted(unknown)[0]!r}, which it does not list"
-        raise ParameterError(explain(name, found, "save the comparison again"))
-    return state, volumes
-
-
-def _state_of(data: Mapping[str, Any]) -> CompareState:
-    plain = dict(data)
-    plain["columns"] = tuple(map(str, data["columns"]))
-    plain["differences"] = tuple(Difference(**entry) for entry in data["differences"])
-    plain["looks"] = {
-        str(key): Look(str(e["colormap"]), _floats(e["limits"], 2), float(e["gamma"]))
-        for key, e in data["looks"].items()
-    }
-    plain["rois"] = tuple(_roi(entry) for entry in data["rois"])
-    plain["inset"] = _roi(data["inset"]) if data["inset"] else None
-    plain["planes"] = tuple(map(str, data["planes"]))
-    plain["crosshair"] = _floats(data["crosshair"], 3)
-    plain["center"] = _floats(data["center"], 3)
-    first, second = (int(i) for i in data["pair"])
-    plain["pair"] = (first, second)
-    if data["maximized"]:
-        plane, column = data["maximized"]
-        plain["maximized"] = (str(plane), int(column))
-    return CompareState(**plain)
-
-
-def _roi(entry: Mapping[str, Any]) -> RoiBox:
-    shape = str(entry["shape"])
-    if shape not in ROI_SHAPES:
-        raise ValueError(f"unknown region shape {shape!r}")
-    return RoiBox(
-        str(entry["name"]),
-        shape,
-        _floats(entry["center"], 3),
-        _floats(entry["size"], 3),
-        _floats(entry["axes"], 9),
-    )
-
-
-def _floats(values: Any, count: int) -> Any:
-    numbers = tuple(float(v) for v in values)
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{count} numbers expected, found {values}")
-    return numbers
