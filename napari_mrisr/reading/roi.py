@@ -202,11 +202,14 @@ class LabelRoi:
         The marked voxels.
     grid : Grid
         Where they are.
+    kind : str
+        What they are, for the protocol.
     """
 
     name: str
     mask: BoolArray
     grid: Grid
+    kind: str = "label"
 
     def __post_init__(self) -> None:
         if self.mask.shape != self.grid.shape or self.mask.dtype != np.bool_:
@@ -227,8 +230,8 @@ class LabelRoi:
         return np.asarray(index @ self.grid.affine[:3, :3].T + self.grid.affine[:3, 3])
 
     def describe(self) -> str:
-        """Such as ``label, 1200 voxels``."""
-        return f"label, {self._own.count if self._own else 0} voxels"
+        """Such as ``label of 1200 voxels``."""
+        return f"{self.kind} of {self._own.count if self._own else 0} voxels"
 
     def select(self, grid: Grid) -> Selection | None:
         """See :class:`Roi`."""

@@ -1,4 +1,4 @@
-"""Moments and SSIM of several images against one truth, in one pass over planes.
+"""Sums over a region of interest: moments and SSIM against one truth, gradients.
 
 SSIM is Wang's (2004, doi 10.1109/TIP.2003.819861) as in ``skimage.metrics.
 structural_similarity(gaussian_weights=True, sigma=1.5,
@@ -81,6 +81,42 @@ def add_moments(images, mask, shift, sums):  # type: ignore[no-untyped-def]
         sums[c, ABSOLUTE_ERRORS] += absolute
         sums[c, LOWEST] = low
         sums[c, HIGHEST] = high
+
+
+@jit
+def add_gradients(image, mask, step, sums):  # type: ignore[no-untyped-def]
+    """Add gradient magnitudes of a slab's masked voxels that have all six neighbors in it.
+
+    Parameters
+    ----------
+    image : (nx, ny, nz) ndarray of float32
+        Central differences are taken.
+    mask : (nx, ny, nz) ndarray of bool
+        Voxels to count.
+    step : (3,) ndarray of float64
+        Voxel size, mm.
+    sums : (3,) ndarray of float64
+        Count, sum of magnitudes (per mm), sum of intensities. A voxel counts
+        where all of these are finite.
+    """
+    fx, fy, fz = 0.5 / step[0], 0.5 / step[1], 0.5 / step[2]
+    count, magnitudes, values = 0, 0.0, 0.0
+    for i in range(1, image.shape[0] - 1):
+        for j in range(1, image.shape[1] - 1):
+            for k in range(1, image.shape[2] - 1):
+                if mask[i, j, k]:
+                    dx = (np.float64(image[i + 1, j, k]) - np.float64(image[i - 1, j, k])) * fx
+                    dy = (np.float64(image[i, j + 1, k]) - np.float64(image[i, j - 1, k])) * fy
+                    dz = (np.float64(image[i, j, k + 1]) - np.float64(image[i, j, k - 1])) * fz
+                    magnitude = math.sqrt(dx * dx + dy * dy + dz * dz)
+                    value = np.float64(image[i, j, k])
+                    if math.isfinite(magnitude + value):
+                        count += 1
+                        magnitudes += magnitude
+                        values += value
+    sums[0] += count
+    sums[1] += magnitudes
+    sums[2] += values
 
 
 @numba.njit(nogil=True, fastmath={"contract", "nsz"}, inline="always")
