@@ -239,7 +239,7 @@ def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
         "contrast_limits": tuple(map(float, layer.contrast_limits)),
         "gamma": float(layer.gamma),
     }
-    matrix = _index_to_mm(layer)
+    matrix = index_to_mm(layer)
     shape = (int(data.shape[0]), int(data.shape[1]), int(data.shape[2]))
     record = layer.metadata.get(METADATA_KEY)
     if isinstance(record, ScanRecord) and _still_there(record.grid, shape, matrix):
@@ -255,7 +255,7 @@ def _finest(layer: Image) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def _index_to_mm(layer: Image) -> NDArray[np.float64]:
+def index_to_mm(layer: Image) -> NDArray[np.float64]:
     """Index along the last three axes to napari's world, mm."""
     zero = np.zeros(layer.ndim)
     origin = np.array(layer.data_to_world(zero), dtype=float)

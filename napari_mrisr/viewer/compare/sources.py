@@ -48,7 +48,7 @@ class LayerVolumes(Mapping[str, Volume]):
         self._made = {
             name: kept[name][1]  # type: ignore[misc]
             for name, layer in self._layers.items()
-            if name in kept and kept[name][0] is layer and kept[name][1] is not None
+            if name in kept and kept[name][0] == layer and kept[name][1] is not None
         }
 
     def forget(self, key: str) -> None:

@@ -1,0 +1,218 @@
+"""When which numbers are computed: those of regions at once, those of the head behind."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.progress import Progress
+from napari_mrisr.reading.facts import Facts
+from napari_mrisr.reading.readouts import NumberBook
+from napari_mrisr.reading.roi import Roi
+from napari_mrisr.reading.table import Table
+from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Work
+from napari_mrisr.viewer.mailbox import Mailbox
+from napari_mrisr.viewer.requests import error_line
+from napari_mrisr.volume import Volume
+
+_log = logging.getLogger(__name__)
+
+# Longer than this, a region's numbers are computed behind the GUI.
+_AT_ONCE_S = 0.050
+
+
+class Latest(QObject):
+    """Runs the latest work that was asked for; the one before is cancelled first."""
+
+    finished = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mailbox = Mailbox()
+        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+        self.jobs = Jobs(self._mailbox.post)
+        self._next: Work | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs that still counts."""
+        return self._next is not None or (self.jobs.running and not self.jobs.cancelled)
+
+    def ask(self, work: Work) -> None:
+        """Run this as soon as what runs has stopped."""
+        self._next = work
+        if self.jobs.running:
+            self.jobs.cancel()
+        else:
+            self._start()
+
+    def drop(self) -> None:
+        """Nothing is wanted any more."""
+        self._next = None
+        if self.jobs.running:
+            self.jobs.cancel()
+
+    def close(self) -> None:
+        """Stop, and wait until it has."""
+        self._next = None
+        self.jobs.abandon()
+
+    def _start(self) -> None:
+        work, self._next = self._next, None
+        if work is not None:
+            self.jobs.start(work)
+
+    def _receive(self, message: Message) -> None:
+        accepted = self.jobs.accept(message)
+        if not isinstance(accepted, Ended):
+            return
+        wanted = self._next is None
+        self._start()
+        if wanted and isinstance(accepted, Finished):
+            self.finished.emit(accepted.result)
+        elif wanted and isinstance(accepted, Failed):
+            self.failed.emit(accepted.error)
+
+
+class Meter(QObject):
+    """Keeps the tables of regions and head up to date.
+
+    Signals
+    -------
+    regions_measured, head_measured : Table
+        New numbers.
+    said : str
+        What is going on, or went wrong; empty for nothing.
+    """
+
+    regions_measured = Signal(object)
+    head_measured = Signal(object)
+    said = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = Facts()
+        self._book: NumberBook | None = None
+        self._rois: tuple[Roi, ...] = ()
+        self._took_s = 0.0
+        self._on = True
+        self._head, self._regions = Latest(), Latest()
+        self._head.finished.connect(self._head_done)
+        self._head.failed.connect(self._failed)
+        self._regions.finished.connect(self._regions_done)
+        self._regions.failed.connect(self._failed)
+        # However often a region is moved, it is measured once a turn of the event loop.
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._measure_regions)
+
+    @property
+    def busy(self) -> bool:
+        """Whether numbers are still to come."""
+        return self._head.busy or self._regions.busy or self._timer.isActive()
+
+    def set_volumes(
+        self,
+        volumes: Mapping[str, Volume],
+        columns: Sequence[str],
+        truth: str | None,
+        measured: str | None,
+    ) -> None:
+        """Measure these from now on."""
+        needed = [key for key in (*columns, truth, measured) if key is not None]
+        chosen = {key: volumes[key] for key in needed}
+        book = self._book
+        if (
+            book is not None
+            and (book.columns, book.truth, book.measured) == (tuple(columns), truth, measured)
+            and all(book.volumes.get(key) is volume for key, volume in chosen.items())
+        ):
+            return
+        self._took_s = 0.0
+        self._book = NumberBook(chosen, tuple(columns), truth, measured, self.facts)
+        if not columns:
+            self.forget()
+            return
+        book = self._book
+        self.said.emit("measuring the head …")
+
+        def head(progress: Progress) -> Table:
+            book.prepare(progress)
+            return book.head(progress)
+
+        self._head.ask(head)
+        self._measure_soon()
+
+    def set_regions(self, rois: Sequence[Roi]) -> None:
+        """Measure these regions from now on."""
+        self._rois = tuple(rois)
+        self._measure_soon()
+
+    def forget(self) -> None:
+        """There is nothing to measure."""
+        self._book = None
+        self._head.drop()
+        self._regions.drop()
+        self._timer.stop()
+        self.said.emit("")
+
+    def close(self) -> None:
+        """Stop all threads and wait for them."""
+        self._on = False
+        self._timer.stop()
+        for worker in (self._head, self._regions):
+            worker.close()
+
+    def _measure_soon(self) -> None:
+        if self._on and self._book is not None and not self._timer.isActive():
+            self._timer.start()
+
+    def _measure_regions(self) -> None:
+        book, rois = self._book, self._rois
+        if book is None:
+            return
+        # What took long the last time is not tried at once again.
+        if not rois or (book.ready and self._took_s < _AT_ONCE_S and not self._regions.jobs.running):
+            started = time.perf_counter()
+            try:
+                table = measure(book, rois)
+            except MrisrError as error:
+                self._failed(error)
+                return
+            self._took_s = time.perf_counter() - started if rois else 0.0
+            self.regions_measured.emit(table)
+            return
+
+        def work(progress: Progress) -> tuple[Table, float]:
+            book.prepare(progress)
+            started = time.perf_counter()
+            return measure(book, rois, progress), time.perf_counter() - started
+
+        self._regions.ask(work)
+
+    def _regions_done(self, result: tuple[Table, float]) -> None:
+        table, self._took_s = result
+        self.regions_measured.emit(table)
+
+    def _head_done(self, table: Table) -> None:
+        self.said.emit("")
+        self.head_measured.emit(table)
+
+    def _failed(self, error: Exception) -> None:
+        line = error_line(error)
+        if not isinstance(error, MrisrError):
+            _log.error("%s", line, exc_info=error)
+        self.said.emit(line)
+
+
+def measure(book: NumberBook, rois: Sequence[Roi], progress: Progress | None = None) -> Table:
+    """The numbers of regions, and the contrast of the first one with each other."""
+    tables = [book.region(roi, progress) for roi in rois]
+    tables += [book.contrast_to_noise(rois[0], roi) for roi in rois[1:]]
+    return sum(tables[1:], tables[0]) if tables else Table(())

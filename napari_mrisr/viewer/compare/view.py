@@ -1,0 +1,304 @@
+"""The panels with their mouse and keys; knows nothing of napari's viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_mrisr.planes import Plane
+from napari_mrisr.reading.state import (
+    CHECKERBOARD,
+    FLICKER,
+    SIDE_BY_SIDE,
+    SWIPE,
+    CompareState,
+    Point,
+)
+from napari_mrisr.viewer.compare import notes
+from napari_mrisr.viewer.compare.canvas import CompareCanvas
+from napari_mrisr.viewer.compare.controller import Controller, default_plane
+from napari_mrisr.viewer.compare.keys import KEYS, help_text
+from napari_mrisr.viewer.compare.pointing import Pointing
+
+EMPTY = (
+    "Nothing to compare yet.\n\n"
+    "Open two or more MRI volumes in napari (File > Open, or File > Open Sample >\n"
+    "MRI super-resolution), or make one with the Super-resolve widget."
+)
+
+
+class CompareView(QWidget):
+    """A canvas, a line of text below it, the mouse and the keys.
+
+    Parameters
+    ----------
+    controller : Controller
+        Shown and acted on.
+    """
+
+    acted = Signal(str)
+    tool_changed = Signal(str)
+    region_held = Signal(bool)
+
+    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.controller = controller
+        self.message = EMPTY
+        self.pointing = Pointing(controller, self._tell_tool)
+        self.canvas = CompareCanvas(self)
+        self.line = QLabel(self)
+        self.line.setTextFormat(Qt.TextFormat.PlainText)
+        self.line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.canvas.native, 1)
+        layout.addWidget(self.line)
+        self._open = True
+        self._hover: Point | None = None
+        self._help = False
+        self._actions = self._make_actions()
+        self._keys = {_sequence(key): entry.action for entry in KEYS for key in entry.keys}
+
+        # However often the state changes, it is drawn once a turn of the event loop.
+        self._draw_timer = QTimer(self)
+        self._draw_timer.setSingleShot(True)
+        self._draw_timer.setInterval(0)
+        self._draw_timer.timeout.connect(self.draw)
+        self._flicker_timer = QTimer(self)
+        self._flicker_timer.timeout.connect(controller.flicker)
+
+        canvas, native = self.canvas, self.canvas.native
+        canvas.pressed.connect(self._press)
+        canvas.moved.connect(self._move)
+        canvas.dragged.connect(self._drag)
+        canvas.released.connect(self._release)
+        canvas.wheeled.connect(self._wheel)
+        canvas.double_clicked.connect(self.pointing.double_click)
+        canvas.left.connect(self._leave)
+        native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        native.setMouseTracking(True)
+        native.installEventFilter(self)
+        self.setFocusProxy(native)
+        controller.subscribe(self._state_changed)
+        self.draw()
+
+    # Showing.
+
+    @property
+    def plane(self) -> Plane:
+        """The plane that keys act on: the one under the pointer."""
+        return self.pointing.plane or default_plane(self.controller.state)
+
+    @property
+    def help_shown(self) -> bool:
+        """Whether the list of keys lies over the panels."""
+        return self._help
+
+    def schedule(self) -> None:
+        """Draw soon."""
+        if self._open and not self._draw_timer.isActive():
+            self._draw_timer.start()
+
+    def draw(self) -> None:
+        """Draw now."""
+        self._draw_timer.stop()
+        if not self._open:
+            return
+        controller = self.controller
+        shown = bool(controller.state.columns)
+        self.canvas.draw(
+            controller.scene(),
+            notes=self._notes() if shown else {},
+            message="" if shown else self.message,
+            help_text=help_text() if self._help else "",
+        )
+        self._show_line()
+
+    def _world(self) -> Point:
+        return self._hover if self._hover is not None else self.controller.state.crosshair
+
+    def _notes(self) -> dict[int, str]:
+        controller = self.controller
+        found = notes.panel_notes(controller.state, controller.volumes, self._world())
+        return dict(enumerate(found))
+
+    def _show_line(self) -> None:
+        controller = self.controller
+        volume = controller.reference
+        text = ""
+        if volume is not None:
+            text = notes.position_text(self._world(), volume.grid)
+            hint = notes.hint(controller.state, controller.volumes, controller.frame)
+            text += f"   ·   {hint}" if hint else ""
+        self.line.setText(" " + text)
+        self.line.setToolTip(text)
+
+    def _state_changed(self, state: CompareState) -> None:
+        self.schedule()
+        period = round(1000.0 / state.flicker_hz) if state.flicker_hz > 0 else 0
+        wanted = period if state.mode == FLICKER else 0
+        if not wanted:
+            self._flicker_timer.stop()
+        elif not self._flicker_timer.isActive() or self._flicker_timer.interval() != wanted:
+            self._flicker_timer.start(wanted)
+
+    # The mouse.
+
+    def _press(self, pointer: Any) -> None:
+        self.canvas.native.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.pointing.press(pointer)
+        self._follow()
+        if self.pointing.drags_region:
+            self.region_held.emit(True)
+
+    def _drag(self, pointer: Any) -> None:
+        self.pointing.drag(pointer)
+        self._follow()
+
+    def _move(self, pointer: Any) -> None:
+        self.pointing.hover(pointer)
+        self._follow()
+
+    def _release(self, pointer: Any) -> None:
+        held = self.pointing.drags_region
+        self.pointing.release()
+        if held:
+            self.region_held.emit(False)
+
+    def _wheel(self, pointer: Any) -> None:
+        self.pointing.wheel(pointer, pointer.notches)
+        self._follow()
+
+    def _leave(self) -> None:
+        if self._hover is not None:
+            self._hover = None
+            self.schedule()
+
+    def _follow(self) -> None:
+        """The values under the pointer."""
+        plane = self.pointing.plane
+        if plane is None or not self.controller.state.columns:
+            return
+        at = self.controller.position()
+        at[plane.across], at[plane.upward] = self.pointing.at
+        x, y, z = (float(v) for v in self.controller.frame.to_world(at))
+        self._hover = (x, y, z)
+        self.schedule()
+
+    def _tell_tool(self) -> None:
+        tool = self.pointing.tool
+        cross = Qt.CursorShape.CrossCursor
+        self.canvas.native.setCursor(cross if tool else Qt.CursorShape.ArrowCursor)
+        self.tool_changed.emit(tool)
+
+    # Keys.
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Take our keys before the window's shortcuts and vispy do."""
+        kind = event.type()
+        if kind == QEvent.Type.ShortcutOverride and self._action_of(event) is not None:
+            event.accept()
+            return True
+        if kind == QEvent.Type.KeyPress:
+            action = self._action_of(event)
+            if action is not None:
+                self.act(action)
+                return True
+        return False
+
+    def _action_of(self, event: QKeyEvent) -> str | None:
+        code = event.keyCombination().toCombined()
+        found = self._keys.get(QKeySequence(code).toString())
+        if found is None and event.text():
+            # "?" and "+" need Shift on some keyboards and not on others.
+            found = self._keys.get(event.text())
+        return found
+
+    def act(self, action: str) -> None:
+        """Do what a key stands for; what is not ours is told by ``acted``."""
+        done = self._actions.get(action)
+        if done is not None:
+            done()
+        self.acted.emit(action)
+
+    def _make_actions(self) -> dict[str, Callable[[], Any]]:
+        controller, pointing = self.controller, self.pointing
+        return {
+            "step_up": lambda: controller.step(self.plane, 1),
+            "step_down": lambda: controller.step(self.plane, -1),
+            "left": lambda: controller.nudge(self.plane, -1, 0),
+            "right": lambda: controller.nudge(self.plane, 1, 0),
+            "up": lambda: controller.nudge(self.plane, 0, 1),
+            "down": lambda: controller.nudge(self.plane, 0, -1),
+            "side_by_side": lambda: controller.set_mode(SIDE_BY_SIDE),
+            "swipe": lambda: controller.set_mode(SWIPE),
+            "flicker_mode": lambda: controller.set_mode(FLICKER),
+            "checkerboard": lambda: controller.set_mode(CHECKERBOARD),
+            "flicker": controller.flicker,
+            "next_pair": controller.next_pair,
+            "previous_pair": lambda: controller.next_pair(-1),
+            "difference": controller.toggle_difference,
+            "absolute": lambda: controller.toggle_difference(absolute=True),
+            "link_windows": lambda: controller.toggle("one_window"),
+            "fit": controller.fit,
+            "center": controller.center_on_crosshair,
+            "zoom_in": lambda: self._zoom(1.2),
+            "zoom_out": lambda: self._zoom(1 / 1.2),
+            "maximize": lambda: controller.toggle_maximized(self.plane, pointing.column),
+            "crosshair": lambda: controller.toggle("crosshair_shown"),
+            "convention": lambda: controller.toggle("radiological"),
+            "smooth": lambda: controller.toggle("smooth"),
+            "draw_box": lambda: self._choose_tool("box"),
+            "draw_ellipse": lambda: self._choose_tool("ellipsoid"),
+            "delete_roi": pointing.delete,
+            "help": self.toggle_help,
+        }
+
+    def _zoom(self, factor: float) -> None:
+        plane = self.plane
+        at = self.controller.position()
+        self.controller.zoom(factor, (plane, float(at[plane.across]), float(at[plane.upward])))
+
+    def _choose_tool(self, tool: str) -> None:
+        self.pointing.choose_tool("" if self.pointing.tool == tool else tool)
+
+    def toggle_help(self) -> None:
+        """The list of keys, on or off."""
+        self._help = not self._help
+        self.schedule()
+
+    def step_back(self) -> bool:
+        """Undo the innermost of tool, help and maximized panel; False if there is none."""
+        if self._help:
+            self.toggle_help()
+        elif self.pointing.tool:
+            self.pointing.choose_tool("")
+        elif self.controller.state.maximized:
+            self.controller.change(maximized=None)
+        else:
+            return False
+        return True
+
+    # Going.
+
+    def close_view(self) -> None:
+        """Stop the timers, let go of the controller, free what OpenGL holds."""
+        if not self._open:
+            return
+        self._open = False
+        self._draw_timer.stop()
+        self._flicker_timer.stop()
+        self.controller.unsubscribe(self._state_changed)
+        self.canvas.native.removeEventFilter(self)
+        self._actions.clear()
+        self.canvas.close()
+
+
+def _sequence(key: str) -> str:
+    """Qt's own spelling of a key."""
+    return QKeySequence(key).toString()
