@@ -7,6 +7,8 @@ document.py    the state to and from JSON
 files.py       the document on disk, and its volumes found again
 roi.py         regions of interest, in millimeters
 readouts.py    their numbers, each with its protocol
-blinded.py     reading without names, over many cases
+blinded.py     reading without names: the plan, the answers
+cases.py       the list of cases
+unblind.py     the answers with names, counts and a test
 figure.py      the figure for a publication
 """
