@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.progress import CancelToken, Progress
 
 BoolArray = NDArray[np.bool_]
 
@@ -29,7 +30,7 @@ _CLOSING_VOXELS = 3
 _LARGE_AXIS = 96
 
 
-def head_mask(data: NDArray[np.floating]) -> BoolArray:
+def head_mask(data: NDArray[np.floating], progress: Progress | None = None) -> BoolArray:
     """Mask the head: the largest bright object, closed and filled.
 
     Works for whole-head and skull-stripped volumes of any contrast, with an
@@ -39,6 +40,8 @@ def head_mask(data: NDArray[np.floating]) -> BoolArray:
     ----------
     data : (x, y, z) ndarray of float
         Intensities in any unit, finite. Negative values count as background.
+    progress : Progress, optional
+        Asked whether to stop, every tenth of a second for 256³ voxels.
 
     Returns
     -------
@@ -49,6 +52,8 @@ def head_mask(data: NDArray[np.floating]) -> BoolArray:
     ------
     ParameterError
         When ``data`` is not three-dimensional.
+    Cancelled
+        When asked to stop.
 
     Notes
     -----
@@ -61,7 +66,10 @@ def head_mask(data: NDArray[np.floating]) -> BoolArray:
     if data.size == 0 or not float(data.max()) > float(data.min()):
         return np.zeros(data.shape, dtype=np.bool_)
     step = tuple(2 if n > _LARGE_AXIS else 1 for n in data.shape)
-    mask = _mask_small(_block_mean(data, step))
+    token = (progress or Progress()).token
+    small = _block_mean(data, step)
+    token.check()
+    mask = _mask_small(small, token)
     for axis, factor in enumerate(step):
         if factor > 1:
             mask = np.repeat(mask, factor, axis=axis)
@@ -126,11 +134,15 @@ def eroded(mask: BoolArray, margin_voxels: int) -> BoolArray:
     )
 
 
-def _mask_small(small: NDArray[np.float32]) -> BoolArray:
+def _mask_small(small: NDArray[np.float32], token: CancelToken) -> BoolArray:
     smooth = ndimage.gaussian_filter(small, _SMOOTHING_VOXELS)
     bright = smooth > _threshold(smooth)
+    token.check()
     mask = _largest_component(_opened(bright))
-    return _filled(_closed(mask, _CLOSING_VOXELS))
+    token.check()
+    closed = _closed(mask, _CLOSING_VOXELS)
+    token.check()
+    return _filled(closed)
 
 
 def _threshold(smooth: NDArray[np.float32]) -> float:

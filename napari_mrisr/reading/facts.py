@@ -8,10 +8,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_mrisr.masks import head_mask
+from napari_mrisr.progress import Progress
 from napari_mrisr.reading.roi import LabelRoi
 from napari_mrisr.volume import IntensityWindow, Volume
 
 HEAD = "head"
+_WORDS = "head (automatic mask of the truth, or of the first volume without one)"
 
 
 class Facts:
@@ -46,15 +48,15 @@ class Facts:
             self._windows[volume] = window
         return window
 
-    def head(self, volume: Volume) -> LabelRoi:
-        """The head of a volume, as a region of interest."""
+    def head(self, volume: Volume, progress: Progress | None = None) -> LabelRoi:
+        """The head of a volume, as a region of interest. ``progress`` cancels."""
         with self._lock:
             if volume in self._heads:
                 return self._heads[volume]
         data = volume.data
         if not all(map(np.isfinite, volume.extrema)):
             data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
-        head = LabelRoi(HEAD, head_mask(data), volume.grid, HEAD)
+        head = LabelRoi(HEAD, head_mask(data, progress), volume.grid, _WORDS)
         with self._lock:
             self._heads[volume] = head
         return head

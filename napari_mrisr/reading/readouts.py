@@ -122,7 +122,7 @@ class NumberBook:
         if not self.columns and self.truth is None:
             return Table(WITHOUT_TRUTH)
         progress.begin("finding the head", 1)
-        head = self.facts.head(self.volumes[self.truth or self.columns[0]])
+        head = self.facts.head(self.volumes[self.truth or self.columns[0]], progress)
         progress.advance()
         if self.truth is not None:
             grid = self.volumes[self.truth].grid

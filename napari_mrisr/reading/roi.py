@@ -230,8 +230,8 @@ class LabelRoi:
         return np.asarray(index @ self.grid.affine[:3, :3].T + self.grid.affine[:3, 3])
 
     def describe(self) -> str:
-        """Such as ``label of 1200 voxels``."""
-        return f"{self.kind} of {self._own.count if self._own else 0} voxels"
+        """Its kind."""
+        return self.kind
 
     def select(self, grid: Grid) -> Selection | None:
         """See :class:`Roi`."""

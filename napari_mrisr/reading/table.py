@@ -49,7 +49,7 @@ PSNR = Quantity("psnr", "PSNR", "dB", ".2f", "20 log10(data range / RMSE)", "_db
 SSIM = Quantity("ssim", "SSIM", "", ".4f", "mean structural similarity (Wang 2004)")
 RMSE = Quantity("rmse", "RMSE", INTENSITY, "4g", "root mean square of volume − truth")
 MAE = Quantity("mae", "MAE", INTENSITY, "4g", "mean of |volume − truth|")
-BIAS = Quantity("bias", "Bias", INTENSITY, "+4g", "mean of volume − truth")
+BIAS = Quantity("bias", "Bias", INTENSITY, "+3g", "mean of volume − truth")
 VOXELS = Quantity("n", "n", "voxels", ",d", "voxels counted", "_voxels")
 MEAN = Quantity("mean", "Mean", INTENSITY, "4g", "mean of the volume")
 SD = Quantity("sd", "SD", INTENSITY, "4g", "standard deviation of the volume, with n − 1")
@@ -240,7 +240,7 @@ class Table:
         lines = [self.headings(), *(self.cells(row, labels) for row in self.rows)]
         return "".join("\t".join(map(_one_line, line)) + "\n" for line in lines)
 
-    def csv(self, labels: Mapping[str, str]) -> str:
+    def csv(self, labels: Mapping[str, str], regions: Mapping[str, str] | None = None) -> str:
         """Comma-separated, full digits, with the protocol of every row.
 
         Parameters
@@ -248,6 +248,8 @@ class Table:
         labels : mapping of str to str
             What to call each volume; the name of a layer may be a patient's, so
             volumes that are not among them become ``volume 1`` ....
+        regions : mapping of str to str, optional
+            Other names for regions, for the same reason; the rest keep theirs.
 
         Returns
         -------
@@ -266,7 +268,8 @@ class Table:
             basis = [_one_line(getattr(row.basis, part)) for part in parts]
             notes = row.notes(self.quantities)
             label = self._label(row.volume, labels)
-            writer.writerow([row.region, label, role, *numbers, *basis, notes, made_by])
+            region = (regions or {}).get(row.region, row.region)
+            writer.writerow([region, label, role, *numbers, *basis, notes, made_by])
         return out.getvalue()
 
     def _label(self, key: str, labels: Mapping[str, str]) -> str:
