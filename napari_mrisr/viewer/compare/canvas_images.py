@@ -1,0 +1,266 @@
+"""Cuts as images: all in one texture, drawn at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from napari.utils.colormaps import ensure_colormap
+from numpy.typing import NDArray
+from vispy import gloo
+
+from napari_mrisr.reading.scene import Picture
+from napari_mrisr.reading.slices import Slice
+from napari_mrisr.reading.state import Look
+from napari_mrisr.viewer.compare.canvas_shapes import corners_of, triangles
+from napari_mrisr.viewer.compare.layout import Place
+
+# More than a screen has shades: gamma spreads some of them.
+_SHADES = 1024
+_LOOKS = 64
+_ATLAS_WIDTH = 2048
+# A border of copies: linear interpolation must not see the neighbor.
+_BORDER = 1
+_RAMP = Slice(np.linspace(0.0, 1.0, 256, dtype=np.float32)[:, None], (0.0, 0.0), (1.0, 1.0))
+
+_VERTEX = np.dtype([("a_position", "f4", 2), ("a_tex", "f4", 2), ("a_window", "f4", 3)])
+_SHADER = """
+attribute vec2 a_position;
+attribute vec2 a_tex;
+attribute vec3 a_window;
+uniform vec2 u_size;
+uniform vec2 u_atlas_size;
+varying vec2 v_tex;
+varying vec3 v_window;
+void main() {
+    vec2 at = 2.0 * a_position / u_size - 1.0;
+    gl_Position = vec4(at.x, -at.y, 0.0, 1.0);
+    v_tex = a_tex / u_atlas_size;
+    v_window = a_window;
+}
+"""
+# Outside the field of view values are NaN, which is on neither side of zero.
+_FRAGMENT = """
+uniform sampler2D u_atlas;
+uniform sampler2D u_looks;
+varying vec2 v_tex;
+varying vec3 v_window;
+void main() {
+    float value = texture2D(u_atlas, v_tex).r;
+    if (!(value <= 0.0 || 0.0 <= value)) discard;
+    gl_FragColor = texture2D(u_looks, vec2((value - v_window.x) * v_window.y, v_window.z));
+}
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """Rectangles that show one cut.
+
+    Attributes
+    ----------
+    picture : Picture
+        The cut and its look.
+    rects : (n, 4) ndarray
+        Left, top, right, bottom, pixels; within the cut.
+    place : Place
+        Which millimeter lies where.
+    """
+
+    picture: Picture
+    rects: NDArray
+    place: Place
+
+
+@dataclass(frozen=True, eq=False)
+class ColorBar:
+    """A look from its low end (bottom) to its high end; rectangle as in :class:`Patch`."""
+
+    look: Look
+    rect: tuple[float, float, float, float]
+
+
+class ImagePainter:
+    """Draws patches. Needs the canvas's OpenGL context for all it does."""
+
+    def __init__(self) -> None:
+        self._program = gloo.Program(_SHADER, _FRAGMENT)
+        self._buffer = gloo.VertexBuffer(np.zeros(6, _VERTEX))
+        self._program.bind(self._buffer)
+        self._atlas = Atlas()
+        self._looks = LookTable()
+        self._program["u_atlas"] = self._atlas.texture
+        self._program["u_looks"] = self._looks.texture
+
+    def draw(
+        self,
+        patches: Sequence[Patch],
+        bars: Sequence[ColorBar],
+        size: tuple[int, int],
+        smooth: bool,
+    ) -> None:
+        """Paint; ``size`` is the canvas's, pixels. Cuts that are there are not sent again."""
+        # The same cut may be seen in several panels.
+        cuts = {id(p.picture.cut): p.picture.cut for p in patches if p.picture.cut is not None}
+        spots = self._atlas.hold([_RAMP, *cuts.values()], smooth)
+        rows = self._looks.hold([p.picture.look for p in patches] + [bar.look for bar in bars])
+        parts = []
+        for patch in patches:
+            cut, look = patch.picture.cut, patch.picture.look
+            if cut is None or not len(patch.rects):
+                continue
+            corners = triangles(corners_of(patch.rects))
+            window = (look.limits[0], _inverse(look.limits), rows[look.colormap, look.gamma])
+            texels = _texels(corners, cut, patch.place) + spots[id(cut)]
+            parts.append(_part(corners, texels, window))
+        for bar in bars:
+            corners = triangles(corners_of(np.array([bar.rect])))
+            ends = np.array([[0.0, len(_RAMP.values), 1.0, 0.0]])
+            texels = triangles(corners_of(ends)) + spots[id(_RAMP)]
+            window = (0.0, 1.0, rows[bar.look.colormap, bar.look.gamma])
+            parts.append(_part(corners, texels, window))
+        if parts:
+            self._buffer.set_data(np.concatenate(parts))
+            self._program["u_size"] = size
+            self._program["u_atlas_size"] = self._atlas.size
+            self._program.draw("triangles")
+
+    def delete(self) -> None:
+        """Free what it holds."""
+        self._program.delete()
+        self._buffer.delete()
+        self._atlas.texture.delete()
+        self._looks.texture.delete()
+
+
+class Atlas:
+    """One texture that holds all cuts, each with a border."""
+
+    def __init__(self) -> None:
+        self._slots: list[_Slot] = []
+        self._width, self._height = _ATLAS_WIDTH, 1
+        self.texture = gloo.Texture2D(
+            np.zeros((1, _ATLAS_WIDTH), np.float32),
+            interpolation="nearest",
+            wrapping="clamp_to_edge",
+            internalformat="r32f",
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, texels."""
+        return self._width, self._height
+
+    def hold(self, cuts: Sequence[Slice], smooth: bool) -> dict[int, NDArray]:
+        """Send what is not there yet; where each cut's element (0, 0) begins, by its id."""
+        self.texture.interpolation = "linear" if smooth else "nearest"
+        held = {id(slot.cut): slot for slot in self._slots}
+        wanted = {id(cut) for cut in cuts}
+        free = [slot for slot in self._slots if id(slot.cut) not in wanted]
+        for cut in cuts:
+            if id(cut) in held:
+                continue
+            slot = next((s for s in free if s.fits(cut)), None)
+            if slot is None:
+                return self._pack(cuts)
+            free.remove(slot)
+            held[id(cut)] = slot
+            self._send(slot, cut)
+        return {key: np.array(held[key].start) for key in wanted}
+
+    def _pack(self, cuts: Sequence[Slice]) -> dict[int, NDArray]:
+        """Lay everything out anew, tall cuts first, on shelves."""
+        sizes = {id(cut): _bordered(cut) for cut in cuts}
+        self._width = max([_ATLAS_WIDTH, *(width for _, width in sizes.values())])
+        left = top = shelf = 0
+        self._slots = []
+        order = sorted(cuts, key=lambda cut: -sizes[id(cut)][0])
+        for cut in order:
+            height, width = sizes[id(cut)]
+            if left + width > self._width:
+                left, top, shelf = 0, top + shelf, 0
+            self._slots.append(_Slot(left, top, width, height, None))
+            left, shelf = left + width, max(shelf, height)
+        self._height = top + shelf
+        self.texture.resize((self._height, self._width, 1))
+        for slot, cut in zip(self._slots, order, strict=True):
+            self._send(slot, cut)
+        return {id(slot.cut): np.array(slot.start) for slot in self._slots}
+
+    def _send(self, slot: _Slot, cut: Slice) -> None:
+        slot.cut = cut
+        pixels = np.pad(cut.values, _BORDER, mode="edge")
+        self.texture.set_data(pixels[..., None], offset=(slot.top, slot.left))
+
+
+@dataclass
+class _Slot:
+    left: int
+    top: int
+    width: int
+    height: int
+    cut: Slice | None
+
+    @property
+    def start(self) -> tuple[int, int]:
+        return self.left + _BORDER, self.top + _BORDER
+
+    def fits(self, cut: Slice) -> bool:
+        return _bordered(cut) == (self.height, self.width)
+
+
+class LookTable:
+    """A texture with one row of colors a look; gamma is in the row."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, float], int] = {}
+        self.texture = gloo.Texture2D(
+            np.zeros((_LOOKS, _SHADES, 4), np.uint8),
+            interpolation="nearest",
+            wrapping="clamp_to_edge",
+        )
+
+    def hold(self, looks: Sequence[Look]) -> dict[tuple[str, float], float]:
+        """Where the row of every look is, 0 to 1, by colormap and gamma."""
+        wanted = dict.fromkeys((look.colormap, look.gamma) for look in looks)
+        if len(self._rows.keys() | wanted) > _LOOKS:
+            self._rows = {}
+        for key in wanted:
+            if key not in self._rows:
+                row = self._rows[key] = len(self._rows)
+                self.texture.set_data(_colors(*key)[None], offset=(row, 0))
+        return {key: (self._rows[key] + 0.5) / _LOOKS for key in wanted}
+
+
+def _bordered(cut: Slice) -> tuple[int, int]:
+    height, width = cut.values.shape
+    return height + 2 * _BORDER, width + 2 * _BORDER
+
+
+def _colors(name: str, gamma: float) -> NDArray[np.uint8]:
+    """(shades, 4) of a colormap that napari or matplotlib knows; gray for others."""
+    try:
+        colormap = ensure_colormap(name)
+    except KeyError:
+        colormap = ensure_colormap("gray")
+    shades = np.linspace(0.0, 1.0, _SHADES) ** gamma
+    return np.round(255.0 * np.asarray(colormap.map(shades))).astype(np.uint8)
+
+
+def _texels(corners: NDArray, cut: Slice, place: Place) -> NDArray:
+    """Pixels of the canvas to elements of a cut, which count from their outer corner."""
+    zero = np.array(place.to_mm(0.0, 0.0))
+    slope = np.array([place.direction, -1.0]) * place.mm_per_px
+    return (zero + corners * slope - cut.origin) / cut.step
+
+
+def _inverse(limits: tuple[float, float]) -> float:
+    low, high = limits
+    return 1.0 / max(high - low, 1e-30)
+
+
+def _part(corners: NDArray, texels: NDArray, window: tuple[float, float, float]) -> NDArray:
+    part = np.empty(corners.shape[:2], _VERTEX)
+    part["a_position"], part["a_tex"], part["a_window"] = corners, texels, window
+    return part.ravel()
