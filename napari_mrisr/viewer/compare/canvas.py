@@ -11,12 +11,13 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QWidget
 from vispy import app, gloo
 
 from napari_mrisr.reading.scene import Scene
 from napari_mrisr.viewer.compare.canvas_images import ImagePainter
-from napari_mrisr.viewer.compare.canvas_shapes import ShapePainter
+from napari_mrisr.viewer.compare.canvas_shapes import shape_batch
 from napari_mrisr.viewer.compare.canvas_text import TextPainter
 from napari_mrisr.viewer.compare.layout import Layout, Rect
 from napari_mrisr.viewer.compare.overlay_text import help_overlay, message_overlay
@@ -118,7 +119,7 @@ class CompareCanvas:
 
     def grab(self) -> NDArray[np.uint8]:
         """What is shown, painted now: (height, width, 4), the device's pixels."""
-        image = self.native.grabFramebuffer().convertToFormat(_rgba())
+        image = self.native.grabFramebuffer().convertToFormat(QImage.Format.Format_RGBA8888)
         bits = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint8)
         rows = bits.reshape(image.height(), image.bytesPerLine())
         return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
@@ -137,6 +138,8 @@ class CompareCanvas:
             self._painters = None
             self._canvas.context.flush_commands()
         self._canvas.close()
+        # Now, and not when Python collects garbage, maybe while another canvas paints.
+        self.native.deleteLater()
 
     def _ratio(self) -> float:
         return float(self.native.devicePixelRatioF())
@@ -208,7 +211,7 @@ class _Painters:
     def __init__(self, ratio: float) -> None:
         self.ratio = ratio
         self.images = ImagePainter()
-        self._shapes = ShapePainter()
+        self._shapes = shape_batch()
         self._texts = TextPainter(ratio)
 
     def lay(self, overlay: Overlay, size: tuple[int, int]) -> None:
@@ -219,9 +222,3 @@ class _Painters:
         self.images.delete()
         self._shapes.delete()
         self._texts.delete()
-
-
-def _rgba():
-    from qtpy.QtGui import QImage
-
-    return QImage.Format.Format_RGBA8888

@@ -13,7 +13,7 @@ from vispy import gloo
 from napari_mrisr.reading.scene import Picture
 from napari_mrisr.reading.slices import Slice
 from napari_mrisr.reading.state import Look
-from napari_mrisr.viewer.compare.canvas_shapes import corners_of, triangles
+from napari_mrisr.viewer.compare.canvas_batch import Batch, corners_of, triangles
 from napari_mrisr.viewer.compare.layout import Place
 
 # More than a screen has shades: gamma spreads some of them.
@@ -85,13 +85,11 @@ class ImagePainter:
     """Draws patches. Needs the canvas's OpenGL context for all it does."""
 
     def __init__(self) -> None:
-        self._program = gloo.Program(_SHADER, _FRAGMENT)
-        self._buffer = gloo.VertexBuffer(np.zeros(6, _VERTEX))
-        self._program.bind(self._buffer)
+        self._batch = Batch(_SHADER, _FRAGMENT)
         self._atlas = Atlas()
         self._looks = LookTable()
-        self._program["u_atlas"] = self._atlas.texture
-        self._program["u_looks"] = self._looks.texture
+        self._batch.program["u_atlas"] = self._atlas.texture
+        self._batch.program["u_looks"] = self._looks.texture
 
     def draw(
         self,
@@ -121,17 +119,12 @@ class ImagePainter:
             window = (0.0, 1.0, rows[bar.look.colormap, bar.look.gamma])
             parts.append(_part(corners, texels, window))
         if parts:
-            self._buffer.set_data(np.concatenate(parts))
-            self._program["u_size"] = size
-            self._program["u_atlas_size"] = self._atlas.size
-            self._program.draw("triangles")
+            self._batch.program["u_atlas_size"] = self._atlas.size
+            self._batch.draw(np.concatenate(parts), size)
 
     def delete(self) -> None:
         """Free what it holds."""
-        self._program.delete()
-        self._buffer.delete()
-        self._atlas.texture.delete()
-        self._looks.texture.delete()
+        self._batch.delete(self._atlas.texture, self._looks.texture)
 
 
 class Atlas:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from vispy import gloo
 
+from napari_mrisr.viewer.compare.canvas_batch import Batch, corners_of, triangles
 from napari_mrisr.viewer.compare.layout import Rect
 
 Color = tuple[float, float, float, float]
@@ -89,9 +89,9 @@ class Shapes:
         start, end = start - along * half, end + along * half
         corners = np.stack([start - side, end - side, end + side, start + side], axis=1)
         part = np.empty((len(way), 6), _VERTEX)
-        part["a_position"] = corners[:, _TWO_TRIANGLES]
+        part["a_position"] = triangles(corners)
         part["a_color"] = color
-        part["a_off"] = np.array([-reach, -reach, reach, reach])[_TWO_TRIANGLES]
+        part["a_off"] = triangles(np.array([[-reach, -reach, reach, reach]]))[..., None]
         part["a_half"] = half
         self._parts.append(part.ravel())
 
@@ -106,7 +106,7 @@ class Shapes:
             return
         rects = np.array(self._rects, dtype=np.float32)
         part = np.empty((len(rects), 6), _VERTEX)
-        part["a_position"] = corners_of(rects[:, :4])[:, _TWO_TRIANGLES]
+        part["a_position"] = triangles(corners_of(rects[:, :4]))
         part["a_color"] = rects[:, None, 4:]
         part["a_off"] = 0.0
         part["a_half"] = 1.0
@@ -114,38 +114,9 @@ class Shapes:
         self._rects = []
 
 
-class ShapePainter:
-    """Draws :class:`Shapes`. Needs the canvas's OpenGL context for all it does."""
-
-    def __init__(self) -> None:
-        self._program = gloo.Program(_SHADER, _FRAGMENT)
-        self._buffer = gloo.VertexBuffer(np.zeros(6, _VERTEX))
-        self._program.bind(self._buffer)
-
-    def draw(self, vertices: NDArray, size: tuple[int, int]) -> None:
-        """Paint; ``size`` is the canvas's, pixels."""
-        if len(vertices):
-            self._buffer.set_data(vertices)
-            self._program["u_size"] = size
-            self._program.draw("triangles")
-
-    def delete(self) -> None:
-        """Free what it holds."""
-        self._program.delete()
-        self._buffer.delete()
-
-
-_TWO_TRIANGLES = np.array([0, 1, 2, 0, 2, 3])
-
-
-def corners_of(rects: NDArray) -> NDArray:
-    """(n, 4) left, top, right, bottom to (n, 4, 2) corners, in the order of the triangles."""
-    return rects[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
-
-
-def triangles(corners: NDArray) -> NDArray:
-    """(n, 4, k) corners to (n, 6, k): two triangles a rectangle."""
-    return corners[:, _TWO_TRIANGLES]
+def shape_batch() -> Batch:
+    """What draws :meth:`Shapes.vertices`."""
+    return Batch(_SHADER, _FRAGMENT)
 
 
 def _clipped(start: NDArray, end: NDArray, within: Rect) -> tuple[NDArray, NDArray]:

@@ -12,7 +12,8 @@ from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 from vispy import gloo
 
-from napari_mrisr.viewer.compare.canvas_shapes import Color, corners_of, triangles
+from napari_mrisr.viewer.compare.canvas_batch import Batch, corners_of, triangles
+from napari_mrisr.viewer.compare.canvas_shapes import Color
 
 # The sheet's edge in texels; on HiDPI screens twice as much.
 _SHEET = 1024
@@ -129,10 +130,9 @@ class TextPainter:
         self._texture = gloo.Texture2D(
             self._pixels, interpolation="nearest", wrapping="clamp_to_edge"
         )
-        self._program = gloo.Program(_SHADER, _FRAGMENT)
-        self._buffer = gloo.VertexBuffer(np.zeros(6, _VERTEX))
-        self._program.bind(self._buffer)
-        self._program["u_sheet"] = self._texture
+        self._batch = Batch(_SHADER, _FRAGMENT)
+        self._batch.program["u_sheet"] = self._texture
+        self._dirty = (edge, 0)
         self._clear()
 
     def draw(self, texts: Sequence[Text], size: tuple[int, int]) -> None:
@@ -145,15 +145,11 @@ class TextPainter:
             self._clear()
             vertices = self._vertices(texts)
         self._upload()
-        self._buffer.set_data(vertices)
-        self._program["u_size"] = size
-        self._program.draw("triangles")
+        self._batch.draw(vertices, size)
 
     def delete(self) -> None:
         """Free what it holds."""
-        self._program.delete()
-        self._buffer.delete()
-        self._texture.delete()
+        self._batch.delete(self._texture)
 
     def _vertices(self, texts: Sequence[Text]) -> NDArray:
         sheet = np.empty((len(texts), 4), np.float32)

@@ -139,7 +139,7 @@ class _Pen:
                 self._shapes.rect(line.clipped(rect), color)
 
     def outline(self, outline: Outline, place: Place, active: bool) -> None:
-        points = np.stack(place.to_pixels(outline.points[:, 0], outline.points[:, 1]), axis=1)
+        points = np.array([place.to_pixels(*point) for point in outline.points])
         if len(points) <= 5:
             # Straight edges lie on whole pixels.
             points = np.floor(points) + 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt, Signal
 
@@ -122,7 +123,7 @@ class Mouse(QObject):
         """Forget a drag: what was under the mouse is not any more."""
         self._held = None
 
-    def _press(self, event) -> None:
+    def _press(self, event: Any) -> None:
         button = _BUTTONS.get(event.button(), "")
         found = self._at(event.position(), event, None)
         if self._held is not None or found is None or not button:
@@ -130,7 +131,7 @@ class Mouse(QObject):
         self._held = replace(found, button=button)
         self.pressed.emit(self._held)
 
-    def _move(self, event) -> None:
+    def _move(self, event: Any) -> None:
         if self._held is None:
             found = self._at(event.position(), event, None)
             if found is None:
@@ -143,19 +144,19 @@ class Mouse(QObject):
             self._held = now
             self.dragged.emit(now)
 
-    def _release(self, event) -> None:
+    def _release(self, event: Any) -> None:
         if self._held is None or _BUTTONS.get(event.button(), "") != self._held.button:
             return
         now = self._follow(event) or self._held
         self._held = None
         self.released.emit(now)
 
-    def _double_click(self, event) -> None:
+    def _double_click(self, event: Any) -> None:
         found = self._at(event.position(), event, None)
         if found is not None and self._held is None:
             self.double_clicked.emit(replace(found, button=_BUTTONS.get(event.button(), "")))
 
-    def _wheel(self, event) -> None:
+    def _wheel(self, event: Any) -> None:
         found = self._at(event.position(), event, None)
         delta = event.angleDelta()
         # With Alt held Qt turns the wheel sideways.
@@ -163,7 +164,7 @@ class Mouse(QObject):
         if found is not None and notches:
             self.wheeled.emit(replace(found, notches=notches))
 
-    def _follow(self, event) -> Pointer | None:
+    def _follow(self, event: Any) -> Pointer | None:
         assert self._held is not None
         held = self._held
         now = self._at(event.position(), event, (held.row, held.column))
@@ -173,7 +174,7 @@ class Mouse(QObject):
             now, button=held.button, dx_px=now.x_px - held.x_px, dy_px=now.y_px - held.y_px
         )
 
-    def _at(self, at: QPointF, event, held: tuple[int, int] | None) -> Pointer | None:
+    def _at(self, at: QPointF, event: Any, held: tuple[int, int] | None) -> Pointer | None:
         found = self._locate(at.x(), at.y(), held)
         if found is None:
             return None
