@@ -276,8 +276,9 @@ def label_rois(name: str, labels: NDArray[np.integer], grid: Grid) -> tuple[Labe
     grid : Grid
         Where the voxels are.
     """
-    values: NDArray[np.integer] = np.arange(1, int(labels.max(initial=0)) + 1)
-    if labels.min(initial=0) < 0 or values.size > _MANY_LABELS:
+    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
+    values: NDArray[np.integer] = np.arange(1, min(high, _MANY_LABELS) + 1)
+    if low < 0 or high > _MANY_LABELS:
         found = np.unique(labels)
         values = found[found != 0]
         labels = np.where(labels == 0, 0, np.searchsorted(values, labels) + 1)
