@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from napari_mrisr.reading.state import (
     Look,
     RoiBox,
 )
-from napari_mrisr.volume import Volume
+from napari_mrisr.volume import Shape, Volume
 
 FORMAT_VERSION = 1
 
@@ -44,35 +44,58 @@ def fingerprint(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def to_json(state: CompareState, fingerprints: Mapping[str, str], paths: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class Record:
+    """What a document keeps of a volume.
+
+    Attributes
+    ----------
+    sha256 : str
+        Its :func:`fingerprint`.
+    shape : tuple of int
+        Voxels along x, y, z, so that most other files need not be read whole.
+    path : str or None
+        Its file, where the user asked for that.
+    """
+
+    sha256: str
+    shape: Shape
+    path: str | None = None
+
+    @classmethod
+    def of(cls, volume: Volume, path: str | None = None) -> Record:
+        """Of a volume."""
+        return cls(fingerprint(volume), volume.grid.shape, path)
+
+
+def to_json(state: CompareState, records: Mapping[str, Record]) -> str:
     """The state as a JSON document.
 
     Parameters
     ----------
     state : CompareState
         What to save.
-    fingerprints : mapping of str to str
-        :func:`fingerprint` of each volume that the state names.
-    paths : mapping of str to str
-        Files of the volumes; empty unless the user asked for paths. Without it
-        keys are replaced by ``volume 1``, ``volume 2`` ..., names of regions stay.
+    records : mapping of str to Record
+        Of each volume that the state names. Unless one of them has a path, keys
+        become ``volume 1``, ``volume 2`` ...; names of regions stay.
 
     Raises
     ------
     ParameterError
-        When a volume has no fingerprint.
+        When a volume has no record.
     """
     keys = state.keys()
-    missing = [key for key in keys if key not in fingerprints]
+    missing = [key for key in keys if key not in records]
     if missing:
-        raise ParameterError(explain("comparison", f"no fingerprint of {missing[0]}", "give all"))
-    labels = {key: key if paths else f"volume {i + 1}" for i, key in enumerate(keys)}
+        raise ParameterError(explain("comparison", f"no record of {missing[0]}", "give all"))
+    named = any(records[key].path for key in keys)
+    labels = {key: key if named else f"volume {i + 1}" for i, key in enumerate(keys)}
     for key, label in labels.items():
         state = state.renamed(key, "\0" + label)
     for label in labels.values():
         state = state.renamed("\0" + label, label)
     volumes = {
-        label: {"sha256": fingerprints[key], **({"path": paths[key]} if key in paths else {})}
+        label: {name: value for name, value in asdict(records[key]).items() if value is not None}
         for key, label in labels.items()
     }
     looks = {key: look for key, look in state.looks.items() if key in volumes}
@@ -84,9 +107,7 @@ def to_json(state: CompareState, fingerprints: Mapping[str, str], paths: Mapping
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def from_json(
-    text: str, name: str = "comparison"
-) -> tuple[CompareState, dict[str, dict[str, str]]]:
+def from_json(text: str, name: str = "comparison") -> tuple[CompareState, dict[str, Record]]:
     """Read what :func:`to_json` wrote.
 
     Parameters
@@ -100,8 +121,8 @@ def from_json(
     -------
     state : CompareState
         Volumes appear by the document's labels.
-    volumes : dict
-        For each label ``sha256`` and, where it was saved, ``path``.
+    records : dict
+        By label.
 
     Raises
     ------
@@ -114,21 +135,18 @@ def from_json(
         if isinstance(version, int) and version > FORMAT_VERSION:
             found = f"format version {version}"
             raise ParameterError(explain(name, found, "update napari-mrisr to open it"))
-        volumes = {
-            str(label): {str(k): str(v) for k, v in entry.items() if k in ("sha256", "path")}
-            for label, entry in document["volumes"].items()
-        }
+        records = {str(label): _record(entry) for label, entry in document["volumes"].items()}
         state = _state_of(document["state"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ParameterError):
             raise
         mend = "choose a comparison that this program saved"
         raise ParameterError(explain(name, f"is no comparison ({error})", mend)) from error
-    unknown = set(state.keys()) - set(volumes)
+    unknown = set(state.keys()) - set(records)
     if unknown:
         found = f"names {sorted(unknown)[0]!r}, which it does not list"
         raise ParameterError(explain(name, found, "save the comparison again"))
-    return state, volumes
+    return state, records
 
 
 def _state_of(data: Mapping[str, Any]) -> CompareState:
@@ -144,6 +162,12 @@ def _state_of(data: Mapping[str, Any]) -> CompareState:
     if state.mode != SIDE_BY_SIDE and max(state.pair) >= len(state.columns):
         raise ValueError(f"pair: {state.pair} of {len(state.columns)} columns")
     return state
+
+
+def _record(entry: Mapping[str, Any]) -> Record:
+    x, y, z = map(int, entry["shape"])
+    path = entry.get("path")
+    return Record(_text(entry["sha256"]), (x, y, z), None if path is None else _text(path))
 
 
 def _text(value: Any) -> str:

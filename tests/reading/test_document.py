@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_mrisr.errors import MrisrError, ParameterError
-from napari_mrisr.reading.document import fingerprint, from_json, to_json
+from napari_mrisr.reading.document import Record, fingerprint, from_json, to_json
 from napari_mrisr.reading.state import CompareState, Difference, Look, RoiBox
 from napari_mrisr.volume import Grid, IntensityWindow, Volume
 
@@ -39,7 +39,7 @@ STATE = CompareState(
     rois=(ROI,),
     inset=replace(ROI, name="inset", shape="box"),
 )
-PRINTS = {key: f"{i:064x}" for i, key in enumerate(KEYS)}
+RECORDS = {key: Record(f"{i:064x}", (10 + i, 20, 30)) for i, key in enumerate(KEYS)}
 
 
 def test_the_state_under_test_has_nothing_at_its_default():
@@ -56,36 +56,40 @@ def renamed_to_labels(state):
 
 
 def test_json_brings_back_every_field():
-    state, volumes = from_json(to_json(STATE, PRINTS, {}))
+    state, volumes = from_json(to_json(STATE, RECORDS))
     assert state == renamed_to_labels(STATE)
-    assert volumes == {f"volume {i + 1}": {"sha256": PRINTS[key]} for i, key in enumerate(KEYS)}
+    assert volumes == {f"volume {i + 1}": RECORDS[key] for i, key in enumerate(KEYS)}
 
 
 def test_json_has_neither_names_nor_paths_unless_asked():
-    text = to_json(STATE, PRINTS, {})
+    text = to_json(STATE, RECORDS)
     assert "Jane" not in text
     assert "gone" not in text
     assert "pons" in text  # a region's name is the user's own
-    with_paths = to_json(STATE, PRINTS, {KEYS[0]: "/scans/jane.nii.gz"})
+    with_paths = to_json(
+        STATE, {**RECORDS, KEYS[0]: replace(RECORDS[KEYS[0]], path="/scans/jane.nii.gz")}
+    )
     state, volumes = from_json(with_paths)
     assert state.columns == KEYS[:2]
-    assert volumes[KEYS[0]]["path"] == "/scans/jane.nii.gz"
-    assert "path" not in volumes[KEYS[1]]
+    assert volumes[KEYS[0]].path == "/scans/jane.nii.gz"
+    assert volumes[KEYS[1]].path is None
 
 
 def test_keys_that_look_like_labels_do_not_mix():
     keys = ("volume 2", "volume 1")
     state = CompareState(keys, truth="volume 1", looks={"volume 1": Look("magma")})
-    back, volumes = from_json(to_json(state, {"volume 2": "a", "volume 1": "b"}, {}))
+    back, volumes = from_json(
+        to_json(state, {"volume 2": Record("a", (2, 3, 4)), "volume 1": Record("b", (5, 6, 7))})
+    )
     assert back.columns == ("volume 1", "volume 2")
     assert back.truth == "volume 2"
     assert back.looks == {"volume 2": Look("magma")}
-    assert volumes["volume 2"]["sha256"] == "b"
+    assert volumes["volume 2"] == Record("b", (5, 6, 7))
 
 
 def test_a_volume_without_fingerprint_is_named():
     with pytest.raises(ParameterError, match="LR of Jane"):
-        to_json(STATE, {key: PRINTS[key] for key in KEYS[:2]}, {})
+        to_json(STATE, {key: RECORDS[key] for key in KEYS[:2]})
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_other_documents_are_refused_by_name(text):
 
 
 def test_a_later_version_asks_for_an_update():
-    document = json.loads(to_json(STATE, PRINTS, {}))
+    document = json.loads(to_json(STATE, RECORDS))
     document["napari_mrisr_comparison"] = 2
     with pytest.raises(ParameterError, match="version 2; update"):
         from_json(json.dumps(document))
@@ -143,17 +147,25 @@ DAMAGE = [
 
 @pytest.mark.parametrize(("field", "value"), DAMAGE)
 def test_damage_in_one_field_is_an_error_of_one_line(field, value):
-    document = json.loads(to_json(STATE, PRINTS, {}))
+    document = json.loads(to_json(STATE, RECORDS))
     document["state"][field] = value
     with pytest.raises(MrisrError) as caught:
         from_json(json.dumps(document), "reading.json")
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", json.loads(to_json(STATE, PRINTS, {}))["state"])
+@pytest.mark.parametrize("entry", [None, 3, {}, {"sha256": 5, "shape": [1, 2, 3]}, {"sha256": "a"}])
+def test_a_damaged_record_of_a_volume_is_refused(entry):
+    document = json.loads(to_json(STATE, RECORDS))
+    document["volumes"]["volume 1"] = entry
+    with pytest.raises(ParameterError, match="is no comparison"):
+        from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("field", json.loads(to_json(STATE, RECORDS))["state"])
 def test_a_missing_field_is_no_crash(field):
     """It has its default, or the document is refused."""
-    document = json.loads(to_json(STATE, PRINTS, {}))
+    document = json.loads(to_json(STATE, RECORDS))
     del document["state"][field]
     try:
         state, _ = from_json(json.dumps(document), "reading.json")
