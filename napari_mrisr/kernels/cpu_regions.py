@@ -250,7 +250,7 @@ class SimilaritySum:
         A window with a value that is not finite is left out.
         """
         _add_slab(
-            images,
+            np.ascontiguousarray(images),  # of one layout, compiled once
             self._next,
             self._mask,
             GAUSSIAN,

@@ -157,7 +157,7 @@ def sharpness(volume: Volume, selection: Selection, progress: Progress | None = 
     for start in range(0, region.shape[0], planes):
         # One plane more on either side, for the differences.
         around = slice(max(0, start - 1), start + planes + 1)
-        add_gradients(data[around], selection.mask[around], size, sums)
+        add_gradients(np.ascontiguousarray(data[around]), selection.mask[around], size, sums)
         progress.advance()
     count, magnitudes, values = sums.tolist()
     return 100.0 * magnitudes / values if count and values > 0.0 else math.nan
