@@ -7,6 +7,7 @@ to the graphics card; moving, zooming and windowing change a few hundred corners
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -48,6 +49,8 @@ class CompareCanvas:
         self._message = self._help = ""
         self._painters: _Painters | None = None
         self._closed = False
+        # Seconds that the last painting took here, without Qt's part.
+        self.painted_in = 0.0
         # Qt shows what was painted by itself: swapping would copy it once more.
         self._canvas = app.Canvas(
             app=app.use_app("pyqt6"), parent=parent, autoswap=False, config=dict(_SURFACE)
@@ -124,6 +127,11 @@ class CompareCanvas:
         rows = bits.reshape(image.height(), image.bytesPerLine())
         return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
 
+    def finish(self) -> None:
+        """Wait until what was painted is there (for measurements)."""
+        self.native.makeCurrent()
+        gloo.gl.glFinish()
+
     def close(self) -> None:
         """Free everything; the canvas cannot be used after."""
         if self._closed:
@@ -178,6 +186,7 @@ class CompareCanvas:
         self._painters = None
 
     def _paint(self, event: object = None) -> None:
+        start = time.perf_counter()
         self._canvas.set_current()
         width, height = size = self._size()
         ratio = self._ratio()
@@ -203,6 +212,7 @@ class CompareCanvas:
             self._painters.lay(message_overlay(self._message, width, height, ratio), size)
         if self._help:
             self._painters.lay(help_overlay(self._help, width, height, ratio), size)
+        self.painted_in = time.perf_counter() - start
 
 
 class _Painters:
