@@ -27,7 +27,7 @@ LEVELS = [
     {"metrics", "methods", "samples", "presets"},
     {"sampling", "upscale"},
     {"training"},
-    {"experiment", "figure", "protocol", "report", "demo"},
+    {"experiment", "figure", "page", "protocol", "report", "demo"},
     {"reading"},
     {"viewer", "cli"},
     {"__main__"},

@@ -48,11 +48,14 @@ class Picture:
         Colormap and limits.
     kind : str
         ``volume``, ``signed`` or ``absolute`` (differences).
+    title : str
+        Of the volume or difference.
     """
 
     cut: Slice | None
     look: Look
     kind: str = "volume"
+    title: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,10 @@ class PanelView:
         Frame mm.
     outlines : tuple of Outline
         Regions of interest that the plane cuts.
+    position : float
+        Of the plane along its normal, frame mm.
+    inset : Outline or None
+        What the figure magnifies, where the plane cuts it.
     """
 
     plane: Plane
@@ -94,6 +101,8 @@ class PanelView:
     crosshair: tuple[float, float]
     center: tuple[float, float]
     outlines: tuple[Outline, ...] = ()
+    position: float = 0.0
+    inset: Outline | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +115,8 @@ class Scene:
         Rows are planes. In the modes that show a pair, one row with a panel a plane.
     span_mm, radiological, smooth, swipe, checker_mm, crosshair_shown
         As in :class:`~napari_mrisr.reading.state.CompareState`.
+    upright : bool
+        Whether the frame is the world; else positions are along the scan's own axes.
     """
 
     panels: tuple[tuple[PanelView, ...], ...]
@@ -115,6 +126,7 @@ class Scene:
     swipe: float
     checker_mm: float
     crosshair_shown: bool = True
+    upright: bool = True
 
 
 class Cutter:
@@ -218,6 +230,7 @@ def build_scene(state: CompareState, cutter: Cutter, titles: Mapping[str, str]) 
         state.swipe,
         state.checker_mm,
         state.crosshair_shown,
+        bool((cutter.frame.rotation == np.eye(3)).all()),
     )
 
 
@@ -227,13 +240,14 @@ def _panel(
     position = float(cutter.frame.from_world(state.crosshair)[plane.normal])
     if column < len(state.columns):
         key = state.columns[column]
-        picture = _picture(state, cutter, key, plane, position)
         title = titles.get(key, key)
+        picture = _picture(state, cutter, key, title, plane, position)
     else:
         pair = state.differences[column - len(state.columns)]
         made = cutter.difference(pair, plane, position)
-        picture = Picture(made, difference_look(pair), "absolute" if pair.absolute else "signed")
         title = difference_title(pair, titles)
+        kind = "absolute" if pair.absolute else "signed"
+        picture = Picture(made, difference_look(pair), kind, title)
     return _view(state, cutter, plane, title, column, (picture,), "")
 
 
@@ -242,8 +256,11 @@ def _pair_panel(
 ) -> PanelView:
     position = float(cutter.frame.from_world(state.crosshair)[plane.normal])
     keys = [state.columns[i] for i in state.pair]
-    pictures = tuple(_picture(state, cutter, key, plane, position) for key in keys)
     first, second = (titles.get(key, key) for key in keys)
+    pictures = tuple(
+        _picture(state, cutter, key, title, plane, position)
+        for key, title in zip(keys, (first, second), strict=True)
+    )
     column = state.pair[0]
     if state.mode == FLICKER:
         shown = int(state.flicker_second)
@@ -255,9 +272,10 @@ def _pair_panel(
 
 
 def _picture(
-    state: CompareState, cutter: Cutter, key: str, plane: Plane, position: float
+    state: CompareState, cutter: Cutter, key: str, title: str, plane: Plane, position: float
 ) -> Picture:
-    return Picture(cutter.volume(key, plane, position), state.looks.get(key, Look()))
+    made = cutter.volume(key, plane, position)
+    return Picture(made, state.looks.get(key, Look()), title=title)
 
 
 def _view(
@@ -270,7 +288,11 @@ def _view(
     blend: str,
 ) -> PanelView:
     cross = cutter.frame.from_world(state.crosshair)
-    outlines = (outline(roi, cutter.frame, plane, float(cross[plane.normal])) for roi in state.rois)
+    position = float(cross[plane.normal])
+    outlines = (outline(roi, cutter.frame, plane, position) for roi in state.rois)
+    inset = state.inset and outline(
+        replace(state.inset, shape="box"), cutter.frame, plane, position
+    )
     return PanelView(
         plane,
         title,
@@ -280,6 +302,8 @@ def _view(
         (float(cross[plane.across]), float(cross[plane.upward])),
         (state.center[plane.across], state.center[plane.upward]),
         tuple(line for line in outlines if line is not None),
+        position,
+        inset,
     )
 
 

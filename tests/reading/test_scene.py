@@ -85,6 +85,7 @@ def test_chosen_planes_keep_their_order(cutter):
     scene = build_scene(state(planes=("coronal", "axial")), cutter, {})
     assert [row[0].plane for row in scene.panels] == [CORONAL, AXIAL]
     assert scene.panels[0][0].title == "a"  # the key, without a title
+    assert [row[0].position for row in scene.panels] == [CROSS[1], CROSS[2]]
 
 
 def test_what_panels_share_is_passed_on(cutter):
@@ -99,6 +100,19 @@ def test_what_panels_share_is_passed_on(cutter):
     scene = build_scene(chosen, cutter, TITLES)
     assert (scene.span_mm, scene.radiological, scene.smooth) == (77.0, False, True)
     assert (scene.swipe, scene.checker_mm, scene.crosshair_shown) == (0.2, 9, False)
+    assert scene.upright
+
+
+def test_an_oblique_frame_is_told(volumes):
+    assert not build_scene(state(), Cutter(volumes, Frame(TURN)), TITLES).upright
+
+
+def test_the_inset_is_outlined_as_a_box_where_the_plane_cuts_it(cutter):
+    inset = RoiBox("inset", "ellipsoid", (CROSS[0], CROSS[1], CROSS[2] + 5), (4.0, 6.0, 2.0))
+    axial, sagittal, _ = (row[0] for row in build_scene(state(inset=inset), cutter, {}).panels)
+    assert axial.inset is None
+    assert len(sagittal.inset.points) == 5
+    assert np.ptp(sagittal.inset.points, axis=0).tolist() == pytest.approx([6.0, 2.0])
 
 
 @pytest.mark.parametrize(("mode", "sign"), [("swipe", "|"), ("checkerboard", "▚")])
@@ -110,6 +124,7 @@ def test_modes_that_blend_a_pair(volumes, cutter, mode, sign):
     assert axial.blend == mode
     assert axial.column == 2
     first, second = coronal.pictures
+    assert (first.title, second.title) == ("LR", "truth")
     np.testing.assert_array_equal(first.cut.values, slices_of(volumes["c"].data, (2, 3, 2))[2])
     np.testing.assert_array_equal(second.cut.values, slices_of(volumes["a"].data)[2])
 
