@@ -307,10 +307,10 @@ def _whys(
     if truth is None:
         return whys
     smallest = min(box.region.shape)
-    if truth.constant:
-        whys["ssim"] = "the truth is constant here"
-    elif smallest < WINDOW:
+    if smallest < WINDOW:
         whys["ssim"] = f"needs {WINDOW} voxels an axis, has {smallest}"
+    elif truth.constant:
+        whys["ssim"] = "the truth is constant here"
     elif entry.windows == 0:
         whys["ssim"] = f"no window of {WINDOW} voxels has its center inside and fits"
     if entry.rmse == 0.0:

@@ -123,12 +123,11 @@ def _digits(value: float, style: str) -> str:
     sign, digits = ("+" if style.startswith("+") else ""), int(style.strip("+g"))
     if value == 0.0:
         return "0"
-    # Rounded first: 9.9996 has the magnitude of 10.
-    rounded = float(format(value, f".{digits - 1}e"))
-    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
-    if decimals > digits + 2:
-        return format(rounded, f"{sign}.{digits - 1}e").replace("-", "−")
-    return format(rounded, f"{sign},.{max(0, decimals)}f").replace("-", "−")
+    # The magnitude after rounding: 9.9996 has that of 10.
+    rounded = abs(float(format(value, f".{digits - 1}e")))
+    decimals = digits - 1 - math.floor(math.log10(rounded))
+    kind = f".{digits - 1}e" if decimals > digits + 2 else f",.{max(0, decimals)}f"
+    return format(value, sign + kind).replace("-", "−")
 
 
 @dataclass(frozen=True)
