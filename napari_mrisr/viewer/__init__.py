@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_PUBLIC = {"SuperResolveWidget": "super_resolve"}
+_PUBLIC = {"CompareWidget": "compare.widget", "SuperResolveWidget": "super_resolve"}
 
-__all__ = ["SuperResolveWidget"]
+__all__ = ["CompareWidget", "SuperResolveWidget"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ to the graphics card; moving, zooming and windowing change a few hundred corners
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -180,10 +181,12 @@ class CompareCanvas:
 
     def _begin(self, event: object = None) -> None:
         """Qt has made a context: at first, and when the widget moves to another window."""
-        if self._painters is not None:
-            self._painters.delete()
-            self._canvas.context.flush_commands()
-        self._painters = None
+        painters, self._painters = self._painters, None
+        if painters is not None:
+            # Its objects went with the old context; the new one does not know them.
+            painters.delete()
+            with contextlib.suppress(Exception):
+                self._canvas.context.flush_commands()
 
     def _paint(self, event: object = None) -> None:
         start = time.perf_counter()

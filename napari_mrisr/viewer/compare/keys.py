@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,40 @@ MOUSE = (
 )
 
 
-def help_lines() -> list[tuple[str, str]]:
-    """(keys, what they do), the mouse first; arrow keys share a line."""
+_MODES_OF_READING = {"side_by_side": "F1", "swipe": "F2", "flicker_mode": "F3", "checkerboard": "F4"}
+_NOT_IN_READING = {"numbers", "delete_roi", "draw_box", "draw_ellipse"}
+
+
+def _reading_keys() -> tuple[Key, ...]:
+    """Digits answer; the modes go to the function keys."""
+    answers = [Key((str(i),), f"answer_{i}", "the answer" if i == 1 else "") for i in range(1, 6)]
+    others = [
+        replace(key, keys=(_MODES_OF_READING[key.action],))
+        if key.action in _MODES_OF_READING
+        else key
+        for key in KEYS
+        if key.action not in _NOT_IN_READING
+    ]
+    return (*answers, Key(("Backspace",), "take_back", "take the last answer back"), *others)
+
+
+READING_KEYS = _reading_keys()
+
+
+def help_lines(keys: Sequence[Key] = KEYS) -> list[tuple[str, str]]:
+    """(keys, what they do), the mouse first; arrow keys share a line, and so do answers."""
     lines = list(MOUSE)
-    for key in KEYS:
-        if not key.text:
-            continue
-        names = "arrows" if key.action == "left" else " ".join(map(_shown, key.keys))
-        lines.append((names, key.text))
+    joined = {"left": "arrows", "answer_1": "1 to 5"}
+    for key in keys:
+        if key.text:
+            names = " ".join(map(_shown, key.keys))
+            lines.append((joined.get(key.action, names), key.text))
     return lines
 
 
-def help_text() -> str:
-    """The same as text, for the overlay."""
-    lines = help_lines()
-    width = max(len(names) for names, _ in lines)
-    return "\n".join(f"{names:<{width}}   {text}" for names, text in lines)
+def help_text(keys: Sequence[Key] = KEYS) -> str:
+    """The same as text for the canvas: a tab between keys and what they do."""
+    return "\n".join("\t".join(line) for line in help_lines(keys))
 
 
 def _shown(key: str) -> str:

@@ -115,8 +115,12 @@ class Link:
         if self._viewer.dims.ndim < _LAST_AXES:
             return None
         along = -np.asarray(self._viewer.dims.point[-_LAST_AXES:], dtype=float)[::-1]
-        x, y, z = (float(v) for v in self._axes().to_world(along))
+        x, y, z = (float(v) for v in self.axes().to_world(along))
         return x, y, z
+
+    def along_axes(self) -> np.ndarray:
+        """The crosshair along napari's axes (in RAS order), mm."""
+        return self.axes().from_world(self._controller.state.crosshair)
 
     def _layer(self, key: str) -> Any:
         return self.volumes.layer(key)
@@ -187,7 +191,7 @@ class Link:
 
     # The place.
 
-    def _axes(self) -> Frame:
+    def axes(self) -> Frame:
         """The axes that napari's world has for the first column."""
         columns = self._controller.state.columns
         layer = self._layer(columns[0]) if columns else None
@@ -206,7 +210,7 @@ class Link:
         """Crosshair to a position of napari's cursor, in its world."""
         if len(position) >= _LAST_AXES and self._controller.state.columns:
             along = -np.asarray(position[-_LAST_AXES:], dtype=float)[::-1]
-            x, y, z = (float(v) for v in self._axes().to_world(along))
+            x, y, z = (float(v) for v in self.axes().to_world(along))
             self._controller.go_to((x, y, z))
 
     def _pull_camera(self, event: Any = None) -> None:
@@ -240,7 +244,7 @@ class Link:
 
     def _turn(self) -> np.ndarray:
         """From napari's axes (RAS order) to the frame's; the unit matrix for our layers."""
-        return self._controller.frame.rotation.T @ self._axes().rotation
+        return self._controller.frame.rotation.T @ self.axes().rotation
 
     # To napari.
 
@@ -265,7 +269,7 @@ class Link:
         dims = self._viewer.dims
         if dims.ndim < _LAST_AXES or not state.columns:
             return
-        wanted = -self._axes().from_world(state.crosshair)[::-1]
+        wanted = -self.axes().from_world(state.crosshair)[::-1]
         axes = range(dims.ndim - _LAST_AXES, dims.ndim)
         dims.set_point(tuple(axes), tuple(float(v) for v in wanted))
 

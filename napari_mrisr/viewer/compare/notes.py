@@ -36,7 +36,7 @@ def position_text(world: Point, grid: Grid | None) -> str:
 
 
 def plane_text(plane: Plane, position: float) -> str:
-    """``axial  S 12.3 mm``: where along the normal."""
+    """``S 12.3 mm``: where along the normal."""
     letter = ("LR", "PA", "IS")[plane.normal][position >= 0]
     return f"{letter} {abs(position):.1f} mm"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_mrisr.planes import Plane
+from napari_mrisr.planes import PLANES, Plane
+from napari_mrisr.reading.scene import Scene
 from napari_mrisr.reading.state import (
     CHECKERBOARD,
     FLICKER,
@@ -21,7 +22,7 @@ from napari_mrisr.reading.state import (
 from napari_mrisr.viewer.compare import notes
 from napari_mrisr.viewer.compare.canvas import CompareCanvas
 from napari_mrisr.viewer.compare.controller import Controller, default_plane
-from napari_mrisr.viewer.compare.keys import KEYS, help_text
+from napari_mrisr.viewer.compare.keys import KEYS, Key, help_text
 from napari_mrisr.viewer.compare.pointing import Pointing
 
 EMPTY = (
@@ -38,13 +39,20 @@ class CompareView(QWidget):
     ----------
     controller : Controller
         Shown and acted on.
+    keys : sequence of Key
+        What they do.
     """
 
     acted = Signal(str)
     tool_changed = Signal(str)
     region_held = Signal(bool)
 
-    def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        parent: QWidget | None = None,
+        keys: Sequence[Key] = KEYS,
+    ) -> None:
         super().__init__(parent)
         self.controller = controller
         self.message = EMPTY
@@ -60,9 +68,11 @@ class CompareView(QWidget):
         layout.addWidget(self.line)
         self._open = True
         self._hover: Point | None = None
+        self.active: tuple[int, int] | None = None
         self._help = False
         self._actions = self._make_actions()
-        self._keys = {_sequence(key): entry.action for entry in KEYS for key in entry.keys}
+        self._keys = {_sequence(key): entry.action for entry in keys for key in entry.keys}
+        self._help_text = help_text(keys)
 
         # However often the state changes, it is drawn once a turn of the event loop.
         self._draw_timer = QTimer(self)
@@ -73,13 +83,14 @@ class CompareView(QWidget):
         self._flicker_timer.timeout.connect(controller.flicker)
 
         canvas, native = self.canvas, self.canvas.native
-        canvas.pressed.connect(self._press)
-        canvas.moved.connect(self._move)
-        canvas.dragged.connect(self._drag)
-        canvas.released.connect(self._release)
-        canvas.wheeled.connect(self._wheel)
-        canvas.double_clicked.connect(self.pointing.double_click)
-        canvas.left.connect(self._leave)
+        mouse = canvas.mouse
+        mouse.pressed.connect(self._press)
+        mouse.moved.connect(self._move)
+        mouse.dragged.connect(self._drag)
+        mouse.released.connect(self._release)
+        mouse.wheeled.connect(self._wheel)
+        mouse.double_clicked.connect(self.pointing.double_click)
+        mouse.left.connect(self._leave)
         native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         native.setMouseTracking(True)
         native.installEventFilter(self)
@@ -110,22 +121,37 @@ class CompareView(QWidget):
         if not self._open:
             return
         controller = self.controller
+        scene = controller.scene()
         shown = bool(controller.state.columns)
         self.canvas.draw(
-            controller.scene(),
-            notes=self._notes() if shown else {},
+            scene,
+            notes=self._notes(scene) if shown else None,
+            places=self._places() if shown else None,
+            active=self.active,
             message="" if shown else self.message,
-            help_text=help_text() if self._help else "",
+            help_text=self._help_text if self._help else "",
         )
         self._show_line()
 
     def _world(self) -> Point:
         return self._hover if self._hover is not None else self.controller.state.crosshair
 
-    def _notes(self) -> dict[int, str]:
+    def _notes(self, scene: Scene) -> dict[tuple[int, int], str]:
+        """Values under the cursor; both of the two where a panel shows two."""
         controller = self.controller
-        found = notes.panel_notes(controller.state, controller.volumes, self._world())
-        return dict(enumerate(found))
+        state = controller.state
+        found = notes.panel_notes(state, controller.volumes, self._world())
+        both = " | ".join(found[i] for i in state.pair if i < len(found))
+        return {
+            (r, c): both if view.blend else found[view.column]
+            for r, row in enumerate(scene.panels)
+            for c, view in enumerate(row)
+        }
+
+    def _places(self) -> dict[str, str]:
+        """Where the planes cut."""
+        at = self.controller.position()
+        return {plane.name: notes.plane_text(plane, float(at[plane.normal])) for plane in PLANES}
 
     def _show_line(self) -> None:
         controller = self.controller
@@ -151,6 +177,7 @@ class CompareView(QWidget):
 
     def _press(self, pointer: Any) -> None:
         self.canvas.native.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.active = (pointer.row, pointer.column)
         self.pointing.press(pointer)
         self._follow()
         if self.pointing.drags_region:
@@ -161,6 +188,7 @@ class CompareView(QWidget):
         self._follow()
 
     def _move(self, pointer: Any) -> None:
+        self.active = (pointer.row, pointer.column)
         self.pointing.hover(pointer)
         self._follow()
 
@@ -171,13 +199,13 @@ class CompareView(QWidget):
             self.region_held.emit(False)
 
     def _wheel(self, pointer: Any) -> None:
+        self.active = (pointer.row, pointer.column)
         self.pointing.wheel(pointer, pointer.notches)
         self._follow()
 
     def _leave(self) -> None:
-        if self._hover is not None:
-            self._hover = None
-            self.schedule()
+        self._hover = self.active = None
+        self.schedule()
 
     def _follow(self) -> None:
         """The values under the pointer."""

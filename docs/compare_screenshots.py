@@ -1,0 +1,172 @@
+"""Take pictures of the reading room.
+
+Usage::
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/compare_screenshots.py VOLUME FOLDER [WIDTHxHEIGHT]
+
+Takes a 3D volume as truth, makes the low-resolution one at 2x, super-resolves
+it by tricubic and hashed, and saves a picture of each state into the folder.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_mrisr.degrade import degrade
+from napari_mrisr.io import read_volume, write_volume
+from napari_mrisr.planes import AXIAL, CORONAL
+from napari_mrisr.reading.blinded import Case, Reading, ReadingPlan
+from napari_mrisr.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.compare.opening import add_comparison
+from napari_mrisr.viewer.compare.reading_window import ReadingWindow
+from napari_mrisr.viewer.compare.regions import drawn
+from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.volume import Volume
+
+
+def settle(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:
+    """Let Qt work for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def make_volumes(path: str) -> dict[str, Volume]:
+    """Truth, LR, tricubic and hashed."""
+    truth = replace(read_volume(path), history={}).cropped_to_multiple((2, 2, 2))
+    lr = degrade(truth, (2, 2, 2))
+    made = {"truth": truth, "LR 2x": lr}
+    for method in ("tricubic", "hashed"):
+        made[method] = upscale(lr, UpscaleParameters(scale=(2, 2, 2), method=method))
+    return made
+
+
+class Room:
+    """The widget in a viewer, floating at a given size."""
+
+    def __init__(self, volumes: Mapping[str, Volume], size: tuple[int, int], out: Path) -> None:
+        self.viewer = napari.Viewer(show=True)
+        self.out = out
+        self.viewer.window.resize(*size)
+        if volumes:
+            self.widget = add_comparison(self.viewer, volumes, None, truth="truth", measured="LR 2x")
+        else:
+            self.widget = CompareWidget(self.viewer)
+            self.viewer.window.add_dock_widget(self.widget, name="Compare")
+        self.size = size
+
+    def float(self) -> None:
+        """As a window of its own."""
+        dock = self.widget.parentWidget()
+        while not hasattr(dock, "setFloating"):
+            dock = dock.parentWidget()
+        dock.setFloating(True)
+        dock.setGeometry(0, 0, *self.size)
+        settle(0.5)
+
+    def shoot(self, name: str, whole: bool = False) -> None:
+        """A picture of the widget, or of the viewer's whole window."""
+        settle()
+        settle(30, until=lambda: not self.widget.meter.busy)
+        settle()
+        window = self.viewer.window._qt_window if whole else self.widget.window()
+        window.grab().save(str(self.out / f"{name}.png"))
+
+
+def main(path: str, folder: str, size: str = "1600x1000") -> None:
+    """Go through the states."""
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    width, height = (int(n) for n in size.split("x"))
+    volumes = make_volumes(path)
+
+    empty = Room({}, (width, height), out)
+    empty.shoot("00-empty", whole=True)
+    empty.viewer.close()
+
+    room = Room(volumes, (width, height), out)
+    widget, controller = room.widget, room.widget.controller
+    room.shoot("01-docked", whole=True)
+    room.float()
+    middle = controller.frame.to_world(controller.state.center)
+    controller.go_to(tuple(float(v) for v in middle))
+    room.shoot("02-side-by-side")
+    at = controller.position()
+    roi = drawn(
+        "ROI 1",
+        "ellipsoid",
+        controller.frame,
+        AXIAL,
+        ((at[0] - 30, at[1] - 5), (at[0] - 5, at[1] + 30)),
+        (at[2], 20.0),
+    )
+    controller.put_roi(roi)
+    box = ((at[0] + 8, at[1] - 40), (at[0] + 38, at[1] - 20))
+    controller.put_roi(drawn("ROI 2", "box", controller.frame, AXIAL, box, (at[2], 16.0)))
+    room.shoot("03-roi")
+    controller.set_columns(["truth", "tricubic", "hashed"])
+    controller.toggle_difference()
+    controller.set_pair(0, 2)
+    controller.toggle_difference()
+    room.shoot("04-differences")
+    controller.set_differences([])
+    controller.toggle_difference(absolute=True)
+    room.shoot("05-absolute")
+    controller.set_differences([])
+    controller.set_pair(1, 2)
+    for mode in ("swipe", "checkerboard", "flicker"):
+        controller.set_mode(mode)
+        room.shoot(f"06-{mode}")
+    controller.set_mode("side-by-side")
+    controller.zoom(3.0, (AXIAL, float(at[0]), float(at[1])))
+    room.shoot("07-zoomed")
+    controller.toggle("smooth")
+    room.shoot("07-zoomed-smooth")
+    controller.toggle("smooth")
+    controller.fit()
+    controller.toggle_maximized(CORONAL, 2)
+    room.shoot("08-maximized")
+    controller.toggle_maximized(CORONAL, 2)
+    controller.toggle("radiological")
+    room.shoot("09-neurological")
+    controller.toggle("radiological")
+    widget.view.toggle_help()
+    room.shoot("10-help")
+    widget.view.toggle_help()
+    controller.change(truth=None)
+    room.shoot("11-no-truth")
+    controller.change(truth="truth")
+    room.viewer.layers["hashed"].name = "a layer whose name is far too long " * 3
+    room.viewer.theme = "light"
+    room.shoot("12-long-names-light")
+    room.viewer.theme = "dark"
+    room.viewer.close()
+    settle()
+
+    with tempfile.TemporaryDirectory() as scratch:
+        files = {}
+        for method in ("tricubic", "hashed"):
+            files[method] = Path(scratch) / f"{method}.nii.gz"
+            write_volume(volumes[method], files[method])
+        plan = ReadingPlan((Case("1", files), Case("2", files)), ("tricubic", "hashed"))
+        window = ReadingWindow(Reading(plan, Path(scratch) / "reading.csv"), napari.qt.get_stylesheet("dark"))
+        window.resize(width, height)
+        window.show()
+        settle(20, until=lambda: bool(window.controller.state.columns))
+        settle(1.0)
+        window.grab().save(str(out / "13-blinded.png"))
+        window.close()
+        settle()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

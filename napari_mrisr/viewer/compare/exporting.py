@@ -1,0 +1,171 @@
+"""What leaves the reading room: figure, table, state. No names unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+
+from napari_mrisr.errors import MrisrError, OutputError, explain
+from napari_mrisr.io import atomic_write
+from napari_mrisr.progress import Progress
+from napari_mrisr.reading.labels import neutral_labels
+from napari_mrisr.viewer.compare.controls import button
+from napari_mrisr.viewer.compare.measuring import Latest
+
+if TYPE_CHECKING:
+    from napari_mrisr.viewer.compare.widget import CompareWidget
+
+_FIGURES = "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
+
+
+class Exporter(QObject):
+    """The export menu, and what its entries do.
+
+    Parameters
+    ----------
+    widget : CompareWidget
+        What it shows is exported.
+    """
+
+    def __init__(self, widget: CompareWidget) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        self._work = Latest()
+        self._work.finished.connect(self._done)
+        self._work.failed.connect(self._failed)
+        self.button = button("Export", "Figure, table, or the whole comparison", widget)
+        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.button)
+        self.menu.setToolTipsVisible(True)
+        self._add("Figure (PNG, SVG, PDF)…", self.save_figure)
+        self._add("Table (CSV)…", self.save_table)
+        self._add("Table to the clipboard", self.copy_table)
+        self._add("Comparison (JSON)…", self.save_state)
+        self.menu.addSeparator()
+        self.names = self.menu.addAction("With names and file paths")
+        self.names.setCheckable(True)
+        self.names.setToolTip(
+            "Layer names and paths may name patients; without this, volumes are called\n"
+            "truth, LR 2x, hashed 2x … and found again by their content"
+        )
+        self.button.setMenu(self.menu)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._work.busy
+
+    def close(self) -> None:
+        """Stop what is being written; nothing of it is left."""
+        self._work.close()
+
+    def labels(self) -> dict[str, str]:
+        """What volumes are called in what is written."""
+        controller = self._widget.controller
+        state = controller.state
+        if self.names.isChecked():
+            return {key: controller.title(key) for key in state.keys()}
+        return neutral_labels(controller.volumes, state.keys(), state.truth, state.measured)
+
+    # What the person does; without a path they are asked for one.
+
+    def copy_table(self) -> None:
+        """The numbers, separated by tabs, to the clipboard."""
+        table = self._widget.numbers.table
+        if table.rows:
+            QApplication.clipboard().setText(table.text(self.labels()))
+            self._widget.numbers.say("The table is in the clipboard.")
+
+    def save_table(self, path: str = "") -> None:
+        """The numbers with their protocol, as CSV."""
+        table = self._widget.numbers.table
+        if not table.rows:
+            self._widget.numbers.say("There are no numbers yet.")
+            return
+        path = path or self._ask("Save the table", "comparison.csv", "CSV (*.csv)")
+        if path:
+            text = table.csv(self.labels())
+            self._run(path, lambda progress: write_text(Path(path), text))
+
+    def save_state(self, path: str = "") -> None:
+        """What is shown, to be opened again."""
+        from napari_mrisr.reading.files import save_state
+
+        controller = self._widget.controller
+        if not controller.state.columns:
+            self._widget.numbers.say("There is nothing to save yet.")
+            return
+        path = path or self._ask("Save the comparison", "comparison.json", "JSON (*.json)")
+        if not path:
+            return
+        state, with_paths = controller.state, self.names.isChecked()
+        volumes = {key: controller.volumes[key] for key in state.keys()}
+        self._run(
+            path,
+            lambda progress: save_state(
+                state, volumes, path, with_paths=with_paths, overwrite=True
+            ),
+        )
+
+    def save_figure(self, path: str = "") -> None:
+        """What is shown, for a publication."""
+        from napari_mrisr.reading.figure import write_scene_figure
+
+        controller = self._widget.controller
+        if not controller.state.columns:
+            self._widget.numbers.say("There is nothing to draw yet.")
+            return
+        path = path or self._ask("Save the figure", "comparison.png", _FIGURES)
+        if path:
+            state, labels = controller.state, self.labels()
+            volumes = {key: controller.volumes[key] for key in state.keys()}
+            self._run(
+                path,
+                lambda progress: write_scene_figure(state, volumes, labels, path, overwrite=True),
+            )
+
+    def _ask(self, title: str, name: str, kinds: str) -> str:
+        path, kind = QFileDialog.getSaveFileName(self._widget, title, name, kinds)
+        if path and not Path(path).suffix and "*." in kind:
+            path += "." + kind.partition("*.")[2].rstrip(")")
+        return path
+
+    def _run(self, path: str, write: Callable[[Progress], Any]) -> None:
+        self._widget.numbers.say(f"writing {Path(path).name} …")
+
+        def work(progress: Progress) -> str:
+            write(progress)
+            return path
+
+        self._work.ask(work)
+
+    def _done(self, path: str) -> None:
+        self._widget.numbers.say(f"Saved {Path(path).name}.")
+
+    def _failed(self, error: Exception) -> None:
+        self._widget.tell_error(error)
+
+    def _add(self, text: str, action: Callable[[], None]) -> None:
+        self.menu.addAction(text).triggered.connect(lambda *_: action())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file at once or not at all.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except MrisrError:
+        raise
+    except OSError as error:
+        found = f"cannot be written ({error.strerror or error})"
+        raise OutputError(explain(path, found, "choose another folder")) from error

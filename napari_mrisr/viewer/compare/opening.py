@@ -1,0 +1,104 @@
+"""The reading room from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_mrisr.reading.blinded import Reading, ReadingPlan
+from napari_mrisr.reading.state import CompareState
+from napari_mrisr.viewer.compare.defaults import choose
+from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.windowing import first_limits
+from napari_mrisr.viewer.layers import layer_data
+from napari_mrisr.volume import Volume
+
+def open_comparison(
+    volumes: Mapping[str, Volume],
+    state: CompareState | None,
+    *,
+    truth: str | None,
+    measured: str | None,
+) -> None:
+    """Open napari with the volumes compared, until its window is closed.
+
+    Parameters
+    ----------
+    volumes : mapping of str to Volume
+        By name, in the order of the columns.
+    state : CompareState or None
+        What to show; its keys are those of ``volumes``. None for a fresh start.
+    truth, measured : str or None
+        Keys of the truth and the measured low-resolution volume, of a fresh start.
+    """
+    import napari
+
+    viewer = napari.Viewer(title="napari-mrisr compare")
+    add_comparison(viewer, volumes, state, truth=truth, measured=measured)
+    napari.run()
+
+
+def add_comparison(
+    viewer: Any,
+    volumes: Mapping[str, Volume],
+    state: CompareState | None,
+    *,
+    truth: str | None,
+    measured: str | None,
+) -> CompareWidget:
+    """Add the volumes and the widget to a viewer; see :func:`open_comparison`."""
+    restored = {key: volume.restored() for key, volume in volumes.items()}
+    lead = truth or next(iter(restored))
+    limits = first_limits(restored, list(restored), lead)
+    for key, volume in restored.items():
+        look: dict[str, Any] = {"colormap": "gray", "contrast_limits": limits[key]}
+        if state is not None and key in state.looks:
+            saved = state.looks[key]
+            look = {
+                "colormap": saved.colormap,
+                "contrast_limits": saved.limits,
+                "gamma": saved.gamma,
+            }
+        data, kwargs, _ = layer_data(volume, key, look)
+        viewer.add_image(data, **kwargs)
+    widget = CompareWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Compare", area="right")
+    if state is not None:
+        widget.restore(state)
+    elif truth is not None or measured is not None:
+        columns = [key for key in restored if key != truth][: 4 - (truth is not None)]
+        widget.open([truth, *columns] if truth else columns, truth, measured)
+    else:
+        choice = choose({key: volume.history for key, volume in restored.items()})
+        widget.open(choice.columns, choice.truth, choice.measured)
+    widget.fill_window()
+    return widget
+
+
+def open_reading(plan: ReadingPlan, out_path: str | Path) -> None:
+    """Go through a blinded reading, until its window is closed.
+
+    Parameters
+    ----------
+    plan : ReadingPlan
+        The cases.
+    out_path : str or Path
+        CSV file of the answers; one of this plan is gone on with.
+
+    Raises
+    ------
+    ParameterError, OutputError
+        When the file is of another plan, or cannot be written; before any window.
+    """
+    reading = Reading(plan, out_path)
+
+    import napari
+    from napari.qt import get_qapp, get_stylesheet
+
+    from napari_mrisr.viewer.compare.reading_window import ReadingWindow
+
+    get_qapp()
+    window = ReadingWindow(reading, get_stylesheet("dark"))
+    window.showMaximized()
+    napari.run()

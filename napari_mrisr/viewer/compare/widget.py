@@ -1,0 +1,383 @@
+"""The "Compare" dock widget: panels, controls and numbers, linked to the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QSplitter, QVBoxLayout, QWidget
+
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.reading.roi import BoxRoi, Roi
+from napari_mrisr.reading.state import CompareState
+from napari_mrisr.viewer.compare.controller import Controller
+from napari_mrisr.viewer.compare.controls import Controls, button
+from napari_mrisr.viewer.compare.defaults import choose
+from napari_mrisr.viewer.compare.exporting import Exporter
+from napari_mrisr.viewer.compare.layer_regions import LayerRegions
+from napari_mrisr.viewer.compare.link import Link
+from napari_mrisr.viewer.compare.measuring import Meter
+from napari_mrisr.viewer.compare.numbers import NumbersPanel
+from napari_mrisr.viewer.compare.view import CompareView
+from napari_mrisr.viewer.compare.windowing import reset_windows
+from napari_mrisr.viewer.requests import error_line
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+# napari follows a drag this often: each of its own paints costs as much as ours.
+_PUSH_MS = 120
+
+
+class CompareWidget(QWidget):
+    """Compares the viewer's volumes in three planes.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        Whose layers are offered.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.setObjectName("compare")
+        self._viewer = napari_viewer
+        self.controller = Controller()
+        self.link = Link(napari_viewer, self.controller, self._layers_changed)
+        self.view: CompareView | None = None
+        self._window: QWidget | None = None
+        self._attached = False
+        # Until the person picks columns, new layers are shown as they come.
+        self._choose_columns = True
+        self._measured_state: CompareState | None = None
+        self._was_floating = False
+
+        self.controls = Controls(self.controller, self)
+        self.numbers = NumbersPanel(self)
+        self.regions = LayerRegions(self._regions_changed)
+        self.exporter = Exporter(self)
+        self._splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.addWidget(self.numbers)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.controls)
+        layout.addWidget(self._splitter, 1)
+        self._add_buttons()
+
+        self._push_timer = QTimer(self)
+        self._push_timer.setSingleShot(True)
+        self._push_timer.setInterval(_PUSH_MS)
+        self._push_timer.timeout.connect(self._push)
+        self._connect()
+        self._attach()
+
+    def _add_buttons(self) -> None:
+        self.numbers_button = button("Numbers", "The table of numbers (T)", self, checkable=True)
+        self.numbers_button.setChecked(True)
+        self.numbers_button.toggled.connect(self._show_numbers)
+        self.blinded_button = button(
+            "Blinded…", "Read a list of cases with hidden names and shuffled columns", self
+        )
+        self.blinded_button.clicked.connect(self.start_reading)
+        self.help_button = button("?", "Keys and mouse (H)", self)
+        self.help_button.clicked.connect(lambda: self.view and self.view.toggle_help())
+        self.full_button = button("⛶", "Full screen (F11); Esc leads back", self)
+        self.full_button.clicked.connect(self.toggle_full_screen)
+        self.controls.add_group(
+            [
+                self.numbers_button,
+                self.exporter.button,
+                self.blinded_button,
+                self.help_button,
+                self.full_button,
+            ]
+        )
+
+    def _connect(self) -> None:
+        controls = self.controls
+        controls.columns_picked.connect(self._pick_columns)
+        controls.truth_picked.connect(lambda key: self._pick_role("truth", key))
+        controls.measured_picked.connect(lambda key: self._pick_role("measured", key))
+        controls.tool_picked.connect(lambda tool: self.view and self.view.pointing.choose_tool(tool))
+        controls.depth_set.connect(lambda mm: self.view and self.view.pointing.set_depth(mm))
+        controls.regions_picked.connect(self._pick_regions)
+        self.numbers.copy_asked.connect(self.exporter.copy_table)
+        self.numbers.save_asked.connect(self.exporter.save_table)
+        self.numbers.region_chosen.connect(self._region_chosen)
+
+    # What the person picks.
+
+    def open(self, columns: Sequence[str], truth: str | None, measured: str | None) -> None:
+        """Compare these layers (by name), everything in sight."""
+        self._choose_columns = False
+        state = CompareState(tuple(columns), truth=truth, measured=measured)
+        self.controller.open(self.link.start(state), self.link.point())
+        self.link.settle()
+
+    def restore(self, state: CompareState) -> None:
+        """Compare as saved; the state's keys are the layers' names."""
+        self._choose_columns = False
+        self.controller.restore(state)
+        self._push_soon()
+
+    def _pick_columns(self, keys: list[str]) -> None:
+        self._choose_columns = False
+        usable = [key for key in keys if self._usable(key)]
+        self.controller.set_columns(usable)
+        self.controls.show_state(self.controller.state)
+
+    def _pick_role(self, role: str, key: str | None) -> None:
+        if key is None or self._usable(key):
+            self.controller.change(**{role: key})
+        self.controls.show_state(self.controller.state)
+
+    def _usable(self, key: str) -> bool:
+        error = self.link.volumes.trouble(key)
+        if error is not None:
+            self.tell_error(error)
+        return error is None
+
+    def _pick_regions(self, name: str | None) -> None:
+        found = [layer for layer in self.link.regions() if layer.name == name]
+        self.regions.watch(found[0] if found else None)
+        self._regions_changed()
+
+    def _region_chosen(self, name: str) -> None:
+        if self.view is not None and self.controller.roi(name) is not None:
+            self.view.pointing.chosen = name
+
+    def start_reading(self) -> None:
+        """Ask for a list of cases; read it blinded, in a window of its own."""
+        from napari_mrisr.viewer.compare.reading_dialog import ask_reading
+        from napari_mrisr.viewer.compare.reading_window import ReadingWindow
+
+        try:
+            reading = ask_reading(self)
+        except MrisrError as error:
+            self.tell_error(error)
+            return
+        if reading is not None:
+            window = ReadingWindow(reading, self.window().styleSheet())
+            window.showMaximized()
+
+    def tell_error(self, error: Exception) -> None:
+        """Say what is wrong, here and as napari does."""
+        self.numbers.say(error_line(error))
+        show_error(error_line(error))
+
+    # What changes.
+
+    def _layers_changed(self) -> None:
+        if self._choose_columns:
+            usable = {
+                key: history
+                for key, history in self.link.volumes.histories().items()
+                if self.link.volumes.trouble(key) is None
+            }
+            choice = choose(usable)
+            state = self.controller.state
+            if (choice.columns, choice.truth, choice.measured) != (
+                state.columns,
+                state.truth,
+                state.measured,
+            ):
+                new = replace(
+                    state, columns=choice.columns, truth=choice.truth, measured=choice.measured
+                )
+                self.controller.open(self.link.start(new), self.link.point())
+        self.link.settle()
+        layers = [layer.name for layer in self.link.regions()]
+        watched = self.regions.layer
+        if watched is not None and watched not in self.link.regions():
+            self.regions.watch(None)
+            watched = None
+        self.controls.show_regions(layers, watched.name if watched is not None else None)
+        self._state_changed(self.controller.state)
+
+    def _state_changed(self, state: CompareState) -> None:
+        self.controls.show_state(state)
+        self._push_soon()
+        self._measure(state)
+
+    def _push_soon(self) -> None:
+        if self._attached and not self._push_timer.isActive():
+            self._push_timer.start()
+
+    def _push(self) -> None:
+        self.link.push()
+
+    # Numbers.
+
+    def _measure(self, state: CompareState) -> None:
+        if not self._attached or not self.numbers_button.isChecked():
+            return
+        self.numbers.set_titles({key: self.controller.title(key) for key in state.keys()})
+        self.meter.set_volumes(
+            self.controller.volumes, state.columns, state.truth, state.measured
+        )
+        before = self._measured_state
+        self._measured_state = state
+        if before is None or before.rois != state.rois:
+            self.meter.set_regions(self._rois())
+
+    def _rois(self) -> list[Roi]:
+        drawn: list[Roi] = [BoxRoi(roi) for roi in self.controller.state.rois]
+        axes, through = self.link.axes(), self.link.along_axes()
+        depth = self.controls.depth.value()
+        try:
+            return drawn + self.regions.rois(axes, depth, through)
+        except MrisrError as error:
+            self.numbers.say(error_line(error))
+            return drawn
+
+    def _regions_changed(self) -> None:
+        if self._attached and self.numbers_button.isChecked():
+            self.meter.set_regions(self._rois())
+
+    def _show_numbers(self, shown: bool) -> None:
+        self.numbers.setVisible(shown)
+        if shown:
+            self._measured_state = None
+            self._measure(self.controller.state)
+        elif self._attached:
+            self.meter.forget()
+
+    # Keys that are not the panels' own.
+
+    def _acted(self, action: str) -> None:
+        if action == "numbers":
+            self.numbers_button.toggle()
+        elif action == "reset_window":
+            reset_windows(self.controller)
+        elif action == "full_screen":
+            self.toggle_full_screen()
+        elif action == "escape" and self.view is not None and not self.view.step_back():
+            self._leave_full_screen()
+
+    def _dock(self) -> QDockWidget | None:
+        widget: QWidget | None = self
+        while widget is not None and not isinstance(widget, QDockWidget):
+            widget = widget.parentWidget()
+        return widget
+
+    def toggle_full_screen(self) -> None:
+        """Fill the screen, or be as before."""
+        window = self.window()
+        if window.isFullScreen():
+            self._leave_full_screen()
+            return
+        dock = self._dock()
+        if dock is None:
+            window.showFullScreen()
+            return
+        self._was_floating = dock.isFloating()
+        dock.setFloating(True)
+        dock.showFullScreen()
+
+    def _leave_full_screen(self) -> None:
+        window = self.window()
+        if not window.isFullScreen():
+            return
+        window.showNormal()
+        dock = self._dock()
+        if dock is not None and not self._was_floating:
+            dock.setFloating(False)
+
+    def fill_window(self) -> None:
+        """Give the dock most of the main window; for windows opened to compare."""
+        dock = self._dock()
+        if dock is not None and not dock.isFloating():
+            main = dock.parentWidget()
+            main.showMaximized()
+            main.resizeDocks([dock], [int(main.width() * 0.62)], Qt.Orientation.Horizontal)
+
+    # Coming and going.
+
+    def _attach(self) -> None:
+        if self._attached:
+            return
+        self._attached = True
+        self.meter = Meter()
+        self.meter.regions_measured.connect(self.numbers.show_regions)
+        self.meter.head_measured.connect(self.numbers.show_head)
+        self.meter.said.connect(self.numbers.say)
+        self.view = CompareView(self.controller, self)
+        self.view.acted.connect(self._acted)
+        self.view.tool_changed.connect(self._tool_changed)
+        self._splitter.insertWidget(0, self.view)
+        self._splitter.setStretchFactor(0, 1)
+        self._splitter.setStretchFactor(1, 0)
+        self._splitter.setSizes([700, 150])
+        self.setFocusProxy(self.view)
+        self.controller.subscribe(self._state_changed)
+        self._measured_state = None
+        self.link.attach()
+
+    def _tool_changed(self, tool: str) -> None:
+        self.controls.show_tool(tool)
+        assert self.view is not None
+        depth = self.controls.depth
+        depth.blockSignals(True)
+        depth.setValue(self.view.pointing.depth_mm)
+        depth.blockSignals(False)
+
+    def _detach(self) -> None:
+        """End all threads and timers, let go of the viewer, free what OpenGL holds."""
+        self._window = None
+        if not self._attached:
+            return
+        self._attached = False
+        self._push_timer.stop()
+        self.controller.unsubscribe(self._state_changed)
+        self.link.detach()
+        self.regions.watch(None)
+        self.exporter.close()
+        self.meter.close()
+        self.meter.deleteLater()
+        view, self.view = self.view, None
+        if view is not None:
+            self.setFocusProxy(None)
+            view.close_view()
+            view.setParent(None)
+            view.deleteLater()
+
+    def event(self, event: QEvent) -> bool:
+        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._detach()
+            else:
+                self._attach()
+        elif event.type() == QEvent.Type.Show:
+            self._attach()
+            self._follow_window()
+        return super().event(event)
+
+    def _follow_window(self) -> None:
+        """Watch the main window, which is an ancestor even of a floating dock."""
+        window: QWidget = self
+        while (parent := window.parentWidget()) is not None:
+            window = parent
+        if window is not self and window is not self._window:
+            # Filters on former windows may stay: eventFilter asks which window it is.
+            window.installEventFilter(self)
+            self._window = window
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Notice that the main window was closed (not: asked to close)."""
+        if self._window is not None and watched is self._window:
+            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
+            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
+            if hidden or closed:
+                self._detach()
+        return False
+
+    def closeEvent(self, event: Any) -> None:
+        """A widget that is a window of its own ends here."""
+        self._detach()
+        super().closeEvent(event)
