@@ -2,7 +2,8 @@
 
 Usage::
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/compare_screenshots.py VOLUME FOLDER [WIDTHxHEIGHT]
+    xvfb-run -a -s "-screen 0 1600x1000x24" \
+        python docs/compare_screenshots.py VOLUME FOLDER [WIDTHxHEIGHT]
 
 Takes a 3D volume as truth, makes the low-resolution one at 2x, super-resolves
 it by tricubic and hashed, and saves a picture of each state into the folder.
@@ -58,7 +59,9 @@ class Room:
         self.out = out
         self.viewer.window.resize(*size)
         if volumes:
-            self.widget = add_comparison(self.viewer, volumes, None, truth="truth", measured="LR 2x")
+            self.widget = add_comparison(
+                self.viewer, volumes, None, truth="truth", measured="LR 2x"
+            )
         else:
             self.widget = CompareWidget(self.viewer)
             self.viewer.window.add_dock_widget(self.widget, name="Compare")
@@ -158,7 +161,9 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
             files[method] = Path(scratch) / f"{method}.nii.gz"
             write_volume(volumes[method], files[method])
         plan = ReadingPlan((Case("1", files), Case("2", files)), ("tricubic", "hashed"))
-        window = ReadingWindow(Reading(plan, Path(scratch) / "reading.csv"), napari.qt.get_stylesheet("dark"))
+        window = ReadingWindow(
+            Reading(plan, Path(scratch) / "reading.csv"), napari.qt.get_stylesheet("dark")
+        )
         window.resize(width, height)
         window.show()
         settle(20, until=lambda: bool(window.controller.state.columns))

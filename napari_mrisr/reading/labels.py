@@ -1,4 +1,4 @@
-"""What volumes are called in exports: by their role, never by file or layer, which may name people."""
+"""What volumes are called in exports: by role, never by file or layer, which may name people."""
 
 from __future__ import annotations
 

@@ -1,21 +1,19 @@
 """What every action does to what is shown. No Qt, no napari.
 
-The controller keeps the one :class:`CompareState` and the volumes. Whoever
-shows something listens; whoever acts calls a method. Each action changes the
-state at most once and tells it at most once.
+Whoever shows something listens to the store; whoever acts calls a method here.
+Each action changes the state at most once and tells it at most once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from napari_mrisr.planes import AXIAL, PLANES, Frame, Plane
-from napari_mrisr.reading.scene import Cutter, Scene, build_scene, difference_limit
+from napari_mrisr.planes import AXIAL, PLANES, Plane
 from napari_mrisr.reading.slices import bounds, nearest_index
 from napari_mrisr.reading.state import (
     FLICKER,
@@ -27,162 +25,36 @@ from napari_mrisr.reading.state import (
     Point,
     RoiBox,
 )
-from napari_mrisr.volume import Volume
-
-Listener = Callable[[CompareState], None]
+from napari_mrisr.viewer.compare.store import Store, point
 
 # Around the largest extent, so that no letter lies on the head.
 _MARGIN = 1.08
 _SPANS_MM = (4.0, 2000.0)
-_UPRIGHT = Frame(np.eye(3))
 
 
-class Controller:
-    """Keeps the state; changes it by actions; tells listeners.
-
-    Parameters
-    ----------
-    volumes : mapping of str to Volume
-        All that may be shown, in the scan's intensities. Only those that the
-        state names are asked for.
-    titles : mapping of str to str, optional
-        What to call each; by default its key.
-
-    Attributes
-    ----------
-    state : CompareState
-        What is shown.
-    generation : int
-        Grows with every change; what was computed for an older one is stale.
-    """
-
-    def __init__(
-        self, volumes: Mapping[str, Volume] | None = None, titles: Mapping[str, str] | None = None
-    ) -> None:
-        self.state = CompareState()
-        self.titles: Mapping[str, str] = titles or {}
-        self.generation = 0
-        self._volumes: Mapping[str, Volume] = volumes or {}
-        self._listeners: list[Listener] = []
-        self._cutter = Cutter(self._volumes, _UPRIGHT)
-
-    # Who listens.
-
-    def subscribe(self, listener: Listener) -> None:
-        """Call this with the new state after each change."""
-        self._listeners.append(listener)
-
-    def unsubscribe(self, listener: Listener) -> None:
-        """No longer call it."""
-        self._listeners.remove(listener)
-
-    def become(self, state: CompareState) -> None:
-        """Show this; tell it, if it is another one."""
-        if state == self.state:
-            return
-        self.state = state
-        self.announce()
-
-    def announce(self) -> None:
-        """Tell the state, also when it is the volumes that have changed."""
-        self.generation += 1
-        for listener in tuple(self._listeners):
-            listener(self.state)
-
-    def change(self, **changes: Any) -> None:
-        """Replace some of the state's attributes."""
-        self.become(replace(self.state, **changes))
-
-    # What there is.
-
-    @property
-    def frame(self) -> Frame:
-        """Axes of the planes: those of the first column."""
-        return self._cutter.frame
-
-    @property
-    def volumes(self) -> Mapping[str, Volume]:
-        """All volumes that may be shown."""
-        return self._volumes
-
-    @property
-    def reference(self) -> Volume | None:
-        """The first column, whose axes and voxels steps follow."""
-        return self._volumes[self.state.columns[0]] if self.state.columns else None
-
-    def scene(self) -> Scene:
-        """What the panels show."""
-        return build_scene(self.state, self._cutter, self.titles)
-
-    def title(self, key: str) -> str:
-        """What a volume is called."""
-        return self.titles.get(key, key)
-
-    def position(self) -> np.ndarray:
-        """The crosshair in the frame, mm."""
-        return self.frame.from_world(self.state.crosshair)
-
-    def set_volumes(
-        self, volumes: Mapping[str, Volume], titles: Mapping[str, str] | None = None
-    ) -> None:
-        """Other volumes, or other voxels; the state stays as far as they allow."""
-        self._volumes = volumes
-        self.titles = self.titles if titles is None else titles
-        state = self.state
-        for key in state.keys():
-            if key not in volumes:
-                state = state.without(key)
-        self._show(state)
-        self.announce()
-
-    def rename(self, old: str, new: str, volumes: Mapping[str, Volume]) -> None:
-        """A volume's key has changed."""
-        self._volumes = volumes
-        self._show(self.state.renamed(old, new))
-        self.announce()
+class Controller(Store):
+    """The actions; see :class:`~napari_mrisr.viewer.compare.store.Store`."""
 
     def open(self, state: CompareState, at: Point | None = None) -> None:
         """Show a state from scratch: crosshair at a point of the world, everything in sight."""
-        self._show(state)
+        self.show(state)
         if at is not None:
-            self.state = replace(self.state, crosshair=self._inside(at))
+            self.state = replace(self.state, crosshair=self.inside(at))
         if self.reference is not None:
             self.state = replace(self.state, **self._fitted(self.state))
         self.announce()
-
-    def restore(self, state: CompareState) -> None:
-        """Show a saved state as it is."""
-        self._show(state)
-        self.announce()
-
-    def _show(self, state: CompareState) -> None:
-        """Take a state with new columns: the frame follows, the place stays."""
-        old = self._cutter.frame
-        frame = Frame.of(self._volumes[state.columns[0]].grid) if state.columns else _UPRIGHT
-        self._cutter = Cutter(self._volumes, frame)
-        if not np.array_equal(old.rotation, frame.rotation) and self.state.columns:
-            state = replace(state, center=_point(frame.from_world(old.to_world(state.center))))
-        self.state = replace(state, differences=self._measured(state))
-
-    def _measured(self, state: CompareState) -> tuple[Difference, ...]:
-        """The state's differences, those without a limit measured where the crosshair is."""
-        at = _point(self._cutter.frame.from_world(state.crosshair))
-        return tuple(
-            d if d.limit else replace(d, limit=difference_limit(self._cutter, d, at))
-            for d in state.differences
-        )
 
     # Where.
 
     def go_to(self, world: Point) -> None:
         """Crosshair to a point of the world, mm; it stays inside the first column."""
-        self.change(crosshair=self._inside(world))
+        self.change(crosshair=self.inside(world))
 
     def point_at(self, plane: Plane, across: float, upward: float) -> None:
         """Crosshair to a place in a plane, frame mm."""
         at = self.position()
         at[plane.across], at[plane.upward] = across, upward
-        self.go_to(_point(self.frame.to_world(at)))
+        self.go_to(point(self.frame.to_world(at)))
 
     def step(self, plane: Plane, count: int) -> None:
         """By voxels of the first column along a plane's normal."""
@@ -205,23 +77,14 @@ class Controller:
         index[axis] = np.clip(index[axis], 0, volume.grid.shape[axis] - 1)
         at = self.position()
         at[axis] = (affine[:3, :3] @ index + affine[:3, 3])[axis]
-        self.change(crosshair=_point(self.frame.to_world(at)))
-
-    def _inside(self, world: Point) -> Point:
-        volume = self.reference
-        if volume is None:
-            return _point(world)
-        low, high = bounds(volume.grid, self.frame)
-        # Half-open: the upper border belongs to no voxel.
-        at = np.clip(self.frame.from_world(world), low, high - 1e-3)
-        return _point(self.frame.to_world(at))
+        self.change(crosshair=point(self.frame.to_world(at)))
 
     def pan(self, plane: Plane, across_mm: float, upward_mm: float) -> None:
         """Shift what is seen by so much (all panels; the picture follows the pointer)."""
         center = list(self.state.center)
         center[plane.across] -= across_mm
         center[plane.upward] -= upward_mm
-        self.change(center=_point(center))
+        self.change(center=point(center))
 
     def zoom(self, factor: float, about: tuple[Plane, float, float] | None = None) -> None:
         """Enlarge all panels; what lies at ``about`` (plane, across, upward) stays there."""
@@ -233,11 +96,11 @@ class Controller:
             plane, across, upward = about
             for axis, fixed in ((plane.across, across), (plane.upward, upward)):
                 center[axis] = fixed + (center[axis] - fixed) * shrink
-        self.change(span_mm=span, center=_point(center))
+        self.change(span_mm=span, center=point(center))
 
     def look_at(self, center: Point, span_mm: float) -> None:
         """Middle of the panels, frame mm, and what their shorter side shows."""
-        self.change(center=_point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
+        self.change(center=point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
 
     def fit(self) -> None:
         """Everything in sight."""
@@ -246,14 +109,14 @@ class Controller:
 
     def center_on_crosshair(self) -> None:
         """The crosshair in the middle of all panels."""
-        self.change(center=_point(self.position()))
+        self.change(center=point(self.position()))
 
     def _fitted(self, state: CompareState) -> dict[str, Any]:
         ends = [bounds(self._volumes[key].grid, self.frame) for key in state.columns]
         low = np.min([e[0] for e in ends], axis=0)
         high = np.max([e[1] for e in ends], axis=0)
         span = float((high - low).max()) * _MARGIN
-        return {"center": _point((low + high) / 2.0), "span_mm": span}
+        return {"center": point((low + high) / 2.0), "span_mm": span}
 
     def toggle_maximized(self, plane: Plane, column: int) -> None:
         """Only this panel, or all again."""
@@ -268,7 +131,7 @@ class Controller:
         Parameters
         ----------
         column : int
-            The one that was dragged, among all columns. A difference has its
+            The one that was dragged, among all columns. Differences have their
             own limits, which ``width`` scales.
         level : float
             To add to the level, in window widths.
@@ -278,14 +141,17 @@ class Controller:
             Only this column, though all are linked.
         """
         state = self.state
-        count = len(state.columns)
+        count, apart = len(state.columns), alone or not state.one_window
         if column >= count:
-            changed = list(state.differences)
-            one = changed[column - count]
-            changed[column - count] = replace(one, limit=(one.limit or 1.0) * width)
-            self.change(differences=tuple(changed))
+            one = state.differences[column - count]
+            self.change(
+                differences=tuple(
+                    replace(d, limit=(d.limit or 1.0) * width) if d is one or not apart else d
+                    for d in state.differences
+                )
+            )
             return
-        keys = state.columns if state.one_window and not alone else (state.columns[column],)
+        keys = (state.columns[column],) if apart else state.columns
         self.set_looks({key: self.look(key).moved(level, width) for key in keys})
 
     def look(self, key: str) -> Look:
@@ -320,9 +186,7 @@ class Controller:
             pair = (0, min(1, last))
         mode = self.state.mode if len(chosen) > 1 else SIDE_BY_SIDE
         before = self.state.columns
-        self._show(
-            replace(self.state, columns=chosen, pair=pair, mode=mode, maximized=None)
-        )
+        self.follow(replace(self.state, columns=chosen, pair=pair, mode=mode, maximized=None))
         if chosen and not before:
             self.state = replace(self.state, **self._fitted(self.state))
         self.announce()
@@ -341,7 +205,7 @@ class Controller:
             self.change(pair=(first, second))
 
     def next_pair(self, direction: int = 1) -> None:
-        """The next two columns, in the order (0, 1), (0, 2), …, (1, 2) …"""
+        """The next two columns, (0, 1), (0, 2), (1, 2) and so on."""
         count = len(self.state.columns)
         pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
         if pairs:
@@ -416,7 +280,7 @@ class Controller:
         if roi is not None and depth_mm > 0:
             size = list(roi.size)
             size[plane.normal] = depth_mm
-            self.put_roi(replace(roi, size=_point(size)))
+            self.put_roi(replace(roi, size=point(size)))
 
 
 def default_plane(state: CompareState) -> Plane:
@@ -425,18 +289,11 @@ def default_plane(state: CompareState) -> Plane:
     return next((plane for plane in PLANES if plane.name == name), AXIAL)
 
 
-def _point(values: Any) -> Point:
-    x, y, z = (float(v) for v in values)
-    return x, y, z
-
-
 def _same_pair(a: Difference, b: Difference) -> bool:
     return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend}
 
 
-def _moved_by(
-    before: tuple[float, float], after: tuple[float, float]
-) -> tuple[float, float]:
+def _moved_by(before: tuple[float, float], after: tuple[float, float]) -> tuple[float, float]:
     """Level (in widths of before) and factor of the width, as in :meth:`Look.moved`."""
     span = before[1] - before[0]
     if not span > 0 or not math.isfinite(span):

@@ -50,20 +50,20 @@ class Choice(QComboBox):
 
     picked = Signal(object)
 
-    def __init__(self, tip: str, none: str | None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, tip: str, none: str | None, parent: QWidget | None = None, length: int = 9
+    ) -> None:
         super().__init__(parent)
         self._tip, self._none = tip, none
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(9)
+        self.setMinimumContentsLength(length)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         # Arrow keys and letters are for the panels.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.activated.connect(lambda index: self.picked.emit(self.itemData(index)))
 
-    def show_choices(
-        self, keys: Sequence[Any], titles: Sequence[str], chosen: Any
-    ) -> None:
+    def show_choices(self, keys: Sequence[Any], titles: Sequence[str], chosen: Any) -> None:
         """Offer these; nothing is emitted."""
         with QSignalBlocker(self):
             self.clear()
@@ -111,7 +111,8 @@ class Group(QFrame):
     def __init__(self, parent: QWidget, title: str, fields: Sequence[QWidget]) -> None:
         super().__init__(parent)
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 10, 0)
+        row.setContentsMargins(0, 0, 8, 0)
+        self.setFixedHeight(26)
         row.setSpacing(3)
         if title:
             row.addWidget(QLabel(title, self))
@@ -161,9 +162,7 @@ class Controls(QWidget):
 
     def _column_group(self) -> Group:
         tip = "Left to right; the first gives the axes and the steps"
-        self.columns = [
-            Choice(tip, None if i == 0 else NONE, self) for i in range(MAX_COLUMNS)
-        ]
+        self.columns = [Choice(tip, None if i == 0 else NONE, self) for i in range(MAX_COLUMNS)]
         for choice in self.columns:
             choice.picked.connect(lambda _: self._pick_columns())
         self.truth = Choice("What the numbers compare with", NONE, self)
@@ -186,12 +185,12 @@ class Controls(QWidget):
             made = button(text, tip, self, checkable=True)
             made.clicked.connect(_caller(self._choose_mode, mode))
             self.modes[mode] = made
-        self.pair = Choice("Which two columns: the first is left of the curtain (P)", None, self)
-        self.pair.picked.connect(lambda pair: pair and controller.set_pair(*pair))
+        self.pair = Choice("Which two columns: the first is left of the curtain (P)", None, self, 4)
+        self.pair.picked.connect(lambda pair: controller.set_pair(*pair))
         self.rate = number(" Hz", (0.0, 10.0), "Changes a second; 0 for by hand (space bar)", self)
         self.rate.setSpecialValueText("by hand")
         self.rate.valueChanged.connect(lambda hz: controller.change(flicker_hz=float(hz)))
-        self.difference = button("Difference", "Show differences of two columns (D, A)", self)
+        self.difference = button("Difference ▾", "Show differences of two columns (D, A)", self)
         self.difference.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.difference)
         self.menu.aboutToShow.connect(self._fill_differences)
@@ -280,6 +279,16 @@ class Controls(QWidget):
         self.difference.setEnabled(count > 1)
         for name, made in self.toggles.items():
             made.setChecked(bool(getattr(state, name)))
+
+    def set_colors(self, plain: str, on: str, text: str) -> None:
+        """Colors of buttons, of those that are on, and of their words."""
+        self.setStyleSheet(
+            f"QToolButton {{ background: {plain}; color: {text}; border-radius: 3px;"
+            " padding: 3px 7px; }"
+            f"QToolButton:checked, QToolButton:hover {{ background: {on}; }}"
+            "QToolButton:disabled { color: gray; }"
+            "QToolButton::menu-indicator { image: none; }"
+        )
 
     def show_tool(self, tool: str) -> None:
         """Which tool draws."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from napari.utils.colormaps import ensure_colormap
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
 
@@ -13,6 +15,7 @@ from napari_mrisr.errors import MrisrError, OutputError, explain
 from napari_mrisr.io import atomic_write
 from napari_mrisr.progress import Progress
 from napari_mrisr.reading.labels import neutral_labels
+from napari_mrisr.reading.state import RoiBox
 from napari_mrisr.viewer.compare.controls import button
 from napari_mrisr.viewer.compare.measuring import Latest
 
@@ -37,7 +40,7 @@ class Exporter(QObject):
         self._work = Latest()
         self._work.finished.connect(self._done)
         self._work.failed.connect(self._failed)
-        self.button = button("Export", "Figure, table, or the whole comparison", widget)
+        self.button = button("Export ▾", "Figure, table, or the whole comparison", widget)
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.button)
         self.menu.setToolTipsVisible(True)
@@ -46,6 +49,8 @@ class Exporter(QObject):
         self._add("Table to the clipboard", self.copy_table)
         self._add("Comparison (JSON)…", self.save_state)
         self.menu.addSeparator()
+        self.magnify = self.menu.addAction("Magnify the chosen region in the figure")
+        self.magnify.setCheckable(True)
         self.names = self.menu.addAction("With names and file paths")
         self.names.setCheckable(True)
         self.names.setToolTip(
@@ -68,8 +73,9 @@ class Exporter(QObject):
         controller = self._widget.controller
         state = controller.state
         if self.names.isChecked():
-            return {key: controller.title(key) for key in state.keys()}
-        return neutral_labels(controller.volumes, state.keys(), state.truth, state.measured)
+            return controller.titles_of_state()
+        keys = tuple(state.keys())
+        return neutral_labels(controller.volumes, keys, state.truth, state.measured)
 
     # What the person does; without a path they are asked for one.
 
@@ -102,31 +108,39 @@ class Exporter(QObject):
         path = path or self._ask("Save the comparison", "comparison.json", "JSON (*.json)")
         if not path:
             return
-        state, with_paths = controller.state, self.names.isChecked()
-        volumes = {key: controller.volumes[key] for key in state.keys()}
+        state, volumes = controller.state, controller.volumes_of_state()
+        paths = self._widget.link.volumes.paths() if self.names.isChecked() else None
         self._run(
             path,
-            lambda progress: save_state(
-                state, volumes, path, with_paths=with_paths, overwrite=True
-            ),
+            lambda progress: save_state(state, volumes, path, paths=paths, overwrite=True),
         )
 
     def save_figure(self, path: str = "") -> None:
         """What is shown, for a publication."""
-        from napari_mrisr.reading.figure import write_scene_figure
+        from napari_mrisr.page import save_figure
+        from napari_mrisr.reading.figure import scene_figure
 
         controller = self._widget.controller
         if not controller.state.columns:
             self._widget.numbers.say("There is nothing to draw yet.")
             return
         path = path or self._ask("Save the figure", "comparison.png", _FIGURES)
-        if path:
-            state, labels = controller.state, self.labels()
-            volumes = {key: controller.volumes[key] for key in state.keys()}
-            self._run(
-                path,
-                lambda progress: write_scene_figure(state, volumes, labels, path, overwrite=True),
-            )
+        if not path:
+            return
+        scene = controller.scene(self.labels(), self._inset())
+        colors = {name: color_table(name) for name in controller.colormaps()}
+
+        def write(progress: Progress) -> None:
+            save_figure(scene_figure(scene, colormaps=colors), path)
+
+        self._run(path, write)
+
+    def _inset(self) -> RoiBox | None:
+        """The chosen region, if it shall be magnified."""
+        view = self._widget.view
+        if not self.magnify.isChecked() or view is None or view.pointing.chosen is None:
+            return None
+        return self._widget.controller.roi(view.pointing.chosen)
 
     def _ask(self, title: str, name: str, kinds: str) -> str:
         path, kind = QFileDialog.getSaveFileName(self._widget, title, name, kinds)
@@ -151,6 +165,12 @@ class Exporter(QObject):
 
     def _add(self, text: str, action: Callable[[], None]) -> None:
         self.menu.addAction(text).triggered.connect(lambda *_: action())
+
+
+def color_table(name: str) -> np.ndarray:
+    """(256, 4) colors from 0 to 1 of a colormap that napari knows."""
+    colors: np.ndarray = ensure_colormap(name).map(np.linspace(0.0, 1.0, 256))
+    return colors
 
 
 def write_text(path: Path, text: str) -> None:

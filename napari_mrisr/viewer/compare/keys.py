@@ -69,7 +69,12 @@ MOUSE = (
 )
 
 
-_MODES_OF_READING = {"side_by_side": "F1", "swipe": "F2", "flicker_mode": "F3", "checkerboard": "F4"}
+_MODES_OF_READING = {
+    "side_by_side": "F1",
+    "swipe": "F2",
+    "flicker_mode": "F3",
+    "checkerboard": "F4",
+}
 _NOT_IN_READING = {"numbers", "delete_roi", "draw_box", "draw_ellipse"}
 
 

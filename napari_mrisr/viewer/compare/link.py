@@ -71,6 +71,7 @@ class Link:
         self._attached = True
         for emitter, callback in self._emitters():
             emitter.connect(callback)
+        self._viewer.mouse_move_callbacks.append(self._cursor_moved)
         self._zoom = float(self._viewer.scene.camera.zoom)
         self._refresh_layers()
 
@@ -81,6 +82,7 @@ class Link:
         self._attached = False
         for emitter, callback in self._emitters():
             emitter.disconnect(callback)
+        self._viewer.mouse_move_callbacks.remove(self._cursor_moved)
         self._watch([])
         self.volumes.offer([])
 
@@ -129,20 +131,21 @@ class Link:
         layers = [layer for layer in self._viewer.layers if is_volume(layer)]
         self._watch(layers)
         self.volumes.offer(layers)
-        new = {key: look for key, look in self.looks().items()}
-        self._known = replace(self._known, looks=new)
+        self._known = replace(self._known, looks=self.looks())
         self._update_volumes()
 
     def _update_volumes(self) -> None:
         """Hand on what can be shown; what no longer can is dropped from the columns."""
         controller = self._controller
         state = controller.state
-        for key in state.keys():
-            if key not in self.volumes or self.volumes.trouble(key):
-                state = state.without(key)
+        for key in filter(self._cannot_show, tuple(state.keys())):
+            state = state.without(key)
         controller.state = state
         controller.set_volumes(self.volumes)
         self._tell_layers()
+
+    def _cannot_show(self, key: str) -> bool:
+        return key not in self.volumes or self.volumes.trouble(key) is not None
 
     def _watch(self, layers: list[Any]) -> None:
         for names, callback in self._layer_callbacks():
@@ -176,7 +179,7 @@ class Link:
         if key not in self.volumes:
             return
         self.volumes.forget(key)
-        if key in self._controller.state.keys():
+        if key in tuple(self._controller.state.keys()):
             self._update_volumes()
 
     def _pull_look(self, event: Any) -> None:
@@ -206,10 +209,10 @@ class Link:
             self._controller.go_to(world)
             self._known = replace(self._known, crosshair=self._controller.state.crosshair)
 
-    def point_at_cursor(self, position: tuple[float, ...]) -> None:
-        """Crosshair to a position of napari's cursor, in its world."""
-        if len(position) >= _LAST_AXES and self._controller.state.columns:
-            along = -np.asarray(position[-_LAST_AXES:], dtype=float)[::-1]
+    def _cursor_moved(self, viewer: Any, event: Any) -> None:
+        """With Shift held, the crosshair follows napari's cursor."""
+        if "Shift" in event.modifiers and self._controller.state.columns:
+            along = -np.asarray(event.position[-_LAST_AXES:], dtype=float)[::-1]
             x, y, z = (float(v) for v in self.axes().to_world(along))
             self._controller.go_to((x, y, z))
 

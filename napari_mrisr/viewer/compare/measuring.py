@@ -178,7 +178,9 @@ class Meter(QObject):
         if book is None:
             return
         # What took long the last time is not tried at once again.
-        if not rois or (book.ready and self._took_s < _AT_ONCE_S and not self._regions.jobs.running):
+        if not rois or (
+            book.ready and self._took_s < _AT_ONCE_S and not self._regions.jobs.running
+        ):
             started = time.perf_counter()
             try:
                 table = measure(book, rois)

@@ -51,9 +51,7 @@ def value_text(value: float) -> str:
     return f"{value:.{min(digits, 4)}f}".replace("-", "−")
 
 
-def values(
-    state: CompareState, volumes: Mapping[str, Volume], world: Point
-) -> list[float]:
+def values(state: CompareState, volumes: Mapping[str, Volume], world: Point) -> list[float]:
     """The value at a point for every column: volumes by nearest voxel, then differences.
 
     A difference is interpolated where the grids differ, as its column is.
@@ -74,9 +72,7 @@ def values(
     return found
 
 
-def panel_notes(
-    state: CompareState, volumes: Mapping[str, Volume], world: Point
-) -> list[str]:
+def panel_notes(state: CompareState, volumes: Mapping[str, Volume], world: Point) -> list[str]:
     """The value at a point under each column, as text."""
     return [value_text(v) for v in values(state, volumes, world)]
 

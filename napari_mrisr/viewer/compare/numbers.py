@@ -38,7 +38,6 @@ class NumbersPanel(QWidget):
         self.grid.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.grid.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.grid.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.grid.setAlternatingRowColors(True)
         self.grid.verticalHeader().hide()
         self.grid.verticalHeader().setDefaultSectionSize(self.fontMetrics().lineSpacing() + 6)
         self.grid.setWordWrap(False)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_mrisr.reading.blinded import Reading, ReadingPlan
-from napari_mrisr.reading.state import CompareState
+from napari_mrisr.reading.opening import opening_state
+from napari_mrisr.reading.state import MAX_COLUMNS, CompareState, Look
 from napari_mrisr.viewer.compare.defaults import choose
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.compare.windowing import first_limits
 from napari_mrisr.viewer.layers import layer_data
 from napari_mrisr.volume import Volume
+
 
 def open_comparison(
     volumes: Mapping[str, Volume],
@@ -49,31 +50,33 @@ def add_comparison(
 ) -> CompareWidget:
     """Add the volumes and the widget to a viewer; see :func:`open_comparison`."""
     restored = {key: volume.restored() for key, volume in volumes.items()}
-    lead = truth or next(iter(restored))
-    limits = first_limits(restored, list(restored), lead)
+    if state is None:
+        state = _first_state(restored, truth, measured)
     for key, volume in restored.items():
-        look: dict[str, Any] = {"colormap": "gray", "contrast_limits": limits[key]}
-        if state is not None and key in state.looks:
-            saved = state.looks[key]
-            look = {
-                "colormap": saved.colormap,
-                "contrast_limits": saved.limits,
-                "gamma": saved.gamma,
-            }
-        data, kwargs, _ = layer_data(volume, key, look)
+        data, kwargs, _ = layer_data(volume, key, _keywords(state.looks.get(key)))
         viewer.add_image(data, **kwargs)
     widget = CompareWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Compare", area="right")
-    if state is not None:
-        widget.restore(state)
-    elif truth is not None or measured is not None:
-        columns = [key for key in restored if key != truth][: 4 - (truth is not None)]
-        widget.open([truth, *columns] if truth else columns, truth, measured)
-    else:
-        choice = choose({key: volume.history for key, volume in restored.items()})
-        widget.open(choice.columns, choice.truth, choice.measured)
+    widget.restore(state)
     widget.fill_window()
     return widget
+
+
+def _keywords(look: Look | None) -> dict[str, Any] | None:
+    """A look as napari's layers take it."""
+    if look is None:
+        return None
+    return {"colormap": look.colormap, "contrast_limits": look.limits, "gamma": look.gamma}
+
+
+def _first_state(
+    volumes: Mapping[str, Volume], truth: str | None, measured: str | None
+) -> CompareState:
+    if truth is None and measured is None:
+        choice = choose({key: volume.history for key, volume in volumes.items()})
+        return opening_state(volumes, choice.columns, choice.truth, choice.measured)
+    columns = list(dict.fromkeys([truth, *volumes] if truth else volumes))
+    return opening_state(volumes, columns[:MAX_COLUMNS], truth, measured)
 
 
 def open_reading(plan: ReadingPlan, out_path: str | Path) -> None:

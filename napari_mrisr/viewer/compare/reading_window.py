@@ -12,12 +12,12 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxL
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
 from napari_mrisr.reading.blinded import Case, Reading, key_path
-from napari_mrisr.reading.state import CompareState
+from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.keys import READING_KEYS
 from napari_mrisr.viewer.compare.measuring import Latest
 from napari_mrisr.viewer.compare.view import CompareView
-from napari_mrisr.viewer.compare.windowing import looks_of, reset_windows
+from napari_mrisr.viewer.compare.windowing import reset_windows
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.volume import Volume
 
@@ -108,17 +108,13 @@ class ReadingWindow(QWidget):
         case, volumes = loaded
         if case is not self._case:
             return
-        self.controller.set_volumes(volumes, titles={letter: letter for letter in volumes})
-        state = CompareState(tuple(volumes), looks=looks_of(volumes))
-        self.controller.open(state)
-        self.controller.go_to(self._middle())
+        self.controller.set_volumes(
+            volumes, titles={letter: f"image {letter}" for letter in volumes}
+        )
+        self.controller.restore(opening_state(volumes, tuple(volumes)))
         self._since = time.monotonic()
         self._label()
         self.view.setFocus()
-
-    def _middle(self) -> tuple[float, float, float]:
-        x, y, z = self.controller.frame.to_world(self.controller.state.center)
-        return float(x), float(y), float(z)
 
     def _load_failed(self, error: Exception) -> None:
         line = error_line(error)

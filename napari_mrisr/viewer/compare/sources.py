@@ -73,6 +73,11 @@ class LayerVolumes(Mapping[str, Volume]):
             return error
         return None
 
+    def paths(self) -> dict[str, str]:
+        """The files that layers were read from, where they were."""
+        found = {key: layer.source.path for key, layer in self._layers.items()}
+        return {key: str(path) for key, path in found.items() if path}
+
     def histories(self) -> dict[str, Mapping[str, str]]:
         """How each was made; asks no voxels."""
         return {key: _history(layer) for key, layer in self._layers.items()}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QSplitter, QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MrisrError
+from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.reading.roi import BoxRoi, Roi
 from napari_mrisr.reading.state import CompareState
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.controls import Controls, button
-from napari_mrisr.viewer.compare.defaults import choose
+from napari_mrisr.viewer.compare.defaults import Choice, choose
 from napari_mrisr.viewer.compare.exporting import Exporter
 from napari_mrisr.viewer.compare.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.link import Link
@@ -84,9 +85,9 @@ class CompareWidget(QWidget):
             "Blinded…", "Read a list of cases with hidden names and shuffled columns", self
         )
         self.blinded_button.clicked.connect(self.start_reading)
-        self.help_button = button("?", "Keys and mouse (H)", self)
-        self.help_button.clicked.connect(lambda: self.view and self.view.toggle_help())
-        self.full_button = button("⛶", "Full screen (F11); Esc leads back", self)
+        self.help_button = button("Keys", "Keys and mouse (H)", self)
+        self.help_button.clicked.connect(self._toggle_help)
+        self.full_button = button("Full", "Full screen (F11); Esc leads back", self)
         self.full_button.clicked.connect(self.toggle_full_screen)
         self.controls.add_group(
             [
@@ -103,8 +104,8 @@ class CompareWidget(QWidget):
         controls.columns_picked.connect(self._pick_columns)
         controls.truth_picked.connect(lambda key: self._pick_role("truth", key))
         controls.measured_picked.connect(lambda key: self._pick_role("measured", key))
-        controls.tool_picked.connect(lambda tool: self.view and self.view.pointing.choose_tool(tool))
-        controls.depth_set.connect(lambda mm: self.view and self.view.pointing.set_depth(mm))
+        controls.tool_picked.connect(self._choose_tool)
+        controls.depth_set.connect(self._set_depth)
         controls.regions_picked.connect(self._pick_regions)
         self.numbers.copy_asked.connect(self.exporter.copy_table)
         self.numbers.save_asked.connect(self.exporter.save_table)
@@ -113,10 +114,21 @@ class CompareWidget(QWidget):
     # What the person picks.
 
     def open(self, columns: Sequence[str], truth: str | None, measured: str | None) -> None:
-        """Compare these layers (by name), everything in sight."""
+        """Compare these layers (by name), the head in sight."""
         self._choose_columns = False
-        state = CompareState(tuple(columns), truth=truth, measured=measured)
-        self.controller.open(self.link.start(state), self.link.point())
+        self._open(Choice(tuple(columns), truth, measured))
+
+    def _open(self, choice: Choice) -> None:
+        """With the layers' looks, where napari's sliders stand."""
+        if not choice.columns:
+            self.controller.restore(CompareState())
+            return
+        chosen = (choice.columns, choice.truth, choice.measured)
+        state = self.link.start(opening_state(self.link.volumes, *chosen))
+        self.controller.restore(state)
+        place = self.link.point()
+        if place is not None:
+            self.controller.go_to(place)
         self.link.settle()
 
     def restore(self, state: CompareState) -> None:
@@ -141,6 +153,19 @@ class CompareWidget(QWidget):
         if error is not None:
             self.tell_error(error)
         return error is None
+
+    def _choose_tool(self, tool: str) -> None:
+        if self.view is not None:
+            self.view.pointing.choose_tool(tool)
+
+    def _set_depth(self, depth_mm: float) -> None:
+        if self.view is not None:
+            self.view.pointing.set_depth(depth_mm)
+        self._regions_changed()
+
+    def _toggle_help(self) -> None:
+        if self.view is not None:
+            self.view.toggle_help()
 
     def _pick_regions(self, name: str | None) -> None:
         found = [layer for layer in self.link.regions() if layer.name == name]
@@ -179,17 +204,9 @@ class CompareWidget(QWidget):
                 for key, history in self.link.volumes.histories().items()
                 if self.link.volumes.trouble(key) is None
             }
-            choice = choose(usable)
-            state = self.controller.state
-            if (choice.columns, choice.truth, choice.measured) != (
-                state.columns,
-                state.truth,
-                state.measured,
-            ):
-                new = replace(
-                    state, columns=choice.columns, truth=choice.truth, measured=choice.measured
-                )
-                self.controller.open(self.link.start(new), self.link.point())
+            choice, state = choose(usable), self.controller.state
+            if choice != Choice(state.columns, state.truth, state.measured):
+                self._open(choice)
         self.link.settle()
         layers = [layer.name for layer in self.link.regions()]
         watched = self.regions.layer
@@ -201,6 +218,7 @@ class CompareWidget(QWidget):
 
     def _state_changed(self, state: CompareState) -> None:
         self.controls.show_state(state)
+        self.numbers.setVisible(bool(state.columns) and self.numbers_button.isChecked())
         self._push_soon()
         self._measure(state)
 
@@ -216,10 +234,8 @@ class CompareWidget(QWidget):
     def _measure(self, state: CompareState) -> None:
         if not self._attached or not self.numbers_button.isChecked():
             return
-        self.numbers.set_titles({key: self.controller.title(key) for key in state.keys()})
-        self.meter.set_volumes(
-            self.controller.volumes, state.columns, state.truth, state.measured
-        )
+        self.numbers.set_titles(self.controller.titles_of_state())
+        self.meter.set_volumes(self.controller.volumes, state.columns, state.truth, state.measured)
         before = self._measured_state
         self._measured_state = state
         if before is None or before.rois != state.rois:
@@ -240,7 +256,7 @@ class CompareWidget(QWidget):
             self.meter.set_regions(self._rois())
 
     def _show_numbers(self, shown: bool) -> None:
-        self.numbers.setVisible(shown)
+        self.numbers.setVisible(shown and bool(self.controller.state.columns))
         if shown:
             self._measured_state = None
             self._measure(self.controller.state)
@@ -315,8 +331,16 @@ class CompareWidget(QWidget):
         self._splitter.setSizes([700, 150])
         self.setFocusProxy(self.view)
         self.controller.subscribe(self._state_changed)
+        self._viewer.events.theme.connect(self._theme_changed)
+        self._theme_changed()
         self._measured_state = None
         self.link.attach()
+
+    def _theme_changed(self, event: Any = None) -> None:
+        theme = get_theme(self._viewer.theme)
+        self.controls.set_colors(
+            *(c.as_hex() for c in (theme.foreground, theme.current, theme.text))
+        )
 
     def _tool_changed(self, tool: str) -> None:
         self.controls.show_tool(tool)
@@ -334,6 +358,7 @@ class CompareWidget(QWidget):
         self._attached = False
         self._push_timer.stop()
         self.controller.unsubscribe(self._state_changed)
+        self._viewer.events.theme.disconnect(self._theme_changed)
         self.link.detach()
         self.regions.watch(None)
         self.exporter.close()

@@ -332,3 +332,16 @@ def test_a_saved_state_opens_as_it_was(controller):
 def test_differences_without_a_limit_get_one(controller):
     controller.set_differences([Difference("hashed", "lr")])
     assert controller.state.differences[0].limit > 0
+
+
+def test_colors_of_differences_compare(controller):
+    controller.toggle_difference()
+    controller.window(3, 0.0, 0.25)
+    controller.set_pair(0, 2)
+    controller.toggle_difference()
+    first, second = controller.state.differences
+    assert first.limit == second.limit
+    controller.window(4, 0.0, 2.0)
+    assert [d.limit for d in controller.state.differences] == [first.limit * 2] * 2
+    controller.window(4, 0.0, 2.0, alone=True)
+    assert [d.limit for d in controller.state.differences] == [first.limit * 2, first.limit * 4]

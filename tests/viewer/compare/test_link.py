@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -251,3 +252,16 @@ def test_detached_it_hears_nothing_and_can_go(desk):
     del desk.link
     gc.collect()
     assert gone() is None
+
+
+def test_the_cursor_moves_the_crosshair_with_shift(desk):
+    before = desk.state.crosshair
+    for modifiers in ((), ("Shift",)):
+        event = SimpleNamespace(modifiers=modifiers, position=(-10.0, -30.0, 4.0))
+        for callback in desk.viewer.mouse_move_callbacks:
+            callback(desk.viewer, event)
+        if not modifiers:
+            assert desk.state.crosshair == before
+    assert desk.state.crosshair == pytest.approx((-4.0, 30.0, 10.0))
+    desk.link.detach()
+    assert desk.viewer.mouse_move_callbacks == []
