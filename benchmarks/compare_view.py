@@ -7,7 +7,9 @@ Milliseconds, median and least of the frames of a drag, for
 - scene: from the state to what every panel shows, cuts included;
 - paint: all of the canvas's own work and Qt's until the window system has the
   frame (``QGuiApplication.sync`` and a pixel read back);
-- of that, in Python: sending cuts, lines, texts and draw calls.
+- python: of that, what the canvas does itself: cuts sent, lines, texts, draw calls;
+- cpu: processor time of the whole frame, all threads of this process: the number
+  to compare where other programs run, too.
 
 The crosshair is dragged in the sagittal panels, so that the axial and coronal
 cuts change, the slower ones to get from memory. Needs a screen.
@@ -83,11 +85,11 @@ def measure(
     states: Iterator[CompareState],
     wait: Callable[[], None],
 ) -> np.ndarray:
-    """(frames, 3): scene, paint, of that in Python; seconds."""
+    """(frames, 4): scene, paint, of that in Python, processor time; seconds."""
     titles = {name: name for name in NAMES}
     times = []
     for i, state in enumerate(states):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         scene = build_scene(state, cutter, titles)
         built = time.perf_counter()
         # New texts in every panel, as the value under the cursor makes them.
@@ -96,7 +98,9 @@ def measure(
         }
         canvas.draw(scene, notes=notes, places={"axial": f"S {i * 0.6:.1f} mm"}, active=(1, 0))
         wait()
-        times.append((built - start, time.perf_counter() - built, canvas.painted_in))
+        painted = time.perf_counter() - built
+        used = time.process_time() - used
+        times.append((built - start, painted, canvas.painted_in, used))
     # The first frame fills textures and caches.
     return np.array(times[1:])
 
@@ -141,7 +145,9 @@ def main() -> None:
             cutter = Cutter(loaded, frame)
             times = 1000 * measure(canvas, cutter, drag(state, options.frames), wait)
             whole = times[:, 0] + times[:, 1]
-            columns = zip(("frame", "scene", "paint", "python"), (whole, *times.T), strict=True)
+            columns = zip(
+                ("frame", "scene", "paint", "python", "cpu"), (whole, *times.T), strict=True
+            )
             texts = [f"{name} {np.median(v):5.1f} ({v.min():4.1f})" for name, v in columns]
             print(f"{width}x{height} {drag.__name__:26s}", "  ".join(texts), flush=True)
         canvas.close()

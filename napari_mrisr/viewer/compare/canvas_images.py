@@ -183,7 +183,10 @@ class Atlas:
 
     def _send(self, slot: _Slot, cut: Slice) -> None:
         slot.cut = cut
-        pixels = np.pad(cut.values, _BORDER, mode="edge")
+        pixels = np.empty((slot.height, slot.width), np.float32)
+        pixels[1:-1, 1:-1] = cut.values
+        pixels[0], pixels[-1] = pixels[1], pixels[-2]
+        pixels[:, 0], pixels[:, -1] = pixels[:, 1], pixels[:, -2]
         self.texture.set_data(pixels[..., None], offset=(slot.top, slot.left))
 
 

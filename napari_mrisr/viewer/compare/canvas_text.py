@@ -17,7 +17,6 @@ from napari_mrisr.viewer.compare.canvas_shapes import Color
 
 # The sheet's edge in texels; on HiDPI screens twice as much.
 _SHEET = 1024
-_HALO = 0.8
 
 _VERTEX = np.dtype([("a_position", "f4", 2), ("a_tex", "f4", 2), ("a_color", "f4", 4)])
 _SHADER = """
@@ -212,22 +211,37 @@ class TextPainter:
 def _draw(words: str, style: Style, halo: int) -> NDArray[np.uint8]:
     """(height, width, 4): red to blue the letters, alpha they and a halo, premultiplied."""
     metrics = _metrics(style)
-    width = int(np.ceil(metrics.horizontalAdvance(words))) + 2 * halo + 2
-    height = int(np.ceil(metrics.height())) + 2 * halo
+    # The halo is twice its reach wide.
+    width = int(np.ceil(metrics.horizontalAdvance(words))) + 4 * halo + 2
+    height = int(np.ceil(metrics.height())) + 4 * halo
     image = QImage(width, height, QImage.Format.Format_ARGB32_Premultiplied)
     image.fill(0)
     painter = QPainter(image)
     painter.setFont(_font(style))
     painter.setPen(QColor(255, 255, 255))
-    painter.drawText(QPointF(halo + 1, halo + metrics.ascent()), words)
+    painter.drawText(QPointF(2 * halo + 1, 2 * halo + metrics.ascent()), words)
     painter.end()
     bits = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint8)
     letters = bits.reshape(height, width, 4)[..., 3]
-    around = np.zeros_like(letters)
-    for dy in range(-halo, halo + 1):
-        for dx in range(-halo, halo + 1):
-            np.maximum(around, np.roll(letters, (dy, dx), axis=(0, 1)), out=around)
     drawn = np.empty((height, width, 4), np.uint8)
     drawn[..., :3] = letters[..., None]
-    drawn[..., 3] = np.maximum(letters, (_HALO * around).astype(np.uint8))
+    drawn[..., 3] = np.maximum(letters, _halo(letters, halo))
     return drawn
+
+
+def _halo(letters: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
+    """The letters grown by so many texels, and fainter by as many again."""
+    near = _grown(letters, reach)
+    return np.maximum(near // 8 * 7, _grown(near, reach) // 2)
+
+
+def _grown(letters: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
+    """Each texel the largest of its neighbors up to ``reach``; the border is empty."""
+    for _ in range(reach):
+        wide = letters.copy()
+        np.maximum(wide[:, 1:], letters[:, :-1], out=wide[:, 1:])
+        np.maximum(wide[:, :-1], letters[:, 1:], out=wide[:, :-1])
+        letters = wide.copy()
+        np.maximum(letters[1:], wide[:-1], out=letters[1:])
+        np.maximum(letters[:-1], wide[1:], out=letters[:-1])
+    return letters

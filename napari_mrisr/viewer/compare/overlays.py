@@ -19,6 +19,7 @@ BACKGROUND: Color = (0.13, 0.14, 0.17, 1.0)
 GAP: Color = (0.34, 0.35, 0.38, 1.0)
 _WHITE: Color = (1.0, 1.0, 1.0, 1.0)
 _LETTER: Color = (1.0, 0.84, 0.4, 1.0)
+_BLACK: Color = (0.0, 0.0, 0.0, 1.0)
 _DARK: Color = (0.0, 0.0, 0.0, 0.6)
 _CROSS: Color = (0.3, 0.9, 0.35, 0.9)
 # On the white middle of a diverging colormap.
@@ -27,6 +28,8 @@ _ACTIVE: Color = (0.35, 0.65, 1.0, 1.0)
 _CURTAIN: Color = (1.0, 0.84, 0.4, 1.0)
 _OUTLINE: Color = (0.25, 0.9, 1.0, 1.0)
 _CURTAIN_HALF = 1
+# Between the two volumes of a title, as the scene makes it.
+_JOINTS = (" − ", " | ", " ▚ ")
 
 # Shorter side of a panel, in pixels, from which on there is room for
 _LETTERS_FROM, _NOTES_FROM, _SCALES_FROM, _LARGE_FROM = 60, 110, 150, 290
@@ -78,8 +81,9 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
         pen.letters(view, place, scene.radiological)
         # Its plane is said once a row.
         first = column == 0 or scene.panels[row][column - 1].plane != view.plane
-        where = f"{view.plane.name}  {labels.places.get(view.plane.name, '')}" if first else ""
-        pen.corners(where, labels.notes.get((row, column), ""), place)
+        name = view.plane.name if first else ""
+        note = labels.notes.get((row, column), "")
+        pen.corners(name, labels.places.get(view.plane.name, ""), note, place)
         pen.color_bar(view, place)
         pen.scale_bar(place)
         if active:
@@ -90,6 +94,22 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
 def curtain_px(fraction: float, rect: Rect) -> float:
     """The curtain's place, whole pixels."""
     return rect.left + round(min(1.0, max(0.0, fraction)) * rect.width)
+
+
+def short_title(title: str, style: Style, width: float) -> str:
+    """A title cut to a width; of two volumes, each gets half, and what joins them stays."""
+    if width_of(title, style) <= width:
+        return title
+    joint = next((sign for sign in _JOINTS if sign in title), None)
+    if joint is None:
+        return shortened(title, style, width, middle=True)
+    first, second = title.split(joint, 1)
+    room = width - width_of(joint, style)
+    half = room / 2.0
+    # What one does not need is the other's.
+    widths = width_of(first, style), width_of(second, style)
+    first = shortened(first, style, max(half, room - widths[1]), middle=True)
+    return first + joint + shortened(second, style, max(half, room - widths[0]), middle=True)
 
 
 def nice_length(most: float) -> float:
@@ -116,7 +136,7 @@ class _Pen:
 
     def title(self, view: PanelView, rect: Rect, header: int) -> None:
         style = Style(round(13 * self._ratio), bold=True)
-        words = shortened(view.title, style, rect.width - 8 * self.px, middle=True)
+        words = short_title(view.title, style, rect.width - 8 * self.px)
         x, _ = rect.center
         self._texts.append(Text(words, style, x, header / 2.0, (0.5, 0.5), _WHITE))
 
@@ -143,7 +163,7 @@ class _Pen:
         if len(points) <= 5:
             # Straight edges lie on whole pixels.
             points = np.floor(points) + 0.5
-        self._shapes.line(points, 3.5 * self._ratio, _DARK, place.rect)
+        self._shapes.line(points, 3.0 * self._ratio, _BLACK, place.rect)
         self._shapes.line(points, 1.5 * self._ratio, _OUTLINE, place.rect)
         left, top = points.min(axis=0)
         right, bottom = points.max(axis=0)
@@ -161,7 +181,7 @@ class _Pen:
         tall = height_of(style)
         inside = place.rect.inset(2 * self.px)
         x = min(max(left, inside.left), inside.right - width_of(words, style))
-        y = min(max(top - 3 * self.px, inside.top + tall), inside.bottom)
+        y = min(max(top - 4 * self.px, inside.top + tall), inside.bottom)
         if _short(place.rect) >= _NOTES_FROM * self._ratio and right > inside.left:
             self._texts.append(Text(words, style, x, y, (0.0, 1.0), _OUTLINE))
 
@@ -172,7 +192,10 @@ class _Pen:
         _, middle = rect.center
         wide, high = 5 * self.px, min(18 * self.px, rect.height / 4.0)
         grip = Rect(x - wide, middle - high, x + wide, middle + high)
-        self._shapes.rect(Rect(x - half, rect.top, x + half, rect.bottom).clipped(rect), _CURTAIN)
+        # Letters in its way are spared.
+        spared = 20 * self._ratio if abs(x - rect.center[0]) < 12 * self._ratio else 0.0
+        line = Rect(x - half, rect.top + spared, x + half, rect.bottom - spared)
+        self._shapes.rect(line.clipped(rect), _CURTAIN)
         self._shapes.rect(grip.inset(-self.px).clipped(rect), _DARK)
         self._shapes.rect(grip.clipped(rect), _CURTAIN)
         for off in (-2 * self.px, self.px):
@@ -195,7 +218,7 @@ class _Pen:
         )
         self._texts += [Text(c, style, a, b, anchor, _LETTER) for c, a, b, anchor in spots]
 
-    def corners(self, where: str, note: str, place: Place) -> None:
+    def corners(self, name: str, where: str, note: str, place: Place) -> None:
         rect = place.rect
         if _short(rect) < _NOTES_FROM * self._ratio:
             return
@@ -204,9 +227,13 @@ class _Pen:
         free = rect.width / 2.0 - 16 * self._ratio
         x = rect.left + 5 * self.px
         by = 3 * self.px
-        if where.strip():
-            words = shortened(where.strip(), style, free)
-            self._texts.append(Text(words, style, x, rect.top + by, (0.0, 0.0), _WHITE))
+        # On two lines where one is too narrow.
+        lines = [f"{name}  {where}"] if name else []
+        if name and width_of(lines[0], style) > free:
+            lines = [name, where]
+        for i, words in enumerate(lines):
+            y = rect.top + by + i * height_of(style)
+            self._texts.append(Text(shortened(words, style, free), style, x, y, (0, 0), _WHITE))
         if note:
             words = shortened(note, style, free)
             self._texts.append(Text(words, style, x, rect.bottom - by, (0.0, 1.0), _WHITE))
