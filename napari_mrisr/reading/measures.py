@@ -108,11 +108,10 @@ def measure_region(
     for start in range(0, shape[0], planes):
         stop = min(shape[0], start + planes)
         slab, mask = _read(readers, selection.region, start, stop), selection.mask[start:stop]
-        if shift is None and mask.any():
+        if shift is None:
             first = slab.reshape(len(readers), -1)[:, int(mask.argmax())]
             shift = np.nan_to_num(first.astype(np.float64), posinf=0.0, neginf=0.0)
-        if shift is not None:
-            add_moments(slab, mask, shift, sums)
+        add_moments(slab, mask, shift, sums)
         if similar is not None:
             similar.add(slab)
         progress.advance()

@@ -360,7 +360,7 @@ def test_consistency_is_the_rmse_of_the_degraded_volume():
     protocol = row_of(table, "noisy").values["consistency"].protocol
     assert "degradation: standard, 2x1x2" in protocol
     assert number(table, "truth", "consistency") == pytest.approx(0.0, abs=1e-4)
-    assert "measured volume" in row_of(table, "lr").values["consistency"].why
+    assert row_of(table, "lr").values["consistency"].why == "this is the measured volume"
 
 
 def test_consistency_is_a_dash_where_there_is_nothing_to_compare():
