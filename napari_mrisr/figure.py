@@ -132,8 +132,9 @@ def comparison_figure(
             if column == 0:
                 _annotate(axes, plane, _row_name(truth, plane, position, page.height_in(row)))
         _head(page.panel(0, column), label, (captions or {}).get(label, ""))
-    page.bar(gray.mappable(), "intensity (scan's units)", 0, len(labels), "max")
-    page.bar(signed.mappable(), "difference (scan's units)", len(labels), len(panels))
+    left, right = page.below(0, len(labels)), page.below(len(labels), len(panels))
+    page.bar(gray.mappable(), "intensity (scan's units)", left, "max")
+    page.bar(signed.mappable(), "difference (scan's units)", right)
     page.words(title, notes)
     return page.figure
 

@@ -34,7 +34,7 @@ LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.2, 0.04, 0.36, 0.5
 TITLE_IN = 0.16
 LINE_IN, LINE_CHARACTERS = 0.11, 140
 _SCALE_BARS_MM = (1, 2, 5, 10, 20, 50, 100)
-_OUTLINE = (withStroke(linewidth=1.2, foreground="black"),)
+_AGAINST = {"w": "black", "black": "w"}
 
 
 class Page:
@@ -86,16 +86,20 @@ class Page:
             self._panels[row, column] = axes
         return self._panels[row, column]
 
+    def below(self, first: int, last: int) -> tuple[float, float]:
+        """Left edge and width of the columns ``first`` to ``last`` (exclusive), inches."""
+        left = self._edge(first)
+        return left, self._edge(last) - GAP_IN - left
+
     def bar(
-        self, colors: ScalarMappable, label: str, first: int, last: int, extend: str = "both"
-    ) -> Axes:
-        """A color bar below the columns ``first`` to ``last`` (exclusive).
+        self, colors: ScalarMappable, label: str, place: tuple[float, float], extend: str = "both"
+    ) -> None:
+        """A color bar under the panels, within a left edge and width in inches.
 
         What is beyond the range has the color of the arrow: ``extend`` is
         ``both``, ``max`` ...
         """
-        left = self._edge(first)
-        span = self._edge(last) - GAP_IN - left
+        left, span = place
         length = min(span, 2.0)
         axes = self._axes(left + (span - length) / 2, self._bottom - 0.14, length, 0.07)
         bar = self.figure.colorbar(colors, cax=axes, orientation="horizontal", extend=extend)
@@ -103,7 +107,6 @@ class Page:
         bar.ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1)
         bar.outline.set_linewidth(0.5)
         bar.ax.locator_params(nbins=5 if length > 1.2 else 3)
-        return axes
 
     def words(self, title: str, footnotes: Sequence[str]) -> None:
         """Title, and footnotes one a line."""
@@ -122,18 +125,23 @@ class Page:
         return self.figure.add_axes(box)
 
 
-def write_letters(axes: Axes, letters: Letters) -> None:
+def stroke(ink: str, width: float = 1.2) -> list[withStroke]:
+    """A border around white or black ink, which so can be read on anything."""
+    return [withStroke(linewidth=width, foreground=_AGAINST[ink])]
+
+
+def write_letters(axes: Axes, letters: Letters, ink: str = "w") -> None:
     """The patient's sides at the left, right, top and bottom of a panel."""
     places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03))
     sides = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     for letter, (x, y), (ha, va) in zip(letters, places, sides, strict=True):
         axes.text(
-            x, y, letter, ha=ha, va=va, fontsize=SMALL, color="w",
-            transform=axes.transAxes, path_effects=_OUTLINE,
+            x, y, letter, ha=ha, va=va, fontsize=SMALL, color=ink,
+            transform=axes.transAxes, path_effects=stroke(ink),
         )  # fmt: skip
 
 
-def draw_scale_bar(axes: Axes) -> None:
+def draw_scale_bar(axes: Axes, ink: str = "w") -> None:
     """A bar of a round number of mm at the lower left, at most a quarter of the panel."""
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
@@ -143,12 +151,12 @@ def draw_scale_bar(axes: Axes) -> None:
     x = left + rightward * 0.04 * width
     y = bottom + 0.05 * (top - bottom)
     axes.plot(
-        [x, x + rightward * length], [y, y], color="w", linewidth=1.2, solid_capstyle="butt",
-        path_effects=[withStroke(linewidth=2.0, foreground="black")],
+        [x, x + rightward * length], [y, y], color=ink, linewidth=1.2, solid_capstyle="butt",
+        path_effects=stroke(ink, 2.0),
     )  # fmt: skip
     axes.text(
-        x, y + 0.02 * (top - bottom), f"{length} mm", color="w", fontsize=SMALL - 1,
-        ha="left", va="bottom", path_effects=_OUTLINE,
+        x, y + 0.02 * (top - bottom), f"{length} mm", color=ink, fontsize=SMALL - 1,
+        ha="left", va="bottom", path_effects=stroke(ink),
     )  # fmt: skip
 
 

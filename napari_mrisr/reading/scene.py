@@ -290,9 +290,9 @@ def _view(
     cross = cutter.frame.from_world(state.crosshair)
     position = float(cross[plane.normal])
     outlines = (outline(roi, cutter.frame, plane, position) for roi in state.rois)
-    inset = state.inset and outline(
-        replace(state.inset, shape="box"), cutter.frame, plane, position
-    )
+    inset = None
+    if state.inset is not None:
+        inset = outline(replace(state.inset, shape="box"), cutter.frame, plane, position)
     return PanelView(
         plane,
         title,
