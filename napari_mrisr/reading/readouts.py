@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -130,12 +130,9 @@ class NumberBook:
             # The head's border lies in air, which windows may look at.
             around = selection.grown(WINDOW // 2, grid) if selection else None
             return self._against_truth(self.truth, head, selection, around, progress)
-        rows = []
-        for key in self.columns:
-            row = self._alone(key, head, progress)
-            values = {**row.values, **self._consistency(key, head, progress)}
-            rows.append(Row(row.region, key, values, row.basis))
-        return Table(WITHOUT_TRUTH, tuple(rows))
+        rows = (self._alone(key, head, progress) for key in self.columns)
+        with_lr = tuple(self._consistency(row, head, progress) for row in rows)
+        return Table(WITHOUT_TRUTH, with_lr)
 
     def contrast_to_noise(self, first: Roi, second: Roi) -> Table:
         """|mean₁ − mean₂| / √((SD₁² + SD₂²) / 2) of two regions, one row a volume."""
@@ -227,45 +224,47 @@ class NumberBook:
             return None
         return measure_region([entry], selection, None, progress)[0]
 
-    def _consistency(self, key: str, head: LabelRoi, progress: Progress) -> dict[str, Value]:
-        """The values that say whether a volume agrees with the measured one."""
-        percent, why = math.nan, ""
-        words = "the head in the measured LR volume"
-        data_range = scale = None
+    def _consistency(self, row: Row, head: LabelRoi, progress: Progress) -> Row:
+        """The row with whether its volume agrees with the measured one."""
+        error, words = self._consistency_percent(row.volume, head, progress)
+        percent, why = (math.nan, error) if isinstance(error, str) else (error, "")
+        decibel = 20.0 * math.log10(100.0 / percent) if percent else math.inf
+        equal = "the volumes are equal here" if percent == 0.0 else ""
+        basis = replace(row.basis, consistency=words)
+        values = dict(row.values)
+        for quantity, value in ((CONSISTENCY, percent), (CONSISTENCY_DB, decibel)):
+            reason = why or (equal if quantity is CONSISTENCY_DB else "")
+            values[quantity.name] = Value(value, reason, basis.say(quantity), quantity.style)
+        return replace(row, values=values, basis=basis)
+
+    def _consistency_percent(
+        self, key: str, head: LabelRoi, progress: Progress
+    ) -> tuple[float | str, str]:
+        """The error or why there is none; and its protocol."""
         if self.measured is None:
-            why = "no measured low-resolution volume is chosen"
-        elif key == self.measured:
-            why = "this is the measured volume"
-        else:
-            volume, measured = self.volumes[key], self.volumes[self.measured]
-            scale = nesting(volume.grid, measured.grid)
-            window, selection = self.facts.window(measured), head.select(measured.grid)
-            if scale is None:
-                limits = f"(factors 1 to {LARGEST_FACTOR})"
-                why = f"its voxels do not nest in the measured volume's {limits}"
-            elif scale == (1, 1, 1):
-                why = "it is on the measured volume's own grid"
-            elif window is None:
-                why = "the measured volume is constant"
-            elif selection is None or not selection.count:
-                why = _OUTSIDE
-            else:
-                data_range = window.high - window.low
-                words = _mask_words(head, selection)
-                error = consistency(volume, measured, scale, self.degradation, selection, progress)
-                percent = 100.0 * error / data_range
-        basis = Basis(words, "the measured LR volume's")
-        lines = [f"degradation: {self.degradation}, {scale_label(scale)}"] if scale else []
-        lines += [f"LR's data range: {data_range:.6g}"] if data_range else []
-        made = {}
-        for quantity in (CONSISTENCY, CONSISTENCY_DB):
-            value, reason = percent, why
-            if quantity is CONSISTENCY_DB and not math.isnan(percent):
-                value = 20.0 * math.log10(100.0 / percent) if percent else math.inf
-                reason = "" if percent else "the volumes are equal here"
-            protocol = "\n".join([basis.say(quantity), *lines])
-            made[quantity.name] = Value(value, reason, protocol, quantity.style)
-        return made
+            return "no measured low-resolution volume is chosen", ""
+        if key == self.measured:
+            return "this is the measured volume", ""
+        volume, measured = self.volumes[key], self.volumes[self.measured]
+        scale = nesting(volume.grid, measured.grid)
+        if scale is None:
+            limits = f"(factors 1 to {LARGEST_FACTOR})"
+            return f"its voxels do not nest in the measured volume's {limits}", ""
+        if scale == (1, 1, 1):
+            return "it is on the measured volume's own grid", ""
+        window, selection = self.facts.window(measured), head.select(measured.grid)
+        if window is None:
+            return "the measured volume is constant", ""
+        if selection is None or not selection.count:
+            return _OUTSIDE, ""
+        data_range = window.high - window.low
+        words = (
+            f"mask: {_mask_words(head, selection)} of the measured volume; "
+            f"degradation: {self.degradation}, {scale_label(scale)}; "
+            f"LR's data range: {data_range:.6g}"
+        )
+        error = consistency(volume, measured, scale, self.degradation, selection, progress)
+        return 100.0 * error / data_range, words
 
     def _grid_words(self, grid: Grid) -> str:
         voxels = " × ".join(str(n) for n in grid.shape)

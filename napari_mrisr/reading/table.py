@@ -146,6 +146,8 @@ class Basis:
         Of PSNR and SSIM.
     ssim_window : str
         And what became of windows that overhang.
+    consistency : str
+        Mask, degradation and data range of the comparison with the measured volume.
     """
 
     mask: str
@@ -153,10 +155,14 @@ class Basis:
     resampling: str = ""
     data_range: str = ""
     ssim_window: str = ""
+    consistency: str = ""
 
     def say(self, quantity: Quantity) -> str:
         """The parts that matter to a quantity, a line each."""
-        lines = [f"{quantity.title}: {quantity.formula}", f"mask: {self.mask}"]
+        lines = [f"{quantity.title}: {quantity.formula}"]
+        if quantity in (CONSISTENCY, CONSISTENCY_DB) and self.consistency:
+            return "\n".join([*lines, self.consistency])
+        lines.append(f"mask: {self.mask}")
         if quantity in (PSNR, SSIM) and self.data_range:
             lines.append(f"data range: {self.data_range}")
         if quantity is SSIM and self.ssim_window:

@@ -358,9 +358,20 @@ def test_consistency_is_the_rmse_of_the_degraded_volume():
     decibel = 20 * math.log10(100 / percent)
     assert number(table, "noisy", "consistency_db") == pytest.approx(decibel)
     protocol = row_of(table, "noisy").values["consistency"].protocol
-    assert "degradation: standard, 2x1x2" in protocol
+    for text in (protocol, table.csv({})):
+        assert "degradation: standard, 2x1x2; LR's data range: " in text
     assert number(table, "truth", "consistency") == pytest.approx(0.0, abs=1e-4)
     assert row_of(table, "lr").values["consistency"].why == "this is the measured volume"
+
+
+def test_a_volume_that_degrades_to_the_measured_one_exactly():
+    """Constant in cells of two voxels cubed: the mean of each is its value, exactly."""
+    rng = np.random.default_rng(1)
+    lr = Volume(rng.integers(1, 200, (22, 19, 23)).astype(np.float32), GRID.degraded((2, 2, 2)))
+    fine = Volume(lr.data.repeat(2, 0).repeat(2, 1).repeat(2, 2), GRID)
+    numbers = NumberBook({"fine": fine, "lr": lr}, ("fine",), None, "lr", Facts(), "slice-profile")
+    value = row_of(numbers.head(), "fine").values["consistency_db"]
+    assert (value.text, value.why) == ("∞", "the volumes are equal here")
 
 
 def test_consistency_is_a_dash_where_there_is_nothing_to_compare():
