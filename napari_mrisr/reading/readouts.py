@@ -7,6 +7,7 @@ reason (:class:`~napari_mrisr.reading.table.Value`).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -79,7 +80,9 @@ class NumberBook:
 
     @property
     def ready(self) -> bool:
-        """Whether :meth:`region` answers without a scan of the whole truth before it."""
+        """Whether :meth:`region` answers at once: what :meth:`prepare` does is done."""
+        if not _warm_up.cache_info().currsize:
+            return False
         return self.truth is None or self.facts.knows_window(self.volumes[self.truth])
 
     def prepare(self, progress: Progress | None = None) -> None:
@@ -370,6 +373,7 @@ def _window_words(numbers: Numbers | None, reach: str) -> str:
     return f"{words}; mean of {numbers.windows}" if numbers and numbers.windows else words
 
 
+@functools.cache
 def _warm_up() -> None:
     """Load or compile the kernels, on 11 voxels cubed."""
     grid = Grid((WINDOW,) * 3, np.eye(4))

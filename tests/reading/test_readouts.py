@@ -18,6 +18,7 @@ from napari_mrisr.degrade import degrade
 from napari_mrisr.errors import Cancelled, ParameterError
 from napari_mrisr.masks import head_mask
 from napari_mrisr.progress import CancelToken, Progress
+from napari_mrisr.reading import readouts
 from napari_mrisr.reading.facts import Facts
 from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.roi import BoxRoi, LabelRoi
@@ -504,7 +505,14 @@ def test_a_large_head_stops_soon(rng):
 def test_nothing_to_measure_is_an_empty_table():
     assert NumberBook({}, ()).head().rows == ()
     assert NumberBook({}, ()).region(box((0, 0, 0), (9, 9, 9))).rows == ()
-    assert NumberBook({}, ()).ready
+
+
+def test_kernels_that_are_not_loaded_are_no_readiness():
+    readouts._warm_up.cache_clear()
+    numbers = NumberBook({}, ())
+    assert not numbers.ready
+    numbers.prepare()
+    assert numbers.ready
 
 
 def test_an_unknown_degradation_is_refused_at_once():
