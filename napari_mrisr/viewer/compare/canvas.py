@@ -7,7 +7,6 @@ to the graphics card; moving, zooming and windowing change a few hundred corners
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping
 
@@ -94,7 +93,8 @@ class CompareCanvas:
         self._scene = scene
         self._labels = Labels(notes or {}, places or {}, active)
         self._message, self._help = message, help_text
-        self._canvas.update()
+        if not self._closed:
+            self._canvas.update()
 
     @property
     def scene(self) -> Scene:
@@ -184,12 +184,11 @@ class CompareCanvas:
 
     def _begin(self, event: object = None) -> None:
         """Qt has made a context: at first, and when the widget moves to another window."""
-        painters, self._painters = self._painters, None
-        if painters is not None:
-            # Its objects went with the old context; the new one does not know them.
-            painters.delete()
-            with contextlib.suppress(Exception):
-                self._canvas.context.flush_commands()
+        if self._painters is not None:
+            # The old context took its objects along; their numbers may be others' now.
+            shared = self._canvas.context.shared
+            shared.parser = type(shared.parser)()
+            self._painters = None
 
     def _paint(self, event: object = None) -> None:
         start = time.perf_counter()
@@ -207,7 +206,7 @@ class CompareCanvas:
             cull_face=False,
             blend_func=("one", "one_minus_src_alpha"),
         )
-        gloo.clear(color=BACKGROUND)
+        gloo.clear(color=BACKGROUND, depth=False, stencil=False)
         layout = Layout.of(self._scene, width, height, ratio)
         below = panels_overlay(self._scene, layout, self._labels, ratio)
         patches = patches_of(self._scene, layout)
