@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_mrisr.cli import options
 from napari_mrisr.cli.batch import output_folder
 from napari_mrisr.cli.evaluate import draw
-from napari_mrisr.cli.session import EXIT_GOOD, Session
+from napari_mrisr.cli.session import EXIT_GOOD, Session, no_viewer_because
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.scale import Scale
 
@@ -137,19 +135,10 @@ def _write(
 
 def _show(comparison: Comparison, session: Session) -> None:
     """Open napari where there is one and a display; otherwise say why not."""
-    why = _no_viewer_because()
+    why = no_viewer_because()
     if why:
         session.say(f"The viewer stays closed: {why}.")
         return
     from napari_mrisr.viewer.demo import open_demo
 
     open_demo(_volumes(comparison))
-
-
-def _no_viewer_because() -> str:
-    if importlib.util.find_spec("napari") is None:
-        return "napari is not installed (pip install 'napari-mrisr[gui]')"
-    on_x = sys.platform.startswith(("linux", "freebsd"))
-    if on_x and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return "there is no display"
-    return ""

@@ -137,14 +137,9 @@ def check_report_path(path: Path) -> None:
 
 def write_report(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    from napari_mrisr.io import atomic_write
+    from napari_mrisr.io import write_text
 
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(explain(path, found, "choose another folder")) from error
+    write_text(path, text)
 
 
 def _value(read: Callable[[str], Scale], text: str) -> Scale:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import os
 import signal
 import sys
 import threading
@@ -90,3 +92,13 @@ class Session:
 def error_line(text: str) -> None:
     """One line on standard error."""
     print(f"napari-mrisr: error: {text}", file=sys.stderr, flush=True)
+
+
+def no_viewer_because() -> str:
+    """Why napari cannot be opened here; empty where it can."""
+    if importlib.util.find_spec("napari") is None:
+        return "napari is not installed (pip install 'napari-mrisr[gui]')"
+    on_x = sys.platform.startswith(("linux", "freebsd"))
+    if on_x and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no display"
+    return ""

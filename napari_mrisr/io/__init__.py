@@ -6,6 +6,7 @@ from napari_mrisr.io.atomic import atomic_write
 from napari_mrisr.io.formats import READABLE, WRITABLE, suffix_of
 from napari_mrisr.io.naming import find_volumes, output_path
 from napari_mrisr.io.read import read_grid, read_volume
+from napari_mrisr.io.text import write_text
 from napari_mrisr.io.write import check_writable, write_volume
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "read_grid",
     "read_volume",
     "suffix_of",
+    "write_text",
     "write_volume",
 ]

@@ -45,3 +45,23 @@ def full_note(history: Mapping[str, str]) -> str:
     """The whole history as JSON, with program and notice."""
     content = {**history, "software": software(), "notice": NOTICE}
     return json.dumps(content, indent=2, sort_keys=True, default=str)
+
+
+def read_note(header: object) -> dict[str, str]:
+    """The history in a header that :func:`full_note` went into; empty in others.
+
+    Parameters
+    ----------
+    header : nibabel header or None
+        Of any format.
+    """
+    for extension in getattr(header, "extensions", ()):
+        try:
+            content = json.loads(extension.get_content())
+            program = content.pop("software")
+            content.pop("notice")
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        if str(program).startswith("napari-mrisr "):
+            return {str(key): str(value) for key, value in content.items()}
+    return {}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_mrisr.errors import OutputError, ParameterError, explain
-from napari_mrisr.io import atomic_write, read_volume
+from napari_mrisr.io import read_volume, write_text
 from napari_mrisr.io.formats import PathLike
 from napari_mrisr.volume import Volume
 
@@ -166,7 +166,7 @@ class Reading:
             if self._answers:
                 mend = "put it back; without it nobody knows the columns"
                 raise ParameterError(explain(self.path, f"its key {key.name} is missing", mend))
-            _write(key, plan.key())
+            write_text(key, plan.key())
         elif key.read_text("utf-8", errors="replace") != plan.key():
             mend = f"choose another name than {self.path.name}, or the same list, seed and question"
             raise ParameterError(explain(key, "is the key of another reading", mend))
@@ -229,7 +229,7 @@ class Reading:
         return next(case for case in self.plan.cases if case.name == name)
 
     def _save(self, answers: list[Answer]) -> None:
-        _write(self.path, answers_csv(answers, self.plan))
+        write_text(self.path, answers_csv(answers, self.plan))
         self._answers = answers
 
 
@@ -309,15 +309,6 @@ def _check_path(path: Path) -> None:
         raise OutputError(explain(path, found, "give a name that ends in .csv"))
     if not path.parent.is_dir():
         raise OutputError(explain(path.parent, "no such folder", "create it first"))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(explain(path, found, "choose another folder")) from error
 
 
 def load_key(path: PathLike) -> dict[str, Any]:

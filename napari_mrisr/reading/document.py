@@ -90,10 +90,7 @@ def to_json(state: CompareState, records: Mapping[str, Record]) -> str:
         raise ParameterError(explain("comparison", f"no record of {missing[0]}", "give all"))
     named = any(records[key].path for key in keys)
     labels = {key: key if named else f"volume {i + 1}" for i, key in enumerate(keys)}
-    for key, label in labels.items():
-        state = state.renamed(key, "\0" + label)
-    for label in labels.values():
-        state = state.renamed("\0" + label, label)
+    state = state.relabeled(labels)
     volumes = {
         label: {name: value for name, value in asdict(records[key]).items() if value is not None}
         for key, label in labels.items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_mrisr.errors import MrisrError, OutputError, ParameterError, explain
-from napari_mrisr.io import atomic_write, read_grid, read_volume
+from napari_mrisr.io import read_grid, read_volume, write_text
 from napari_mrisr.io.formats import PathLike, is_listed
 from napari_mrisr.reading.document import Record, fingerprint, from_json, to_json
 from napari_mrisr.reading.state import CompareState
@@ -70,13 +70,7 @@ def save_state(
         raise OutputError(explain(path, "exists", "choose another name or overwrite it"))
     paths, keys = paths or {}, state.keys()
     records = {key: Record.of(volumes[key], paths.get(key)) for key in keys}
-    text = to_json(state, records)
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(explain(path, found, "choose another folder")) from error
+    write_text(path, to_json(state, records))
 
 
 def open_state(

@@ -210,6 +210,15 @@ class CompareState:
             looks={name(key): look for key, look in self.looks.items()},
         )
 
+    def relabeled(self, names: Mapping[str, str]) -> CompareState:
+        """The state after several keys changed at once, some perhaps into one another's."""
+        state = self
+        for key in names:
+            state = state.renamed(key, f"\0{key}")
+        for key, name in names.items():
+            state = state.renamed(f"\0{key}", name)
+        return state
+
     def without(self, key: str) -> CompareState:
         """The state after a volume went: its columns, differences and roles go too."""
         columns = tuple(k for k in self.columns if k != key)

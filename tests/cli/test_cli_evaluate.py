@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import sys
 
@@ -210,7 +211,7 @@ def test_the_demo_without_a_display_says_so_and_is_good(
 
 
 def test_the_demo_without_napari_says_so(run, scan, tmp_path, monkeypatch, without_bank):
-    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = run("demo", "--input", scan, "--out", tmp_path / "o")
     assert found.code == 0
     assert "napari is not installed" in found.out
@@ -223,7 +224,7 @@ def test_the_demo_opens_the_viewer_with_all_volumes(run, scan, tmp_path, monkeyp
     fake = types.ModuleType("napari_mrisr.viewer.demo")
     fake.open_demo = shown.update
     monkeypatch.setitem(sys.modules, "napari_mrisr.viewer.demo", fake)
-    monkeypatch.setattr(demo, "_no_viewer_because", lambda: "")
+    monkeypatch.setattr(demo, "no_viewer_because", lambda: "")
     assert run("demo", "--input", scan, "--out", tmp_path / "o").code == 0
     assert list(shown) == ["low", "truth", "nearest", "tricubic"]
 

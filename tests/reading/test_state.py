@@ -71,6 +71,13 @@ def test_a_renamed_volume_is_renamed_everywhere():
     assert state.renamed("T1", KEYS[0]) == STATE
 
 
+def test_keys_may_change_into_one_another():
+    state = STATE.relabeled({KEYS[0]: KEYS[1], KEYS[1]: KEYS[0]})
+    assert state.columns == (KEYS[1], KEYS[0])
+    assert state.truth == KEYS[1]
+    assert state.measured == KEYS[2]
+
+
 def test_a_volume_that_goes_takes_its_columns_differences_and_roles():
     state = STATE.without(KEYS[0])
     assert state.columns == (KEYS[1],)

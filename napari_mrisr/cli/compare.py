@@ -1,0 +1,331 @@
+"""``napari-mrisr compare``: the reading room, its figure and table, blinded reading."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mrisr.cli import options
+from napari_mrisr.cli.session import EXIT_GOOD, Session, no_viewer_because
+from napari_mrisr.errors import ParameterError, explain
+
+if TYPE_CHECKING:
+    from napari_mrisr.reading.state import CompareState
+    from napari_mrisr.volume import Volume
+
+_EXAMPLE = """\
+examples:
+  napari-mrisr compare tricubic.nii.gz hashed.nii.gz --truth truth.nii.gz
+  napari-mrisr compare comparison.json                         # as it was saved
+  napari-mrisr compare comparison.json --figure figure.pdf --table numbers.csv
+  napari-mrisr compare --cases cases.csv --out reading.csv     # blinded
+  napari-mrisr compare --unblind reading.csv
+
+The volumes of a saved comparison are found by their content: among the files given
+after it, where they were, or in its folder. In figures, tables and on screen they are
+called truth, LR 2x, hashed 2x ..., or volume 1 ...; --names gives them their files' names.
+
+A list of cases is a CSV file with the header case,METHOD,METHOD[,...] and files relative
+to it, or a folder with a folder for each case that holds METHOD.nii.gz. The answers to
+OUT.csv name no method; what stands in OUT.key.json unblinds them. Closed half-way, the
+same command goes on with the cases that remain.
+"""
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the command."""
+    parser = options.new_command(
+        commands,
+        "compare",
+        run,
+        "Compare volumes in linked planes, or read them blinded.",
+        _EXAMPLE,
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="one to four images; or a saved comparison (.json), and files of its volumes",
+    )
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="what numbers compare with")
+    parser.add_argument(
+        "--measured", type=Path, metavar="FILE", help="the low-resolution volume, for consistency"
+    )
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="draw .png, .pdf, .svg or .tif and open no window (replaced)",
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="write the numbers as CSV and open no window (replaced)",
+    )
+    parser.add_argument(
+        "--names",
+        action="store_true",
+        help="call volumes by their files' names, which may be people's",
+    )
+    _add_blinded(parser)
+    options.add_reading(parser)
+
+
+def _add_blinded(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("blinded reading")
+    group.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="the cases to read")
+    group.add_argument("--out", type=Path, metavar="CSV", help="where the answers go")
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the shuffled columns (default: 0)"
+    )
+    group.add_argument("--question", metavar="TEXT", help="what is asked for each case")
+    group.add_argument(
+        "--unblind", type=Path, metavar="CSV", help="merge answers with their key and count"
+    )
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Run the command."""
+    _check_together(arguments)
+    for path in (arguments.figure, arguments.table):
+        if path is not None:
+            options.check_report_path(path)
+    if arguments.figure is not None:
+        from napari_mrisr.page import check_figure_path
+
+        check_figure_path(arguments.figure)
+    if arguments.unblind is not None:
+        return _unblind(arguments, session)
+    headless = arguments.figure is not None or arguments.table is not None
+    if not headless:
+        _check_window()
+    if arguments.cases is not None:
+        return _read_blinded(arguments)
+    opened = _open(arguments, session)
+    if headless:
+        _write(opened, arguments, session)
+        return EXIT_GOOD
+    from napari_mrisr.viewer.compare import open_comparison
+
+    session.progress.close()
+    open_comparison(opened.volumes, opened.state, truth=opened.truth, measured=opened.measured)
+    return EXIT_GOOD
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """What is compared, by label; no state where none was saved."""
+
+    volumes: Mapping[str, Volume]
+    columns: tuple[str, ...]
+    truth: str | None
+    measured: str | None
+    state: CompareState | None = None
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    blinded = arguments.cases is not None
+    files = bool(arguments.inputs or arguments.truth or arguments.measured)
+    if arguments.unblind is not None and (blinded or files or arguments.figure is not None):
+        raise _wrong("--unblind", "stands beside other work", "give it alone, or with --table")
+    if arguments.unblind is not None:
+        return
+    if blinded != (arguments.out is not None):
+        given, missing = ("--cases", "--out") if blinded else ("--out", "--cases")
+        raise _wrong(given, f"has no {missing}", f"give {missing} too")
+    if blinded and (files or arguments.figure is not None or arguments.table is not None):
+        raise _wrong("--cases", "stands beside files, --figure or --table", "give it alone")
+    if not blinded and not files:
+        raise _wrong("compare", "no volume", "give image files, a saved comparison or --cases")
+    if _is_saved(arguments) and (arguments.truth or arguments.measured):
+        found = f"{arguments.inputs[0]} says itself which they are"
+        raise _wrong("--truth, --measured", found, "leave them out")
+
+
+def _wrong(subject: str, found: str, mend: str) -> ParameterError:
+    return ParameterError(explain(subject, found, mend))
+
+
+def _is_saved(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.inputs) and arguments.inputs[0].suffix.lower() == ".json"
+
+
+def _check_window() -> None:
+    why = no_viewer_because()
+    if why:
+        mend = "write --figure or --table, which need none"
+        raise _wrong("compare", f"no window can be opened: {why}", mend)
+
+
+def _open(arguments: argparse.Namespace, session: Session) -> _Opened:
+    if not _is_saved(arguments):
+        return _open_files(arguments, session)
+    from napari_mrisr.reading.files import open_state
+
+    path, *candidates = arguments.inputs
+    session.progress.begin(f"finding the volumes of {path.name}", 1)
+    with session.at_once():
+        found = open_state(
+            path, candidates, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
+        )
+    volumes = {key: _with_history(volume) for key, volume in found.volumes.items()}
+    labels = _labels(arguments, volumes, found.paths, found.state.truth, found.state.measured)
+    state = found.state.relabeled(labels)
+    named = {labels[key]: volume for key, volume in volumes.items()}
+    return _Opened(named, state.columns, state.truth, state.measured, state)
+
+
+def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
+    from napari_mrisr.io import read_grid, read_volume
+    from napari_mrisr.reading.state import MAX_COLUMNS
+
+    columns = list(dict.fromkeys(arguments.inputs))
+    truth, measured = arguments.truth, arguments.measured
+    if truth is not None and truth not in columns:
+        columns.insert(0, truth)
+    if not columns:
+        raise _wrong("--measured", "is the only volume", "give results to compare with it")
+    if len(columns) > MAX_COLUMNS:
+        found = f"{len(columns)} volumes, the truth among them"
+        raise _wrong("compare", found, f"give up to {MAX_COLUMNS}")
+    paths = columns + [measured] * (measured is not None and measured not in columns)
+    for path in paths:
+        read_grid(path, frame=arguments.frame)
+    session.progress.begin("reading", len(paths))
+    volumes: dict[str, Volume] = {}
+    for path in paths:
+        with session.at_once():
+            volume = read_volume(
+                path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
+            )
+        volumes[str(path)] = _with_history(volume)
+        session.progress.advance()
+    files = {str(path): path for path in paths}
+    truth_key, measured_key = (str(p) if p is not None else None for p in (truth, measured))
+    labels = _labels(arguments, volumes, files, truth_key, measured_key)
+    return _Opened(
+        {labels[key]: volume for key, volume in volumes.items()},
+        tuple(labels[str(path)] for path in columns),
+        labels[truth_key] if truth_key else None,
+        labels[measured_key] if measured_key else None,
+    )
+
+
+def _with_history(volume: Volume) -> Volume:
+    """With what the file's header says of how it was made."""
+    from napari_mrisr.io.note import read_note
+
+    header = volume.origin.header if volume.origin else None
+    return replace(volume, history=read_note(header))
+
+
+def _labels(
+    arguments: argparse.Namespace,
+    volumes: Mapping[str, Volume],
+    paths: Mapping[str, Path],
+    truth: str | None,
+    measured: str | None,
+) -> dict[str, str]:
+    """What each volume is called."""
+    from napari_mrisr.io.formats import stem_of
+    from napari_mrisr.reading.labels import neutral_labels
+
+    if not arguments.names:
+        return neutral_labels(volumes, list(volumes), truth, measured)
+    return _different({key: stem_of(paths[key]) for key in volumes})
+
+
+def _different(names: Mapping[str, str]) -> dict[str, str]:
+    used: Counter[str] = Counter()
+    made = {}
+    for key, name in names.items():
+        used[name] += 1
+        made[key] = name if used[name] == 1 else f"{name} ({used[name]})"
+    return made
+
+
+def _write(opened: _Opened, arguments: argparse.Namespace, session: Session) -> None:
+    """The figure and the table, without a window."""
+    state = opened.state or _first_state(opened)
+    if not state.columns:
+        raise _wrong(str(arguments.inputs[0]), "shows no volume", "choose one and save it again")
+    written = []
+    if arguments.table is not None:
+        text = _table(opened, state, session)
+        with session.writing(arguments.table):
+            options.write_report(arguments.table, text)
+        written.append(arguments.table)
+    if arguments.figure is not None:
+        with session.writing(arguments.figure):
+            _draw(opened, state, arguments.figure)
+        written.append(arguments.figure)
+    session.say("Wrote " + ", ".join(map(str, written)))
+
+
+def _first_state(opened: _Opened) -> CompareState:
+    """The columns, and their differences from the truth, of which all have one limit."""
+    from napari_mrisr.reading.opening import opening_state
+    from napari_mrisr.reading.state import Difference
+
+    others = [key for key in opened.columns if key != opened.truth] if opened.truth else []
+    pairs = [Difference(key, str(opened.truth)) for key in others]
+    state = opening_state(opened.volumes, opened.columns, opened.truth, opened.measured, pairs)
+    limit = _largest(d.limit for d in state.differences)
+    return replace(state, differences=tuple(replace(d, limit=limit) for d in state.differences))
+
+
+def _largest(limits: Iterable[float | None]) -> float | None:
+    return max((limit for limit in limits if limit), default=None)
+
+
+def _draw(opened: _Opened, state: CompareState, path: Path) -> None:
+    from napari_mrisr.page import save_figure
+    from napari_mrisr.planes import Frame
+    from napari_mrisr.reading.figure import scene_figure
+    from napari_mrisr.reading.scene import Cutter, build_scene
+
+    frame = Frame.of(opened.volumes[state.columns[0]].grid)
+    scene = build_scene(state, Cutter(opened.volumes, frame), {})
+    save_figure(scene_figure(scene), path)
+
+
+def _table(opened: _Opened, state: CompareState, session: Session) -> str:
+    """Numbers of the regions and of the head."""
+    from napari_mrisr.reading.readouts import NumberBook
+    from napari_mrisr.reading.roi import BoxRoi
+
+    book = NumberBook(opened.volumes, state.columns, state.truth, state.measured)
+    table = book.head(session.progress)
+    for roi in reversed(state.rois):
+        table = book.region(BoxRoi(roi), session.progress) + table
+    return table.csv({key: key for key in opened.volumes})
+
+
+def _read_blinded(arguments: argparse.Namespace) -> int:
+    from napari_mrisr.reading.blinded import QUESTION, Reading
+    from napari_mrisr.reading.cases import read_plan
+
+    plan = read_plan(arguments.cases, arguments.seed, arguments.question or QUESTION)
+    Reading(plan, arguments.out)  # everything is checked before a window opens
+    from napari_mrisr.viewer.compare import open_reading
+
+    open_reading(plan, arguments.out)
+    return EXIT_GOOD
+
+
+def _unblind(arguments: argparse.Namespace, session: Session) -> int:
+    from napari_mrisr.reading.unblind import unblind
+
+    found = unblind(arguments.unblind)
+    print(found.summary())
+    if arguments.table is not None:
+        options.write_report(arguments.table, found.to_csv())
+        session.say(f"Wrote {arguments.table}")
+    return EXIT_GOOD
