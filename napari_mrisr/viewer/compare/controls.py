@@ -51,7 +51,7 @@ class Choice(QComboBox):
     picked = Signal(object)
 
     def __init__(
-        self, tip: str, none: str | None, parent: QWidget | None = None, length: int = 9
+        self, tip: str, none: str | None, parent: QWidget | None = None, length: int = 7
     ) -> None:
         super().__init__(parent)
         self._tip, self._none = tip, none
@@ -147,16 +147,18 @@ class Controls(QWidget):
             self._column_group(),
             self._mode_group(),
             self._look_group(),
+            self._role_group(),
             self._roi_group(),
         ]
         for group in self._groups:
             self._flow.addWidget(group)
 
     def add_group(self, fields: Sequence[QWidget]) -> None:
-        """Put further fields at the end."""
-        group = Group(self, "", fields)
-        self._groups.append(group)
-        self._flow.addWidget(group)
+        """Put further fields before those of regions."""
+        self._flow.removeWidget(self._groups[-1])
+        self._groups.insert(-1, Group(self, "", fields))
+        for group in self._groups[-2:]:
+            self._flow.addWidget(group)
 
     # Making.
 
@@ -174,9 +176,10 @@ class Controls(QWidget):
             self,
         )
         self.measured.picked.connect(self.measured_picked)
-        fields: list[QWidget] = [*self.columns]
-        fields += [QLabel("Truth", self), self.truth, QLabel("LR", self), self.measured]
-        return Group(self, "Columns", fields)
+        return Group(self, "Columns", self.columns)
+
+    def _role_group(self) -> Group:
+        return Group(self, "Truth", [self.truth, QLabel("LR", self), self.measured])
 
     def _mode_group(self) -> Group:
         controller = self._controller
@@ -284,7 +287,7 @@ class Controls(QWidget):
         """Colors of buttons, of those that are on, and of their words."""
         self.setStyleSheet(
             f"QToolButton {{ background: {plain}; color: {text}; border-radius: 3px;"
-            " padding: 3px 7px; }"
+            " padding: 3px 5px; }"
             f"QToolButton:checked, QToolButton:hover {{ background: {on}; }}"
             "QToolButton:disabled { color: gray; }"
             "QToolButton::menu-indicator { image: none; }"

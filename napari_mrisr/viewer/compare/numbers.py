@@ -43,6 +43,11 @@ class NumbersPanel(QWidget):
         self.grid.setWordWrap(False)
         self.grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.grid.cellClicked.connect(self._clicked)
+        self.error_color = "#d02020"
+        self.error = QLabel(self)
+        self.error.setTextFormat(Qt.TextFormat.PlainText)
+        self.error.setWordWrap(True)
+        self.error.hide()
         self.status = QLabel(_NO_REGION, self)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.copy_button = button("Copy", "Copy the table to the clipboard", self)
@@ -57,6 +62,7 @@ class NumbersPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
+        layout.addWidget(self.error)
         layout.addWidget(self.grid, 1)
         layout.addLayout(bar)
 
@@ -87,9 +93,15 @@ class NumbersPanel(QWidget):
         self.status.setText(text or ("" if self._regions.rows else _NO_REGION))
         self.status.setToolTip(self.status.text())
 
+    def show_error(self, line: str) -> None:
+        """What is wrong; stays until it is replaced, or emptied."""
+        self.error.setStyleSheet(f"color: {self.error_color}; padding: 2px 6px;")
+        self.error.setText(line)
+        self.error.setVisible(bool(line))
+
     def _show(self) -> None:
         table, grid = self.table, self.grid
-        headings = table.headings() if table.rows else ()
+        headings = [h.replace(", ", "\n") for h in table.headings()] if table.rows else []
         grid.setUpdatesEnabled(False)
         if grid.columnCount() != len(headings) or grid.rowCount() != len(table.rows):
             grid.setColumnCount(len(headings))

@@ -139,6 +139,7 @@ class CompareWidget(QWidget):
 
     def _pick_columns(self, keys: list[str]) -> None:
         self._choose_columns = False
+        self.numbers.show_error("")
         usable = [key for key in keys if self._usable(key)]
         self.controller.set_columns(usable)
         self.controls.show_state(self.controller.state)
@@ -192,7 +193,7 @@ class CompareWidget(QWidget):
 
     def tell_error(self, error: Exception) -> None:
         """Say what is wrong, here and as napari does."""
-        self.numbers.say(error_line(error))
+        self.numbers.show_error(error_line(error))
         show_error(error_line(error))
 
     # What changes.
@@ -211,7 +212,7 @@ class CompareWidget(QWidget):
         layers = [layer.name for layer in self.link.regions()]
         watched = self.regions.layer
         if watched is not None and watched not in self.link.regions():
-            self.regions.watch(None)
+            self._pick_regions(None)
             watched = None
         self.controls.show_regions(layers, watched.name if watched is not None else None)
         self._state_changed(self.controller.state)
@@ -248,7 +249,7 @@ class CompareWidget(QWidget):
         try:
             return drawn + self.regions.rois(axes, depth, through)
         except MrisrError as error:
-            self.numbers.say(error_line(error))
+            self.numbers.show_error(error_line(error))
             return drawn
 
     def _regions_changed(self) -> None:
@@ -322,6 +323,9 @@ class CompareWidget(QWidget):
         self.meter.regions_measured.connect(self.numbers.show_regions)
         self.meter.head_measured.connect(self.numbers.show_head)
         self.meter.said.connect(self.numbers.say)
+        self._measured_state = None
+        # Volumes first: the view draws at once.
+        self.link.attach()
         self.view = CompareView(self.controller, self)
         self.view.acted.connect(self._acted)
         self.view.tool_changed.connect(self._tool_changed)
@@ -333,11 +337,12 @@ class CompareWidget(QWidget):
         self.controller.subscribe(self._state_changed)
         self._viewer.events.theme.connect(self._theme_changed)
         self._theme_changed()
-        self._measured_state = None
-        self.link.attach()
 
     def _theme_changed(self, event: Any = None) -> None:
         theme = get_theme(self._viewer.theme)
+        # napari's own error color is hard to read as text on its dark theme.
+        dark = sum(theme.background.as_rgb_tuple()[:3]) < 3 * 128
+        self.numbers.error_color = "#ff8a75" if dark else "#b00020"
         self.controls.set_colors(
             *(c.as_hex() for c in (theme.foreground, theme.current, theme.text))
         )

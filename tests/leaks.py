@@ -1,0 +1,73 @@
+"""What is left behind: our objects, widgets, timers, callbacks of napari's."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from qtpy.QtCore import QCoreApplication, QEvent, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_mrisr.viewer.compare import canvas, exporting, link, measuring, numbers, reading_window
+from napari_mrisr.viewer.compare.controller import Controller
+from napari_mrisr.viewer.compare.controls import Controls
+from napari_mrisr.viewer.compare.view import CompareView
+from napari_mrisr.viewer.compare.widget import CompareWidget
+
+OURS = {
+    CompareWidget,
+    CompareView,
+    Controls,
+    Controller,
+    canvas.CompareCanvas,
+    exporting.Exporter,
+    link.Link,
+    measuring.Latest,
+    measuring.Meter,
+    numbers.NumbersPanel,
+    reading_window.ReadingWindow,
+}
+
+
+def sweep() -> None:
+    """Let Qt and Python drop what nobody holds."""
+    for _ in range(2):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        QApplication.processEvents()
+        gc.collect()
+
+
+def ours_alive() -> list[Any]:
+    """Objects of ours that somebody still holds."""
+    return [entry for entry in gc.get_objects() if type(entry) in OURS]
+
+
+def timers_running() -> int:
+    """Timers that will fire."""
+    count = 0
+    for entry in gc.get_objects():
+        if type(entry) is QTimer:
+            try:
+                count += entry.isActive()
+            except RuntimeError:  # Qt's part has gone
+                continue
+    return count
+
+
+def callbacks(viewer: Any) -> Iterator[str]:
+    """Names of our functions that napari would still call."""
+    events = [viewer.events, viewer.layers.events, viewer.dims.events, viewer.scene.camera.events]
+    events += [layer.events for layer in viewer.layers]
+    for group in events:
+        for name, emitter in group.emitters.items():
+            for callback in emitter.callbacks:
+                holder = callback[0] if isinstance(callback, tuple) else callback
+                holder = holder() if isinstance(holder, weakref.ref) else holder
+                module = getattr(holder, "__module__", "") or type(holder).__module__
+                if "napari_mrisr" in module:
+                    yield f"{name}: {callback}"
+    for callback in viewer.mouse_move_callbacks:
+        if "napari_mrisr" in callback.__module__:
+            yield f"mouse: {callback}"
