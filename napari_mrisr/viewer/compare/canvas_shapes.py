@@ -74,19 +74,19 @@ class Shapes:
         within : Rect
             Nothing is drawn outside.
         """
-        start, end = _clipped(points[:-1], points[1:], within)
+        half = width / 2.0
+        start, end = points[:-1], points[1:]
+        start, end = (a[(start != end).any(axis=1)] for a in (start, end))
+        along = (end - start) / np.linalg.norm(end - start, axis=1, keepdims=True)
+        # Longer by half a width, so that corners close.
+        start, end = _clipped(start - along * half, end + along * half, within.inset(half + 0.5))
         way = end - start
-        length = np.hypot(way[:, 0], way[:, 1])
-        start, end, way = (a[length > 0] for a in (start, end, way))
         if not len(way):
             return
         self._flush()
-        along = way / length[length > 0][:, None]
-        half = width / 2.0
         reach = half + 1.0
+        along = way / np.linalg.norm(way, axis=1, keepdims=True)
         side = np.stack([-along[:, 1], along[:, 0]], axis=1) * reach
-        # Longer by half a width, so that corners close.
-        start, end = start - along * half, end + along * half
         corners = np.stack([start - side, end - side, end + side, start + side], axis=1)
         part = np.empty((len(way), 6), _VERTEX)
         part["a_position"] = triangles(corners)

@@ -156,9 +156,10 @@ class TextPainter:
         colors = np.empty((len(texts), 1, 4), np.float32)
         for i, text in enumerate(texts):
             left, top, width, height = self._written(text.words, text.style)
-            # Whole pixels, or letters blur.
-            x = round(text.x - text.anchor[0] * width)
-            y = round(text.y - text.anchor[1] * height)
+            # The halo hangs over. Whole pixels, or letters blur.
+            over = 2 * self._halo
+            x = round(text.x - text.anchor[0] * (width - 2 * over)) - over
+            y = round(text.y - text.anchor[1] * (height - 2 * over)) - over
             sheet[i] = left, top, left + width, top + height
             screen[i] = x, y, x + width, y + height
             colors[i] = text.color

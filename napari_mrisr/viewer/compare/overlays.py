@@ -120,10 +120,15 @@ def nice_length(most: float) -> float:
 
 
 def number_text(value: float) -> str:
-    """Three digits, a true minus sign."""
-    text = f"{value:.3g}" if 1e-3 <= abs(value) < 1e5 or not value else f"{value:.2e}"
-    # 1.23e+03 is no number to read.
-    return (text if "e" not in text or abs(value) >= 1e5 else f"{value:.0f}").replace("-", "−")
+    """Three digits, a true minus sign; powers of ten only where they must be."""
+    size = abs(value)
+    if 1e3 <= size < 1e5:
+        text = f"{value:.0f}"
+    elif value and not 1e-3 <= size < 1e5:
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", "−")
 
 
 class _Pen:
@@ -224,11 +229,11 @@ class _Pen:
             return
         style = self._style(rect)
         # The letters stand in the middle.
-        free = rect.width / 2.0 - 16 * self._ratio
+        free = rect.width / 2.0 - 20 * self._ratio
         x = rect.left + 5 * self.px
         by = 3 * self.px
         # On two lines where one is too narrow.
-        lines = [f"{name}  {where}"] if name else []
+        lines = [f"{name}  {where}".rstrip()] if name else []
         if name and width_of(lines[0], style) > free:
             lines = [name, where]
         for i, words in enumerate(lines):
@@ -245,16 +250,16 @@ class _Pen:
         length = nice_length(rect.width / 4.0 * place.mm_per_px)
         wide = round(length / place.mm_per_px)
         right, bottom = rect.right - 8 * self.px, rect.bottom - 7 * self.px
-        parts = [Rect(right - wide, bottom - 2 * self.px, right, bottom)]
+        parts = [Rect(right - wide, bottom - 3 * self.px, right, bottom)]
         for x in (right - wide, right - self.px):
-            parts.append(Rect(x, bottom - 5 * self.px, x + self.px, bottom))
+            parts.append(Rect(x, bottom - 6 * self.px, x + self.px, bottom))
         for part in parts:
-            self._shapes.rect(part.inset(-self.px), _DARK)
+            self._shapes.rect(part.inset(-self.px), _BLACK)
         for part in parts:
             self._shapes.rect(part, _WHITE)
         style = self._style(rect)
         words = f"{length:g} mm"
-        above = bottom - 5 * self.px
+        above = bottom - 6 * self.px
         self._texts.append(Text(words, style, right - wide / 2, above, (0.5, 1.0), _WHITE))
 
     def color_bar(self, view: PanelView, place: Place) -> None:
