@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_scenes import PLANES, cut, picture, scene, view
+from made_up_scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
 
 from napari_mrisr.reading.state import Look
 from napari_mrisr.viewer.compare.canvas_text import Style, Text, height_of, width_of
@@ -54,6 +54,20 @@ def test_short_titles_keep_what_joins_two_volumes(qapp) -> None:
     assert "…" in short_title(long, STYLE, width / 2)
 
 
+@pytest.mark.parametrize(
+    ("plane", "radiological", "letters"),
+    [(AXIAL, True, "RLAP"), (AXIAL, False, "LRAP"), (CORONAL, True, "RLSI"),
+     (CORONAL, False, "LRSI"), (SAGITTAL, True, "APSI"), (SAGITTAL, False, "APSI")],
+)  # fmt: skip
+def test_letters_of_every_plane(qapp, plane, radiological: bool, letters: str) -> None:
+    what = scene((view(picture(cut()), plane=plane),), radiological=radiological)
+    overlay = panels_overlay(what, Layout.of(what, 400, 300), Labels(), 1.0)
+    found = sorted((text for text in overlay.texts if len(text.words) == 1), key=lambda t: t.x)
+    left, right = found[0], found[-1]
+    top, bottom = sorted(found[1:-1], key=lambda text: text.y)
+    assert "".join(text.words for text in (left, right, top, bottom)) == letters
+
+
 def boxes(texts: list[Text]) -> list[tuple[float, float, float, float]]:
     found = []
     for text in texts:
@@ -100,12 +114,14 @@ def test_no_two_texts_overlap_and_none_leaves_the_canvas(
 def test_small_panels_say_less(qapp) -> None:
     what = scene((view(picture(cut()), title="T1w"),), span_mm=100.0)
 
-    def words(width: int, height: int) -> set[str]:
+    def words(width: int, height: int, places: dict[str, str] | None = None) -> set[str]:
         layout = Layout.of(what, width, height)
-        overlay = panels_overlay(what, layout, Labels({(0, 0): "17"}), 1.0)
+        overlay = panels_overlay(what, layout, Labels({(0, 0): "17"}, places or {}), 1.0)
         return {text.words for text in overlay.texts}
 
     assert words(400, 424) == {"T1w", "R", "L", "A", "P", "axial", "17", "20 mm"}
+    assert {"axial", "R 112.3 mm"} <= words(220, 244, {"axial": "R 112.3 mm"})
+    assert "axial  R 112.3 mm" in words(400, 424, {"axial": "R 112.3 mm"})
     assert "17" not in words(90, 114)
     assert "R" in words(90, 114)
     assert words(50, 74) == {"T1w"}

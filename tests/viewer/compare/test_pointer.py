@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from made_up_scenes import AXIAL, SAGITTAL, cut, picture, scene, view
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -48,8 +48,8 @@ def heard(canvas: CompareCanvas) -> list[tuple[str, Pointer | None]]:
 def test_a_drag_belongs_to_the_panel_it_began_in(canvas: CompareCanvas, heard) -> None:
     native = canvas.native
     QTest.mousePress(native, LEFT, SHIFT, QPoint(100, 124))
-    QTest.mouseMove(native, QPoint(110, 119))
-    QTest.mouseMove(native, QPoint(400, 119))
+    move(canvas, 110, 119)
+    move(canvas, 400, 119)
     QTest.mouseRelease(native, LEFT, SHIFT, QPoint(400, 119))
     names = [name for name, _ in heard]
     assert names[0] == "pressed"
@@ -71,11 +71,17 @@ def test_a_drag_belongs_to_the_panel_it_began_in(canvas: CompareCanvas, heard) -
     assert sum(p.dy_px for p in way) == -5
 
 
+def move(canvas: CompareCanvas, x: int, y: int) -> None:
+    """At once; QTest's own moves come with the next events."""
+    none = Qt.MouseButton.NoButton
+    at, everywhere = QPointF(x, y), QPointF(canvas.native.mapToGlobal(QPoint(x, y)))
+    kind, keys = QEvent.Type.MouseMove, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(canvas.native, QMouseEvent(kind, at, everywhere, none, none, keys))
+
+
 def test_moves_say_where_and_when_they_leave(canvas: CompareCanvas, heard) -> None:
-    QTest.mouseMove(canvas.native, QPoint(452, 174))
-    QApplication.processEvents()
-    QTest.mouseMove(canvas.native, QPoint(452, 5))
-    QApplication.processEvents()
+    move(canvas, 452, 174)
+    move(canvas, 452, 5)
     moves = [pointer for name, pointer in heard if name == "moved"]
     assert moves[-1].plane is SAGITTAL
     assert (moves[-1].across_mm, moves[-1].upward_mm) == pytest.approx((1.0, 2.0))
@@ -102,7 +108,7 @@ def test_double_click(canvas: CompareCanvas, heard) -> None:
     assert [pointer.state_column for pointer in doubles] == [5]
     # Nothing is held after it.
     heard.clear()
-    QTest.mouseMove(canvas.native, QPoint(410, 110))
+    move(canvas, 410, 110)
     assert "dragged" not in {name for name, _ in heard}
 
 
@@ -125,7 +131,7 @@ def test_a_drag_ends_with_its_panel(canvas: CompareCanvas, heard) -> None:
     QTest.mousePress(canvas.native, LEFT, pos=QPoint(400, 100))
     canvas.draw(scene((view(picture(cut())),)))
     heard.clear()
-    QTest.mouseMove(canvas.native, QPoint(410, 110))
+    move(canvas, 410, 110)
     assert [name for name, _ in heard if name == "dragged"] == []
     QTest.mouseRelease(canvas.native, LEFT, pos=QPoint(410, 110))
     assert [name for name, _ in heard if name == "released"] == ["released"]
