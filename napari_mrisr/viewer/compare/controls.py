@@ -139,6 +139,7 @@ class Controls(QWidget):
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
+        self._seen: object = None
         self._flow = QFlowLayout(self)
         self._flow.setContentsMargins(4, 2, 4, 2)
         self._flow.setHorizontalSpacing(6)
@@ -235,7 +236,7 @@ class Controls(QWidget):
 
     def _choose_mode(self, mode: str) -> None:
         self._controller.set_mode(mode)
-        self.show_state(self._controller.state)
+        self.show_again()
 
     def _fill_differences(self) -> None:
         """Every two columns, signed and absolute; those shown are ticked."""
@@ -259,9 +260,25 @@ class Controls(QWidget):
 
     # Showing.
 
+    def show_again(self) -> None:
+        """Show the state over what a click has just made of the fields."""
+        self._seen = None
+        self.show_state(self._controller.state)
+
     def show_state(self, state: CompareState) -> None:
-        """Show what is chosen; nothing is emitted."""
+        """Show what is chosen; nothing is emitted.
+
+        Does nothing while only the place, gray levels or regions change.
+        """
         controller = self._controller
+        seen = (
+            tuple((key, controller.title(key)) for key in controller.volumes),
+            (state.columns, state.truth, state.measured, state.mode, state.pair),
+            (state.flicker_hz, state.radiological, state.smooth, state.one_window),
+        )
+        if seen == self._seen:
+            return
+        self._seen = seen
         keys = list(controller.volumes)
         titles = [controller.title(key) for key in keys]
         for i, choice in enumerate(self.columns):

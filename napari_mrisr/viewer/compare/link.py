@@ -273,8 +273,8 @@ class Link:
         if dims.ndim < _LAST_AXES or not state.columns:
             return
         wanted = -self.axes().from_world(state.crosshair)[::-1]
-        axes = range(dims.ndim - _LAST_AXES, dims.ndim)
-        dims.set_point(tuple(axes), tuple(float(v) for v in wanted))
+        # At once: set_point would slice every layer three times.
+        dims.point = (*dims.point[:-_LAST_AXES], *(float(v) for v in wanted))
 
     def _push_camera(self, state: CompareState) -> None:
         camera = self._viewer.scene.camera

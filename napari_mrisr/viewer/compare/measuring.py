@@ -14,7 +14,7 @@ from napari_mrisr.reading.facts import Facts
 from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.roi import Roi
 from napari_mrisr.reading.table import Table
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Work
+from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Work
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.volume import Volume
@@ -30,6 +30,7 @@ class Latest(QObject):
 
     finished = Signal(object)
     failed = Signal(object)
+    progressed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +70,8 @@ class Latest(QObject):
 
     def _receive(self, message: Message) -> None:
         accepted = self.jobs.accept(message)
+        if isinstance(accepted, Progressed):
+            self.progressed.emit()
         if not isinstance(accepted, Ended):
             return
         wanted = self._next is None
@@ -100,10 +103,12 @@ class Meter(QObject):
         self._book: NumberBook | None = None
         self._rois: tuple[Roi, ...] = ()
         self._took_s = 0.0
+        self._waiting = False
         self._on = True
         self._head, self._regions = Latest(), Latest()
         self._head.finished.connect(self._head_done)
         self._head.failed.connect(self._failed)
+        self._head.progressed.connect(self._head_progressed)
         self._regions.finished.connect(self._regions_done)
         self._regions.failed.connect(self._failed)
         # However often a region is moved, it is measured once a turn of the event loop.
@@ -115,7 +120,8 @@ class Meter(QObject):
     @property
     def busy(self) -> bool:
         """Whether numbers are still to come."""
-        return self._head.busy or self._regions.busy or self._timer.isActive()
+        running = self._head.busy or self._regions.busy
+        return running or self._waiting or self._timer.isActive()
 
     def set_volumes(
         self,
@@ -156,7 +162,7 @@ class Meter(QObject):
 
     def forget(self) -> None:
         """There is nothing to measure."""
-        self._book = None
+        self._book, self._waiting = None, False
         self._head.drop()
         self._regions.drop()
         self._timer.stop()
@@ -176,6 +182,10 @@ class Meter(QObject):
     def _measure_regions(self) -> None:
         book, rois = self._book, self._rois
         if book is None:
+            return
+        # What a region needs to know of the truth, the head's thread is finding out.
+        self._waiting = bool(rois) and not book.ready and self._head.busy
+        if self._waiting:
             return
         # What took long the last time is not tried at once again.
         if not rois or (
@@ -202,15 +212,23 @@ class Meter(QObject):
         table, self._took_s = result
         self.regions_measured.emit(table)
 
+    def _head_progressed(self) -> None:
+        if self._waiting and self._book is not None and self._book.ready:
+            self._measure_soon()
+
     def _head_done(self, table: Table) -> None:
         self.said.emit("")
         self.head_measured.emit(table)
+        if self._waiting:
+            self._measure_soon()
 
     def _failed(self, error: Exception) -> None:
         line = error_line(error)
         if not isinstance(error, MrisrError):
             _log.error("%s", line, exc_info=error)
         self.said.emit(line)
+        if self._waiting:
+            self._measure_soon()
 
 
 def measure(book: NumberBook, rois: Sequence[Roi], progress: Progress | None = None) -> Table:

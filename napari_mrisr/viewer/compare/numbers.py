@@ -75,8 +75,9 @@ class NumbersPanel(QWidget):
 
     def set_titles(self, titles: Mapping[str, str]) -> None:
         """What to call the volumes."""
-        self._titles = titles
-        self._show()
+        if titles != self._titles:
+            self._titles = titles
+            self._show()
 
     def show_regions(self, table: Table) -> None:
         """New numbers of the regions."""

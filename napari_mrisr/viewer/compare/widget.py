@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 # napari follows a drag this often: each of its own paints costs as much as ours.
-_PUSH_MS = 120
+_PUSH_MS = 200
 
 
 class CompareWidget(QWidget):
@@ -142,12 +142,12 @@ class CompareWidget(QWidget):
         self.numbers.show_error("")
         usable = [key for key in keys if self._usable(key)]
         self.controller.set_columns(usable)
-        self.controls.show_state(self.controller.state)
+        self.controls.show_again()
 
     def _pick_role(self, role: str, key: str | None) -> None:
         if key is None or self._usable(key):
             self.controller.change(**{role: key})
-        self.controls.show_state(self.controller.state)
+        self.controls.show_again()
 
     def _usable(self, key: str) -> bool:
         error = self.link.volumes.trouble(key)
