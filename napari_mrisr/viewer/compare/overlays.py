@@ -238,7 +238,9 @@ class _Pen:
             lines = [name, where]
         for i, words in enumerate(lines):
             y = rect.top + by + i * height_of(style)
-            self._texts.append(Text(shortened(words, style, free), style, x, y, (0, 0), _WHITE))
+            # The second is below the letter.
+            words = shortened(words, style, free if i == 0 else rect.width - 10 * self.px)
+            self._texts.append(Text(words, style, x, y, (0, 0), _WHITE))
         if note:
             words = shortened(note, style, free)
             self._texts.append(Text(words, style, x, rect.bottom - by, (0.0, 1.0), _WHITE))
