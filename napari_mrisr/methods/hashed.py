@@ -9,6 +9,7 @@ region agree bit for bit.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,14 +62,28 @@ class Hashed:
 
     def run(self, lr: Volume, region: Region, stages: int) -> FloatArray:
         """The result of the first ``stages`` stages; all of them: :meth:`compute`."""
+        for _, image in self.images(lr, region, stages):  # noqa: B007 (only the last counts)
+            pass
+        return self._finish(lr, image, region)
+
+    def images(
+        self, lr: Volume, region: Region, stages: int
+    ) -> Iterator[tuple[Region, FloatArray]]:
+        """What a region is made from: the start, then the result of each stage.
+
+        Each comes with the box it covers, as large as the next stage needs it;
+        the last box is the region. :meth:`compute` is the last image, but that
+        above the clip the start is its floor.
+        """
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         boxes = [region]
         for stage in reversed(self.bank.stages[:stages]):
             boxes.insert(0, self._needs(stage, boxes[0], shape))
         image = self._begin(lr, boxes[0])
+        yield boxes[0], image
         for number, target in enumerate(boxes[1:]):
             image = self._continue(number, lr, image, boxes[number].start, target)
-        return self._finish(lr, image, region)
+            yield target, image
 
     @property
     def passes(self) -> int:
