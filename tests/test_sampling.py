@@ -10,7 +10,8 @@ import pytest
 from made_up_scans import SHAPES, save_scans, small_preset
 from scipy import ndimage
 
-from napari_mrisr import sampling, training
+from napari_mrisr import sampling
+from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.sampling import Pair, TrainParameters, prepare_pair, samples_of
@@ -127,13 +128,12 @@ def test_samples_are_what_the_method_applies(scans, scale, number):
     """A filter's prediction for a sample is what the method adds to that voxel."""
     parameters = TrainParameters(scale)
     pair, preset = prepare_pair(scans[1], parameters), small_preset("default", scale)
-    run = training._Run(parameters, preset, scans[0])
-    plan, before = preset.stages[number], run._bank([], {})
+    plan, before = preset.stages[number], FilterBank(scale, "standard", preset.start, ())
     spec, rng = plan.spec, np.random.default_rng(0)
     outputs = spec.outputs(scale)
     weights = rng.normal(0, 0.05, (spec.hash.filter_count, spec.taps, outputs)).astype(np.float32)
     rest = np.zeros(spec.hash.bucket_count, np.float32)
-    stage = training.Stage(spec, weights, rest.astype(np.int64), rest, rest)
+    stage = Stage(spec, weights, rest.astype(np.int64), rest, rest)
     whole = Region.whole(pair.truth.shape)
     method = Hashed(replace(before, stages=(stage,)))
     # Truth = what the method makes (before its clip at zero): then the error is nothing.
