@@ -3,6 +3,7 @@
 controller.py     what every action does; no Qt
 pointing.py, regions.py, keys.py, notes.py, windowing.py, defaults.py
                   the mouse, regions, keys, texts, gray levels, first choice; no Qt
+memory.py         what is remembered from one session to the next
 canvas.py         one OpenGL canvas with all panels
 view.py           canvas, mouse and keys
 controls.py, numbers.py, exporting.py

@@ -132,6 +132,7 @@ class Controls(QWidget):
     columns_picked = Signal(list)
     truth_picked = Signal(object)
     measured_picked = Signal(object)
+    convention_picked = Signal(bool)
     tool_picked = Signal(str)
     depth_set = Signal(float)
     regions_picked = Signal(object)
@@ -212,6 +213,7 @@ class Controls(QWidget):
             made = button(text, tip, self, checkable=True)
             made.clicked.connect(_caller(self._controller.toggle, name))
             self.toggles[name] = made
+        self.toggles["radiological"].clicked.connect(self.convention_picked)
         return Group(self, "", list(self.toggles.values()))
 
     def _roi_group(self) -> Group:

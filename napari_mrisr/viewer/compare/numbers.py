@@ -109,7 +109,8 @@ class NumbersPanel(QWidget):
             grid.setRowCount(len(table.rows))
             header = grid.horizontalHeader()
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            header.setMinimumSectionSize(48)
+            # A number that is cut off would be another number: rather scroll.
+            header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance("0,000,000") + 14)
         for place, heading in enumerate(headings):
             item = grid.horizontalHeaderItem(place)
             if item is None or item.text() != heading:

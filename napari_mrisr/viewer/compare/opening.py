@@ -10,6 +10,7 @@ from napari_mrisr.reading.blinded import Reading, ReadingPlan
 from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.reading.state import MAX_COLUMNS, CompareState, Look
 from napari_mrisr.viewer.compare.defaults import choose
+from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.layers import layer_data
 from napari_mrisr.volume import Volume
@@ -51,7 +52,7 @@ def add_comparison(
     """Add the volumes and the widget to a viewer; see :func:`open_comparison`."""
     restored = {key: volume.restored() for key, volume in volumes.items()}
     if state is None:
-        state = _first_state(restored, truth, measured)
+        state = as_remembered(_first_state(restored, truth, measured))
     for key, volume in restored.items():
         data, kwargs, _ = layer_data(volume, key, _keywords(state.looks.get(key)))
         viewer.add_image(data, **kwargs)

@@ -16,6 +16,7 @@ from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.keys import READING_KEYS
 from napari_mrisr.viewer.compare.measuring import Latest
+from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.windowing import reset_windows
 from napari_mrisr.viewer.requests import error_line
@@ -111,7 +112,7 @@ class ReadingWindow(QWidget):
         self.controller.set_volumes(
             volumes, titles={letter: f"image {letter}" for letter in volumes}
         )
-        self.controller.restore(opening_state(volumes, tuple(volumes)))
+        self.controller.restore(as_remembered(opening_state(volumes, tuple(volumes))))
         self._since = time.monotonic()
         self._label()
         self.view.setFocus()

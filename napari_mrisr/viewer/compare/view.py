@@ -23,6 +23,7 @@ from napari_mrisr.viewer.compare import notes
 from napari_mrisr.viewer.compare.canvas import CompareCanvas
 from napari_mrisr.viewer.compare.controller import Controller, default_plane
 from napari_mrisr.viewer.compare.keys import KEYS, Key, help_text
+from napari_mrisr.viewer.compare.memory import remember_convention
 from napari_mrisr.viewer.compare.pointing import Pointing
 
 EMPTY = (
@@ -279,7 +280,7 @@ class CompareView(QWidget):
             "zoom_out": lambda: self._zoom(1 / 1.2),
             "maximize": lambda: controller.toggle_maximized(self.plane, pointing.column),
             "crosshair": lambda: controller.toggle("crosshair_shown"),
-            "convention": lambda: controller.toggle("radiological"),
+            "convention": self._switch_convention,
             "smooth": lambda: controller.toggle("smooth"),
             "draw_box": lambda: self._choose_tool("box"),
             "draw_ellipse": lambda: self._choose_tool("ellipsoid"),
@@ -291,6 +292,10 @@ class CompareView(QWidget):
         plane = self.plane
         at = self.controller.position()
         self.controller.zoom(factor, (plane, float(at[plane.across]), float(at[plane.upward])))
+
+    def _switch_convention(self) -> None:
+        self.controller.toggle("radiological")
+        remember_convention(self.controller.state.radiological)
 
     def _choose_tool(self, tool: str) -> None:
         self.pointing.choose_tool("" if self.pointing.tool == tool else tool)

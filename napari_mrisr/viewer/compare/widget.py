@@ -21,6 +21,7 @@ from napari_mrisr.viewer.compare.exporting import Exporter
 from napari_mrisr.viewer.compare.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.link import Link
 from napari_mrisr.viewer.compare.measuring import Meter
+from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.windowing import reset_windows
@@ -104,6 +105,7 @@ class CompareWidget(QWidget):
         controls.columns_picked.connect(self._pick_columns)
         controls.truth_picked.connect(lambda key: self._pick_role("truth", key))
         controls.measured_picked.connect(lambda key: self._pick_role("measured", key))
+        controls.convention_picked.connect(remember_convention)
         controls.tool_picked.connect(self._choose_tool)
         controls.depth_set.connect(self._set_depth)
         controls.regions_picked.connect(self._pick_regions)
@@ -125,7 +127,7 @@ class CompareWidget(QWidget):
             return
         chosen = (choice.columns, choice.truth, choice.measured)
         state = self.link.start(opening_state(self.link.volumes, *chosen))
-        self.controller.restore(state)
+        self.controller.restore(as_remembered(state))
         place = self.link.point()
         if place is not None:
             self.controller.go_to(place)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.volume import Grid, Volume
@@ -57,6 +59,13 @@ def no_leaks(request: pytest.FixtureRequest, qapp: Any, _old_objects: None) -> I
     assert leaks.ours_alive() == []
     assert len(QApplication.topLevelWidgets()) <= windows
     assert leaks.timers_running() <= timers
+
+
+@pytest.fixture(autouse=True)
+def _no_memory_of_the_user(tmp_path: Path) -> None:
+    """Settings go into the test's own folder."""
+    scope = QSettings.Scope.UserScope
+    QSettings.setPath(QSettings.Format.IniFormat, scope, str(tmp_path / "settings"))
 
 
 @pytest.fixture

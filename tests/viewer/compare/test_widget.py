@@ -20,7 +20,8 @@ from scipy.spatial.transform import Rotation
 from napari_mrisr.planes import PLANES
 from napari_mrisr.progress import Progress
 from napari_mrisr.reading.readouts import NumberBook
-from napari_mrisr.reading.state import RoiBox
+from napari_mrisr.reading.state import CompareState, RoiBox
+from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.layers import layer_data
@@ -256,6 +257,18 @@ def test_looks_and_names_follow_the_layers(desk, volumes):
     desk.viewer.theme = "light"
     desk.viewer.layers.remove(layer)
     assert len(desk.state.columns) == 3
+
+
+def test_the_convention_is_remembered(desk, volumes):
+    desk.add_all(volumes)
+    assert desk.state.radiological
+    desk.widget.controls.toggles["radiological"].click()
+    desk.viewer.window.remove_dock_widget(desk.widget)
+    desk.dock()
+    assert desk.state.columns
+    assert not desk.state.radiological
+    desk.widget.view.act("convention")
+    assert as_remembered(CompareState(radiological=False)).radiological
 
 
 def test_what_cannot_be_shown_is_told(desk, volumes):

@@ -1,0 +1,110 @@
+"""Keys, notes, first choice: what has no window."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QKeySequence
+
+from napari_mrisr.planes import AXIAL, CORONAL, SAGITTAL
+from napari_mrisr.reading.state import CompareState, Difference
+from napari_mrisr.viewer.compare import notes
+from napari_mrisr.viewer.compare.defaults import Choice, choose
+from napari_mrisr.viewer.compare.keys import KEYS, READING_KEYS, help_lines, help_text
+
+
+@pytest.mark.parametrize("keys", [KEYS, READING_KEYS])
+def test_every_key_is_known_to_qt_and_used_once(keys):
+    names = [name for key in keys for name in key.keys]
+    assert all(QKeySequence(name).toString() for name in names)
+    assert len({QKeySequence(name).toString() for name in names}) == len(names)
+
+
+def test_the_help_names_every_action():
+    assert len(help_lines()) == len(help_text().splitlines())
+    texts = dict(help_lines())
+    assert texts["Space"] == "flicker by hand"
+    assert texts["arrows"] == "crosshair by one voxel"
+    assert dict(help_lines(READING_KEYS))["1 to 5"] == "the answer"
+    assert "F2" in dict(help_lines(READING_KEYS))
+    assert "B" not in dict(help_lines(READING_KEYS))
+
+
+def test_position(volumes):
+    grid = volumes["truth"].grid
+    text = notes.position_text((-3.0, 2.5, -5.2), grid)
+    assert text.startswith("L 3.0  A 2.5  I 5.2 mm")
+    assert text.endswith("voxel 17, 30, 22")
+    assert notes.position_text((500.0, 0.0, 0.0), grid).endswith("voxel outside")
+    assert [notes.plane_text(p, -4.0) for p in (AXIAL, SAGITTAL, CORONAL)] == [
+        "I 4.0 mm",
+        "L 4.0 mm",
+        "P 4.0 mm",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(math.nan, "–"), (0.0, "0"), (1234.5, "1234"), (-12.345, "−12.35"), (0.00012, "1.20e-04")],
+)
+def test_values_have_four_digits(value, text):
+    assert notes.value_text(value) == text
+
+
+def test_values_of_all_columns_and_differences(volumes):
+    differences = (Difference("hashed", "truth"), Difference("hashed", "LR", absolute=True))
+    state = CompareState(("truth", "LR", "hashed"), differences)
+    index = np.array((12, 20, 31))
+    world = tuple(volumes["truth"].grid.affine[:3, :3] @ index + (-20, -30, -25))
+    found = notes.values(state, volumes, world)
+    expected = [volumes["truth"].data[12, 20, 31], volumes["LR"].data[6, 10, 15]]
+    expected.append(volumes["hashed"].data[12, 20, 31])
+    np.testing.assert_allclose(found[:3], expected, rtol=1e-6)
+    assert found[3] == pytest.approx(expected[2] - expected[0], rel=1e-5)
+    # At this voxel's center the LR volume is interpolated; by hand, a quarter voxel away.
+    low = volumes["LR"].data
+    weights = [(0.75, 5, 6), (0.75, 9, 10), (0.25, 15, 16)]
+    value = 0.0
+    for a in (0, 1):
+        for b in (0, 1):
+            for c in (0, 1):
+                part = 1.0
+                place = []
+                for (far, near, up), side in zip(weights, (a, b, c), strict=True):
+                    part *= far if side else 1 - far
+                    place.append(up if side else near)
+                value += part * low[tuple(place)]
+    assert found[4] == pytest.approx(abs(expected[2] - value), rel=1e-4)
+    assert all(map(math.isnan, notes.values(state, volumes, (900.0, 0.0, 0.0))))
+
+
+def test_first_choice_by_history():
+    histories = {
+        "scan": {},
+        "hashed one": {"method": "hashed", "degraded_by": "2"},
+        "scan LR": {"degraded_by": "2"},
+        "cubic": {"method": "tricubic", "degraded_by": "2"},
+    }
+    assert choose(histories) == Choice(
+        ("scan", "scan LR", "cubic", "hashed one"), "scan", "scan LR"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "choice"),
+    [
+        ([], Choice((), None, None)),
+        (["a", "b", "c", "d", "e"], Choice(("a", "b", "c", "d"), None, None)),
+        (["t1", "t1 LR 2x"], Choice(("t1", "t1 LR 2x"), "t1", "t1 LR 2x")),
+        (
+            ["t1_hashed", "t1", "t1_tricubic"],
+            Choice(("t1", "t1_tricubic", "t1_hashed"), "t1", None),
+        ),
+        (["LR", "LR tricubic 2x"], Choice(("LR", "LR tricubic 2x"), None, "LR")),
+        (["patient a", "patient b", "x hashed"], Choice(("patient a", "x hashed"), None, None)),
+    ],
+)
+def test_first_choice_by_name(names, choice):
+    assert choose({name: {} for name in names}) == choice
