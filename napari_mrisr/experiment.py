@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_mrisr.degrade import degrade
 from napari_mrisr.errors import GeometryError, MrisrError, ParameterError, explain
-from napari_mrisr.filterbank import bundled_name, list_banks
+from napari_mrisr.filterbank import bundled_banks, bundled_name
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.header import open_scan
 from napari_mrisr.io.orientation import grid_in_ras
@@ -84,7 +84,7 @@ class EvaluateParameters:
     def _bundled_bank(self, scale: Scale) -> str | None:
         """The bundled bank for the protocol's degradation; None for the usual one."""
         name = bundled_name(scale, degradation=str(self.protocol.degradation))
-        return name if name in list_banks() else None
+        return name if name in bundled_banks() else None
 
 
 @dataclass(frozen=True, eq=False)

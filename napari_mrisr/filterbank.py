@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank_folder import user_banks
 from napari_mrisr.degrade import get_degradation
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.hashing import HashSpec
@@ -210,12 +211,12 @@ class FilterBank:
 
 
 def load_bank(name: str | Path) -> FilterBank:
-    """Read a bank by bundled name or path.
+    """Read a bank by name or path.
 
     Parameters
     ----------
     name : str or Path
-        ``default-2x`` and the like (:func:`list_banks`), or a file.
+        One of :func:`list_banks`, or a file.
 
     Returns
     -------
@@ -226,9 +227,9 @@ def load_bank(name: str | Path) -> FilterBank:
     BankError
         When there is no such bank, or the file is damaged or from a later version.
     """
-    if str(name) in list_banks():
+    if str(name) in bundled_banks():
         return _load_bundled(str(name))
-    path = Path(name)
+    path = user_banks().get(str(name), Path(name))
     if not path.is_file():
         mend = f"give a .safetensors file or one of {', '.join(list_banks())}"
         raise BankError(explain(name, "there is no such filter bank", mend))
@@ -236,6 +237,12 @@ def load_bank(name: str | Path) -> FilterBank:
 
 
 def list_banks() -> list[str]:
+    """Names of the bundled banks, then of the user's own; bundled names cannot be taken."""
+    bundled = bundled_banks()
+    return bundled + [name for name in user_banks() if name not in bundled]
+
+
+def bundled_banks() -> list[str]:
     """Names of the bundled banks."""
     folder = resources.files("napari_mrisr") / "banks"
     names = [f.name for f in folder.iterdir()] if folder.is_dir() else []
@@ -250,7 +257,7 @@ def bundled_name(scale: Scale, preset: str = "default", degradation: str = "stan
 
 def bundled_scales() -> list[Scale]:
     """Scales that have a bundled bank of the default preset."""
-    names = [n for n in list_banks() if n.startswith("default-") and n.endswith("x")]
+    names = [n for n in bundled_banks() if n.startswith("default-") and n.endswith("x")]
     return sorted(parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
 
 

@@ -92,6 +92,14 @@ def _random_bank(
 
 
 @pytest.fixture(autouse=True)
+def _no_banks_of_ones_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's own banks must not be seen, nor added to."""
+    monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path_factory.getbasetemp() / "no-banks"))
+
+
+@pytest.fixture(autouse=True)
 def _close_figures() -> Iterator[None]:
     """A figure that stays open warns after the twentieth, far from its cause."""
     yield

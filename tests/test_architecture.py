@@ -18,7 +18,7 @@ GUI = {"napari", "magicgui", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide2", "Py
 
 # Every part stands on one level and may import from its own and those below.
 LEVELS = [
-    {"errors"},
+    {"errors", "bank_folder"},
     {"progress", "scale"},
     {"volume"},
     {"planes"},

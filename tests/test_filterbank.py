@@ -94,7 +94,7 @@ def test_an_existing_file_is_replaced_only_when_asked(bank, saved):
 
 
 def test_no_such_bank_names_those_there_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(filterbank, "list_banks", lambda: ["default-2x", "default-1x1x4x"])
+    monkeypatch.setattr(filterbank, "bundled_banks", lambda: ["default-2x", "default-1x1x4x"])
     with pytest.raises(BankError) as caught:
         load_bank("nonsense")
     assert str(caught.value) == (
@@ -319,7 +319,7 @@ def test_bank_of_another_scale(saved):
 
 def test_no_bank_for_a_scale_names_those_there_are(monkeypatch):
     monkeypatch.setattr(
-        filterbank, "list_banks", lambda: ["default-2x", "default-1x1x4x", "paper-3x"]
+        filterbank, "bundled_banks", lambda: ["default-2x", "default-1x1x4x", "paper-3x"]
     )
     with pytest.raises(ScaleError) as caught:
         bank_for((3, 3, 3))

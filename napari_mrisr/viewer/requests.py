@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_mrisr.errors import MrisrError
+from napari_mrisr.errors import BankError, MrisrError
 from napari_mrisr.methods import available_scales
 from napari_mrisr.progress import Progress, ProgressState, format_seconds
 from napari_mrisr.scale import Scale, format_scale
@@ -70,10 +70,20 @@ def offered_scales(method: str) -> tuple[list[Scale], bool]:
 
 
 def fitting_banks(scale: Scale) -> list[str]:
-    """Names of the bundled filter banks for a scale."""
-    from napari_mrisr.filterbank import list_banks, load_bank
+    """Names of the filter banks for a scale: the bundled ones, then the user's own."""
+    from napari_mrisr.filterbank import bundled_banks, list_banks, load_bank
 
-    return [name for name in list_banks() if tuple(load_bank(name).scale) == scale]
+    bundled, fitting = bundled_banks(), []
+    for name in list_banks():
+        try:
+            if load_bank(name).scale == scale:
+                fitting.append(name)
+        except BankError:
+            if name in bundled:
+                raise
+            # One damaged file of the user's must not take the others away.
+            continue
+    return fitting
 
 
 def scale_label(scale: Scale) -> str:

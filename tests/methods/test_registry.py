@@ -66,7 +66,7 @@ def test_hashed_by_path_and_by_scale(make_bank, tmp_path, monkeypatch):
     }
     with pytest.raises(BankError, match="made for scale 1x1x3, not 2"):
         get_method("hashed", (2, 2, 2), str(path))
-    monkeypatch.setattr(filterbank, "list_banks", lambda: ["default-3x"])
+    monkeypatch.setattr(filterbank, "bundled_banks", lambda: ["default-3x"])
     with pytest.raises(ScaleError, match="no filter bank for 2x; bundled scales: 3x"):
         get_method("hashed", (2, 2, 2))
     assert available_scales("hashed") == [(3, 3, 3)]
