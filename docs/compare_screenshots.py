@@ -100,8 +100,9 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     widget, controller = room.widget, room.widget.controller
     room.shoot("01-docked", whole=True)
     room.float()
-    middle = controller.frame.to_world(controller.state.center)
-    controller.go_to(tuple(float(v) for v in middle))
+    x, y, z = (float(v) for v in controller.position())
+    # At the level of the basal ganglia.
+    controller.point_at(CORONAL, x, z + 24.0)
     room.shoot("02-side-by-side")
     at = controller.position()
     roi = drawn(
@@ -109,11 +110,11 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
         "ellipsoid",
         controller.frame,
         AXIAL,
-        ((at[0] - 30, at[1] - 5), (at[0] - 5, at[1] + 30)),
+        ((at[0] + 4, at[1] - 8), (at[0] + 22, at[1] + 24)),
         (at[2], 20.0),
     )
     controller.put_roi(roi)
-    box = ((at[0] + 8, at[1] - 40), (at[0] + 38, at[1] - 20))
+    box = ((at[0] - 48, at[1] - 40), (at[0] - 18, at[1] - 20))
     controller.put_roi(drawn("ROI 2", "box", controller.frame, AXIAL, box, (at[2], 16.0)))
     room.shoot("03-roi")
     controller.set_columns(["truth", "tricubic", "hashed"])

@@ -123,6 +123,13 @@ class Controller(Store):
         one = (plane.name, column)
         self.change(maximized=None if self.state.maximized else one)
 
+    def toggle_plane(self, name: str) -> None:
+        """Show a plane as a row, or not; one stays."""
+        shown = set(self.state.planes) ^ {name}
+        planes = tuple(plane.name for plane in PLANES if plane.name in shown)
+        if planes:
+            self.change(planes=planes, maximized=None)
+
     # Gray levels.
 
     def window(self, column: int, level: float, width: float, alone: bool = False) -> None:

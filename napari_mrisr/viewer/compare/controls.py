@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QFlowLayout
 
+from napari_mrisr.planes import PLANES
 from napari_mrisr.reading.scene import difference_title
 from napari_mrisr.reading.state import (
     CHECKERBOARD,
@@ -206,7 +207,11 @@ class Controls(QWidget):
     def _look_group(self) -> Group:
         self.toggles: dict[str, QToolButton] = {}
         for name, text, tip in (
-            ("radiological", "R|L", "Radiological: the patient's right at the left (R)"),
+            (
+                "radiological",
+                "R|L",
+                "R|L, radiological: the patient's right at the left; L|R, neurological (R)",
+            ),
             ("smooth", "Smooth", "Interpolate between pixels on screen; hides what differs (I)"),
             ("one_window", "Link W/L", "Window and level of all columns together (L)"),
         ):
@@ -214,7 +219,12 @@ class Controls(QWidget):
             made.clicked.connect(_caller(self._controller.toggle, name))
             self.toggles[name] = made
         self.toggles["radiological"].clicked.connect(self.convention_picked)
-        return Group(self, "", list(self.toggles.values()))
+        self.planes: dict[str, QToolButton] = {}
+        for plane in PLANES:
+            made = button(plane.name[:2].capitalize(), f"Show the {plane.name} plane", self, True)
+            made.clicked.connect(_caller(self._toggle_plane, plane.name))
+            self.planes[plane.name] = made
+        return Group(self, "", [*self.planes.values(), *self.toggles.values()])
 
     def _roi_group(self) -> Group:
         self.tools: dict[str, QToolButton] = {}
@@ -238,6 +248,10 @@ class Controls(QWidget):
 
     def _choose_mode(self, mode: str) -> None:
         self._controller.set_mode(mode)
+        self.show_again()
+
+    def _toggle_plane(self, name: str) -> None:
+        self._controller.toggle_plane(name)
         self.show_again()
 
     def _fill_differences(self) -> None:
@@ -276,7 +290,7 @@ class Controls(QWidget):
         seen = (
             tuple((key, controller.title(key)) for key in controller.volumes),
             (state.columns, state.truth, state.measured, state.mode, state.pair),
-            (state.flicker_hz, state.radiological, state.smooth, state.one_window),
+            (state.flicker_hz, state.radiological, state.smooth, state.one_window, state.planes),
         )
         if seen == self._seen:
             return
@@ -301,6 +315,9 @@ class Controls(QWidget):
         self.difference.setEnabled(count > 1)
         for name, made in self.toggles.items():
             made.setChecked(bool(getattr(state, name)))
+        for name, made in self.planes.items():
+            made.setChecked(name in state.planes)
+        self.toggles["radiological"].setText("R|L" if state.radiological else "L|R")
 
     def set_colors(self, plain: str, on: str, text: str) -> None:
         """Colors of buttons, of those that are on, and of their words."""

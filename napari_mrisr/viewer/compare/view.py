@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from napari_mrisr.planes import PLANES, Plane
 from napari_mrisr.reading.scene import Scene
@@ -238,7 +238,19 @@ class CompareView(QWidget):
             if action is not None:
                 self.act(action)
                 return True
+        if kind == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.title_at(event.pos().x(), event.pos().y()))
+            return True
         return False
+
+    def title_at(self, x: float, y: float) -> str:
+        """The whole title above a column, which may be shortened there; empty elsewhere."""
+        for row in self.canvas.scene.panels[:1]:
+            for column, panel in enumerate(row):
+                rect = self.canvas.panel_rect(0, column)
+                if rect.left <= x < rect.right and y < rect.top:
+                    return panel.title
+        return ""
 
     def _action_of(self, event: QKeyEvent) -> str | None:
         code = event.keyCombination().toCombined()

@@ -345,3 +345,14 @@ def test_colors_of_differences_compare(controller):
     assert [d.limit for d in controller.state.differences] == [first.limit * 2] * 2
     controller.window(4, 0.0, 2.0, alone=True)
     assert [d.limit for d in controller.state.differences] == [first.limit * 2, first.limit * 4]
+
+
+def test_planes_in_their_order_and_never_none(controller):
+    controller.toggle_plane("sagittal")
+    assert controller.state.planes == ("axial", "coronal")
+    assert len(controller.scene().panels) == 2
+    controller.toggle_plane("axial")
+    controller.toggle_plane("coronal")
+    assert controller.state.planes == ("coronal",)
+    controller.toggle_plane("axial")
+    assert controller.state.planes == ("axial", "coronal")

@@ -308,3 +308,9 @@ def test_the_convention_mirrors_and_moves_the_letters(room):
     inner = np.s_[:, 60:-60]
     difference = np.abs(before[box][..., :3].astype(int)[inner] - mirrored[inner])
     assert np.median(difference) < 12
+
+
+def test_the_whole_title_as_a_tooltip(room):
+    rect = room.view.canvas.panel_rect(0, 2)
+    assert room.view.title_at(rect.center[0], rect.top - 5) == "hashed"
+    assert room.view.title_at(*rect.center) == ""
