@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.interpolate import AxisOperator, mirror_index, operator_from_taps
-from napari_mrisr.kernels import cpu
+from napari_mrisr.kernels import cpu, cpu_rows
 from napari_mrisr.volume import FloatArray, Region, Shape
 
 MAX_RADIUS = 32
@@ -86,11 +86,13 @@ def tensor_box(
     # One voxel more on each side for the differences; mirrored where the volume ends.
     reads = [rows.reads for rows in spans]
     padded = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in reads])
-    tensor = np.empty((6, *(n + 2 for n in region.shape)), np.float32)
-    for number, component in enumerate(tensor):
+    rows = [(span.first - low, span.taps) for span, (low, _) in zip(spans, reads, strict=True)]
+    out = np.empty((7, *(n + 2 for n in region.shape)), np.float32)
+    for number, component in enumerate(out[:6]):
         # One at a time: the products take more memory than anything else here.
-        component[:] = _smooth(cpu.gradient_products(padded, (number,))[0], spans)
-    return tensor, _smooth(np.ascontiguousarray(padded[1:-1, 1:-1, 1:-1]), spans)
+        cpu_rows.apply_rows_xyz(cpu.gradient_products(padded, (number,))[0], rows, component)
+    cpu_rows.apply_rows_xyz(padded[1:-1, 1:-1, 1:-1], rows, out[6])
+    return out[:6], out[6]
 
 
 def mirrored_box(
@@ -108,12 +110,6 @@ def mirrored_box(
     # Near an edge rows read, with weight zero, beyond what the source need hold: any voxel will do.
     index = [np.clip(i, 0, m - 1) for i, m in zip(index, source.shape, strict=True)]
     return source[np.ix_(*index)]
-
-
-def _smooth(array: FloatArray, spans: list[AxisOperator]) -> FloatArray:
-    for axis, rows in enumerate(spans):
-        array = rows.apply(array, axis, rows.reads[0])
-    return array
 
 
 @functools.lru_cache(maxsize=256)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.kernels import cpu
+from napari_mrisr.kernels import cpu_rows
 from napari_mrisr.scale import Scale
 from napari_mrisr.volume import FloatArray, Region, Shape
 
@@ -56,7 +56,7 @@ class AxisOperator:
 
     def apply(self, array: FloatArray, axis: int, offset: int = 0) -> FloatArray:
         """Apply along ``axis`` of an array whose first entry has index ``offset``."""
-        return cpu.apply_rows(array, self.first - offset, self.taps, axis)
+        return cpu_rows.apply_rows(array, self.first - offset, self.taps, axis)
 
 
 def mirror_index(index: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -2,21 +2,22 @@
 # Trains every bundled bank: scripts/train_banks.sh DATA WORK
 #
 # DATA holds train/ (T1w of OpenNeuro ds000011 and ds002748) and MANIFEST.csv with columns
-# file and licence. ds002748 is interpolated about twice along z by the scanner, so every
-# second slice is dropped before use. WORK receives the banks and the sums they were solved
-# from; the banks are then copied into napari_mrisr/banks. About 4 GB for the paper preset.
+# file and licence. WORK receives the banks and the sums they were solved from; the banks
+# are then copied into napari_mrisr/banks. About 4 GB for the paper preset.
 set -euo pipefail
 data=$1 work=$2
 mkdir -p "$work" napari_mrisr/banks
 
 train() { # NAME SCALE [OPTIONS]
     napari-mrisr train "$data/train" --scale "$2" --out "$work/$1.safetensors" \
-        --thin 'ds002748*=1x1x2' --manifest "$data/MANIFEST.csv" --overwrite "${@:3}"
+        --manifest "$data/MANIFEST.csv" --overwrite "${@:3}"
     cp "$work/$1.safetensors" napari_mrisr/banks/
 }
 
-train paper-2x 2 --preset paper
 for scale in 2 3 4; do
     train "default-${scale}x" "$scale"
+done
+train paper-2x 2 --preset paper
+for scale in 2 3 4; do
     train "default-${scale}x-paper-2021" "$scale" --degradation paper-2021
 done

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.kernels.jit import jit
 from napari_mrisr.kernels.lanes import LANES
 from napari_mrisr.kernels.vector import add_products
 
@@ -16,94 +16,6 @@ IndexArray = NDArray[np.int64]
 
 COMPONENTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 """Axes of the structure tensor's six components."""
-
-# Contraction (a * b + c in one rounding) is the same in a vector body and in
-# its scalar rest, so it keeps results independent of the region; reordering
-# sums ("reassoc") would not, and stays off.
-jit = numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
-
-
-@jit
-def _rows_x(array, first, taps, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            row = out[i, j]
-            w = taps[i, 0]
-            source = array[first[i], j]
-            for k in range(row.size):
-                row[k] = w * source[k]
-            for t in range(1, taps.shape[1]):
-                w = taps[i, t]
-                source = array[first[i] + t, j]
-                for k in range(row.size):
-                    row[k] += w * source[k]
-
-
-@jit
-def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            row = out[i, j]
-            w = taps[j, 0]
-            source = array[i, first[j]]
-            for k in range(row.size):
-                row[k] = w * source[k]
-            for t in range(1, taps.shape[1]):
-                w = taps[j, t]
-                source = array[i, first[j] + t]
-                for k in range(row.size):
-                    row[k] += w * source[k]
-
-
-@jit
-def _rows_z(array, first, taps, start, stop, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            source = array[i, j]
-            row = out[i, j]
-            if stop > start:
-                # Here row k has the same taps as its neighbors, one voxel further.
-                # Slices, since an index that might be negative stops the vectorizer.
-                target = row[start:stop]
-                n = target.size
-                base = first[start]
-                w = taps[start, 0]
-                shifted = source[base : base + n]
-                for k in range(n):
-                    target[k] = w * shifted[k]
-                for t in range(1, taps.shape[1]):
-                    w = taps[start, t]
-                    shifted = source[base + t : base + t + n]
-                    for k in range(n):
-                        target[k] += w * shifted[k]
-            for k in range(out.shape[2]):
-                if start <= k < stop:
-                    continue
-                total = taps[k, 0] * source[first[k]]
-                for t in range(1, taps.shape[1]):
-                    total += taps[k, t] * source[first[k] + t]
-                out[i, j, k] = total
-
-
-def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.apply_rows`."""
-    shape = list(array.shape)
-    shape[axis] = first.size
-    out = np.empty(shape, np.float32)
-    if axis == 2:
-        _rows_z(array, first, taps, *_same_rows(first, taps), out)
-    else:
-        (_rows_x, _rows_y)[axis](array, first, taps, out)
-    return out
-
-
-def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int]:
-    """The longest run of rows that are one another's copies, each one voxel further."""
-    same = (np.diff(first) == 1) & (taps[1:] == taps[:-1]).all(axis=1)
-    breaks = np.flatnonzero(np.concatenate(([True], ~same, [True])))
-    longest = int(np.argmax(np.diff(breaks)))
-    start, stop = int(breaks[longest]), int(breaks[longest + 1])
-    return (start, stop) if stop - start > 8 else (0, 0)
 
 
 @jit

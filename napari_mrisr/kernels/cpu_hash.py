@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.kernels.code import HashCode
-from napari_mrisr.kernels.cpu import FloatArray, jit
+from napari_mrisr.kernels.cpu import FloatArray
+from napari_mrisr.kernels.jit import jit
 
 
 def _fit_cosine_of_third(degree: int = 12) -> tuple[float, ...]:

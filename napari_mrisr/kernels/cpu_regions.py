@@ -15,7 +15,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.kernels.cpu import FloatArray, jit
+from napari_mrisr.kernels.cpu import FloatArray
+from napari_mrisr.kernels.jit import jit
 
 WINDOW = 11
 _RADIUS = WINDOW // 2

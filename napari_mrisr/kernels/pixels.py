@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.kernels.cpu import FloatArray, jit
+from napari_mrisr.kernels.cpu import FloatArray
+from napari_mrisr.kernels.jit import jit
 
 # A position computed from an affine misses the border of a voxel by an ulp or two.
 BORDER_TOLERANCE = 5e-7

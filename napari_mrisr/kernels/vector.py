@@ -1,7 +1,7 @@
-"""Eight sums at once: a numba intrinsic.
+"""Eight sums at once: numba intrinsics.
 
-Numba vectorizes loops over arrays, but keeps running sums in memory. This
-emits the one loop where that matters, with the sums in registers, as plain
+Numba vectorizes loops over arrays, but keeps running sums in memory. These
+emit the two loops where that matters, with the sums in registers, as plain
 LLVM vectors of eight floats; LLVM maps them to whatever the machine has.
 """
 
@@ -15,6 +15,98 @@ from numba.extending import intrinsic
 from napari_mrisr.kernels.lanes import LANES
 
 _CHAINS = 4
+_BLOCK = 8  # vectors of a row that are summed at once
+
+_INDEX = ir.IntType(64)
+_FLOAT = ir.FloatType()
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+def _multiply_add(builder, kind, suffix):  # type: ignore[no-untyped-def]
+    """Sum of a product and a number, in one rounding where the machine can."""
+    signature = ir.FunctionType(kind, [kind] * 3)
+    return cgutils.get_or_insert_function(builder.module, signature, f"llvm.fmuladd.{suffix}")
+
+
+def _vector_at(builder, pointer, place):  # type: ignore[no-untyped-def]
+    return builder.bitcast(builder.gep(pointer, [place]), _VECTOR.as_pointer())
+
+
+def _load(builder, pointer, place):  # type: ignore[no-untyped-def]
+    loaded = builder.load(_vector_at(builder, pointer, place))
+    loaded.align = 4
+    return loaded
+
+
+def _store(builder, value, pointer, place):  # type: ignore[no-untyped-def]
+    builder.store(value, _vector_at(builder, pointer, place)).align = 4
+
+
+def _spread(builder, value):  # type: ignore[no-untyped-def]
+    """A vector of one number."""
+    single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, _INDEX(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(single, single, mask)
+
+
+def _zeros():  # type: ignore[no-untyped-def]
+    return ir.Constant(_VECTOR, [0.0] * LANES)
+
+
+@intrinsic
+def weigh_rows(typing_context, source, start, step, taps, count, target, place):  # type: ignore[no-untyped-def]
+    """``target[place + k] = Σ_t taps[t] * source[start + t * step + k]`` for k < ``count``.
+
+    ``source``, ``taps`` and ``target`` are one-dimensional C contiguous arrays of
+    float32. Every sum runs over t in order, whichever vector or rest it is in.
+    """
+    signature = types.void(source, types.intp, types.intp, taps, types.intp, target, types.intp)
+
+    def build(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+        source_array, begin, stride, tap_array, length, target_array, spot = arguments
+        source_view = context.make_array(sig.args[0])(context, builder, source_array)
+        tap_view = context.make_array(sig.args[3])(context, builder, tap_array)
+        target_view = context.make_array(sig.args[5])(context, builder, target_array)
+        (width,) = cgutils.unpack_tuple(builder, tap_view.shape, 1)
+        first = builder.gep(source_view.data, [begin])
+        out = builder.gep(target_view.data, [spot])
+        fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
+        fused_single = _multiply_add(builder, _FLOAT, "f32")
+
+        def block(k, vectors):  # type: ignore[no-untyped-def]
+            totals = [cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)]
+            for total in totals:
+                builder.store(_zeros(), total)
+            with cgutils.for_range(builder, width) as loop:
+                weight = _spread(builder, builder.load(builder.gep(tap_view.data, [loop.index])))
+                row = builder.add(builder.mul(loop.index, stride), k)
+                for number, total in enumerate(totals):
+                    values = _load(builder, first, builder.add(row, _INDEX(number * LANES)))
+                    builder.store(builder.call(fused, [weight, values, builder.load(total)]), total)
+            for number, total in enumerate(totals):
+                where = builder.add(k, _INDEX(number * LANES))
+                _store(builder, builder.load(total), out, where)
+
+        blocks = builder.sub(length, builder.urem(length, _INDEX(_BLOCK * LANES)))
+        vectors = builder.sub(length, builder.urem(length, _INDEX(LANES)))
+        step_of_block = _INDEX(_BLOCK * LANES)
+        with cgutils.for_range_slice(builder, _INDEX(0), blocks, step_of_block) as (k, _):
+            block(k, _BLOCK)
+        with cgutils.for_range_slice(builder, blocks, vectors, _INDEX(LANES)) as (k, _):
+            block(k, 1)
+        with cgutils.for_range_slice(builder, vectors, length, _INDEX(1)) as (k, _):
+            total = cgutils.alloca_once(builder, _FLOAT)
+            builder.store(ir.Constant(_FLOAT, 0.0), total)
+            with cgutils.for_range(builder, width) as loop:
+                weight = builder.load(builder.gep(tap_view.data, [loop.index]))
+                row = builder.add(builder.mul(loop.index, stride), k)
+                value = builder.load(builder.gep(first, [row]))
+                summed = builder.call(fused_single, [weight, value, builder.load(total)])
+                builder.store(summed, total)
+            builder.store(builder.load(total), builder.gep(out, [k]))
+        return context.get_dummy_value()
+
+    return signature, build
 
 
 @intrinsic
@@ -33,46 +125,27 @@ def add_products(typing_context, values, rows, start, totals):  # type: ignore[n
         row_view = context.make_array(sig.args[1])(context, builder, row_array)
         total_view = context.make_array(sig.args[3])(context, builder, total_array)
         taps, outputs = cgutils.unpack_tuple(builder, row_view.shape, 2)
-        vector = ir.VectorType(ir.FloatType(), LANES)
-        fused = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fmuladd.v{LANES}f32",
-        )
-        index = ir.IntType(64)
+        fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
 
         def step(tap, total):  # type: ignore[no-untyped-def]
-            place = builder.add(builder.mul(tap, outputs), begin)
-            pointer = builder.gep(row_view.data, [place])
-            row = builder.load(builder.bitcast(pointer, vector.as_pointer()))
-            row.align = 4
-            value = builder.load(builder.gep(value_view.data, [tap]))
-            single = builder.insert_element(ir.Constant(vector, ir.Undefined), value, index(0))
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-            spread = builder.shuffle_vector(single, single, mask)
-            builder.store(builder.call(fused, [spread, row, builder.load(total)]), total)
+            row = _load(builder, row_view.data, builder.add(builder.mul(tap, outputs), begin))
+            value = _spread(builder, builder.load(builder.gep(value_view.data, [tap])))
+            builder.store(builder.call(fused, [value, row, builder.load(total)]), total)
 
-        chains = [
-            cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * LANES))
-            for _ in range(_CHAINS)
-        ]
+        chains = [cgutils.alloca_once(builder, _VECTOR) for _ in range(_CHAINS)]
         for chain in chains:
-            builder.store(ir.Constant(vector, [0.0] * LANES), chain)
-        rest = builder.urem(taps, index(_CHAINS))
+            builder.store(_zeros(), chain)
+        rest = builder.urem(taps, _INDEX(_CHAINS))
         whole = builder.sub(taps, rest)
-        with cgutils.for_range_slice(builder, index(0), whole, index(_CHAINS)) as (tap, _):
+        with cgutils.for_range_slice(builder, _INDEX(0), whole, _INDEX(_CHAINS)) as (tap, _):
             for number, chain in enumerate(chains):
-                step(builder.add(tap, index(number)), chain)
+                step(builder.add(tap, _INDEX(number)), chain)
         with cgutils.for_range(builder, rest) as loop:
             step(builder.add(whole, loop.index), chains[0])
         a, b, c, d = (builder.load(chain) for chain in chains)
         total = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
-        pointer = builder.gep(total_view.data, [begin])
-        target = builder.bitcast(pointer, vector.as_pointer())
-        old = builder.load(target)
-        old.align = 4
-        stored = builder.store(builder.fadd(old, total), target)
-        stored.align = 4
+        old = _load(builder, total_view.data, begin)
+        _store(builder, builder.fadd(old, total), total_view.data, begin)
         return context.get_dummy_value()
 
     return signature, build

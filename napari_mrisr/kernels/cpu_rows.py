@@ -1,0 +1,112 @@
+"""Banded matrices along axes, in numba; see :mod:`napari_mrisr.kernels.reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.kernels.jit import jit
+from napari_mrisr.kernels.vector import weigh_rows
+
+FloatArray = NDArray[np.float32]
+IndexArray = NDArray[np.int64]
+Rows = tuple[IndexArray, FloatArray]
+
+_weigh: Any = weigh_rows  # mypy takes an intrinsic for what builds it
+
+
+@jit
+def _along_z(source, begin, first, taps, start, stop, target, place):  # type: ignore[no-untyped-def]
+    """One line: ``target[place + k]`` from the line of ``source`` that begins at ``begin``."""
+    if stop > start:
+        # Here row k has the same taps as its neighbors, one voxel further.
+        _weigh(source, begin + first[start], 1, taps[start], stop - start, target, place + start)
+    for k in range(first.size):
+        if start <= k < stop:
+            continue
+        total = np.float32(0.0)
+        for t in range(taps.shape[1]):
+            total += taps[k, t] * source[begin + first[k] + t]
+        target[place + k] = total
+
+
+@jit
+def _rows_x(array, first, taps, out):  # type: ignore[no-untyped-def]
+    plane = array.shape[1] * array.shape[2]
+    source, target = array.reshape(-1), out.reshape(-1)
+    for i in range(first.size):
+        _weigh(source, first[i] * plane, plane, taps[i], plane, target, i * plane)
+
+
+@jit
+def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
+    nx, ny, nz = array.shape
+    source, target = array.reshape(-1), out.reshape(-1)
+    for i in range(nx):
+        for j in range(first.size):
+            begin, place = (i * ny + first[j]) * nz, (i * first.size + j) * nz
+            _weigh(source, begin, nz, taps[j], nz, target, place)
+
+
+@jit
+def _rows_z(array, first, taps, start, stop, out):  # type: ignore[no-untyped-def]
+    source, target = array.reshape(-1), out.reshape(-1)
+    for line in range(array.shape[0] * array.shape[1]):
+        begin, place = line * array.shape[2], line * first.size
+        _along_z(source, begin, first, taps, start, stop, target, place)
+
+
+def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int) -> FloatArray:
+    """See :func:`napari_mrisr.kernels.reference.apply_rows`."""
+    shape = list(array.shape)
+    shape[axis] = first.size
+    out = np.empty(shape, np.float32)
+    array = np.ascontiguousarray(array)
+    taps = np.ascontiguousarray(taps)
+    if axis == 2:
+        _rows_z(array, first, taps, *_same_rows(first, taps), out)
+    else:
+        (_rows_x, _rows_y)[axis](array, first, taps, out)
+    return out
+
+
+@jit
+def _rows_xyz(array, x, y, z, start, stop, plane, line, out):  # type: ignore[no-untyped-def]
+    ny, nz = array.shape[1], array.shape[2]
+    source, target = array.reshape(-1), out.reshape(-1)
+    for i in range(x[0].size):
+        _weigh(source, x[0][i] * ny * nz, ny * nz, x[1][i], ny * nz, plane, 0)
+        for j in range(y[0].size):
+            _weigh(plane, y[0][j] * nz, nz, y[1][j], nz, line, 0)
+            place = (i * y[0].size + j) * z[0].size
+            _along_z(line, 0, z[0], z[1], start, stop, target, place)
+
+
+def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> None:
+    """:func:`apply_rows` along x, then y, then z, plane by plane, so that nothing leaves the cache.
+
+    Parameters
+    ----------
+    array : (nx, ny, nz) ndarray of float32
+        Input.
+    rows : sequence of three (first, taps)
+        Of each axis.
+    out : ndarray of float32, C contiguous
+        Receives the same bits as three calls of :func:`apply_rows`.
+    """
+    x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
+    plane = np.empty(array.shape[1] * array.shape[2], np.float32)
+    line = np.empty(array.shape[2], np.float32)
+    _rows_xyz(np.ascontiguousarray(array), x, y, z, *_same_rows(*z), plane, line, out)
+
+
+def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int]:
+    """The longest run of rows that are one another's copies, each one voxel further."""
+    same = (np.diff(first) == 1) & (taps[1:] == taps[:-1]).all(axis=1)
+    breaks = np.flatnonzero(np.concatenate(([True], ~same, [True])))
+    longest = int(np.argmax(np.diff(breaks)))
+    start, stop = int(breaks[longest]), int(breaks[longest + 1])
+    return (start, stop) if stop - start > 8 else (0, 0)
