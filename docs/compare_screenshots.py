@@ -100,9 +100,9 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     widget, controller = room.widget, room.widget.controller
     room.shoot("01-docked", whole=True)
     room.float()
-    x, y, z = (float(v) for v in controller.position())
+    x, _, z = controller.position()
     # At the level of the basal ganglia.
-    controller.point_at(CORONAL, x, z + 24.0)
+    controller.point_at(CORONAL, float(x), float(z) + 24.0)
     room.shoot("02-side-by-side")
     at = controller.position()
     roi = drawn(

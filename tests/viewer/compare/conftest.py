@@ -51,8 +51,7 @@ def no_leaks(request: pytest.FixtureRequest, qapp: Any, _old_objects: None) -> I
     windows, timers = len(QApplication.topLevelWidgets()), leaks.timers_running()
     yield
     # What a test keeps in its arguments is let go of here; it has ended.
-    for name in ("room", "desk", "view", "window", "canvas"):
-        request.node.funcargs.pop(name, None)
+    request.node.funcargs.clear()
     if not request.node.stash.get(_PASSED, False):
         return
     leaks.sweep()
