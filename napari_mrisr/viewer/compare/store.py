@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from napari_mrisr.planes import Frame
-from napari_mrisr.reading.scene import Cutter, Scene, build_scene, difference_limit
+from napari_mrisr.reading.scene import Cutter, PanelView, Scene, build_scene, difference_limit
 from napari_mrisr.reading.slices import bounds
 from napari_mrisr.reading.state import CompareState, Difference, Point, RoiBox
+from napari_mrisr.viewer.compare.outlines import RegionOutlines
 from napari_mrisr.volume import Volume
 
 Listener = Callable[[CompareState], None]
@@ -34,6 +35,8 @@ class Store:
     ----------
     state : CompareState
         What is shown.
+    outlines : RegionOutlines or None
+        Of regions that the state does not have: those of a layer.
     generation : int
         Grows with every change; what was computed for an older one is stale.
     """
@@ -43,6 +46,7 @@ class Store:
     ) -> None:
         self.state = CompareState()
         self.titles: Mapping[str, str] = titles or {}
+        self.outlines: RegionOutlines | None = None
         self.generation = 0
         self._volumes: Mapping[str, Volume] = volumes or {}
         self._listeners: list[Listener] = []
@@ -95,7 +99,12 @@ class Store:
     def scene(self, titles: Mapping[str, str] | None = None, inset: RoiBox | None = None) -> Scene:
         """What the panels show; for a figure with other titles and a magnified region."""
         state = self.state if inset is None else replace(self.state, inset=inset)
-        return build_scene(state, self._cutter, self.titles if titles is None else titles)
+        made = build_scene(state, self._cutter, self.titles if titles is None else titles)
+        if self.outlines is None:
+            return made
+        more = self.outlines
+        rows = (tuple(_with(panel, more) for panel in row) for row in made.panels)
+        return replace(made, panels=tuple(rows))
 
     def colormaps(self) -> set[str]:
         """Names of those that the columns have."""
@@ -176,6 +185,11 @@ class Store:
             at = point(self._cutter.frame.from_world(state.crosshair))
             known = [difference_limit(self._cutter, d, at) for d in state.differences]
         return tuple(d if d.limit else replace(d, limit=max(known)) for d in state.differences)
+
+
+def _with(panel: PanelView, more: RegionOutlines) -> PanelView:
+    found = more.at(panel.plane, panel.position)
+    return replace(panel, outlines=panel.outlines + found) if found else panel
 
 
 def point(values: Any) -> Point:

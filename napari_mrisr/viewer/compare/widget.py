@@ -23,6 +23,7 @@ from napari_mrisr.viewer.compare.link import Link
 from napari_mrisr.viewer.compare.measuring import Meter
 from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
+from napari_mrisr.viewer.compare.outlines import RegionOutlines
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.windowing import reset_windows
 from napari_mrisr.viewer.requests import error_line
@@ -241,7 +242,7 @@ class CompareWidget(QWidget):
         self.meter.set_volumes(self.controller.volumes, state.columns, state.truth, state.measured)
         before = self._measured_state
         self._measured_state = state
-        if before is None or before.rois != state.rois:
+        if before is None or (before.rois, before.columns) != (state.rois, state.columns):
             self.meter.set_regions(self._rois())
 
     def _rois(self) -> list[Roi]:
@@ -249,14 +250,21 @@ class CompareWidget(QWidget):
         axes, through = self.link.axes(), self.link.along_axes()
         depth = self.controls.depth.value()
         try:
-            return drawn + self.regions.rois(axes, depth, through)
+            found = self.regions.rois(axes, depth, through)
         except MrisrError as error:
             self.numbers.show_error(error_line(error))
-            return drawn
+            found = []
+        outlines = RegionOutlines(found, self.controller.frame) if found else None
+        self.controller.outlines = outlines
+        if self.view is not None:
+            self.view.schedule()
+        return drawn + found
 
     def _regions_changed(self) -> None:
-        if self._attached and self.numbers_button.isChecked():
-            self.meter.set_regions(self._rois())
+        if self._attached:
+            rois = self._rois()
+            if self.numbers_button.isChecked():
+                self.meter.set_regions(rois)
 
     def _show_numbers(self, shown: bool) -> None:
         self.numbers.setVisible(shown and bool(self.controller.state.columns))

@@ -23,6 +23,7 @@ from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.state import CompareState, RoiBox
 from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.opening import add_comparison
+from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.layers import layer_data
 from napari_mrisr.volume import Grid, Volume
@@ -130,12 +131,15 @@ def test_labels_and_shapes_as_regions(desk, volumes):
     layer = desk.viewer.layers["truth"]
     labels = np.zeros(layer.data.shape, int)
     labels[20:34, 20:34, 10:24], labels[36:50, 8:22, 12:26] = 2, 5
+    desk.viewer.dims.set_point(0, float(layer.data_to_world((27, 0, 0))[0]))
     desk.viewer.add_labels(labels, scale=layer.scale, translate=layer.translate, name="lesions")
     assert desk.widget.controls.regions.findText("lesions") > 0
     desk.widget._pick_regions("lesions")
     desk.measured()
     assert desk.regions() >= {"label 2", "label 5"}
     row = next(r for r in desk.table.rows if r.region == "label 2" and r.volume == "truth")
+    axial = desk.widget.controller.scene().panels[0][0]
+    assert {line.name for line in axial.outlines} & {"label 2", "label 5"}
     assert row.values["n"].value == 14**3
     inside = layer.data[labels == 2].astype(float)
     assert row.values["mean"].value == pytest.approx(inside.mean(), rel=1e-6)
@@ -354,7 +358,8 @@ def test_closed_and_docked_again(desk, volumes):
     desk.viewer.layers.remove("LR")
     desk.viewer.window.add_dock_widget(desk.widget, name="again")
     assert desk.state.columns == ("truth", "tricubic", "hashed")
-    assert desk.widget.view is not None
+    leaks.sweep()
+    assert [e for e in leaks.ours_alive() if type(e) is CompareView] == [desk.widget.view]
 
 
 def test_closing_napari_stops_the_numbers(make_napari_viewer, qtbot, volumes, endless):
