@@ -8,9 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_PUBLIC = {"CompareWidget": "compare.widget", "SuperResolveWidget": "super_resolve"}
+_PUBLIC = {
+    "CompareWidget": "compare.widget",
+    "InspectWidget": "inspect.widget",
+    "SuperResolveWidget": "super_resolve",
+}
 
-__all__ = ["CompareWidget", "SuperResolveWidget"]
+__all__ = ["CompareWidget", "InspectWidget", "SuperResolveWidget"]
 
 
 def __getattr__(name: str) -> Any:

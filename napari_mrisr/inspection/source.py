@@ -1,0 +1,206 @@
+"""What a stage of a bank hashes: the scan itself, or what the stages before make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
+from napari_mrisr.filterbank import FilterBank, Stage
+from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.progress import Progress
+from napari_mrisr.scale import Scale
+from napari_mrisr.upscale import processors, slab_regions
+from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+
+_POLL_S = 0.05
+_COMPILING_AFTER = 40  # polls without a slab
+
+
+@dataclass(frozen=True, eq=False)
+class StageInput:
+    """A stage of a bank and what it looks at.
+
+    Attributes
+    ----------
+    bank : FilterBank
+    number : int
+        Which stage, from 0.
+    image : ndarray of float32
+        What the stage hashes and filters, engine units: the low-resolution volume
+        for a stage of cells, what the stages before make of it for one of voxels.
+    grid : Grid
+        Where the voxels of ``image`` are.
+    lr : Volume
+        The low-resolution volume, normalized.
+    """
+
+    bank: FilterBank
+    number: int
+    image: FloatArray
+    grid: Grid
+    lr: Volume
+
+    @property
+    def stage(self) -> Stage:
+        """The stage."""
+        return self.bank.stages[self.number]
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels along x, y, z of the stage's grid."""
+        return self.grid.shape
+
+    def around(self, region: Region) -> tuple[FloatArray, Shape]:
+        """The part of ``image`` that hashing a region reads, and its first voxel's index."""
+        reach = self.stage.spec.hash.window.reach
+        ends = list(zip(region.start, region.stop, self.shape, strict=True))
+        x, y, z = (max(0, a - reach) for a, _, _ in ends)
+        box = tuple(slice(max(0, a - reach), min(n, b + reach)) for a, b, n in ends)
+        return self.image[box], (x, y, z)
+
+
+def check_stage(bank: FilterBank, number: int) -> Stage:
+    """The stage of that number (from 0), or :class:`ParameterError` where there is none."""
+    if not 0 <= number < len(bank.stages):
+        found, mend = f"stage {number + 1}", f"give 1 to {len(bank.stages)}"
+        raise ParameterError(explain(f"bank {bank.name}", found, mend))
+    return bank.stages[number]
+
+
+def stage_input(
+    volume: Volume,
+    bank: FilterBank,
+    number: int,
+    *,
+    earlier: StageInput | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> StageInput:
+    """What a stage looks at in a volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        Low resolution.
+    bank : FilterBank
+    number : int
+        Which stage, from 0.
+    earlier : StageInput, optional
+        Taken up where it is of the same bank and, voxel for voxel, the same volume.
+    threads : int, optional
+        By default one a processor.
+    progress : Progress, optional
+        One step a slab and stage; cancels between slabs.
+
+    Returns
+    -------
+    StageInput
+        Its image has the same bits as inside a whole run of ``hashed``.
+
+    Raises
+    ------
+    ParameterError
+        When the bank has no such stage.
+    MemoryEstimateError
+        When the maps would not fit into memory.
+    Cancelled
+        When asked to stop.
+    """
+    stage = check_stage(bank, number)
+    progress = progress or Progress()
+    if stage.spec.grid == "cell":
+        lr = volume.normalized()
+        progress.token.check()
+        return StageInput(bank, number, lr.data, lr.grid, lr)
+    grid = volume.grid.upsampled(bank.scale)
+    _check_memory(grid)
+    lr = volume.normalized()
+    image, done = _taken_up(earlier, bank, number, lr)
+    method = Hashed(bank)
+    for step in range(done, number + 1):
+        previous, image = image, np.empty(grid.shape, np.float32)
+
+        def compute(region: Region, step: int = step) -> None:
+            # Bound now: the loop goes on only after all slabs are done.
+            image[region.slices] = method.compute_pass(step, lr, previous, region)  # noqa: B023
+
+        text = "interpolating" if step == 0 else f"stage {step} of {len(bank.stages)}"
+        over_slabs(grid, bank.scale, compute, text, threads, progress)
+    return StageInput(bank, number, image, grid, lr)
+
+
+def _taken_up(
+    earlier: StageInput | None, bank: FilterBank, number: int, lr: Volume
+) -> tuple[FloatArray, int]:
+    """An image to go on from, and how many passes have made it."""
+    if (
+        earlier is not None
+        and earlier.bank is bank
+        and earlier.number <= number
+        and earlier.stage.spec.grid == "voxel"
+        and earlier.lr.window == lr.window
+        and np.array_equal(earlier.lr.data, lr.data)
+    ):
+        return earlier.image, earlier.number + 1
+    return np.empty(0, np.float32), 0
+
+
+def over_slabs(
+    grid: Grid,
+    scale: Scale,
+    task: Callable[[Region], None],
+    text: str,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Run a task on every slab of a grid, in threads; ask for cancelling meanwhile.
+
+    Parameters
+    ----------
+    grid : Grid
+        What is cut along x into slabs.
+    scale : tuple of int
+        Slabs hold whole blocks of so many voxels.
+    task : callable
+        Given a :class:`Region`; writes its own part of a result.
+    text : str
+        What is being done, for a person.
+    threads, progress
+        As :func:`stage_input`.
+    """
+    progress = progress or Progress()
+    slabs = slab_regions(grid, scale)
+    progress.begin(text, len(slabs))
+    pool = ThreadPoolExecutor(threads or processors(), thread_name_prefix="mrisr-inspect")
+    try:
+        pending = {pool.submit(task, slab) for slab in slabs}
+        polls = 0
+        while pending:
+            done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            polls += 1
+            if polls == _COMPILING_AFTER and len(pending) == len(slabs):
+                progress.message("compiling the kernels for this machine (once, about 10 s)")
+            if done:
+                progress.advance(len(done))
+            progress.token.check()
+    finally:
+        # Waits for slabs in flight, a fraction of a second: no thread outlives the work.
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_memory(grid: Grid) -> None:
+    """Raise :class:`MemoryEstimateError` where a stage's input and map would not fit."""
+    import psutil
+
+    # Two passes of float32, and a map of at most 32 bits.
+    need = 12 * int(np.prod(grid.shape, dtype=np.int64))
+    have = psutil.virtual_memory().available
+    if need > have:
+        found = f"inspecting this stage needs {need / 2**30:.1f} GB, {have / 2**30:.1f} GB are free"
+        raise MemoryEstimateError(explain("memory", found, "crop the volume or choose stage 1"))

@@ -1,0 +1,173 @@
+"""What the inspector looks like: fields, buttons, tabs. No logic."""
+
+from __future__ import annotations
+
+from html import escape
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mrisr.progress import ProgressState
+from napari_mrisr.viewer.form import BankField, LayerField, ScaleField, narrow
+from napari_mrisr.viewer.inspect.buckets import BucketView
+from napari_mrisr.viewer.inspect.filter_view import FilterPanel
+from napari_mrisr.viewer.inspect.readout import Readout
+
+NO_COMPARISON = "no second bank"
+
+
+class SecondBankField(BankField):
+    """A bank to compare with; at first none."""
+
+    def set_names(self, names: list[str] | tuple[str, ...], scale: object) -> None:
+        """See :class:`BankField`; what was "auto" is none."""
+        super().set_names(names, scale)
+        self.setItemText(0, NO_COMPARISON)
+        self.setToolTip("A bank whose buckets are the same, to compare filter by filter")
+
+
+class InspectPanel(QWidget):
+    """The form, the two tabs and the filter. Its owner connects the signals."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.error_color = "#d02020"
+        self.layer = LayerField(self)
+        self.scale = ScaleField(self)
+        self.bank = BankField(self)
+        self.stage = narrow(QComboBox(self))
+        self.stage.setToolTip(
+            "A bank works in stages, each with buckets of its own.\n"
+            "Later ones see what the earlier ones make of the volume."
+        )
+        self.show_button = QPushButton("Show bucket map", self)
+        self.parts_button = QPushButton("Add layer", self)
+        self.parts_button.setToolTip("The map's parts and the features as layers of their own")
+        self.parts = QMenu(self.parts_button)
+        self.parts_button.setMenu(self.parts)
+        self.cancel_button = QPushButton("Cancel", self)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.bar.setMaximumHeight(8)
+        self.status = _note(self)
+        self.status.setTextFormat(Qt.TextFormat.RichText)
+        self.follow = QCheckBox("Follow the cursor (a click in the image holds it)", self)
+        self.follow.setChecked(True)
+        self.readout = Readout(self)
+        self.second = SecondBankField(self)
+        self.only = QPushButton("Light this bucket only", self)
+        self.only.setCheckable(True)
+        self.only.setToolTip("Paint the chosen bucket's voxels and no others")
+        self.histogram = BucketView(self)
+        self.bucket_line = _note(self)
+        self.filter = FilterPanel(self)
+        self._fields = (self.layer, self.scale, self.bank, self.stage)
+        self._lay_out()
+        self.show_idle("")
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setVerticalSpacing(3)
+        for name, field in zip(("Layer", "Scale", "Bank", "Stage"), self._fields, strict=True):
+            form.addRow(name, field)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.show_button, 3)
+        buttons.addWidget(self.parts_button, 2)
+        buttons.addWidget(self.cancel_button, 2)
+        voxel = QWidget(self)
+        column = QVBoxLayout(voxel)
+        column.setContentsMargins(4, 4, 4, 0)
+        column.addWidget(self.follow)
+        column.addWidget(self.readout)
+        column.addStretch(1)
+        buckets = QWidget(self)
+        column = QVBoxLayout(buckets)
+        column.setContentsMargins(0, 4, 0, 0)
+        bar = QHBoxLayout()
+        bar.addWidget(QLabel("Compare with", buckets))
+        bar.addWidget(self.second, 1)
+        bar.addWidget(self.only)
+        column.addLayout(bar)
+        column.addWidget(self.histogram, 1)
+        column.addWidget(self.bucket_line)
+        self.histogram.setMinimumHeight(150)
+        self.tabs = QTabWidget(self)
+        self.tabs.addTab(voxel, "Voxel")
+        self.tabs.addTab(buckets, "Buckets")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.filter)
+
+    def show_status(self, text: str) -> None:
+        """Say something."""
+        self.status.setText(escape(text))
+
+    def show_error(self, line: str) -> None:
+        """Say what is wrong."""
+        self.status.setText(f'<span style="color: {self.error_color}">{escape(line)}</span>')
+
+    def show_running(self, text: str) -> None:
+        """Work has begun."""
+        for field in (*self._fields, self.show_button, self.parts_button):
+            field.setEnabled(False)
+        self.cancel_button.setEnabled(True)
+        self.show_busy(text)
+
+    def show_busy(self, text: str) -> None:
+        """Something takes its time, nobody knows how long."""
+        self.bar.setRange(0, 0)
+        self.show_status(text)
+
+    def show_progress(self, state: ProgressState, text: str) -> None:
+        """Some steps are done."""
+        self.bar.setRange(0, max(1, state.total))
+        self.bar.setValue(state.done)
+        self.show_status(text)
+
+    def show_stopping(self) -> None:
+        """Cancel was pressed."""
+        self.cancel_button.setEnabled(False)
+        self.show_busy("Stopping…")
+
+    def show_idle(self, text: str) -> None:
+        """No work."""
+        for field in self._fields:
+            field.setEnabled(True)
+        self.layer.setEnabled(self.layer.count() > 0)
+        self.cancel_button.setEnabled(False)
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
+        self.show_status(text)
+
+    def offer(self, *, show: bool, parts: bool) -> None:
+        """Which of the buttons can be pressed."""
+        self.show_button.setEnabled(show)
+        self.parts_button.setEnabled(parts)
+
+
+def _note(parent: QWidget) -> QLabel:
+    label = QLabel("", parent)
+    label.setWordWrap(True)
+    # Ignored: a long word must not widen the dock.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label

@@ -1,0 +1,494 @@
+"""The "Inspect buckets" dock widget."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_error
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.filterbank import FilterBank, bank_for, load_bank
+from napari_mrisr.inspection.texts import stage_text
+from napari_mrisr.viewer.form import VerticalScroll
+from napari_mrisr.viewer.inspect.controller import Inspector
+from napari_mrisr.viewer.inspect.follow import Follower
+from napari_mrisr.viewer.inspect.maps import map_layer, part_title, parts_of
+from napari_mrisr.viewer.inspect.panel import InspectPanel
+from napari_mrisr.viewer.inspect.requests import Inspection, MapRequest, PartRequest
+from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
+from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.mailbox import Mailbox
+from napari_mrisr.viewer.requests import (
+    duration_label,
+    error_line,
+    fitting_banks,
+    offered_scales,
+    progress_label,
+)
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_log = logging.getLogger(__name__)
+
+EMPTY = "Open a low-resolution volume, or try File > Open Sample > MRI super-resolution."
+READY = "“Show bucket map” tells which filter each voxel gets, and why."
+NO_VOXEL = "Move the cursor over the map."
+
+
+class InspectWidget(QWidget):
+    """Bucket maps, and what is behind the bucket under the cursor.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        Whose layers are offered, and which gets the maps.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.setObjectName("inspect")
+        self._viewer = napari_viewer
+        self._attached = False
+        self._window: QWidget | None = None
+        self._watched: list[Image] = []
+        self._request: MapRequest | PartRequest | None = None
+        self._map: Labels | None = None
+        self.inspector = Inspector()
+        # Without a parent: it must outlive this widget for as long as a thread posts.
+        self._mailbox = Mailbox()
+        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+        self.jobs = Jobs(self._mailbox.post)
+        self.follower = Follower(napari_viewer, self.point_at, self._clicked)
+        self.panel = InspectPanel()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(VerticalScroll(self.panel, self))
+        self._connect()
+        self._offer_scales()
+        self._show_inspection()
+        self._attach()
+
+    def _connect(self) -> None:
+        panel = self.panel
+        panel.layer.chosen.connect(self._refresh)
+        panel.scale.chosen.connect(self._scale_chosen)
+        panel.bank.chosen.connect(self._bank_chosen)
+        panel.bank.browsed.connect(self.open_bank)
+        panel.stage.currentIndexChanged.connect(self._refresh)
+        panel.show_button.clicked.connect(self.show_map)
+        panel.cancel_button.clicked.connect(self.cancel)
+        panel.parts.triggered.connect(lambda action: self.add_part(action.data()))
+        panel.second.chosen.connect(self._second_chosen)
+        panel.second.browsed.connect(self._open_second)
+        panel.histogram.chosen.connect(self.choose_bucket)
+        panel.only.toggled.connect(self._light)
+        panel.filter.changed.connect(self._show_filter)
+
+    # What the person does.
+
+    def show_map(self) -> None:
+        """Compute the chosen layer's bucket map and show it."""
+        if self.jobs.running:
+            return
+        try:
+            source, scale = self._snapshot(), self.panel.scale.scale
+        except MrisrError as error:
+            self._tell_error(error)
+            return
+        if source is None or scale is None:
+            return
+        shown = self.inspector.inspection
+        number = max(0, self.panel.stage.currentIndex())
+        earlier = shown.source if shown is not None else None
+        request = MapRequest(source, scale, self.panel.bank.bank, number, earlier)
+        self._start(request, f"Buckets of “{source.name}”…")
+
+    def add_part(self, part: str) -> None:
+        """Add a part of the map, or a feature, as a layer of its own."""
+        shown = self.inspector.inspection
+        if shown is not None and not self.jobs.running:
+            self._start(PartRequest(shown, part), f"{part.capitalize()}…")
+
+    def cancel(self) -> None:
+        """Stop the work; nothing of it is left."""
+        if self.jobs.running:
+            self.jobs.cancel()
+            self.panel.show_stopping()
+
+    def point_at(self, world: Any) -> None:
+        """Show what is at a position of napari's world, as under the cursor."""
+        if self.panel.follow.isChecked() and self.inspector.point_at(world):
+            self._show_voxel()
+
+    def choose_bucket(self, bucket: int) -> None:
+        """Show a bucket's filter and light its voxels."""
+        if self.inspector.inspection is None:
+            return
+        self.inspector.choose(bucket)
+        self._show_bucket()
+        self.panel.only.setChecked(True)
+        self._light()
+
+    def open_bank(self, path: str) -> None:
+        """Inspect a filter bank of one's own, at its scale."""
+        try:
+            scale = load_bank(path).scale
+        except MrisrError as error:
+            self._tell_error(error)
+            return
+        panel = self.panel
+        panel.bank.add_file(path, scale)
+        self._offer_scales()
+        panel.scale.scale = scale
+        self._scale_chosen()
+        panel.bank.choose_file()
+
+    def _clicked(self, world: Any) -> None:
+        """Hold the voxel that was clicked, or go on following."""
+        follow = self.panel.follow
+        if self.inspector.inspection is None:
+            return
+        if follow.isChecked():
+            self.point_at(world)
+        follow.toggle()
+
+    def _second_chosen(self) -> None:
+        shown = self.inspector.inspection
+        if shown is None:
+            return
+        name = self.panel.second.bank
+        try:
+            self.inspector.compare(load_bank(name) if name else None)
+            self._refresh()
+        except MrisrError as error:
+            self._tell_error(error)
+        self.panel.filter.set_two_banks(self.inspector.comparison is not None)
+        self.panel.histogram.set_columns(self.inspector.columns)
+        self._show_filter()
+
+    def _open_second(self, path: str) -> None:
+        try:
+            self.panel.second.add_file(path, load_bank(path).scale)
+        except MrisrError as error:
+            self._tell_error(error)
+            return
+        self._offer_second()
+        if self.panel.second.findData(path) >= 0:
+            self.panel.second.choose_file()
+        else:
+            self._tell_error(_other_scale(path, self._shown_bank()))
+
+    # What is shown.
+
+    def _show_inspection(self) -> None:
+        """The tabs anew."""
+        panel, inspection = self.panel, self.inspector.inspection
+        panel.parts.clear()
+        panel.tabs.setEnabled(inspection is not None)
+        panel.filter.setEnabled(inspection is not None)
+        panel.readout.show_line(NO_VOXEL if inspection is not None else "No bucket map yet.")
+        panel.bucket_line.setText("A click on a row lights its voxels." if inspection else "")
+        panel.only.setChecked(False)
+        panel.filter.set_two_banks(False)
+        self._offer_second()
+        if inspection is not None:
+            stage = inspection.source.stage
+            for part in parts_of(stage.spec.hash):
+                panel.parts.addAction(part_title(part)).setData(part)
+            panel.filter.set_outputs(stage.weights.shape[2])
+            panel.histogram.set_columns(self.inspector.columns)
+        self._show_filter()
+
+    def _show_voxel(self) -> None:
+        inspector, panel = self.inspector, self.panel
+        panel.readout.show_facts(inspector.voxel_heading, inspector.voxel_facts)
+        if panel.tabs.currentIndex() == 1:
+            panel.bucket_line.setText(inspector.bucket_line)
+        self._show_filter()
+
+    def _show_bucket(self) -> None:
+        inspector, panel = self.inspector, self.panel
+        panel.readout.show_facts(inspector.bucket_line, inspector.bucket_facts)
+        panel.bucket_line.setText(inspector.bucket_line)
+        self._show_filter()
+
+    def _show_filter(self) -> None:
+        panel = self.panel.filter
+        scene = self.inspector.scene(panel.turned, panel.chosen_output, panel.chosen_bank)
+        panel.show_scene(scene, "The filter of the voxel under the cursor will be here.")
+
+    def _light(self, on: bool | None = None) -> None:
+        """Paint the chosen bucket only, or all."""
+        inspection = self.inspector.inspection
+        if inspection is None:
+            return
+        wanted = self.panel.only.isChecked() and self.inspector.bucket is not None
+        layer = self._map_layer() if wanted else self._map
+        if layer is None:
+            return
+        if wanted and self.inspector.bucket is not None:
+            layer.selected_label = self.inspector.bucket + 1
+            layer.visible = True
+        layer.show_selected_label = wanted
+
+    def _map_layer(self) -> Labels:
+        """The map's layer; a new one where a person took it away."""
+        if self._map is None:
+            self._add_map()
+        assert self._map is not None
+        return self._map
+
+    def _add_map(self) -> None:
+        inspection = self.inspector.inspection
+        assert inspection is not None
+        if self._map is not None:
+            self._map.visible = False
+        data, kwargs, _ = map_layer(inspection.labels, inspection.source, inspection.title)
+        before = self._map if self._map is not None and self._map.name == kwargs["name"] else None
+        layer = self._viewer.add_labels(data, **kwargs)
+        layer.editable = False
+        if before is not None:
+            self._viewer.layers.remove(before)
+            layer.name = kwargs["name"]
+        self._map = layer
+
+    # Work.
+
+    def _start(self, request: MapRequest | PartRequest, text: str) -> None:
+        self._request = request
+        # Only now: while being docked, the dock is not in the main window yet.
+        self._follow_window()
+        self.panel.show_running(text)
+        self.jobs.start(request.run)
+
+    def _receive(self, message: Message) -> None:
+        accepted = self.jobs.accept(message)
+        panel = self.panel
+        if isinstance(accepted, Progressed):
+            panel.show_progress(accepted.state, progress_label(accepted.state))
+        elif isinstance(accepted, Said):
+            panel.show_busy(accepted.text)
+        elif isinstance(accepted, Ended):
+            self._request = None
+            self._refresh()
+            if isinstance(accepted, Finished):
+                self._add_result(accepted)
+            elif isinstance(accepted, Failed):
+                self._tell_error(accepted.error)
+            else:
+                panel.show_status("Cancelled. No layer was added.")
+
+    def _add_result(self, message: Finished) -> None:
+        try:
+            if isinstance(message.result, Inspection):
+                self.inspector.show(message.result)
+                self._show_inspection()
+                self._add_map()
+                name = "" if self._map is None else self._map.name
+            else:
+                data, kwargs, kind = message.result
+                add = self._viewer.add_labels if kind == "labels" else self._viewer.add_image
+                name = add(data, **kwargs).name
+        except Exception as error:  # napari's own
+            self._tell_error(error)
+            return
+        self._offer_buttons()
+        self.panel.show_status(
+            f"Added “{name}” in {duration_label(message.seconds)}. Label = bucket + 1."
+            if isinstance(message.result, Inspection)
+            else f"Added “{name}” in {duration_label(message.seconds)}."
+        )
+
+    def _tell_error(self, error: Exception) -> None:
+        line = error_line(error)
+        if not isinstance(error, MrisrError):
+            _log.error("%s", line, exc_info=error)
+        self.panel.show_error(line)
+        show_error(line)
+
+    # The form.
+
+    def _snapshot(self) -> LayerSnapshot | None:
+        layer = self.panel.layer.layer
+        if layer is None:
+            return None
+        count, frame = frame_count(layer), 0
+        if count is not None:
+            index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
+            frame = int(np.clip(round(float(index)), 0, count - 1))
+        return snapshot(layer, frame)
+
+    def _bank(self) -> FilterBank | None:
+        """The bank that the form names."""
+        scale = self.panel.scale.scale
+        return None if scale is None else bank_for(scale, self.panel.bank.bank)
+
+    def _shown_bank(self) -> FilterBank | None:
+        inspection = self.inspector.inspection
+        return None if inspection is None else inspection.source.bank
+
+    def _offer_scales(self) -> None:
+        scales, others = offered_scales("hashed")
+        own = self.panel.bank.file_scale
+        self.panel.scale.set_scales(sorted({*scales, *([own] if own else [])}), others)
+        self._scale_chosen()
+
+    def _scale_chosen(self) -> None:
+        scale = self.panel.scale.scale
+        if scale is not None:
+            self.panel.bank.set_names(fitting_banks(scale), scale)
+        self._bank_chosen()
+
+    def _bank_chosen(self) -> None:
+        combo = self.panel.stage
+        before = combo.currentIndex()
+        combo.blockSignals(True)
+        combo.clear()
+        try:
+            bank = self._bank()
+            if bank is not None:
+                combo.addItems([stage_text(bank, n) for n in range(len(bank.stages))])
+                combo.setCurrentIndex(before if 0 <= before < len(bank.stages) else 0)
+            combo.blockSignals(False)
+            self._refresh()
+        except MrisrError as error:
+            combo.blockSignals(False)
+            self.panel.show_error(error_line(error))
+
+    def _offer_second(self) -> None:
+        bank = self._shown_bank()
+        second = self.panel.second
+        second.blockSignals(True)
+        if bank is not None:
+            second.set_names([n for n in fitting_banks(bank.scale) if n != bank.name], bank.scale)
+        if self.inspector.second is None:
+            second.setCurrentIndex(0)
+        second.blockSignals(False)
+
+    def _refresh(self) -> None:
+        """Say anew what the form would do."""
+        if self.jobs.running:
+            return
+        panel, shown = self.panel, self.inspector.inspection
+        panel.show_idle("")
+        self._offer_buttons()
+        if panel.layer.layer is None:
+            panel.show_status(EMPTY)
+        elif shown is None:
+            panel.show_status(READY)
+        else:
+            panel.show_status(f"Shown: {shown.title}.")
+
+    def _offer_buttons(self) -> None:
+        ready = self.panel.layer.layer is not None and self.panel.stage.count() > 0
+        idle = not self.jobs.running
+        self.panel.offer(
+            show=ready and idle, parts=idle and self.inspector.inspection is not None
+        )  # fmt: skip
+
+    # The viewer's layers.
+
+    def _refresh_layers(self, event: Any = None) -> None:
+        layers = [
+            layer
+            for layer in reversed(self._viewer.layers)
+            if isinstance(layer, Image) and not layer.rgb
+        ]
+        if self._map is not None and self._map not in self._viewer.layers:
+            self._map = None
+            self.panel.only.setChecked(False)
+        self._watch(layers)
+        self.panel.layer.set_layers(layers)
+
+    def _watch(self, layers: list[Image]) -> None:
+        for layer in self._watched:
+            layer.events.name.disconnect(self._renamed)
+        for layer in layers:
+            layer.events.name.connect(self._renamed)
+        self._watched = layers
+
+    def _renamed(self, event: Any) -> None:
+        self.panel.layer.set_layers(self._watched)
+
+    def _theme_changed(self, event: Any = None) -> None:
+        # napari's own error color is hard to read as text on its dark theme.
+        dark = sum(get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]) < 3 * 128
+        self.panel.error_color = "#ff8a75" if dark else "#b00020"
+
+    # Coming and going.
+
+    def _attach(self) -> None:
+        if self._attached:
+            return
+        self._attached = True
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.reordered):
+            emitter.connect(self._refresh_layers)
+        self._viewer.events.theme.connect(self._theme_changed)
+        self.follower.attach()
+        self._theme_changed()
+        self._refresh_layers()
+
+    def _detach(self) -> None:
+        """End the work and let go of the viewer."""
+        self.jobs.abandon()
+        self._window = None
+        if not self._attached:
+            return
+        self._attached = False
+        self.follower.detach()
+        events = self._viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.reordered):
+            emitter.disconnect(self._refresh_layers)
+        self._viewer.events.theme.disconnect(self._theme_changed)
+        self._watch([])
+        self.panel.show_idle("")
+        self._offer_buttons()
+
+    def event(self, event: QEvent) -> bool:
+        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._detach()
+            else:
+                self._attach()
+        elif event.type() == QEvent.Type.Show:
+            self._attach()
+        return super().event(event)
+
+    def _follow_window(self) -> None:
+        """Watch the main window, which is an ancestor even of a floating dock."""
+        window: QWidget = self
+        while (parent := window.parentWidget()) is not None:
+            window = parent
+        # Filters on former windows may stay: eventFilter asks which window it is.
+        window.installEventFilter(self)
+        self._window = window
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Notice that the main window was closed (not: asked to close)."""
+        if self._window is not None and watched is self._window:
+            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
+            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
+            if hidden or closed:
+                self._detach()
+        return False
+
+    def closeEvent(self, event: QEvent) -> None:
+        """End the work of a widget that is a window of its own."""
+        self._detach()
+        super().closeEvent(event)
+
+
+def _other_scale(path: str, bank: FilterBank | None) -> MrisrError:
+    from napari_mrisr.errors import BankError, explain
+
+    have = "another scale" if bank is None else f"another scale than {bank.name}"
+    return BankError(explain(path, have, "choose a bank of the same preset and scale"))
