@@ -27,6 +27,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.planes import AXIAL
+from napari_mrisr.viewer.compare.docking import dock_of
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.regions import drawn
 from napari_mrisr.viewer.compare.widget import CompareWidget
@@ -89,7 +90,7 @@ def main() -> None:
     viewer = napari.Viewer(show=True)
     volumes = make_volumes(options.size)
     widget = add_comparison(viewer, volumes, None, truth="truth", measured=None)
-    dock = widget._dock()
+    dock = dock_of(widget)
     dock.setFloating(True)
     dock.setGeometry(0, 0, 1600, 1000)
     settle(1.0)

@@ -11,7 +11,8 @@ controls.py, numbers.py, exporting.py
 measuring.py      when numbers are computed
 link.py, sources.py, layer_regions.py
                   napari's viewer and layers
-widget.py         all of them, docked
+widget.py, docking.py
+                  all of them, docked
 reading_window.py, reading_dialog.py
                   blinded reading
 opening.py        for the command line

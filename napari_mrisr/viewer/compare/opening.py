@@ -10,6 +10,7 @@ from napari_mrisr.reading.blinded import Reading, ReadingPlan
 from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.reading.state import MAX_COLUMNS, CompareState, Look
 from napari_mrisr.viewer.compare.defaults import choose
+from napari_mrisr.viewer.compare.docking import fill_window
 from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.layers import layer_data
@@ -59,7 +60,7 @@ def add_comparison(
     widget = CompareWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Compare", area="right")
     widget.restore(state)
-    widget.fill_window()
+    fill_window(widget)
     return widget
 
 

@@ -74,8 +74,8 @@ class RegionOutlines:
         made = cut(volume, self._frame, plane, position)
         if made is None:
             return []
+        lines: list[Outline] = []
         inside = np.pad(np.nan_to_num(made.values) > 0.5, 1)
-        lines = []
         for contour in find_contours(inside.astype(float), 0.5):
             # From element to mm: element (0, 0) of the cut is (1, 1) of the padded one.
             points = made.origin + (contour[:, ::-1] - 0.5) * made.step

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.reading.opening import opening_state
@@ -17,6 +17,7 @@ from napari_mrisr.reading.state import CompareState
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.defaults import Choice, choose
+from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
 from napari_mrisr.viewer.compare.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.link import Link
@@ -56,7 +57,7 @@ class CompareWidget(QWidget):
         # Until the person picks columns, new layers are shown as they come.
         self._choose_columns = True
         self._measured_state: CompareState | None = None
-        self._was_floating = False
+        self.screen = FullScreen(self)
 
         self.controls = Controls(self.controller, self)
         self.numbers = NumbersPanel(self)
@@ -284,44 +285,11 @@ class CompareWidget(QWidget):
         elif action == "full_screen":
             self.toggle_full_screen()
         elif action == "escape" and self.view is not None and not self.view.step_back():
-            self._leave_full_screen()
-
-    def _dock(self) -> QDockWidget | None:
-        widget: QWidget | None = self
-        while widget is not None and not isinstance(widget, QDockWidget):
-            widget = widget.parentWidget()
-        return widget
+            self.screen.leave()
 
     def toggle_full_screen(self) -> None:
         """Fill the screen, or be as before."""
-        window = self.window()
-        if window.isFullScreen():
-            self._leave_full_screen()
-            return
-        dock = self._dock()
-        if dock is None:
-            window.showFullScreen()
-            return
-        self._was_floating = dock.isFloating()
-        dock.setFloating(True)
-        dock.showFullScreen()
-
-    def _leave_full_screen(self) -> None:
-        window = self.window()
-        if not window.isFullScreen():
-            return
-        window.showNormal()
-        dock = self._dock()
-        if dock is not None and not self._was_floating:
-            dock.setFloating(False)
-
-    def fill_window(self) -> None:
-        """Give the dock most of the main window; for windows opened to compare."""
-        dock = self._dock()
-        if dock is not None and not dock.isFloating():
-            main = dock.parentWidget()
-            main.showMaximized()
-            main.resizeDocks([dock], [int(main.width() * 0.62)], Qt.Orientation.Horizontal)
+        self.screen.toggle()
 
     # Coming and going.
 

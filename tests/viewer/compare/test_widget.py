@@ -21,6 +21,7 @@ from napari_mrisr.planes import PLANES
 from napari_mrisr.progress import Progress
 from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.state import CompareState, RoiBox
+from napari_mrisr.viewer.compare.docking import dock_of
 from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.view import CompareView
@@ -235,7 +236,7 @@ def test_a_drag_reaches_napari_and_back(make_napari_viewer, qtbot, volumes):
     QTest.keyClick(canvas.native, Qt.Key.Key_4)
     assert widget.controller.state.mode == "checkerboard"
     # Floating and docked again, the panels are still painted.
-    dock = widget._dock()
+    dock = dock_of(widget)
     for floating in (True, False):
         dock.setFloating(floating)
         qtbot.wait(80)
