@@ -124,7 +124,8 @@ def test_manifest_names_exist(manifest: Any) -> None:
 def test_manifest_offers_what_the_readme_says(manifest: Any) -> None:
     found = manifest.contributions
     assert manifest.name == "napari-mrisr"
-    assert [widget.display_name for widget in found.widgets] == ["Super-resolve"]
+    offered = [widget.display_name for widget in found.widgets]
+    assert offered[:2] == ["Super-resolve", "Compare"]
     assert {sample.key for sample in found.sample_data} == {"phantom", "mni152", "ds000011"}
     assert found.writers[0].filename_extensions[0] == ".nii.gz"
     commands = {command.id for command in found.commands}
