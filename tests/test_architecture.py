@@ -19,15 +19,15 @@ GUI = {"napari", "magicgui", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide2", "Py
 # Every part stands on one level and may import from its own and those below.
 LEVELS = [
     {"errors", "bank_folder"},
-    {"progress", "scale"},
+    {"crew", "progress", "scale"},
     {"volume"},
     {"planes"},
     {"kernels", "io"},
     {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"},
     {"metrics", "methods", "samples", "presets"},
     {"sampling", "upscale"},
-    {"training"},
-    {"experiment", "figure", "page", "protocol", "report", "demo"},
+    {"training", "inspection"},
+    {"experiment", "explain", "figure", "page", "protocol", "report", "demo"},
     {"reading"},
     {"viewer", "cli"},
     {"__main__"},

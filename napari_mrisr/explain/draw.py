@@ -1,0 +1,328 @@
+"""The picture of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from napari_mrisr.explain.body import draw_body
+from napari_mrisr.explain.cells import (
+    AXIAL,
+    DIVERGING,
+    Mark,
+    draw_cells,
+    draw_planes,
+    draw_slices,
+    gray_range,
+    middle_mark,
+)
+from napari_mrisr.explain.gauges import STRIP_IN, Gauge, draw_dial, draw_strips, draw_sum
+from napari_mrisr.explain.model import Explanation, StageTrace
+from napari_mrisr.explain.sheet import DRAWING, Cells, Rect, Sheet, Style
+from napari_mrisr.explain.steps import Step, cut_features
+from napari_mrisr.explain.texts import feature_text, small
+
+EQUATION_IN = 0.52
+_MARGIN_IN = 0.06
+# Output voxels at each side in the last pictures: enough to see the edge.
+_NEAR = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A step's picture.
+
+    Attributes
+    ----------
+    pixels : (height, width, 4) ndarray of uint8
+        Red, green, blue and opacity, not premultiplied.
+    cells : tuple of Cells
+        Squares that can be asked for their values.
+    """
+
+    pixels: NDArray[np.uint8]
+    cells: tuple[Cells, ...]
+
+
+def picture_of(
+    explanation: Explanation, step: Step, style: Style, size: tuple[int, int], dpi: float
+) -> Picture:
+    """Draw a step on a transparent ground.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    step : Step
+        One of its steps.
+    style : Style
+    size : tuple of int
+        Width and height, pixels.
+    dpi : float
+        Pixels an inch; letters are as large as the style says at it.
+    """
+    width, height = (max(120, n) / dpi for n in size)
+    with DRAWING:
+        figure = new_figure(width, height, dpi)
+        figure.patch.set_alpha(0.0)
+        cells = draw_step(figure, explanation, step, style, (0.0, 0.0, width, height))
+        canvas = figure.canvas
+        assert isinstance(canvas, FigureCanvasAgg)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return Picture(pixels, tuple(cells))
+
+
+def new_figure(width: float, height: float, dpi: float) -> Figure:
+    """An empty figure, inches, that needs no display."""
+    figure = Figure(figsize=(width, height), dpi=dpi)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_step(
+    figure: Figure, explanation: Explanation, step: Step, style: Style, rect: Rect
+) -> list[Cells]:
+    """The picture with the equation below it, into a part (inches) of a figure.
+
+    Returns
+    -------
+    list of Cells
+        Squares that can be asked for their values.
+    """
+    left, bottom, width, height = rect
+    lines = step.equation.count("\n") + 1
+    foot = EQUATION_IN * (0.6 + 0.4 * lines)
+    m = _MARGIN_IN
+    Sheet(figure, style, (left + m, bottom, width - 2 * m, foot)).equation(step.equation)
+    inner = (left + m, bottom + foot, width - 2 * m, height - foot - m)
+    sheet = Sheet(figure, style, inner)
+    if step.stage is None:
+        _DRAWN[step.key](sheet, explanation)
+    else:
+        _DRAWN_STAGE[step.key](sheet, explanation.stages[step.stage])
+    return sheet.cells
+
+
+def _phase_mark(found: Explanation, factor: tuple[int, ...], color: str) -> Mark:
+    """The output voxel in a patch with ``factor`` voxels to the measured one."""
+    r = found.lr_patch.shape[0] // 2
+    center, size = [], []
+    for n, m, s, f in zip(found.voxel, found.lr_voxel, found.scale, factor, strict=True):
+        # In measured voxels from the patch's outer edge, then in the patch's voxels.
+        middle = r + (n - m * s + 0.5) / s
+        center.append(middle * f - 0.5)
+        size.append(f / s)
+    return Mark((center[0], center[1], center[2]), (size[0], size[1], size[2]), color)
+
+
+def _cell_mark(found: Explanation, factor: tuple[int, ...], color: str) -> Mark:
+    r = found.lr_patch.shape[0] // 2
+    x, y, z = ((r + 0.5) * f - 0.5 for f in factor)
+    a, b, c = (float(f) for f in factor)
+    return Mark((x, y, z), (a, b, c), color)
+
+
+def _scan(sheet: Sheet, found: Explanation) -> None:
+    style, one = sheet.style, (1, 1, 1)
+    marks = (_cell_mark(found, one, style.cell), _phase_mark(found, one, style.voxel))
+    draw_planes(sheet, found.lr_patch, marks)
+
+
+def _start(sheet: Sheet, found: Explanation) -> None:
+    style, scale = sheet.style, found.scale
+    marks = (_cell_mark(found, scale, style.cell), _phase_mark(found, scale, style.voxel))
+    draw_planes(sheet, found.start_patch, marks)
+
+
+def _gradients(sheet: Sheet, stage: StageTrace) -> None:
+    vectors, weights = stage.gradients.vectors, stage.gradients.weights
+    longest = max(float(np.linalg.norm(vectors, axis=0).max()), 1e-9)
+    placed = draw_planes(sheet, stage.window, (middle_mark(stage.window, sheet.style.voxel),))
+    for axes, view in placed:
+        for text in list(axes.texts):
+            text.remove()
+        for image in axes.images:
+            image.set_alpha(0.45)
+        count = stage.window.shape[0]
+        rows, columns = np.mgrid[:count, :count]
+        # To the right and down is against the patient's axes.
+        right = -view.cut(vectors[view.across]) / longest
+        down = -view.cut(vectors[view.upward]) / longest
+        share = view.cut(weights) / weights.max()
+        color = np.zeros((count, count, 4))
+        color[..., :3] = to_rgb(sheet.style.warm)
+        color[..., 3] = 0.25 + 0.75 * np.sqrt(share)
+        axes.quiver(
+            columns, rows, right, down, color=color.reshape(-1, 4), angles="xy", units="xy",
+            scale_units="xy", scale=1.05, pivot="mid", width=0.09, headwidth=3.4, headlength=3.4,
+            headaxislength=3.0, minlength=0.02, zorder=4,
+        )  # fmt: skip
+
+
+def _tensor(sheet: Sheet, stage: StageTrace) -> None:
+    beside = sheet.width > 1.3 * sheet.height
+    wide, high = (sheet.width / 2, sheet.height) if beside else (sheet.width, sheet.height / 2)
+    side = min(wide - 0.5, high - 0.5, 2.2)
+    first = ((wide - side) / 2, (sheet.height if beside else 1.5 * high) - (high + side) / 2)
+    if not beside:
+        first = ((wide - side) / 2, high + (high - side) / 2)
+    second = (
+        (wide + (wide - side) / 2, (high - side) / 2)
+        if beside
+        else ((wide - side) / 2, (high - side) / 2)
+    )
+    weights = AXIAL.cut(stage.gradients.weights)
+    draw_cells(
+        sheet, (*first, side, side), weights, "weight", limits=(0.0, float(weights.max())),
+        colors="viridis",
+    )  # fmt: skip
+    _caption(sheet, first, side, "weights w of the arrows (axial)")
+    reach = max(float(np.abs(stage.tensor).max()), 1e-12)
+    axes = draw_cells(
+        sheet, (*second, side, side), stage.tensor, "tensor", limits=(-reach, reach),
+        colors=DIVERGING,
+    )  # fmt: skip
+    power, factor = _power(reach)
+    for (row, column), value in np.ndenumerate(stage.tensor):
+        ink = "white" if abs(value) > 0.6 * reach else "black"
+        text = f"{value * factor:.2f}".replace("-", "−")
+        axes.text(
+            column, row, text, ha="center", va="center", color=ink, fontsize=sheet.style.points
+        )
+    for n, letter in enumerate("xyz"):
+        axes.text(n, -0.58, letter, ha="center", va="bottom", color=sheet.style.faint)
+        axes.text(-0.62, n, letter, ha="right", va="center", color=sheet.style.faint)
+    _caption(sheet, second, side, f"T{power}: the average, axes by axes")
+
+
+def _power(reach: float) -> tuple[str, float]:
+    """What to multiply numbers of that size with, and how to say it."""
+    exponent = -int(np.floor(np.log10(reach)))
+    if 0 <= exponent <= 1:
+        return "", 1.0
+    raised = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f" × 10{raised}", 10.0**exponent
+
+
+def _caption(sheet: Sheet, at: tuple[float, float], side: float, text: str) -> None:
+    sheet.text(
+        at[0] + side / 2, at[1] - 0.04, text, ha="center", va="top",
+        fontsize=0.85 * sheet.style.points,
+    )  # fmt: skip
+
+
+def _ellipsoid(sheet: Sheet, stage: StageTrace) -> None:
+    width, height, foot = sheet.width, sheet.height, 3 * STRIP_IN
+    if width < 1.6 * height:
+        body, strips = (0.0, foot, width, height - foot), (0.0, 0.0, width, foot)
+    else:
+        body, strips = (0.0, 0.0, width / 2, height), (width / 2, 0.0, width / 2, height)
+    draw_body(sheet.part(body), stage.values, stage.vectors)
+    lengths = [float(n) for n in np.sqrt(np.maximum(stage.values, 0.0))]
+    limits = (0.0, max(lengths[0], 1e-9))
+    gauges = [
+        Gauge(f"√λ{i}: half axis along v{i}", small(n), n, limits) for i, n in enumerate(lengths, 1)
+    ]
+    draw_strips(sheet.part(strips), gauges)
+
+
+def _gauge(stage: StageTrace, name: str, *, cut: bool) -> Gauge:
+    code, value = stage.spec.hash, stage.features[name]
+    cuts = code.cuts.get(name, ()) if cut else ()
+    limits = code.range_of(name)
+    if not cut:
+        # As if cut, so that the scale is that of the next step.
+        wide = Gauge(name, "", value, limits, code.cuts.get(name, ())).shown
+        limits = wide
+    return Gauge(name, feature_text(name, value), value, limits, cuts)
+
+
+def _features(sheet: Sheet, stage: StageTrace) -> None:
+    names = ["strength", "coherence"]
+    names += [n for n in cut_features(stage) if n in ("asymmetry", "curvature")]
+    strips = STRIP_IN * len(names)
+    top = sheet.height - strips
+    for number, name in enumerate(("elevation", "azimuth")):
+        part = sheet.part((number * sheet.width / 2, strips, sheet.width / 2, top))
+        draw_dial(part, _gauge(stage, name, cut=False))
+    gauges = [_gauge(stage, name, cut=False) for name in names]
+    draw_strips(sheet.part((0.0, 0.0, sheet.width, strips)), gauges)
+
+
+def _bucket(sheet: Sheet, stage: StageTrace) -> None:
+    foot = 0.3
+    text = f"bucket {stage.bucket} of {stage.spec.hash.bucket_count}"
+    sheet.text(
+        sheet.width / 2, 0.08, text, ha="center", va="bottom", fontweight="bold",
+        color=sheet.style.voxel, fontsize=1.3 * sheet.style.points,
+    )  # fmt: skip
+    part = sheet.part((0.0, foot, sheet.width, sheet.height - foot))
+    if stage.flat:
+        code = stage.spec.hash
+        root = float(np.sqrt(max(stage.tensor.trace(), 0.0)))
+        draw_strips(
+            part, [Gauge("all changes together", small(root), root, (0.0, np.inf), (code.flat,))]
+        )
+        return
+    draw_strips(part, [_gauge(stage, name, cut=True) for name in cut_features(stage)])
+
+
+def _filter(sheet: Sheet, stage: StageTrace) -> None:
+    patch = stage.patch.astype(np.float64)
+    name = "brightness"
+    if stage.spec.residual:
+        patch, name = patch - stage.center, "difference"
+    rows = ((name, patch), ("filter", stage.filter), ("product", stage.products))
+    draw_slices(sheet, rows, ("×", "="))
+
+
+def _output(sheet: Sheet, found: Explanation) -> None:
+    bars = min(1.7, 0.45 * sheet.height)
+    shown = found.around
+    label = {"tricubic": "tricubic", "output": "result", "truth": "truth"}
+    room = sheet.height - bars
+    side = min((sheet.width - 0.3) / len(shown) - 0.1, room - 0.24)
+    left = (sheet.width - len(shown) * (side + 0.1) + 0.1) / 2
+    near = {name: AXIAL.cut(_nearby(patch)) for name, patch in shown.items()}
+    limits = gray_range(np.stack(list(near.values())))
+    middle = middle_mark(np.zeros((2 * _NEAR + 1,) * 3), sheet.style.voxel)
+    for number, (name, plane) in enumerate(near.items()):
+        at = (left + number * (side + 0.1), bars + (room - side) / 2 - 0.05)
+        axes = draw_cells(sheet, (*at, side, side), plane, label[name], limits=limits)
+        for text in list(axes.texts):
+            text.remove()
+        middle.outline(axes, AXIAL, (2 * _NEAR + 1,) * 3)
+        sheet.text(at[0] + side / 2, at[1] + side + 0.03, label[name], ha="center", va="bottom")
+    first, *rest = found.contributions
+    replaces = not found.stages[-1].spec.residual
+    changes = [("filter", sum(v for _, v in rest))] if replaces else rest
+    start = ("first guess", first[1])
+    draw_sum(sheet.part((0.0, 0.0, sheet.width, bars)), start, changes, "result", found.truth)
+
+
+def _nearby(patch: NDArray[Any]) -> NDArray[Any]:
+    r = patch.shape[0] // 2
+    inner = slice(r - _NEAR, r + _NEAR + 1)
+    return patch[inner, inner, inner]
+
+
+_DRAWN: dict[str, Callable[[Sheet, Explanation], None]] = {
+    "scan": _scan,
+    "start": _start,
+    "output": _output,
+}
+_DRAWN_STAGE: dict[str, Callable[[Sheet, StageTrace], None]] = {
+    "gradients": _gradients,
+    "tensor": _tensor,
+    "ellipsoid": _ellipsoid,
+    "features": _features,
+    "bucket": _bucket,
+    "filter": _filter,
+}

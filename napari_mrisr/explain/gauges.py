@@ -1,0 +1,153 @@
+"""Single numbers as pictures: dials of angles, strips with their bins, what adds up."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr.explain.sheet import Sheet
+
+STRIP_IN = 0.42
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A number on its scale.
+
+    Attributes
+    ----------
+    label, text : str
+        Name, and value as text.
+    value : float
+    limits : (float, float)
+        Of the scale; may be infinite.
+    cuts : tuple of float
+        Where the bins meet; empty for a plain scale.
+    """
+
+    label: str
+    text: str
+    value: float
+    limits: tuple[float, float]
+    cuts: tuple[float, ...] = ()
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """The scale's ends, finite, around the value and all cuts."""
+        low, high = self.limits
+        points = [self.value, *self.cuts, *(n for n in self.limits if np.isfinite(n))]
+        room = 0.25 * max(max(points) - min(points), 1e-3)
+        low = low if np.isfinite(low) else min(points) - room
+        return low, high if np.isfinite(high) else max(points) + room
+
+    @property
+    def bin(self) -> tuple[float, float]:
+        """The ends of the value's bin on the scale."""
+        low, high = self.shown
+        edges = (low, *self.cuts, high)
+        number = int(np.searchsorted(self.cuts, self.value, side="right"))
+        return edges[number], edges[number + 1]
+
+
+def draw_strips(sheet: Sheet, gauges: Sequence[Gauge]) -> None:
+    """One below the other."""
+    height = min(STRIP_IN, sheet.height / max(1, len(gauges)))
+    top = sheet.height - (sheet.height - height * len(gauges)) / 2
+    for number, gauge in enumerate(gauges):
+        _strip(sheet.part((0.0, top - (number + 1) * height, sheet.width, height)), gauge)
+
+
+def _strip(sheet: Sheet, gauge: Gauge) -> None:
+    style, small = sheet.style, 0.85 * sheet.style.points
+    low, high = gauge.shown
+    bar = min(0.11, 0.28 * sheet.height)
+    axes = sheet.axes((0.12, 0.14, sheet.width - 0.24, bar))
+    axes.set_xlim(low, high)
+    axes.set_ylim(0.0, 1.0)
+    axes.axvspan(low, high, color=style.faint, alpha=0.35, linewidth=0)
+    if gauge.cuts:
+        axes.axvspan(*gauge.bin, color=style.voxel, alpha=0.75, linewidth=0)
+        for cut in gauge.cuts:
+            axes.axvline(cut, color=style.ink, linewidth=0.9)
+            axes.text(
+                cut, -0.25, f"{cut:.3g}".replace("-", "−"), ha="center", va="top",
+                fontsize=0.72 * style.points, color=style.faint,
+            )  # fmt: skip
+    at = min(max(gauge.value, low), high)
+    axes.plot(at, 0.5, "D", color=style.ink, markersize=4.5, clip_on=False, zorder=4)
+    line = 0.14 + bar + 0.04
+    sheet.text(0.12, line, gauge.label, ha="left", va="bottom", fontsize=small)
+    sheet.text(sheet.width - 0.12, line, gauge.text, ha="right", va="bottom", fontsize=small)
+
+
+def draw_dial(sheet: Sheet, gauge: Gauge) -> None:
+    """An angle as a needle on its arc."""
+    style = sheet.style
+    low, high = gauge.limits
+    wide = 2.0 if high > 90.0 else 1.0
+    size = min((sheet.width - 0.3) / wide, sheet.height - 0.5)
+    left = (sheet.width - wide * size) / 2
+    axes = sheet.axes((left, 0.18, wide * size, size))
+    axes.set_xlim(1.0 - wide, 1.0)
+    axes.set_ylim(0.0, 1.0)
+    arc = np.radians(np.linspace(low, high, 90))
+    axes.fill(
+        [0.0, *0.96 * np.cos(arc)], [0.0, *0.96 * np.sin(arc)], color=style.faint, alpha=0.25,
+        linewidth=0,
+    )  # fmt: skip
+    axes.plot(0.96 * np.cos(arc), 0.96 * np.sin(arc), color=style.faint, linewidth=1.0)
+    for end in (low, high):
+        turn = np.radians(end)
+        axes.plot([0, 0.96 * np.cos(turn)], [0, 0.96 * np.sin(turn)], color=style.faint, lw=0.8)
+    turn = np.radians(gauge.value)
+    axes.annotate(
+        "", (0.94 * np.cos(turn), 0.94 * np.sin(turn)), (0.0, 0.0),
+        arrowprops={"arrowstyle": "-|>", "color": style.voxel, "linewidth": 1.8,
+                    "shrinkA": 0, "shrinkB": 0},
+        annotation_clip=False,
+    )  # fmt: skip
+    middle = sheet.width / 2
+    sheet.text(middle, size + 0.22, gauge.text, ha="center", va="bottom")
+    sheet.text(middle, 0.12, gauge.label, ha="center", va="top", fontsize=0.85 * style.points)
+
+
+def draw_sum(
+    sheet: Sheet, start: tuple[str, float], changes: Sequence[tuple[str, float]], end: str,
+    truth: float | None,
+) -> None:  # fmt: skip
+    """Bars from the start over each change to the end, and the truth as a line."""
+    style, small = sheet.style, 0.8 * sheet.style.points
+    levels = np.cumsum([start[1], *(value for _, value in changes)])
+    points = [*levels, *([truth] if truth is not None else [])]
+    low, high = min(points), max(points)
+    room = 0.35 * max(high - low, 0.01)
+    low, high = low - room, high + room
+    axes = sheet.axes((0.4, 0.34, sheet.width - 0.5, sheet.height - 0.4))
+    axes.set_xlim(-0.6, len(changes) + (1.6 if truth is None else 2.7))
+    axes.set_ylim(low, high)
+    # The bars of first guess and result do not begin at 0.
+    axes.text(-0.58, low, f"{low:.2f} ", ha="right", va="bottom", fontsize=small, color=style.faint)
+    names = [start[0], *(name for name, _ in changes), end]
+    bars = [(low, levels[0], style.faint)]
+    bars += [(a, b, style.warm if b >= a else style.cold) for a, b in itertools.pairwise(levels)]
+    bars.append((low, levels[-1], style.voxel))
+    texts = [f"{start[1]:.3f}", *(f"{v:+.3f}" for _, v in changes), f"{levels[-1]:.3f}"]
+    for x, ((bottom, top, color), text) in enumerate(zip(bars, texts, strict=True)):
+        axes.bar(x, top - bottom, bottom=bottom, width=0.62, color=color)
+        axes.text(
+            x, max(bottom, top), text.replace("-", "−"), ha="center", va="bottom",
+            fontsize=small, color=style.ink,
+        )  # fmt: skip
+        axes.text(
+            x, -0.04, names[x].replace(" ", "\n", 1), ha="center", va="top", fontsize=small,
+            color=style.ink, transform=axes.get_xaxis_transform(),
+        )  # fmt: skip
+    if truth is not None:
+        axes.axhline(truth, color=style.ink, linewidth=1.0, linestyle="--")
+        axes.text(
+            len(changes) + 2.68, truth, f"truth\n{truth:.3f}", ha="right", va="bottom",
+            fontsize=small, color=style.ink,
+        )  # fmt: skip
