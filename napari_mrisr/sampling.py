@@ -8,6 +8,7 @@ reach. Masked voxels, the rim of masks and the volume's border are left out.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.crew import Crew
 from napari_mrisr.degrade import get_degradation
 from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
 from napari_mrisr.gradients import tensor_box
@@ -29,6 +31,9 @@ from napari_mrisr.scale import Scale
 from napari_mrisr.volume import FloatArray, Grid, Region, Volume
 
 BATCH = 16_384
+SLAB_VOXELS = 300_000
+
+ALONE = Crew()
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class TrainParameters:
         Forward model that makes the low-resolution volumes.
     licenses : mapping of str to str
         License by file name, for the bank's provenance.
+    license : str
+        License of volumes that ``licenses`` does not name.
+    names : bool
+        Whether the bank's provenance holds the volumes' names, which may be
+        patients'; otherwise they are "volume 1" and so on.
     thin : tuple of (pattern, tuple of int)
         For files whose name matches the pattern (``fnmatch``), keep only every
         n-th voxel along x, y, z: undoes an interpolation by the scanner, whose
@@ -55,6 +65,8 @@ class TrainParameters:
     preset: str = "default"
     degradation: str = "standard"
     licenses: dict[str, str] = field(default_factory=dict)
+    license: str = ""
+    names: bool = True
     thin: tuple[tuple[str, Scale], ...] = ()
 
     def thinning(self, name: str) -> Scale:
@@ -76,15 +88,26 @@ class Pair:
 
 
 def prepare_pair(path: Path, parameters: TrainParameters) -> Pair:
-    """Read a volume, clip and normalize it as in the paper, and degrade it."""
-    volume = read_volume(path)
-    x, y, z = parameters.thinning(path.name)
-    if max(x, y, z) > 1:
+    """Read a volume and make its pair."""
+    return pair_of(read_volume(path), parameters, parameters.thinning(path.name))
+
+
+def pair_of(
+    volume: Volume,
+    parameters: TrainParameters,
+    step: Scale = (1, 1, 1),
+    crew: Crew = ALONE,
+) -> Pair:
+    """Keep every ``step``-th voxel, clip and normalize as in the paper, and degrade."""
+    x, y, z = step
+    if max(step) > 1:
         data = volume.data[::x, ::y, ::z]
         volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), np.eye(4)))
     volume = volume.cropped_to_multiple(parameters.scale).normalized()
     truth = np.clip(volume.data, 0.0, 1.0)
+    crew.check()
     degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale)
+    crew.check()
     shape = (degraded.shape[0], degraded.shape[1], degraded.shape[2])
     lr = Volume(degraded, Grid(shape, np.eye(4)), window=volume.window)
     digest = hashlib.sha256(truth.tobytes()).digest()
@@ -92,7 +115,11 @@ def prepare_pair(path: Path, parameters: TrainParameters) -> Pair:
 
 
 def samples_of(
-    pair: Pair, plan: StagePlan, before: FilterBank, parameters: TrainParameters
+    pair: Pair,
+    plan: StagePlan,
+    before: FilterBank,
+    parameters: TrainParameters,
+    crew: Crew = ALONE,
 ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
     """Batches of one bucket's patches and targets.
 
@@ -105,6 +132,8 @@ def samples_of(
     before : FilterBank
         The stages before it.
     parameters : TrainParameters
+    crew : Crew
+        Computes what comes before the patches.
 
     Yields
     ------
@@ -112,18 +141,18 @@ def samples_of(
     patches : (n, taps) ndarray of float32
     targets : (n, outputs) ndarray of float32
     """
-    image = _run_before(pair, before)
+    image = _run_before(pair, before, crew)
     if plan.spec.grid == "cell":
         yield from _cell_samples(pair, plan, image, parameters.scale)
     else:
-        yield from _voxel_samples(pair, plan, image)
+        yield from _voxel_samples(pair, plan, image, crew)
 
 
 def feature_sample(
-    pair: Pair, spec: StageSpec, before: FilterBank, count: int
+    pair: Pair, spec: StageSpec, before: FilterBank, count: int, crew: Crew = ALONE
 ) -> dict[str, NDArray[np.float64]]:
     """Strength and coherence of randomly chosen voxels inside the mask."""
-    image = _run_before(pair, before) if spec.grid == "voxel" else pair.lr.data
+    image = _run_before(pair, before, crew) if spec.grid == "voxel" else pair.lr.data
     shape = (image.shape[0], image.shape[1], image.shape[2])
     chosen = np.flatnonzero(_usable(pair, spec, image.shape))
     chosen = np.random.default_rng(pair.seed).choice(chosen, min(count, chosen.size), replace=False)
@@ -138,9 +167,29 @@ def feature_sample(
     return {"strength": roots[:, 0], "coherence": coherence}
 
 
-def _run_before(pair: Pair, before: FilterBank) -> FloatArray:
-    whole = Region.whole((pair.truth.shape[0], pair.truth.shape[1], pair.truth.shape[2]))
-    return Hashed(before).run(pair.lr, whole, len(before.stages))
+def _run_before(pair: Pair, before: FilterBank, crew: Crew) -> FloatArray:
+    """What the stages before make of a pair's low resolution, pass by pass in slabs."""
+    method, image = Hashed(before), np.empty_like(pair.truth)
+    for number in range(method.passes):
+        previous, image = image, np.empty_like(image)
+        task = functools.partial(_run_slab, method, number, pair.lr, previous, image)
+        crew.each(task, _slabs(image.shape, before.scale[0]))
+    return image
+
+
+def _run_slab(
+    method: Hashed, number: int, lr: Volume, previous: FloatArray, image: FloatArray, slab: Region
+) -> None:
+    image[slab.slices] = method.compute_pass(number, lr, previous, slab)
+
+
+def _slabs(shape: tuple[int, ...], cell: int) -> list[Region]:
+    """A volume cut along x into slabs of whole low-resolution voxels."""
+    thick = cell * max(1, SLAB_VOXELS // (cell * shape[1] * shape[2]))
+    return [
+        Region((start, 0, 0), (min(start + thick, shape[0]), shape[1], shape[2]))
+        for start in range(0, shape[0], thick)
+    ]
 
 
 def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -192,12 +241,19 @@ def _cell_samples(
 
 
 def _voxel_samples(
-    pair: Pair, plan: StagePlan, image: FloatArray
+    pair: Pair, plan: StagePlan, image: FloatArray, crew: Crew
 ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
     spec = plan.spec
     whole = Region.whole((image.shape[0], image.shape[1], image.shape[2]))
-    bucket, element = spec.hash.hash_box(image, (0, 0, 0), whole.shape, whole)
+    bucket, element = np.empty(image.shape, np.int32), np.empty(image.shape, np.uint8)
+
+    def hash_slab(slab: Region) -> None:
+        parts = spec.hash.hash_box(image, (0, 0, 0), whole.shape, slab)
+        bucket[slab.slices], element[slab.slices] = parts
+
+    crew.each(hash_slab, _slabs(image.shape, 1))
     chosen = _choose(pair, plan, image.shape)
+    crew.check()
     source = padded(image, (0, 0, 0), whole.shape, whole, spec.width)
     target = pair.truth - image if spec.residual else pair.truth
     offsets = element_offsets(spec.width, (source.shape[1] * source.shape[2], source.shape[2], 1))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +71,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.training import train
 
     get_degradation(arguments.degradation)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise ParameterError(explain("--threads", str(arguments.threads), "give 1 or more"))
     _check_out(arguments)
     batch = Batch.find(arguments.inputs)
     scans = []
@@ -92,15 +92,15 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         ),
     )
     try:
-        with _threads(arguments.threads):
-            report = train(
-                [scan.path for scan in scans],
-                arguments.out,
-                parameters,
-                resume=arguments.resume,
-                overwrite=arguments.overwrite,
-                progress=session.progress,
-            )
+        report = train(
+            [scan.path for scan in scans],
+            arguments.out,
+            parameters,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            progress=session.progress,
+            threads=arguments.threads,
+        )
     except Cancelled:
         session.progress.close()
         session.progress.message("finished volumes are kept: go on with --resume")
@@ -148,20 +148,6 @@ def _scale(scale: Scale, scans: list[Scan]) -> Scale:
         text = f"{format_scale(scale)} counts the files' own axes, but {one} and {other} differ"
         raise ScaleError(explain("--scale", text, "give files of one orientation"))
     return next(iter(found))
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Limit the threads of BLAS, in which a training spends its time."""
-    if count is None:
-        yield
-        return
-    if count < 1:
-        raise ParameterError(explain("--threads", str(count), "give 1 or more"))
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(count):
-        yield
 
 
 def _say(out: Path, report: TrainingReport, session: Session) -> None:

@@ -14,17 +14,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
+from napari_mrisr.crew import Crew
 from napari_mrisr.errors import BankError, explain
-from napari_mrisr.filterbank import FilterBank
+from napari_mrisr.filterbank import FilterBank, load_bank
 from napari_mrisr.presets import get_preset
-from napari_mrisr.progress import Progress
+from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.sampling import TrainParameters
-from napari_mrisr.training.memory import check_memory
+from napari_mrisr.training.events import Began, Observer, ignore
+from napari_mrisr.training.memory import check_memory, estimate_training
 from napari_mrisr.training.run import Run
+from napari_mrisr.training.sources import FileSource, Source
 from napari_mrisr.training.speed import measure_sgemm
+from napari_mrisr.training.validation import prepare_checks
+from napari_mrisr.upscale import processors
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class TrainingReport:
         Rate of the accumulation's arithmetic, half of Q counted.
     sgemm_gflops : float
         The machine's rate in a single-precision matrix product, measured now.
+    stopped : str
+        How far it came when it was stopped; empty for a whole training.
     """
 
     bank: FilterBank
@@ -52,22 +62,49 @@ class TrainingReport:
     samples_per_s: float
     gflops: float
     sgemm_gflops: float
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who watches a training, and may stop it.
+
+    Attributes
+    ----------
+    observe : callable
+        Told every :class:`~napari_mrisr.training.events.TrainEvent`.
+    validation : sequence of Source
+        Volumes to measure the gain on after each volume.
+    stop : CancelToken, optional
+        Ends the training at its next batch; the bank of what was finished is
+        saved. (``progress`` cancels without a bank.)
+    """
+
+    observe: Observer = ignore
+    validation: Sequence[Source] = ()
+    stop: CancelToken = field(default_factory=CancelToken)
+
+
+class _Stop(Exception):
+    """The watch's stop was asked for."""
 
 
 def train(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | Source],
     out: Path | str,
     parameters: TrainParameters,
     *,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    watch: Watch | None = None,
+    threads: int | None = None,
 ) -> TrainingReport:
     """Train a bank and save it.
 
     Parameters
     ----------
-    paths : sequence of path
+    paths : sequence of path or Source
         High-resolution volumes.
     out : path
         The bank's file; the sums are kept beside it, in
@@ -80,6 +117,10 @@ def train(
         Replace an existing bank.
     progress : Progress, optional
         One step a volume and stage; cancel keeps finished volumes.
+    watch : Watch, optional
+        For events, a curve of validation gain, and to stop with a bank.
+    threads : int, optional
+        One a processor by default.
 
     Returns
     -------
@@ -94,27 +135,50 @@ def train(
     MemoryEstimateError
         When the sums would not fit into memory.
     Cancelled
-        When asked to stop; finished volumes are kept.
+        When asked to cancel, or to stop before there was a volume; finished
+        volumes are kept.
     """
-    progress = progress or Progress()
+    progress, watch = progress or Progress(), watch or Watch()
     started = time.monotonic()
     target = Path(out)
     if target.exists() and not (overwrite or resume):
         raise BankError(explain(target, "exists", "pass --overwrite or --resume"))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
-    run = Run(parameters, preset, target)
-    if resume:
-        run.resume()
-    run.add_files([Path(p) for p in paths])
-    check_memory(preset.stages, parameters.scale, preset.name)
-    bank = run.finish(progress)
-    bank.save(target)
-    rate = run.samples / run.accumulating if run.accumulating else 0.0
+    crew = Crew(threads or processors(), partial(_check, progress, watch))
+    check_memory(estimate_training(parameters, threads=crew.threads), preset.name)
+    sgemm = measure_sgemm()
+    run = Run(parameters, preset, target, crew, watch.observe)
+    try:
+        # The crew shares out the work; threads of BLAS's own would wait for one another.
+        with threadpool_limits(1, user_api="blas"):
+            if resume:
+                run.resume()
+            run.add([_source(entry) for entry in paths])
+            run.checks = prepare_checks(watch.validation, parameters, crew)
+            state = run.state
+            watch.observe(Began(len(state.plans), len(state.files), run.missing, sgemm))
+            bank = run.finish(progress)
+    except _Stop:
+        bank = run.unfinished()
+    stopped = str(bank.provenance.get("stopped", ""))
+    # A bank with fewer stages than the one there would be no gain.
+    if not (stopped and resume and _stages_at(target) > len(bank.stages)):
+        bank.save(target)
+    seconds, work = time.monotonic() - started, run.work
     return TrainingReport(
-        bank,
-        time.monotonic() - started,
-        run.samples,
-        rate,
-        run.operations / run.accumulating / 1e9 if run.accumulating else 0.0,
-        measure_sgemm(),
+        bank, seconds, work.samples, work.samples_per_s, work.gflops, sgemm, stopped
     )
+
+
+def _check(progress: Progress, watch: Watch) -> None:
+    progress.token.check()
+    if watch.stop.cancelled:
+        raise _Stop
+
+
+def _source(entry: Path | str | Source) -> Source:
+    return FileSource(Path(entry)) if isinstance(entry, (str, Path)) else entry
+
+
+def _stages_at(target: Path) -> int:
+    return len(load_bank(target).stages) if target.exists() else 0

@@ -31,8 +31,8 @@ class TrainingState:
     ----------
     files : list of dict
         Volumes in the order they were taken in: name, license, sha256.
-    paths : list of Path
-        Where each was found.
+    paths : list of Path or None
+        Where each was found; None for voxels in memory.
     plans : list of StagePlan
         The stages, with cuts as they were fixed.
     equations : list of NormalEquations or None
@@ -42,7 +42,7 @@ class TrainingState:
     """
 
     files: list[dict[str, str]]
-    paths: list[Path]
+    paths: list[Path | None]
     plans: list[StagePlan]
     equations: list[NormalEquations | None]
     done: list[int]
@@ -85,7 +85,7 @@ def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, str]) 
     document = {
         "parameters": identity,
         "files": state.files,
-        "paths": [str(p) for p in state.paths],
+        "paths": [None if p is None else str(p) for p in state.paths],
         "done": state.done,
         "cuts": [plan.spec.hash.to_json()["cuts"] for plan in state.plans],
         "crc32": _checksums(tensors),
@@ -135,7 +135,7 @@ def _understand(
         raise BankError(explain(path, "checksum mismatch", _FROM_THE_START))
     state = TrainingState.empty(preset)
     state.files, state.done = document["files"], document["done"]
-    state.paths = [Path(p) for p in document["paths"]]
+    state.paths = [None if p is None else Path(p) for p in document["paths"]]
     for number, cuts in enumerate(document["cuts"]):
         plan = state.plans[number]
         spec = plan.spec.hash.with_cuts(**{k: tuple(v) for k, v in cuts.items()})

@@ -2,29 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from napari_mrisr.errors import MemoryEstimateError, explain
-from napari_mrisr.presets import StagePlan
-from napari_mrisr.scale import Scale
+from napari_mrisr.presets import get_preset
+from napari_mrisr.sampling import BATCH, TrainParameters
+from napari_mrisr.volume import Shape
+
+# Arrays of the largest volume's size, in bytes a voxel, that samples are taken from:
+# truth, start, stage before, what is left, buckets, symmetries, masks, indices.
+_BYTES_A_VOXEL = 50
 
 
-def estimate_sums(plans: Sequence[StagePlan], scale: Scale) -> int:
-    """Bytes that the sums of all stages take at their peak: twice, for saving."""
-    need = 0
-    for plan in plans:
-        taps, outputs = plan.spec.taps, plan.spec.outputs(scale)
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes that a training takes at its peak.
+
+    Attributes
+    ----------
+    sums : int
+        The sums of all stages, twice: they are copied for saving.
+    volume : int
+        The largest volume with all that is made of it.
+    batches : int
+        Patches on their way into the sums.
+    """
+
+    sums: int
+    volume: int
+    batches: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.sums + self.volume + self.batches
+
+
+def estimate_training(
+    parameters: TrainParameters, largest: Shape = (0, 0, 0), threads: int = 1
+) -> MemoryNeed:
+    """The memory that a training takes.
+
+    Parameters
+    ----------
+    parameters : TrainParameters
+    largest : tuple of int
+        Shape of the largest volume; by default only the sums count.
+    threads : int
+
+    Raises
+    ------
+    ParameterError
+        When there is no such preset.
+    """
+    preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
+    sums, widest = 0, 0
+    for plan in preset.stages:
+        taps, outputs = plan.spec.taps, plan.spec.outputs(parameters.scale)
         values = plan.spec.hash.filter_count * taps * (taps + outputs)
-        need += 2 * values * (4 if plan.single else 8)
-    return need
+        sums += 2 * values * (4 if plan.single else 8)
+        widest = max(widest, taps + outputs)
+    voxels = largest[0] * largest[1] * largest[2]
+    return MemoryNeed(sums, _BYTES_A_VOXEL * voxels, 2 * threads * BATCH * 4 * widest)
 
 
-def check_memory(plans: Sequence[StagePlan], scale: Scale, preset: str) -> None:
-    """Raise :class:`MemoryEstimateError` when the sums would not fit."""
+def check_memory(need: MemoryNeed, preset: str) -> None:
+    """Raise :class:`MemoryEstimateError` when a training would not fit."""
     import psutil
 
-    need, have = estimate_sums(plans, scale), psutil.virtual_memory().available
-    if need > have:
-        found = f"the sums of preset {preset} need {need / 2**30:.1f} GB"
+    have = psutil.virtual_memory().available
+    if need.total > have:
+        found = f"the sums of preset {preset} need {need.sums / 2**30:.1f} GB"
+        if need.volume:
+            found += f", and the largest volume {need.volume / 2**30:.1f} GB"
         found += f", {have / 2**30:.1f} GB are free"
-        raise MemoryEstimateError(explain("memory", found, "use --preset default"))
+        mend = "crop the volumes" if need.volume > need.sums else "use --preset default"
+        raise MemoryEstimateError(explain("memory", found, mend))

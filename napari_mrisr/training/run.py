@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.crew import Crew, Lanes
+from napari_mrisr.errors import Cancelled, VolumeError, explain
 from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.presets import Preset, StagePlan
 from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import Pair, TrainParameters, feature_sample, prepare_pair, samples_of
+from napari_mrisr.sampling import Pair, TrainParameters, feature_sample, pair_of, samples_of
 from napari_mrisr.scale import format_scale, scale_label
 from napari_mrisr.training.checkpoint import (
     TrainingState,
@@ -24,40 +25,65 @@ from napari_mrisr.training.checkpoint import (
     save_checkpoint,
     training_identity,
 )
+from napari_mrisr.training.events import GainMeasured, Observer, VolumeAdded, VolumeBegan
+from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
+from napari_mrisr.training.sources import FileSource, Source
+from napari_mrisr.training.validation import Check
+from napari_mrisr.training.work import Work
 
 CUT_SAMPLES = 250_000
 
 
 class Run:
-    """A training under way."""
+    """A training under way.
 
-    def __init__(self, parameters: TrainParameters, preset: Preset, target: Path) -> None:
+    Parameters
+    ----------
+    parameters : TrainParameters
+    preset : Preset
+    target : Path
+        The bank's file.
+    crew : Crew
+        Its check is asked all the time; what it raises ends the run, with the
+        sums on disk those of whole volumes.
+    observe : callable
+        Told every event.
+    """
+
+    def __init__(
+        self,
+        parameters: TrainParameters,
+        preset: Preset,
+        target: Path,
+        crew: Crew,
+        observe: Observer,
+    ) -> None:
         self.parameters, self.preset, self.target = parameters, preset, target
+        self.crew, self.observe = crew, observe
         self.identity = training_identity(parameters, preset)
         self.state = TrainingState.empty(preset)
-        self.samples, self.operations, self.accumulating = 0, 0.0, 0.0
+        self.checks: Sequence[Check] = ()
+        self.work = Work(preset.stages, parameters.scale)
+        self._sources: dict[str, Source] = {}
 
     def resume(self) -> None:
         """Take up saved sums, if there are any."""
         path = checkpoint_path(self.target)
         self.state = load_checkpoint(path, self.preset, self.identity)
 
-    def add_files(self, paths: list[Path]) -> None:
-        """Take in volumes that are not in yet; the same file twice counts once."""
+    def add(self, sources: Sequence[Source]) -> None:
+        """Take in volumes that are not in yet; the same one twice counts once."""
         state = self.state
         known = {entry["sha256"] for entry in state.files}
-        for path in paths:
-            digest = _sha256(path)
+        for source in sources:
+            self.crew.check()
+            digest = source.digest()
+            self._sources.setdefault(digest, source)
             if digest in known:
                 continue
             known.add(digest)
-            license_ = self.parameters.licenses.get(path.name, "")
-            entry = {"name": path.name, "license": license_, "sha256": digest}
-            step = self.parameters.thinning(path.name)
-            if max(step) > 1:
-                entry["thinned"] = format_scale(step)
-            state.files.append(entry)
-            state.paths.append(path.resolve())
+            state.files.append(self._entry(source, digest))
+            state.paths.append(source.path.resolve() if source.path else None)
         if not state.files:
             raise VolumeError(explain("train", "no volumes", "name files or a folder"))
         if state.done[0] < len(state.files):
@@ -65,32 +91,46 @@ class Run:
             for later in range(1, len(state.plans)):
                 state.equations[later], state.done[later] = None, 0
 
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """How many volumes each stage still has to take in."""
+        return tuple(len(self.state.files) - done for done in self.state.done)
+
     def finish(self, progress: Progress) -> FilterBank:
         """Train what is missing and build the bank."""
-        state = self.state
         stages: list[Stage] = []
-        steps = sum(len(state.files) - done for done in state.done)
-        progress.begin(f"training {scale_label(self.parameters.scale)}", max(1, steps))
-        for number in range(len(state.plans)):
-            self._accumulate(number, stages, progress)
-            stages.append(self._solve(number))
-        provenance = {
-            "preset": self.preset.name,
-            "volumes": state.files,
-            "created": time.strftime("%Y-%m-%d"),
-            "program": _program(),
-        }
-        name = self.target.name.removesuffix(".safetensors")
-        return self._bank(stages, provenance, name)
+        progress.begin(f"training {scale_label(self.parameters.scale)}", max(1, sum(self.missing)))
+        for number in range(len(self.state.plans)):
+            stages.append(self._train(number, stages, progress))
+        return bank_of(stages, self.state.files, self.parameters, self.preset, self.target)
 
-    def _bank(
-        self, stages: list[Stage], provenance: dict[str, Any], name: str = "training"
-    ) -> FilterBank:
+    def unfinished(self) -> FilterBank:
+        """The bank that the sums on disk make, after a stop.
+
+        Raises
+        ------
+        Cancelled
+            When they hold no volume.
+        """
+        # What is in memory may hold half a volume.
+        self.resume()
+        bank = unfinished_bank(self.state, self.parameters, self.preset, self.target)
+        if bank is None:
+            raise Cancelled("stopped before the first volume was finished")
+        return bank
+
+    def _entry(self, source: Source, digest: str) -> dict[str, str]:
         p = self.parameters
-        start = self.preset.start
-        return FilterBank(p.scale, p.degradation, start, tuple(stages), provenance, name)
+        name = source.name if p.names else f"volume {len(self.state.files) + 1}"
+        license_ = p.licenses.get(source.name, p.license)
+        entry = {"name": name, "license": license_, "sha256": digest}
+        step = p.thinning(source.name)
+        if max(step) > 1:
+            entry["thinned"] = format_scale(step)
+        return entry
 
-    def _accumulate(self, number: int, stages: list[Stage], progress: Progress) -> None:
+    def _train(self, number: int, stages: list[Stage], progress: Progress) -> Stage:
+        """Take the missing volumes into a stage, and solve it."""
         state = self.state
         if state.done[number] < len(state.files):
             self._fix_cuts(number, stages)
@@ -98,22 +138,60 @@ class Run:
         equations = state.equations[number]
         if equations is None:
             equations = state.equations[number] = _empty(plan, self.parameters)
+        before = self._bank(stages)
+        stage: Stage | None = None
         while state.done[number] < len(state.files):
-            pair = self._pair(state.done[number])
-            before = self._bank(stages, {})
-            for bucket, patches, targets in samples_of(pair, plan, before, self.parameters):
-                # Cancel between batches must not leave half a volume in the sums: they are
-                # thrown away with the run, and the saved ones end with the volume before.
-                progress.token.check()
-                tick = time.perf_counter()
-                equations.add(bucket, patches, targets)
-                self.accumulating += time.perf_counter() - tick
-                n, taps = patches.shape
-                self.samples += n
-                self.operations += n * taps * (taps + 2.0 * targets.shape[1])
+            self.observe(VolumeBegan(number + 1, state.done[number] + 1))
+            added = self._add_volume(plan, equations, state.done[number], before)
             state.done[number] += 1
             save_checkpoint(checkpoint_path(self.target), state, self.identity)
+            self.work.finished(number, added, self.missing)
+            self._tell_volume(number, plan, equations)
             progress.advance()
+            if self.checks:
+                stage = self._measure(number, plan, equations, stages)
+        return stage or solved_stage(plan, equations)
+
+    def _add_volume(
+        self, plan: StagePlan, equations: NormalEquations, index: int, before: FilterBank
+    ) -> int:
+        """Add a volume's samples to the sums; how many there were."""
+        pair = self._pair(index)
+        work, before_us = self.work, self.work.samples
+        batches = samples_of(pair, plan, before, self.parameters, self.crew)
+        started = 0.0
+        # Half a volume that a stop leaves in these sums is not on disk, and not used.
+        with Lanes(self.crew) as lanes:
+            for bucket, patches, targets in batches:
+                self.crew.check()
+                # The first batch waits for hashing and the stages before.
+                started = started or time.perf_counter()
+                lanes.put(bucket, partial(equations.add, bucket, patches, targets))
+                work.count(patches, targets)
+        work.seconds += time.perf_counter() - started if started else 0.0
+        return work.samples - before_us
+
+    def _tell_volume(self, number: int, plan: StagePlan, equations: NormalEquations) -> None:
+        extra = plan.spec.hash.bucket_count - plan.spec.hash.filter_count
+        support = np.pad(equations.count, (0, extra))
+        done, work = self.state.done[number], self.work
+        self.observe(
+            VolumeAdded(number + 1, done, support, work.samples_per_s, work.gflops, work.share_left)
+        )
+
+    def _measure(
+        self, number: int, plan: StagePlan, equations: NormalEquations, stages: list[Stage]
+    ) -> Stage:
+        """Solve the stage as it is and tell what it gains."""
+        stage = solved_stage(plan, equations)
+        bank = self._bank([*stages, stage])
+        gains = tuple(check.gain_db(bank, self.crew) for check in self.checks)
+        voxels = sum(check.voxels for check in self.checks)
+        self.observe(GainMeasured(number + 1, self.state.done[number], gains, voxels))
+        return stage
+
+    def _bank(self, stages: list[Stage]) -> FilterBank:
+        return bank_of(stages, [], self.parameters, self.preset, self.target)
 
     def _fix_cuts(self, number: int, stages: list[Stage]) -> None:
         """Cut the features that the plan leaves open at the terciles of a sample."""
@@ -124,8 +202,10 @@ class Run:
             return
         count = len(state.files)
         share = -(-CUT_SAMPLES // count)
-        bank = self._bank(stages, {})
-        parts = [feature_sample(self._pair(i), plan.spec, bank, share) for i in range(count)]
+        bank = self._bank(stages)
+        parts = [
+            feature_sample(self._pair(i), plan.spec, bank, share, self.crew) for i in range(count)
+        ]
         cuts = {
             name: tuple(
                 float(c)
@@ -137,40 +217,21 @@ class Run:
         state.plans[number] = replace(plan, spec=spec)
 
     def _pair(self, index: int) -> Pair:
-        path = self.state.paths[index]
-        if _sha256(path) != self.state.files[index]["sha256"]:
+        self.crew.check()
+        entry, path = self.state.files[index], self.state.paths[index]
+        source = self._sources.get(entry["sha256"])
+        if source is None:
+            if path is None:
+                found = "later stages need its voxels again, and it was no file"
+                mend = "add it again, or train from the start"
+                raise VolumeError(explain(entry["name"], found, mend))
+            source = FileSource(path)
+        if source.digest() != entry["sha256"]:
             found = "has changed since its sums were saved"
-            raise VolumeError(explain(path, found, "restore it, or train from the start"))
-        return prepare_pair(path, self.parameters)
-
-    def _solve(self, number: int) -> Stage:
-        equations = self.state.equations[number]
-        assert equations is not None
-        return solved_stage(self.state.plans[number], equations)
-
-
-def solved_stage(plan: StagePlan, equations: NormalEquations) -> Stage:
-    """The stage whose filters the sums ask for, with support and errors a bucket."""
-    if plan.ridge is None:
-        weights = equations.solve_conjugate_gradients(plan.spec.taps // 2)
-    else:
-        weights = equations.solve(plan.ridge)
-    spec = plan.spec
-    per_sample = np.maximum(equations.count * equations.outputs, 1)
-    error = np.sqrt(equations.squared_error(weights) / per_sample)
-    start = np.sqrt(equations.energy / per_sample)
-    if not spec.residual:
-        start = np.full_like(start, np.nan)
-    error[equations.count == 0] = np.nan
-    start[equations.count == 0] = np.nan
-    extra = spec.hash.bucket_count - spec.hash.filter_count
-    return Stage(
-        spec,
-        weights,
-        np.pad(equations.count, (0, extra)),
-        np.pad(error, (0, extra), constant_values=np.nan).astype(np.float32),
-        np.pad(start, (0, extra), constant_values=np.nan).astype(np.float32),
-    )
+            mend = "restore it, or train from the start"
+            raise VolumeError(explain(path or entry["name"], found, mend))
+        step = self.parameters.thinning(source.name)
+        return pair_of(source.volume(), self.parameters, step, self.crew)
 
 
 def _empty(plan: StagePlan, parameters: TrainParameters) -> NormalEquations:
@@ -178,18 +239,3 @@ def _empty(plan: StagePlan, parameters: TrainParameters) -> NormalEquations:
     dtype = np.float32 if plan.single else np.float64
     outputs = spec.outputs(parameters.scale)
     return NormalEquations.empty(spec.hash.filter_count, spec.taps, outputs, dtype)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        message = explain(path, f"cannot be read ({error.strerror})", "check its permissions")
-        raise VolumeError(message) from error
-
-
-def _program() -> str:
-    from napari_mrisr import __version__
-
-    return f"napari-mrisr {__version__}"

@@ -1,0 +1,83 @@
+"""How much a training has done, how fast, and how much is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_mrisr.presets import StagePlan
+from napari_mrisr.scale import Scale
+from napari_mrisr.volume import FloatArray
+
+# Before the first volume: voxels of a head at 1 mm.
+_HEAD_VOXELS = 2_500_000
+# Reading, degrading, hashing and the stages before cost about as many operations a voxel.
+_OVERHEAD = 20_000
+
+
+class Work:
+    """Counts samples and their arithmetic.
+
+    Parameters
+    ----------
+    plans : sequence of StagePlan
+    scale : tuple of int
+
+    Attributes
+    ----------
+    samples : int
+        Added so far, over all stages.
+    seconds : float
+        Wall time spent on gathering and adding them.
+    """
+
+    def __init__(self, plans: Sequence[StagePlan], scale: Scale) -> None:
+        self._plans, self._scale = plans, scale
+        self._operations = 0.0
+        self._head = float(_HEAD_VOXELS)
+        self._cost_done, self._cost_left = 0.0, 1.0
+        self.samples, self.seconds = 0, 0.0
+
+    def count(self, patches: FloatArray, targets: FloatArray) -> None:
+        """Count samples."""
+        n, taps = patches.shape
+        self.samples += n
+        # Half of Q is computed, the other mirrored.
+        self._operations += n * taps * (taps + 2.0 * targets.shape[1])
+
+    @property
+    def samples_per_s(self) -> float:
+        """Samples a second while gathering and adding."""
+        return self.samples / self.seconds if self.seconds else 0.0
+
+    @property
+    def gflops(self) -> float:
+        """Rate of the arithmetic meanwhile, half of Q counted."""
+        return self._operations / self.seconds / 1e9 if self.seconds else 0.0
+
+    def finished(self, number: int, samples: int, missing: Sequence[int]) -> None:
+        """A stage (from 0) has taken in a volume; ``missing`` are those each stage still lacks."""
+        plan = self._plans[number]
+        if plan.samples is None or samples < plan.samples:
+            cell = int(np.prod(self._scale)) if plan.spec.grid == "cell" else 1
+            self._head = float(samples * cell)
+        self._cost_done += self._cost(plan)
+        self._cost_left = sum(
+            count * self._cost(plan) for count, plan in zip(missing, self._plans, strict=True)
+        )
+
+    @property
+    def share_left(self) -> float:
+        """Estimated part of the work that is still to do, 0 to 1."""
+        return self._cost_left / (self._cost_done + self._cost_left)
+
+    def _cost(self, plan: StagePlan) -> float:
+        """Operations that a volume costs a stage."""
+        spec = plan.spec
+        cell = int(np.prod(self._scale)) if spec.grid == "cell" else 1
+        samples = self._head / cell
+        if plan.samples is not None:
+            samples = min(samples, plan.samples)
+        outputs = spec.outputs(self._scale)
+        return samples * spec.taps * (spec.taps + 2 * outputs) + self._head * _OVERHEAD
