@@ -15,14 +15,21 @@ from napari_mrisr.inspection.source import check_stage
 Column = NDArray[Any]
 
 
-def count_buckets(buckets: NDArray[Any], bucket_count: int) -> NDArray[np.int64]:
-    """Voxels in each bucket of a map, shape ``(bucket_count,)``.
+def count_buckets(
+    buckets: NDArray[Any], bucket_count: int, inside: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Voxels in each bucket of a map, of all or of those inside a mask.
 
     Slab by slab: counting turns its input into 64-bit numbers.
+
+    Returns
+    -------
+    (bucket_count,) ndarray of int64
     """
     total = np.zeros(bucket_count, np.int64)
-    for slab in buckets:
-        total += np.bincount(slab.reshape(-1), minlength=bucket_count)
+    for number, slab in enumerate(buckets):
+        chosen = slab.reshape(-1) if inside is None else slab[inside[number]]
+        total += np.bincount(chosen, minlength=bucket_count)
     return total
 
 
@@ -56,7 +63,7 @@ class BucketTable:
     ----------
     bucket : (n,) ndarray of int64
     here : (n,) ndarray of int64
-        Voxels of the volume.
+        Voxels of the volume, inside the head where counted so.
     training : (n,) ndarray of int64
         Training samples.
     error, start_error : (n,) ndarray of float32
@@ -105,7 +112,9 @@ def sorted_rows(column: Column, descending: bool) -> NDArray[np.int64]:
     return np.argsort(np.where(np.isnan(values), np.inf, key), kind="stable")
 
 
-def bucket_table(buckets: NDArray[Any], stage: Stage) -> BucketTable:
+def bucket_table(
+    buckets: NDArray[Any], stage: Stage, inside: NDArray[np.bool_] | None = None
+) -> BucketTable:
     """Counts of a bucket map beside what the bank knows of its training.
 
     Parameters
@@ -114,11 +123,13 @@ def bucket_table(buckets: NDArray[Any], stage: Stage) -> BucketTable:
         Of :func:`napari_mrisr.inspection.maps.bucket_map`.
     stage : Stage
         The same.
+    inside : ndarray of bool, optional
+        What to count; training samples come from inside heads.
     """
     count = stage.spec.hash.bucket_count
     return BucketTable(
         bucket=np.arange(count),
-        here=count_buckets(buckets, count),
+        here=count_buckets(buckets, count, inside),
         training=stage.support,
         error=stage.error,
         start_error=stage.start_error,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
 from napari_mrisr.filterbank import FilterBank, Stage
+from napari_mrisr.masks import head_mask
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale
@@ -53,6 +56,14 @@ class StageInput:
     def shape(self) -> Shape:
         """Voxels along x, y, z of the stage's grid."""
         return self.grid.shape
+
+    @functools.cached_property
+    def head(self) -> NDArray[np.bool_]:
+        """The head, on the stage's grid: where training samples would come from."""
+        mask = head_mask(self.lr.data)
+        for axis, (n, m) in enumerate(zip(self.shape, mask.shape, strict=True)):
+            mask = np.repeat(mask, n // m, axis=axis)
+        return mask
 
     def around(self, region: Region) -> tuple[FloatArray, Shape]:
         """The part of ``image`` that hashing a region reads, and its first voxel's index."""

@@ -41,7 +41,7 @@ def value_text(name: str, value: float) -> str:
 def range_text(name: str, low: float, high: float) -> str:
     """A feature's range: ``15 to 30°``, ``below −0.15``, ``0.15 and more``."""
     unit = _UNITS.get(name, "")
-    a, b = (f"{end:.4g}".replace("-", "−") for end in (low, high))
+    a, b = (f"{end:.3g}".replace("-", "−") for end in (low, high))
     if name == "phase":
         return a
     if np.isinf(low):
@@ -90,12 +90,12 @@ def _root(value: float) -> str:
 def training_facts(bank: FilterBank, number: int, table: BucketTable, bucket: int) -> list[Fact]:
     """What the bank knows of a bucket, and how often this volume uses it."""
     share = table.share("here")[bucket], table.share("training")[bucket]
-    facts = [Fact("voxels here", f"{table.here[bucket]:,}", _percent(share[0]))]
+    facts = [Fact("in this head", f"{table.here[bucket]:,}", _percent(share[0]))]
     if bucket >= table.filter_count:
         return [*facts, Fact("training samples", "none", "no filter")]
     facts.append(Fact("training samples", f"{table.training[bucket]:,}", _percent(share[1])))
     error, gain = table.error[bucket], table.gain[bucket]
-    facts.append(Fact("residual error", number_text(float(error), 4), "RMSE, window = 1"))
+    facts.append(Fact("residual error", number_text(float(error), 4), "of the window"))
     reference = gain_reference(bank, number)
     if reference is None:
         facts.append(Fact("gain", "–", "error before it unknown"))
@@ -108,15 +108,15 @@ def _percent(share: float) -> str:
     return "–" if np.isnan(share) else f"{100 * share:.2g} %"
 
 
-def result_text(source: StageInput, view: VoxelView) -> str:
+def result_fact(source: StageInput, view: VoxelView) -> Fact:
     """What the stage makes of the voxel, engine units."""
     spec = source.stage.spec
     if view.flat:
-        return "flat: left as it is"
+        return Fact("result", "left as it is", "flat")
     results = view.results.reshape(-1)
     if spec.grid == "cell":
         low, high = (number_text(float(v), 4) for v in (results.min(), results.max()))
-        return f"adds {low} to {high} to its {results.size} sub-voxels"
-    before = number_text(view.intensity, 4)
+        return Fact("adds", f"{low} to {high}", f"to {results.size} sub-voxels")
     after = float(results[0]) + (view.intensity if spec.residual else 0.0)
-    return f"{before} → {number_text(after, 4)}"
+    before = number_text(view.intensity, 4)
+    return Fact("result", number_text(after, 4), f"was {before}")

@@ -47,13 +47,13 @@ def columns_of(
     table: BucketTable, reference: str | None, comparison: BankComparison | None = None
 ) -> list[Column]:
     """The columns of a table, and of the comparison with a second bank."""
-    here, training = (_bars(table.share(name)) for name in ("here", "training"))
+    here, training = _bars(table.share("here"), table.share("training"))
     gain_tip = f"Over {reference}, of the training samples" if reference else (
         "Not known: the bank holds no error from before this stage"
     )  # fmt: skip
     columns = [
         Column("bucket", "Bucket", "Id; its label in the map is one more", table.bucket),
-        Column("here", "Voxels here", "Voxels of this volume", table.here, bars=here),
+        Column("here", "Here", "Voxels of this volume inside the head", table.here, bars=here),
         Column("training", "Training", "Training samples", table.training, bars=training),
         Column("gain", "Gain, dB", gain_tip, table.gain, 2),
         Column(
@@ -80,10 +80,10 @@ def columns_of(
     ]  # fmt: skip
 
 
-def _bars(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bars on one scale a column, the fullest bucket across the cell."""
-    most = np.nanmax(share, initial=0.0)
-    return np.nan_to_num(share / most) if most > 0 else np.zeros_like(share)
+def _bars(*shares: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Bars on one scale, the fullest bucket of all across the cell."""
+    most = max(float(np.nanmax(share, initial=0.0)) for share in shares) or 1.0
+    return [np.nan_to_num(share / most) for share in shares]
 
 
 class BucketModel(QAbstractTableModel):

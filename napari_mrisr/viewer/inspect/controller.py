@@ -20,7 +20,7 @@ from napari_mrisr.inspection.filters import element_text, output_at
 from napari_mrisr.inspection.texts import (
     Fact,
     bucket_text,
-    result_text,
+    result_fact,
     training_facts,
     voxel_facts,
 )
@@ -115,7 +115,7 @@ class Inspector:
         return [
             *voxel_facts(source, self.voxel),
             *self._training(self.voxel.bucket),
-            Fact("result", result_text(source, self.voxel)),
+            result_fact(source, self.voxel),
         ]
 
     @property

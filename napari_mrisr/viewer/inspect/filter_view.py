@@ -10,9 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -28,8 +26,9 @@ from napari_mrisr.viewer.inspect.pictures import (
     PlaneSet,
     symmetric_limits,
 )
+from napari_mrisr.viewer.inspect.readout import Lines
 
-AS_APPLIED, CANONICAL = "as applied at the voxel", "canonical"
+AS_APPLIED, CANONICAL = "as applied", "canonical"
 UNDER_CURSOR = -1
 
 _PLANE_NAMES = {
@@ -37,7 +36,7 @@ _PLANE_NAMES = {
     CANONICAL: ("1 →, 2 ↑", "1 →, 3 ↑", "2 →, 3 ↑"),
 }
 _TIPS = {
-    AS_APPLIED: "Along the scan's axes, as napari shows them: the patient's right at the left",
+    AS_APPLIED: "Turned to the voxel: along the scan's axes, the patient's right at the left",
     CANONICAL: "As stored: the first axis lies closest to v1, the third farthest from it",
 }
 _NO_FILTER = "Flat voxels have no filter: they are left as they are."
@@ -71,8 +70,7 @@ class FilterPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.scene: FilterScene | None = None
-        self.title = QLabel(self)
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.title = Lines(1, self)
         self.orientation = narrow(QComboBox(self))
         for place, name in enumerate((AS_APPLIED, CANONICAL)):
             self.orientation.addItem(name)
@@ -138,9 +136,9 @@ class FilterPanel(QWidget):
         """Offer the outputs of a stage; none to choose where there is one."""
         self.output.blockSignals(True)
         self.output.clear()
-        self.output.addItem("sub-voxel under the cursor", UNDER_CURSOR)
+        self.output.addItem("sub-voxel here", UNDER_CURSOR)
         for number in range(count if count > 1 else 0):
-            self.output.addItem(f"canonical phase {number}", number)
+            self.output.addItem(f"phase {number}", number)
         self.output.blockSignals(False)
         self.output.setVisible(count > 1)
 
@@ -155,8 +153,8 @@ class FilterPanel(QWidget):
         """Draw a filter, or say why there is none."""
         self.scene = scene
         self.title.setText(scene.title if scene else "")
-        self.title.setToolTip(self.title.text())
-        if scene is None or scene.view.cube is None:
+        cube = scene.view.cube if scene is not None else None
+        if scene is None or cube is None:
             self.weights.show_planes(None, why if scene is None else _NO_FILTER)
             self.response.show_planes(None)
             self.balls.show_cube(None, ("", "", ""))
@@ -166,7 +164,7 @@ class FilterPanel(QWidget):
             PlaneSet(
                 shown(view.planes, view),
                 _names(view),
-                symmetric_limits([view.cube]),
+                symmetric_limits([cube]),
                 DIVERGING,
                 "Weights of what is added" if scene.residual else "Weights",
             )
@@ -181,7 +179,7 @@ class FilterPanel(QWidget):
                 f"Frequency response, ±0.5 cycles/{scene.unit}",
             )
         )
-        self.balls.show_cube(view.cube, ("R", "A", "S") if _is_turned(view) else ("1", "2", "3"))
+        self.balls.show_cube(cube, ("R", "A", "S") if _is_turned(view) else ("1", "2", "3"))
 
 
 def shown(planes: tuple[NDArray, ...], view: FilterView) -> list[NDArray[np.floating]]:

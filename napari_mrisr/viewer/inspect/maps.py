@@ -51,7 +51,10 @@ def map_layer(labels: NDArray[Any], source: StageInput, title: str) -> LayerData
     """The bucket map as a Labels layer; labels are bucket ids + 1."""
     spec = source.stage.spec.hash
     texts = [bucket_text(spec, bucket) for bucket in range(spec.bucket_count)]
-    return _labels(labels, source.grid, f"{title} buckets", texts, spec.filter_count)
+    # Phases alternate from voxel to voxel: in colors of their own they would hide all else.
+    return _labels(
+        labels, source.grid, f"{title} buckets", texts, spec.filter_count, spec.radices[-1]
+    )
 
 
 def part_layer(
@@ -106,12 +109,15 @@ def _bin_texts(spec: HashSpec, feature: str) -> list[str]:
 
 
 def _labels(
-    labels: NDArray[Any], grid: Grid, name: str, texts: list[str], painted: int
+    labels: NDArray[Any], grid: Grid, name: str, texts: list[str], painted: int, alike: int = 1
 ) -> LayerData:
-    """A Labels layer; label n has ``texts[n - 1]``, those above ``painted`` are clear."""
+    """A Labels layer; label n has ``texts[n - 1]``, those above ``painted`` are clear.
+
+    So many labels in a row as ``alike`` says share a color.
+    """
     kwargs = {
         **_placed(grid, name),
-        "colormap": _direct(painted),
+        "colormap": _direct(painted, alike),
         "features": {
             "index": np.arange(1, len(texts) + 1),
             "bucket": np.arange(len(texts)),
@@ -122,14 +128,15 @@ def _labels(
     return geometry.to_display(labels), kwargs, "labels"
 
 
-def _direct(count: int) -> Any:
+def _direct(count: int, alike: int) -> Any:
     """Colors that tell neighbors apart; anything above ``count`` is clear."""
     from napari.utils.colormaps import DirectLabelColormap
 
     colors: dict[int | None, Any] = {None: np.zeros(4)}
-    for n in range(count):
+    for label in range(1, count + 1):
+        n = (label - 1) // alike
         hue, value = n * _GOLDEN % 1.0, (1.0, 0.75, 0.55)[n % 3]
-        colors[n + 1] = np.array([*colorsys.hsv_to_rgb(hue, 0.75, value), 1.0])
+        colors[label] = np.array([*colorsys.hsv_to_rgb(hue, 0.75, value), 1.0])
     return DirectLabelColormap(color_dict=colors)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from qtpy.QtCore import Qt
@@ -21,18 +22,27 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.progress import ProgressState
+from napari_mrisr.scale import Scale
 from napari_mrisr.viewer.form import BankField, LayerField, ScaleField, narrow
 from napari_mrisr.viewer.inspect.buckets import BucketView
 from napari_mrisr.viewer.inspect.filter_view import FilterPanel
-from napari_mrisr.viewer.inspect.readout import Readout
+from napari_mrisr.viewer.inspect.readout import Lines, Readout
 
 NO_COMPARISON = "no second bank"
+MAP, VOXEL, BUCKETS = range(3)
+_FACTS = 14
+
+_ABOUT = (
+    "A bucket is a set of ranges of what the gradients around a voxel look like; "
+    "all voxels of a bucket get the same filter. In the map, label n is bucket n − 1; "
+    "flat voxels, which have no filter, are not painted. Phases of a bucket share a color."
+)
 
 
 class SecondBankField(BankField):
     """A bank to compare with; at first none."""
 
-    def set_names(self, names: list[str] | tuple[str, ...], scale: object) -> None:
+    def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
         """See :class:`BankField`; what was "auto" is none."""
         super().set_names(names, scale)
         self.setItemText(0, NO_COMPARISON)
@@ -54,8 +64,8 @@ class InspectPanel(QWidget):
             "Later ones see what the earlier ones make of the volume."
         )
         self.show_button = QPushButton("Show bucket map", self)
-        self.parts_button = QPushButton("Add layer", self)
-        self.parts_button.setToolTip("The map's parts and the features as layers of their own")
+        self.parts_button = QPushButton("Add a part of the map as a layer", self)
+        self.parts_button.setToolTip("Bins, features and orientations as layers of their own")
         self.parts = QMenu(self.parts_button)
         self.parts_button.setMenu(self.parts)
         self.cancel_button = QPushButton("Cancel", self)
@@ -64,59 +74,81 @@ class InspectPanel(QWidget):
         self.bar.setMaximumHeight(8)
         self.status = _note(self)
         self.status.setTextFormat(Qt.TextFormat.RichText)
-        self.follow = QCheckBox("Follow the cursor (a click in the image holds it)", self)
+        self.follow = QCheckBox("Follow the cursor (a click in the image holds a voxel)", self)
         self.follow.setChecked(True)
-        self.readout = Readout(self)
+        self.readout = Readout(_FACTS, self)
         self.second = SecondBankField(self)
-        self.only = QPushButton("Light this bucket only", self)
+        self.only = QPushButton("Light it only", self)
         self.only.setCheckable(True)
         self.only.setToolTip("Paint the chosen bucket's voxels and no others")
         self.histogram = BucketView(self)
-        self.bucket_line = _note(self)
+        self.bucket_line = Lines(3, self)
         self.filter = FilterPanel(self)
         self._fields = (self.layer, self.scale, self.bank, self.stage)
         self._lay_out()
         self.show_idle("")
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.setVerticalSpacing(3)
-        for name, field in zip(("Layer", "Scale", "Bank", "Stage"), self._fields, strict=True):
-            form.addRow(name, field)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.show_button, 3)
-        buttons.addWidget(self.parts_button, 2)
-        buttons.addWidget(self.cancel_button, 2)
-        voxel = QWidget(self)
-        column = QVBoxLayout(voxel)
-        column.setContentsMargins(4, 4, 4, 0)
-        column.addWidget(self.follow)
-        column.addWidget(self.readout)
-        column.addStretch(1)
-        buckets = QWidget(self)
-        column = QVBoxLayout(buckets)
-        column.setContentsMargins(0, 4, 0, 0)
-        bar = QHBoxLayout()
-        bar.addWidget(QLabel("Compare with", buckets))
-        bar.addWidget(self.second, 1)
-        bar.addWidget(self.only)
-        column.addLayout(bar)
-        column.addWidget(self.histogram, 1)
-        column.addWidget(self.bucket_line)
-        self.histogram.setMinimumHeight(150)
         self.tabs = QTabWidget(self)
-        self.tabs.addTab(voxel, "Voxel")
-        self.tabs.addTab(buckets, "Buckets")
+        self.tabs.addTab(self._map_tab(), "Map")
+        self.tabs.addTab(self._voxel_tab(), "Voxel")
+        self.tabs.addTab(self._bucket_tab(), "Buckets")
+        self.tabs.currentChanged.connect(lambda tab: self.filter.setVisible(tab != MAP))
+        self.filter.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
-        layout.addLayout(form)
-        layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.filter)
+
+    def _map_tab(self) -> QWidget:
+        tab = QWidget(self)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, field in zip(("Layer", "Scale", "Bank", "Stage"), self._fields, strict=True):
+            form.addRow(name, field)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.show_button, 3)
+        buttons.addWidget(self.cancel_button, 2)
+        about = _note(tab)
+        about.setText(_ABOUT)
+        column = QVBoxLayout(tab)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        column.addWidget(self.parts_button)
+        column.addWidget(about)
+        column.addStretch(1)
+        return tab
+
+    def _voxel_tab(self) -> QWidget:
+        tab = QWidget(self)
+        column = QVBoxLayout(tab)
+        column.setContentsMargins(4, 4, 4, 0)
+        column.addWidget(self.follow)
+        column.addWidget(self.readout)
+        column.addStretch(1)
+        return tab
+
+    def _bucket_tab(self) -> QWidget:
+        tab = QWidget(self)
+        bar = QHBoxLayout()
+        bar.addWidget(QLabel("Compare with", tab))
+        bar.addWidget(self.second, 1)
+        bar.addWidget(self.only)
+        self.histogram.setMinimumHeight(150)
+        column = QVBoxLayout(tab)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.addLayout(bar)
+        column.addWidget(self.histogram, 1)
+        column.addWidget(self.bucket_line)
+        return tab
+
+    def show_inspected(self, inspected: bool) -> None:
+        """Whether there is something to look at."""
+        for tab in (VOXEL, BUCKETS):
+            self.tabs.setTabEnabled(tab, inspected)
 
     def show_status(self, text: str) -> None:
         """Say something."""
@@ -131,6 +163,7 @@ class InspectPanel(QWidget):
         for field in (*self._fields, self.show_button, self.parts_button):
             field.setEnabled(False)
         self.cancel_button.setEnabled(True)
+        self.bar.show()
         self.show_busy(text)
 
     def show_busy(self, text: str) -> None:
@@ -155,8 +188,7 @@ class InspectPanel(QWidget):
             field.setEnabled(True)
         self.layer.setEnabled(self.layer.count() > 0)
         self.cancel_button.setEnabled(False)
-        self.bar.setRange(0, 1)
-        self.bar.setValue(0)
+        self.bar.hide()
         self.show_status(text)
 
     def offer(self, *, show: bool, parts: bool) -> None:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 _GAP = 6
 _BAR = 10
+_SIDE = 90
 
 # Blue, white, red: zero is white, and equal weights of either sign are equally dark.
 _DIVERGING = ((0.0, (33, 102, 172)), (0.5, (247, 247, 247)), (1.0, (178, 24, 43)))
@@ -89,12 +90,12 @@ class PlanePictures(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        """Room for three pictures of about 100 pixels."""
-        return QSize(380, 100 + 2 * self._line)
+        """Room for three pictures of about 90 pixels."""
+        return QSize(380, _SIDE + 2 * self._line)
 
     def minimumSizeHint(self) -> QSize:
         """Smaller pictures where the dock is narrow."""
-        return QSize(300, 100 + 2 * self._line)
+        return QSize(300, _SIDE + 2 * self._line)
 
     @property
     def _line(self) -> int:

@@ -18,7 +18,7 @@ from napari_mrisr.inspection import (
 )
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale
-from napari_mrisr.viewer.inspect.maps import part_layer
+from napari_mrisr.viewer.inspect.maps import map_layer, part_layer
 from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
 
 
@@ -35,22 +35,25 @@ class Inspection:
         Bucket id + 1 of each voxel of the stage's grid, x, y, z: napari does not
         draw label 0, and bucket 0 is a bucket.
     table : BucketTable
+    layer : LayerData
+        The map's layer to be.
     """
 
     name: str
     source: StageInput
     labels: NDArray[Any]
     table: BucketTable
-
-    @property
-    def of(self) -> str:
-        """Bank and stage."""
-        return f"{self.source.bank.name} stage {self.source.number + 1}"
+    layer: LayerData
 
     @property
     def title(self) -> str:
         """What is shown, in a line."""
-        return f"{self.name}, {self.of}"
+        return title_of(self.name, self.source)
+
+
+def title_of(name: str, source: StageInput) -> str:
+    """Layer, bank and stage."""
+    return f"{name}, {source.bank.name} stage {source.number + 1}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +73,11 @@ class MapRequest:
         progress.token.check()
         source = stage_input(volume, bank, self.number, earlier=self.earlier, progress=progress)
         buckets = bucket_map(source, progress=progress)
-        table = bucket_table(buckets, source.stage)
+        table = bucket_table(buckets, source.stage, source.head)
         buckets += 1
-        return Inspection(self.source.name, source, np.asarray(buckets), table)
+        name, labels = self.source.name, np.asarray(buckets)
+        layer = map_layer(labels, source, title_of(name, source))
+        return Inspection(name, source, labels, table, layer)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,32 +5,24 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.filterbank import FilterBank, bank_for, load_bank
-from napari_mrisr.inspection.texts import stage_text
+from napari_mrisr.filterbank import load_bank
 from napari_mrisr.viewer.form import VerticalScroll
+from napari_mrisr.viewer.inspect.choosing import Chooser
 from napari_mrisr.viewer.inspect.controller import Inspector
 from napari_mrisr.viewer.inspect.follow import Follower
-from napari_mrisr.viewer.inspect.maps import map_layer, part_title, parts_of
-from napari_mrisr.viewer.inspect.panel import InspectPanel
+from napari_mrisr.viewer.inspect.maps import part_title, parts_of
+from napari_mrisr.viewer.inspect.panel import BUCKETS, VOXEL, InspectPanel
 from napari_mrisr.viewer.inspect.requests import Inspection, MapRequest, PartRequest
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.mailbox import Mailbox
-from napari_mrisr.viewer.requests import (
-    duration_label,
-    error_line,
-    fitting_banks,
-    offered_scales,
-    progress_label,
-)
+from napari_mrisr.viewer.requests import duration_label, error_line, progress_label
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -57,7 +49,6 @@ class InspectWidget(QWidget):
         self._viewer = napari_viewer
         self._attached = False
         self._window: QWidget | None = None
-        self._watched: list[Image] = []
         self._request: MapRequest | PartRequest | None = None
         self._map: Labels | None = None
         self.inspector = Inspector()
@@ -67,26 +58,23 @@ class InspectWidget(QWidget):
         self.jobs = Jobs(self._mailbox.post)
         self.follower = Follower(napari_viewer, self.point_at, self._clicked)
         self.panel = InspectPanel()
+        self.chooser = Chooser(napari_viewer, self.panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(VerticalScroll(self.panel, self))
         self._connect()
-        self._offer_scales()
         self._show_inspection()
         self._attach()
 
     def _connect(self) -> None:
         panel = self.panel
-        panel.layer.chosen.connect(self._refresh)
-        panel.scale.chosen.connect(self._scale_chosen)
-        panel.bank.chosen.connect(self._bank_chosen)
-        panel.bank.browsed.connect(self.open_bank)
-        panel.stage.currentIndexChanged.connect(self._refresh)
+        self.chooser.changed.connect(self._refresh)
+        self.chooser.failed.connect(self._tell_error)
         panel.show_button.clicked.connect(self.show_map)
         panel.cancel_button.clicked.connect(self.cancel)
         panel.parts.triggered.connect(lambda action: self.add_part(action.data()))
         panel.second.chosen.connect(self._second_chosen)
-        panel.second.browsed.connect(self._open_second)
+        panel.second.browsed.connect(self.compare_with)
         panel.histogram.chosen.connect(self.choose_bucket)
         panel.only.toggled.connect(self._light)
         panel.filter.changed.connect(self._show_filter)
@@ -98,16 +86,16 @@ class InspectWidget(QWidget):
         if self.jobs.running:
             return
         try:
-            source, scale = self._snapshot(), self.panel.scale.scale
+            source, scale = self.chooser.snapshot(), self.panel.scale.scale
         except MrisrError as error:
             self._tell_error(error)
             return
         if source is None or scale is None:
             return
         shown = self.inspector.inspection
-        number = max(0, self.panel.stage.currentIndex())
         earlier = shown.source if shown is not None else None
-        request = MapRequest(source, scale, self.panel.bank.bank, number, earlier)
+        bank, number = self.panel.bank.bank, self.chooser.number
+        request = MapRequest(source, scale, bank, number, earlier)
         self._start(request, f"Buckets of “{source.name}”…")
 
     def add_part(self, part: str) -> None:
@@ -138,17 +126,13 @@ class InspectWidget(QWidget):
 
     def open_bank(self, path: str) -> None:
         """Inspect a filter bank of one's own, at its scale."""
-        try:
-            scale = load_bank(path).scale
-        except MrisrError as error:
-            self._tell_error(error)
-            return
-        panel = self.panel
-        panel.bank.add_file(path, scale)
-        self._offer_scales()
-        panel.scale.scale = scale
-        self._scale_chosen()
-        panel.bank.choose_file()
+        self.chooser.open_bank(path)
+
+    def compare_with(self, path: str) -> None:
+        """Compare the bank shown with one of one's own."""
+        shown = self.inspector.inspection
+        if shown is not None:
+            self.chooser.open_second(path, shown.source.bank)
 
     def _clicked(self, world: Any) -> None:
         """Hold the voxel that was clicked, or go on following."""
@@ -173,31 +157,19 @@ class InspectWidget(QWidget):
         self.panel.histogram.set_columns(self.inspector.columns)
         self._show_filter()
 
-    def _open_second(self, path: str) -> None:
-        try:
-            self.panel.second.add_file(path, load_bank(path).scale)
-        except MrisrError as error:
-            self._tell_error(error)
-            return
-        self._offer_second()
-        if self.panel.second.findData(path) >= 0:
-            self.panel.second.choose_file()
-        else:
-            self._tell_error(_other_scale(path, self._shown_bank()))
-
     # What is shown.
 
     def _show_inspection(self) -> None:
         """The tabs anew."""
         panel, inspection = self.panel, self.inspector.inspection
         panel.parts.clear()
-        panel.tabs.setEnabled(inspection is not None)
-        panel.filter.setEnabled(inspection is not None)
-        panel.readout.show_line(NO_VOXEL if inspection is not None else "No bucket map yet.")
+        panel.show_inspected(inspection is not None)
+        panel.readout.show_facts(NO_VOXEL, ())
         panel.bucket_line.setText("A click on a row lights its voxels." if inspection else "")
         panel.only.setChecked(False)
         panel.filter.set_two_banks(False)
-        self._offer_second()
+        first = None if inspection is None else inspection.source.bank
+        self.chooser.offer_second(first, keep=False)
         if inspection is not None:
             stage = inspection.source.stage
             for part in parts_of(stage.spec.hash):
@@ -209,7 +181,7 @@ class InspectWidget(QWidget):
     def _show_voxel(self) -> None:
         inspector, panel = self.inspector, self.panel
         panel.readout.show_facts(inspector.voxel_heading, inspector.voxel_facts)
-        if panel.tabs.currentIndex() == 1:
+        if panel.tabs.currentIndex() == BUCKETS:
             panel.bucket_line.setText(inspector.bucket_line)
         self._show_filter()
 
@@ -248,16 +220,15 @@ class InspectWidget(QWidget):
     def _add_map(self) -> None:
         inspection = self.inspector.inspection
         assert inspection is not None
-        if self._map is not None:
-            self._map.visible = False
-        data, kwargs, _ = map_layer(inspection.labels, inspection.source, inspection.title)
-        before = self._map if self._map is not None and self._map.name == kwargs["name"] else None
-        layer = self._viewer.add_labels(data, **kwargs)
-        layer.editable = False
+        data, kwargs, _ = inspection.layer
+        before = self._map
+        if before is not None and before.name == kwargs["name"] and before.data.shape == data.shape:
+            before.data, before.visible = data, True
+            return
         if before is not None:
-            self._viewer.layers.remove(before)
-            layer.name = kwargs["name"]
-        self._map = layer
+            before.visible = False
+        self._map = self._viewer.add_labels(data, **kwargs)
+        self._map.editable = False
 
     # Work.
 
@@ -291,6 +262,7 @@ class InspectWidget(QWidget):
                 self.inspector.show(message.result)
                 self._show_inspection()
                 self._add_map()
+                self.panel.tabs.setCurrentIndex(VOXEL)
                 name = "" if self._map is None else self._map.name
             else:
                 data, kwargs, kind = message.result
@@ -300,11 +272,7 @@ class InspectWidget(QWidget):
             self._tell_error(error)
             return
         self._offer_buttons()
-        self.panel.show_status(
-            f"Added “{name}” in {duration_label(message.seconds)}. Label = bucket + 1."
-            if isinstance(message.result, Inspection)
-            else f"Added “{name}” in {duration_label(message.seconds)}."
-        )
+        self.panel.show_status(f"Added “{name}” in {duration_label(message.seconds)}.")
 
     def _tell_error(self, error: Exception) -> None:
         line = error_line(error)
@@ -314,63 +282,6 @@ class InspectWidget(QWidget):
         show_error(line)
 
     # The form.
-
-    def _snapshot(self) -> LayerSnapshot | None:
-        layer = self.panel.layer.layer
-        if layer is None:
-            return None
-        count, frame = frame_count(layer), 0
-        if count is not None:
-            index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
-            frame = int(np.clip(round(float(index)), 0, count - 1))
-        return snapshot(layer, frame)
-
-    def _bank(self) -> FilterBank | None:
-        """The bank that the form names."""
-        scale = self.panel.scale.scale
-        return None if scale is None else bank_for(scale, self.panel.bank.bank)
-
-    def _shown_bank(self) -> FilterBank | None:
-        inspection = self.inspector.inspection
-        return None if inspection is None else inspection.source.bank
-
-    def _offer_scales(self) -> None:
-        scales, others = offered_scales("hashed")
-        own = self.panel.bank.file_scale
-        self.panel.scale.set_scales(sorted({*scales, *([own] if own else [])}), others)
-        self._scale_chosen()
-
-    def _scale_chosen(self) -> None:
-        scale = self.panel.scale.scale
-        if scale is not None:
-            self.panel.bank.set_names(fitting_banks(scale), scale)
-        self._bank_chosen()
-
-    def _bank_chosen(self) -> None:
-        combo = self.panel.stage
-        before = combo.currentIndex()
-        combo.blockSignals(True)
-        combo.clear()
-        try:
-            bank = self._bank()
-            if bank is not None:
-                combo.addItems([stage_text(bank, n) for n in range(len(bank.stages))])
-                combo.setCurrentIndex(before if 0 <= before < len(bank.stages) else 0)
-            combo.blockSignals(False)
-            self._refresh()
-        except MrisrError as error:
-            combo.blockSignals(False)
-            self.panel.show_error(error_line(error))
-
-    def _offer_second(self) -> None:
-        bank = self._shown_bank()
-        second = self.panel.second
-        second.blockSignals(True)
-        if bank is not None:
-            second.set_names([n for n in fitting_banks(bank.scale) if n != bank.name], bank.scale)
-        if self.inspector.second is None:
-            second.setCurrentIndex(0)
-        second.blockSignals(False)
 
     def _refresh(self) -> None:
         """Say anew what the form would do."""
@@ -387,35 +298,13 @@ class InspectWidget(QWidget):
             panel.show_status(f"Shown: {shown.title}.")
 
     def _offer_buttons(self) -> None:
-        ready = self.panel.layer.layer is not None and self.panel.stage.count() > 0
-        idle = not self.jobs.running
-        self.panel.offer(
-            show=ready and idle, parts=idle and self.inspector.inspection is not None
-        )  # fmt: skip
+        idle, shown = not self.jobs.running, self.inspector.inspection is not None
+        self.panel.offer(show=idle and self.chooser.ready, parts=idle and shown)
 
-    # The viewer's layers.
-
-    def _refresh_layers(self, event: Any = None) -> None:
-        layers = [
-            layer
-            for layer in reversed(self._viewer.layers)
-            if isinstance(layer, Image) and not layer.rgb
-        ]
-        if self._map is not None and self._map not in self._viewer.layers:
+    def _layer_removed(self, event: Any) -> None:
+        if event.value is self._map:
             self._map = None
             self.panel.only.setChecked(False)
-        self._watch(layers)
-        self.panel.layer.set_layers(layers)
-
-    def _watch(self, layers: list[Image]) -> None:
-        for layer in self._watched:
-            layer.events.name.disconnect(self._renamed)
-        for layer in layers:
-            layer.events.name.connect(self._renamed)
-        self._watched = layers
-
-    def _renamed(self, event: Any) -> None:
-        self.panel.layer.set_layers(self._watched)
 
     def _theme_changed(self, event: Any = None) -> None:
         # napari's own error color is hard to read as text on its dark theme.
@@ -428,13 +317,13 @@ class InspectWidget(QWidget):
         if self._attached:
             return
         self._attached = True
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.connect(self._refresh_layers)
+        self._viewer.layers.events.removed.connect(self._layer_removed)
         self._viewer.events.theme.connect(self._theme_changed)
         self.follower.attach()
+        self.chooser.attach()
+        if self._map is not None and self._map not in self._viewer.layers:
+            self._map = None
         self._theme_changed()
-        self._refresh_layers()
 
     def _detach(self) -> None:
         """End the work and let go of the viewer."""
@@ -444,11 +333,9 @@ class InspectWidget(QWidget):
             return
         self._attached = False
         self.follower.detach()
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.disconnect(self._refresh_layers)
+        self.chooser.detach()
+        self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._viewer.events.theme.disconnect(self._theme_changed)
-        self._watch([])
         self.panel.show_idle("")
         self._offer_buttons()
 
@@ -485,10 +372,3 @@ class InspectWidget(QWidget):
         """End the work of a widget that is a window of its own."""
         self._detach()
         super().closeEvent(event)
-
-
-def _other_scale(path: str, bank: FilterBank | None) -> MrisrError:
-    from napari_mrisr.errors import BankError, explain
-
-    have = "another scale" if bank is None else f"another scale than {bank.name}"
-    return BankError(explain(path, have, "choose a bank of the same preset and scale"))
