@@ -26,6 +26,7 @@ from napari_mrisr.filterbank import FilterBank, load_bank
 from napari_mrisr.presets import get_preset
 from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.sampling import TrainParameters
+from napari_mrisr.training.checkpoint import checkpoint_path
 from napari_mrisr.training.events import Began, Observer, ignore
 from napari_mrisr.training.memory import check_memory, estimate_training
 from napari_mrisr.training.run import Run
@@ -33,6 +34,8 @@ from napari_mrisr.training.sources import FileSource, Source
 from napari_mrisr.training.speed import measure_sgemm
 from napari_mrisr.training.validation import prepare_checks
 from napari_mrisr.upscale import processors
+
+__all__ = ["TrainingReport", "Watch", "checkpoint_path", "measure_sgemm", "train"]
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ class VolumeAdded(TrainEvent):
     ----------
     stage, volumes : int
         Which stage, from 1, and how many volumes it has now.
-    support : (buckets,) ndarray of int64
-        Samples of each bucket so far.
+    support : (filters,) ndarray of int64
+        Samples so far of each bucket that has a filter.
     samples_per_s, gflops : float
         Rates of gathering and adding samples in this call, as in
         :class:`~napari_mrisr.training.TrainingReport`.

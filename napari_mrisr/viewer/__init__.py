@@ -10,11 +10,21 @@ from typing import Any
 
 _PUBLIC = {
     "CompareWidget": "compare.widget",
+    "ExplainWidget": "explain.widget",
     "InspectWidget": "inspect.widget",
     "SuperResolveWidget": "super_resolve",
+    "TourWidget": "explain.tour",
+    "TrainWidget": "train.widget",
 }
 
-__all__ = ["CompareWidget", "InspectWidget", "SuperResolveWidget"]
+__all__ = [
+    "CompareWidget",
+    "ExplainWidget",
+    "InspectWidget",
+    "SuperResolveWidget",
+    "TourWidget",
+    "TrainWidget",
+]
 
 
 def __getattr__(name: str) -> Any:

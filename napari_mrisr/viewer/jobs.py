@@ -44,6 +44,13 @@ class Said(Message):
 
 
 @dataclass(frozen=True)
+class Told(Message):
+    """Something that the work tells of itself, for those who know its events."""
+
+    event: Any
+
+
+@dataclass(frozen=True)
 class Ended(Message):
     """The last message of every run."""
 
@@ -93,6 +100,10 @@ class PostedProgress(Progress):
     def message(self, text: str) -> None:
         """Post the line."""
         self._post(Said(self._generation, text))
+
+    def tell(self, event: Any) -> None:
+        """Post an event of the work's own."""
+        self._post(Told(self._generation, event))
 
 
 class Jobs:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 
+from napari_mrisr.bank_folder import user_banks
 from napari_mrisr.errors import BankError, MrisrError
 from napari_mrisr.methods import available_scales
 from napari_mrisr.progress import Progress, ProgressState, format_seconds
@@ -66,24 +69,36 @@ Request = UpscaleRequest | SimulateRequest
 def offered_scales(method: str) -> tuple[list[Scale], bool]:
     """Scales to offer for a method, and whether any other will do too."""
     scales = available_scales(method)
-    return (list(COMMON_SCALES), True) if scales is None else (list(scales), False)
+    if scales is None:
+        return list(COMMON_SCALES), True
+    own = {_scale_of(path) for path in user_banks().values()} if method == "hashed" else set()
+    return sorted({*scales, *(scale for scale in own if scale is not None)}), False
 
 
 def fitting_banks(scale: Scale) -> list[str]:
     """Names of the filter banks for a scale: the bundled ones, then the user's own."""
-    from napari_mrisr.filterbank import bundled_banks, list_banks, load_bank
+    from napari_mrisr.filterbank import bundled_banks, load_bank
 
-    bundled, fitting = bundled_banks(), []
-    for name in list_banks():
-        try:
-            if load_bank(name).scale == scale:
-                fitting.append(name)
-        except BankError:
-            if name in bundled:
-                raise
-            # One damaged file of the user's must not take the others away.
-            continue
-    return fitting
+    bundled = bundled_banks()
+    fitting = [name for name in bundled if load_bank(name).scale == scale]
+    own = [name for name, path in user_banks().items() if _scale_of(path) == scale]
+    return fitting + [name for name in own if name not in bundled]
+
+
+def _scale_of(path: Path) -> Scale | None:
+    """Scale of a bank of the user's; None for a file that is none, which must not stop others."""
+    try:
+        stat = path.stat()
+        return _read_scale(path, stat.st_mtime_ns, stat.st_size)
+    except (BankError, OSError):
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _read_scale(path: Path, changed_ns: int, size: int) -> Scale:
+    from napari_mrisr.filterbank import load_bank
+
+    return load_bank(path).scale
 
 
 def scale_label(scale: Scale) -> str:

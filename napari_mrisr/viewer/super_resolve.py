@@ -7,6 +7,7 @@ The widget reads its fields into one frozen request and hands it to
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_mrisr.bank_folder import user_banks
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.upscale import UpscaleParameters, check_memory
+from napari_mrisr.viewer.bank_news import bank_news
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
@@ -143,6 +146,14 @@ class SuperResolveWidget(QWidget):
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
         self._refresh()
+
+    def _bank_saved(self, path: str) -> None:
+        """Offer a bank that was trained just now."""
+        from napari_mrisr.filterbank import load_bank
+
+        if Path(path) not in user_banks().values():
+            self.panel.bank.add_file(path, load_bank(path).scale)
+        self._method_chosen()
 
     # Requests: the form, frozen.
 
@@ -299,6 +310,7 @@ class SuperResolveWidget(QWidget):
             emitter.connect(self._refresh_layers)
         self._viewer.dims.events.point.connect(self._frame_changed)
         self._viewer.events.theme.connect(self._theme_changed)
+        bank_news().saved.connect(self._bank_saved)
         self._theme_changed()
         self._refresh_layers()
 
@@ -314,6 +326,7 @@ class SuperResolveWidget(QWidget):
             emitter.disconnect(self._refresh_layers)
         self._viewer.dims.events.point.disconnect(self._frame_changed)
         self._viewer.events.theme.disconnect(self._theme_changed)
+        bank_news().saved.disconnect(self._bank_saved)
         self._watch([])
         self.panel.show_idle("")
 
