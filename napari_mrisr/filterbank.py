@@ -4,7 +4,8 @@ The tensors are ``stage<i>.weights``, ``.support``, ``.error`` and
 ``.start_error``; everything else is JSON in the file's metadata under the key
 ``napari_mrisr``: format version, preset, scale, degradation, start, each
 stage's spec, the training volumes with licenses and hashes, and a SHA-256 over
-the tensors.
+the tensors. What error to expect of the bank is optional: the tensors
+``calibration.<name>`` and the JSON entry ``calibration``.
 
 A bank is a cascade of stages. Each hashes its source, filters a patch of it and
 adds the result to the volume made so far:
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank_folder import user_banks
+from napari_mrisr.calibration import Calibration
 from napari_mrisr.degrade import get_degradation
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.hashing import HashSpec
@@ -136,6 +138,8 @@ class FilterBank:
         Preset, training volumes (name, license, SHA-256), date, version.
     name : str
         For tables and file headers.
+    calibration : Calibration or None
+        What error to expect; None for a bank that was trained without.
     """
 
     scale: Scale
@@ -144,6 +148,7 @@ class FilterBank:
     stages: tuple[Stage, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     name: str = "bank"
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         for stage in self.stages:
@@ -182,6 +187,8 @@ class FilterBank:
             "provenance": dict(self.provenance),
             "sha256": _checksum(tensors),
         }
+        if self.calibration is not None:
+            document["calibration"] = self.calibration.to_json()
         with atomic_write(target) as temporary:
             temporary.write_bytes(save(tensors, {METADATA_KEY: json.dumps(document, indent=1)}))
 
@@ -356,6 +363,7 @@ def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> Fil
         tuple(stages),
         document["provenance"],
         path.name.removesuffix(".safetensors"),
+        Calibration.read(document.get("calibration"), tensors, stages[-1].support.size),
     )
 
 
@@ -380,11 +388,12 @@ def _stage(number: int, spec: StageSpec, scale: Scale, tensors: dict[str, Any]) 
 
 
 def _tensors(bank: FilterBank) -> dict[str, Any]:
-    return {
+    tensors = {
         f"stage{i}.{name}": np.ascontiguousarray(getattr(stage, name))
         for i, stage in enumerate(bank.stages)
         for name in ("weights", "support", "error", "start_error")
     }
+    return tensors | (bank.calibration.tensors() if bank.calibration else {})
 
 
 def _checksum(tensors: dict[str, Any]) -> str:

@@ -90,6 +90,21 @@ class NormalEquations:
         self.energy += other.energy
         self.count += other.count
 
+    def copy(self) -> NormalEquations:
+        """The same sums in memory of their own."""
+        return NormalEquations(
+            self.gram.copy(), self.cross.copy(), self.energy.copy(), self.count.copy()
+        )
+
+    def less(self, part: NormalEquations) -> NormalEquations:
+        """The sums without those of a part of the samples."""
+        return NormalEquations(
+            self.gram - part.gram,
+            self.cross - part.cross,
+            np.maximum(self.energy - part.energy, 0.0),
+            self.count - part.count,
+        )
+
     def solve(self, ridge: float, progress: Progress | None = None) -> FloatArray:
         """Filters by least squares, drawn towards one filter for all buckets.
 

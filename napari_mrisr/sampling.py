@@ -102,14 +102,14 @@ def pair_of(
     x, y, z = step
     if max(step) > 1:
         data = volume.data[::x, ::y, ::z]
-        volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), np.eye(4)))
+        affine = volume.grid.affine @ np.diag([x, y, z, 1.0])
+        volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), affine))
     volume = volume.cropped_to_multiple(parameters.scale).normalized()
     truth = np.clip(volume.data, 0.0, 1.0)
     crew.check()
     degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale)
     crew.check()
-    shape = (degraded.shape[0], degraded.shape[1], degraded.shape[2])
-    lr = Volume(degraded, Grid(shape, np.eye(4)), window=volume.window)
+    lr = Volume(degraded, volume.grid.degraded(parameters.scale), window=volume.window)
     digest = hashlib.sha256(truth.tobytes()).digest()
     return Pair(truth, lr, head_mask(truth), int.from_bytes(digest[:8], "little"))
 
@@ -141,7 +141,7 @@ def samples_of(
     patches : (n, taps) ndarray of float32
     targets : (n, outputs) ndarray of float32
     """
-    image = _run_before(pair, before, crew)
+    image = run_stages(pair, before, crew)
     if plan.spec.grid == "cell":
         yield from _cell_samples(pair, plan, image, parameters.scale)
     else:
@@ -152,7 +152,7 @@ def feature_sample(
     pair: Pair, spec: StageSpec, before: FilterBank, count: int, crew: Crew = ALONE
 ) -> dict[str, NDArray[np.float64]]:
     """Strength and coherence of randomly chosen voxels inside the mask."""
-    image = _run_before(pair, before, crew) if spec.grid == "voxel" else pair.lr.data
+    image = run_stages(pair, before, crew) if spec.grid == "voxel" else pair.lr.data
     shape = (image.shape[0], image.shape[1], image.shape[2])
     chosen = np.flatnonzero(_usable(pair, spec, image.shape))
     chosen = np.random.default_rng(pair.seed).choice(chosen, min(count, chosen.size), replace=False)
@@ -167,13 +167,13 @@ def feature_sample(
     return {"strength": roots[:, 0], "coherence": coherence}
 
 
-def _run_before(pair: Pair, before: FilterBank, crew: Crew) -> FloatArray:
+def run_stages(pair: Pair, before: FilterBank, crew: Crew) -> FloatArray:
     """What the stages before make of a pair's low resolution, pass by pass in slabs."""
     method, image = Hashed(before), np.empty_like(pair.truth)
     for number in range(method.passes):
         previous, image = image, np.empty_like(image)
         task = functools.partial(_run_slab, method, number, pair.lr, previous, image)
-        crew.each(task, _slabs(image.shape, before.scale[0]))
+        crew.each(task, slabs_of(image.shape, before.scale[0]))
     return image
 
 
@@ -183,7 +183,7 @@ def _run_slab(
     image[slab.slices] = method.compute_pass(number, lr, previous, slab)
 
 
-def _slabs(shape: tuple[int, ...], cell: int) -> list[Region]:
+def slabs_of(shape: tuple[int, ...], cell: int) -> list[Region]:
     """A volume cut along x into slabs of whole low-resolution voxels."""
     thick = cell * max(1, SLAB_VOXELS // (cell * shape[1] * shape[2]))
     return [
@@ -251,7 +251,7 @@ def _voxel_samples(
         parts = spec.hash.hash_box(image, (0, 0, 0), whole.shape, slab)
         bucket[slab.slices], element[slab.slices] = parts
 
-    crew.each(hash_slab, _slabs(image.shape, 1))
+    crew.each(hash_slab, slabs_of(image.shape, 1))
     chosen = _choose(pair, plan, image.shape)
     crew.check()
     source = padded(image, (0, 0, 0), whole.shape, whole, spec.width)

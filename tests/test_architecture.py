@@ -23,9 +23,10 @@ LEVELS = [
     {"volume"},
     {"planes"},
     {"kernels", "io"},
-    {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"},
+    {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"}
+    | {"calibration", "traits"},
     {"metrics", "methods", "samples", "presets"},
-    {"sampling", "upscale"},
+    {"sampling", "upscale", "predictors"},
     {"training", "inspection"},
     {"experiment", "explain", "figure", "page", "protocol", "report", "demo"},
     {"reading"},

@@ -35,7 +35,8 @@ def _quick(monkeypatch):
 
 def sums(bank_path):
     tensors = load_file(f"{bank_path}.equations.safetensors")
-    return {name: tensors[name] for name in sorted(tensors)}
+    # Which half a volume belongs to depends on the order.
+    return {name: tensors[name] for name in sorted(tensors) if ".half." not in name}
 
 
 def document(bank_path):
@@ -206,7 +207,7 @@ class CountingToken(CancelToken):
 def test_progress_counts_volumes_and_stages(scans, tmp_path):
     progress = CancelAt(None)
     train(scans[:2], tmp_path / "a.safetensors", TrainParameters(), progress=progress)
-    assert progress.seen == [(n, 4) for n in range(5)]
+    assert progress.seen == [(n, 6) for n in range(7)]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -225,7 +226,7 @@ def test_cancel_keeps_finished_volumes_and_resume_completes(scans, tmp_path, at)
     }
     progress = CancelAt(None)
     train(scans[:2], other, TrainParameters(), resume=True, progress=progress)
-    assert progress.seen[-1] == (4 - at, 4 - at)  # only what was missing
+    assert progress.seen[-1] == (6 - at, 6 - at)  # only what was missing, and held-out errors
     assert_same_training(once, other)
 
 

@@ -17,6 +17,7 @@ from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.presets import Preset, StagePlan
 from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.scale import format_scale
+from napari_mrisr.training.halves import Halves
 
 _KEY = "napari_mrisr_training"
 _SUMS = ("gram", "cross", "energy", "count")
@@ -39,6 +40,9 @@ class TrainingState:
         The sums of each stage; None before its first volume.
     done : list of int
         How many of ``files`` are in the sums of each stage.
+    halves : list of NormalEquations or None
+        The sums of every second volume, see :mod:`napari_mrisr.training.halves`;
+        None where they are not kept.
     """
 
     files: list[dict[str, str]]
@@ -46,12 +50,13 @@ class TrainingState:
     plans: list[StagePlan]
     equations: list[NormalEquations | None]
     done: list[int]
+    halves: Halves
 
     @classmethod
     def empty(cls, preset: Preset) -> TrainingState:
         """Nothing yet."""
         count = len(preset.stages)
-        return cls([], [], list(preset.stages), [None] * count, [0] * count)
+        return cls([], [], list(preset.stages), [None] * count, [0] * count, [None] * count)
 
 
 def checkpoint_path(bank: Path) -> Path:
@@ -77,8 +82,9 @@ def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, str]) 
     from safetensors.numpy import save_file
 
     tensors = {
-        f"stage{number}.{name}": tensor
-        for number, equations in enumerate(state.equations)
+        f"stage{number}.{part}{name}": tensor
+        for part, sums in (("", state.equations), ("half.", state.halves))
+        for number, equations in enumerate(sums)
         if equations is not None
         for name, tensor in equations.tensors().items()
     }
@@ -140,10 +146,15 @@ def _understand(
         plan = state.plans[number]
         spec = plan.spec.hash.with_cuts(**{k: tuple(v) for k, v in cuts.items()})
         state.plans[number] = replace(plan, spec=replace(plan.spec, hash=spec))
-        if f"stage{number}.gram" in tensors:
-            sums = {name: tensors[f"stage{number}.{name}"] for name in _SUMS}
-            state.equations[number] = NormalEquations(**sums)
+        state.equations[number] = _sums(tensors, f"stage{number}.")
+        state.halves[number] = _sums(tensors, f"stage{number}.half.")
     return state
+
+
+def _sums(tensors: dict[str, Any], prefix: str) -> NormalEquations | None:
+    if f"{prefix}gram" not in tensors:
+        return None
+    return NormalEquations(**{name: tensors[prefix + name] for name in _SUMS})
 
 
 def _checksums(tensors: dict[str, Any]) -> dict[str, int]:

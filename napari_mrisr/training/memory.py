@@ -21,7 +21,7 @@ class MemoryNeed:
     Attributes
     ----------
     sums : int
-        The sums of all stages, twice: they are copied for saving.
+        The sums of all stages, twice: they are copied for saving and while a volume is added.
     volume : int
         The largest volume with all that is made of it.
     batches : int
@@ -60,7 +60,8 @@ def estimate_training(
     for plan in preset.stages:
         taps, outputs = plan.spec.taps, plan.spec.outputs(parameters.scale)
         values = plan.spec.hash.filter_count * taps * (taps + outputs)
-        sums += 2 * values * (4 if plan.single else 8)
+        # In double precision the sums of half of the volumes are kept besides.
+        sums += values * (2 * 4 if plan.single else 4 * 8)
         widest = max(widest, taps + outputs)
     voxels = largest[0] * largest[1] * largest[2]
     return MemoryNeed(sums, _BYTES_A_VOXEL * voxels, 2 * threads * BATCH * 4 * widest)

@@ -18,6 +18,7 @@ from napari_mrisr.presets import Preset, StagePlan
 from napari_mrisr.progress import Progress
 from napari_mrisr.sampling import Pair, TrainParameters, feature_sample, pair_of, samples_of
 from napari_mrisr.scale import format_scale, scale_label
+from napari_mrisr.training.calibrating import calibrated
 from napari_mrisr.training.checkpoint import (
     TrainingState,
     checkpoint_path,
@@ -26,6 +27,7 @@ from napari_mrisr.training.checkpoint import (
     training_identity,
 )
 from napari_mrisr.training.events import GainMeasured, Observer, VolumeAdded, VolumeBegan
+from napari_mrisr.training.halves import kept_apart
 from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
 from napari_mrisr.training.sources import FileSource, Source
 from napari_mrisr.training.validation import Check
@@ -90,6 +92,7 @@ class Run:
             # The first stage will change, and with it what later stages see.
             for later in range(1, len(state.plans)):
                 state.equations[later], state.done[later] = None, 0
+                state.halves[later] = None
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -99,10 +102,13 @@ class Run:
     def finish(self, progress: Progress) -> FilterBank:
         """Train what is missing and build the bank."""
         stages: list[Stage] = []
-        progress.begin(f"training {scale_label(self.parameters.scale)}", max(1, sum(self.missing)))
+        # Each volume once more at the end, for the held-out errors.
+        steps = sum(self.missing) + len(self.state.files)
+        progress.begin(f"training {scale_label(self.parameters.scale)}", steps)
         for number in range(len(self.state.plans)):
             stages.append(self._train(number, stages, progress))
-        return bank_of(stages, self.state.files, self.parameters, self.preset, self.target)
+        bank = bank_of(stages, self.state.files, self.parameters, self.preset, self.target)
+        return calibrated(bank, self.state, self._pair, self.crew, progress)
 
     def unfinished(self) -> FilterBank:
         """The bank that the sums on disk make, after a stop.
@@ -142,11 +148,13 @@ class Run:
         stage: Stage | None = None
         while state.done[number] < len(state.files):
             self.observe(VolumeBegan(number + 1, state.done[number] + 1))
-            added = self._add_volume(plan, equations, state.done[number], before)
+            index = state.done[number]
+            with kept_apart(state.halves, number, index, equations):
+                added = self._add_volume(plan, equations, index, before)
             state.done[number] += 1
             save_checkpoint(checkpoint_path(self.target), state, self.identity)
             self.work.finished(number, added, self.missing)
-            self._tell_volume(number, plan, equations)
+            self._tell_volume(number, equations)
             progress.advance()
             if self.checks:
                 stage = self._measure(number, plan, equations, stages)
@@ -171,13 +179,10 @@ class Run:
         work.seconds += time.perf_counter() - started if started else 0.0
         return work.samples - before_us
 
-    def _tell_volume(self, number: int, plan: StagePlan, equations: NormalEquations) -> None:
-        extra = plan.spec.hash.bucket_count - plan.spec.hash.filter_count
-        support = np.pad(equations.count, (0, extra))
-        done, work = self.state.done[number], self.work
-        self.observe(
-            VolumeAdded(number + 1, done, support, work.samples_per_s, work.gflops, work.share_left)
-        )
+    def _tell_volume(self, number: int, equations: NormalEquations) -> None:
+        done, work, support = self.state.done[number], self.work, equations.count.copy()
+        rates = (work.samples_per_s, work.gflops, work.share_left)
+        self.observe(VolumeAdded(number + 1, done, support, *rates))
 
     def _measure(
         self, number: int, plan: StagePlan, equations: NormalEquations, stages: list[Stage]

@@ -1,0 +1,93 @@
+"""After the last stage: what error to expect, and what the training volumes were like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from napari_mrisr.calibration import CalibrationSums, detail_of
+from napari_mrisr.crew import Crew
+from napari_mrisr.filterbank import FilterBank
+from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.predictors import before_last, predict_from
+from napari_mrisr.progress import Progress
+from napari_mrisr.sampling import Pair, run_stages, slabs_of
+from napari_mrisr.training.checkpoint import TrainingState
+from napari_mrisr.training.halves import both_halves, in_first_half
+from napari_mrisr.training.outcome import solved_stage
+from napari_mrisr.traits import TraitRanges, measure_traits
+from napari_mrisr.volume import Region
+
+
+def calibrated(
+    bank: FilterBank,
+    state: TrainingState,
+    pair_of_volume: Callable[[int], Pair],
+    crew: Crew,
+    progress: Progress,
+) -> FilterBank:
+    """The bank with its calibration and the ranges of its training volumes.
+
+    Every volume is filtered once more, by filters fitted to the half that it is not in.
+    Without halves (the preset ``paper``), or with one volume, there is no calibration.
+
+    Parameters
+    ----------
+    bank : FilterBank
+        The finished bank.
+    state : TrainingState
+        With all volumes in all sums.
+    pair_of_volume : callable
+        Gives a training volume by its number.
+    crew : Crew
+    progress : Progress
+        Advanced by one step a volume.
+    """
+    held_out = _banks_of_halves(bank, state)
+    buckets = bank.stages[-1].spec.hash.bucket_count
+    sums, traits = CalibrationSums(buckets), []
+    for index in range(len(state.files)):
+        pair = pair_of_volume(index)
+        traits.append(measure_traits(pair.lr, Progress(progress.token)))
+        crew.check()
+        if held_out is not None:
+            stranger = held_out[1] if in_first_half(index) else held_out[0]
+            _add_volume(sums, pair, stranger, crew)
+        progress.advance()
+    provenance = dict(bank.provenance)
+    ranges = TraitRanges.of(traits)
+    if ranges is not None:
+        provenance["traits"] = ranges.to_json()
+    return replace(bank, provenance=provenance, calibration=sums.solve())
+
+
+def _banks_of_halves(
+    bank: FilterBank, state: TrainingState
+) -> tuple[FilterBank, FilterBank] | None:
+    if len(state.files) < 2 or bank.stages[-1].spec.grid != "voxel":
+        return None
+    stages = []
+    for plan, equations, half in zip(state.plans, state.equations, state.halves, strict=True):
+        if equations is None or half is None:
+            return None
+        stages.append([solved_stage(plan, part) for part in both_halves(half, equations)])
+    first, second = zip(*stages, strict=True)
+    return replace(bank, stages=first), replace(bank, stages=second)
+
+
+def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, crew: Crew) -> None:
+    """Add the errors inside a volume's head."""
+    image = run_stages(pair, before_last(bank), crew)
+    detail, method = detail_of(pair.lr.data), Hashed(bank)
+    last, shape = method.passes - 1, Region.whole(pair.lr.grid.upsampled(bank.scale).shape).stop
+    sums.begin_volume()
+
+    def add_slab(slab: Region) -> None:
+        inside = pair.mask[slab.slices]
+        if inside.any():
+            found = predict_from(bank, image, (0, 0, 0), shape, detail, slab)
+            result = method.compute_pass(last, pair.lr, image, slab)
+            error = (result - pair.truth[slab.slices])[inside]
+            sums.add(found.bucket[inside], found.strength[inside], found.detail[inside], error)
+
+    crew.each(add_slab, slabs_of(pair.truth.shape, bank.scale[0]))
