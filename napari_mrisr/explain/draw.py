@@ -97,10 +97,11 @@ def draw_step(
         Squares that can be asked for their values.
     """
     left, bottom, width, height = rect
-    lines = step.equation.count("\n") + 1
-    foot = EQUATION_IN * (0.6 + 0.4 * lines)
+    lines = len(step.equation.splitlines())
+    foot = EQUATION_IN * (0.6 + 0.4 * lines) if lines else 0.0
     m = _MARGIN_IN
-    Sheet(figure, style, (left + m, bottom, width - 2 * m, foot)).equation(step.equation)
+    if lines:
+        Sheet(figure, style, (left + m, bottom, width - 2 * m, foot)).equation(step.equation)
     inner = (left + m, bottom + foot, width - 2 * m, height - foot - m)
     sheet = Sheet(figure, style, inner)
     if step.stage is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.explain.sheet import Sheet
+from napari_mrisr.explain.texts import plain, signed
 
 STRIP_IN = 0.42
 
@@ -129,16 +130,24 @@ def draw_sum(
     axes.set_xlim(-0.6, len(changes) + (1.6 if truth is None else 2.7))
     axes.set_ylim(low, high)
     # The bars of first guess and result do not begin at 0.
-    axes.text(-0.58, low, f"{low:.2f} ", ha="right", va="bottom", fontsize=small, color=style.faint)
+    axes.text(
+        -0.58,
+        low,
+        f"{low:.2f} ".replace("-", "−"),
+        ha="right",
+        va="bottom",
+        fontsize=small,
+        color=style.faint,
+    )
     names = [start[0], *(name for name, _ in changes), end]
     bars = [(low, levels[0], style.faint)]
     bars += [(a, b, style.warm if b >= a else style.cold) for a, b in itertools.pairwise(levels)]
     bars.append((low, levels[-1], style.voxel))
-    texts = [f"{start[1]:.3f}", *(f"{v:+.3f}" for _, v in changes), f"{levels[-1]:.3f}"]
+    texts = [plain(start[1]), *(signed(value) for _, value in changes), plain(levels[-1])]
     for x, ((bottom, top, color), text) in enumerate(zip(bars, texts, strict=True)):
         axes.bar(x, top - bottom, bottom=bottom, width=0.62, color=color)
         axes.text(
-            x, max(bottom, top), text.replace("-", "−"), ha="center", va="bottom",
+            x, max(bottom, top), text, ha="center", va="bottom",
             fontsize=small, color=style.ink,
         )  # fmt: skip
         axes.text(
@@ -148,6 +157,6 @@ def draw_sum(
     if truth is not None:
         axes.axhline(truth, color=style.ink, linewidth=1.0, linestyle="--")
         axes.text(
-            len(changes) + 2.68, truth, f"truth\n{truth:.3f}", ha="right", va="bottom",
+            len(changes) + 2.68, truth, f"truth\n{plain(truth)}", ha="right", va="bottom",
             fontsize=small, color=style.ink,
         )  # fmt: skip

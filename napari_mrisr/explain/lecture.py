@@ -85,7 +85,7 @@ def lecture_html(explanation: Explanation, progress: Progress | None = None) -> 
     body = []
     for number, step in enumerate(steps, 1):
         if step.key == "gradients" and step.stage is not None:
-            body.append(f"<h2>{escape(stage_label(explanation, step.stage))}</h2>")
+            body.append(f"<h2>Stage {escape(stage_label(explanation, step.stage))}</h2>")
         elif step.key == "output":
             body.append("<h2>All together</h2>")
         body.append(_section(explanation, step, number))

@@ -59,7 +59,7 @@ def factor_text(explanation: Explanation) -> str:
 
 
 def stage_label(explanation: Explanation, number: int) -> str:
-    """``Stage 2: upsampled voxels, +0.012``."""
+    """``2: +0.012 (upsampled voxels)``."""
     stage = explanation.stages[number]
     grid = "measured voxels" if stage.spec.grid == "cell" else "upsampled voxels"
-    return f"Stage {number + 1}: {grid}, {signed(stage.change)}"
+    return f"{number + 1}: {signed(stage.change)} ({grid})"

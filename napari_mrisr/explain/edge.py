@@ -1,0 +1,77 @@
+"""A voxel worth explaining: on a clear edge, where smooth interpolation goes wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.gradients import Window, tensor_box
+from napari_mrisr.kernels import cpu_hash
+from napari_mrisr.masks import head_mask
+from napari_mrisr.scale import Scale
+from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+
+# That of the first stage of the bundled banks, low-resolution voxels.
+_WINDOW = Window(0.9, 2)
+
+
+def find_edge(
+    lr: Volume, scale: Scale, truth: FloatArray | None = None, guess: FloatArray | None = None
+) -> Shape:
+    """The output voxel on the clearest edge in the head's middle.
+
+    The super-resolved volume plays no part in the choice, so it does not
+    flatter it.
+
+    Parameters
+    ----------
+    lr : Volume
+        Low resolution.
+    scale : tuple of int
+        From it to the output grid.
+    truth, guess : (nx sx, ny sy, nz sz) ndarray of float32, optional
+        Truth and smooth interpolation, in one unit. With them, the edge is one where
+        the two differ.
+
+    Returns
+    -------
+    tuple of int
+        Index in the output grid, x, y, z.
+
+    Raises
+    ------
+    VolumeError
+        When nothing changes anywhere.
+    """
+    data = lr.normalized().data
+    shape = (data.shape[0], data.shape[1], data.shape[2])
+    middle = _middle(data, shape)
+    features = cpu_hash.voxel_features(*tensor_box(data, (0, 0, 0), shape, middle, _WINDOW))
+    roots = np.sqrt(features[..., :3])
+    # √λ1 times the coherence, 0 where there is none.
+    total = roots.sum(axis=-1)
+    score = roots[..., 0] * np.clip(2.0 * roots[..., 0] - total, 0.0, None)
+    score /= np.where(total > 0.0, total, 1.0)
+    for axis, factor in enumerate(scale):
+        score = np.repeat(score, factor, axis=axis)
+    start = tuple(n * s for n, s in zip(middle.start, scale, strict=True))
+    if truth is not None and guess is not None:
+        inner = tuple(slice(a, a + n) for a, n in zip(start, score.shape, strict=True))
+        score = score * np.abs(truth[inner] - guess[inner])
+    if not score.max() > 0.0:
+        raise VolumeError(explain("volume", "there is no edge in it", "choose another"))
+    found = np.unravel_index(int(score.argmax()), score.shape)
+    x, y, z = (int(n) + a for n, a in zip(found, start, strict=True))
+    return x, y, z
+
+
+def _middle(data: FloatArray, shape: Shape) -> Region:
+    """The middle half of the head's bounding box along each axis."""
+    where = np.argwhere(head_mask(data))
+    low, high = (where.min(axis=0), where.max(axis=0) + 1) if where.size else ((0, 0, 0), shape)
+    bounds = [
+        (a + (b - a) // 4, max(a + (b - a) // 4 + 1, b - (b - a) // 4))
+        for a, b in zip(map(int, low), map(int, high), strict=True)
+    ]
+    (a, d), (b, e), (c, f) = bounds
+    return Region((a, b, c), (d, e, f))
