@@ -148,7 +148,7 @@ def train(
         raise BankError(explain(target, "exists", "pass --overwrite or --resume"))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
     crew = Crew(threads or processors(), partial(_check, progress, watch))
-    check_memory(estimate_training(parameters, threads=crew.threads), preset.name)
+    check_memory(estimate_training(preset, parameters.scale, threads=crew.threads), preset.name)
     sgemm = measure_sgemm()
     run = Run(parameters, preset, target, crew, watch.observe)
     try:
@@ -164,9 +164,11 @@ def train(
     except _Stop:
         bank = run.unfinished()
     stopped = str(bank.provenance.get("stopped", ""))
-    # A bank with fewer stages than the one there would be no gain.
-    if not (stopped and resume and _stages_at(target) > len(bank.stages)):
+    kept = _richer(target, bank) if stopped and resume else None
+    if kept is None:
         bank.save(target)
+    else:
+        bank, stopped = kept, f"{stopped}; the bank there has more stages and is kept"
     seconds, work = time.monotonic() - started, run.work
     return TrainingReport(
         bank, seconds, work.samples, work.samples_per_s, work.gflops, sgemm, stopped
@@ -183,5 +185,12 @@ def _source(entry: Path | str | Source) -> Source:
     return FileSource(Path(entry)) if isinstance(entry, (str, Path)) else entry
 
 
-def _stages_at(target: Path) -> int:
-    return len(load_bank(target).stages) if target.exists() else 0
+def _richer(target: Path, bank: FilterBank) -> FilterBank | None:
+    """The bank that is there already, when it has more stages: then the other is no gain."""
+    if not target.exists():
+        return None
+    try:
+        there = load_bank(target)
+    except BankError:
+        return None
+    return there if len(there.stages) > len(bank.stages) else None

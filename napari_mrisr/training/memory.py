@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_mrisr.errors import MemoryEstimateError, explain
-from napari_mrisr.presets import get_preset
-from napari_mrisr.sampling import BATCH, TrainParameters
+from napari_mrisr.presets import Preset
+from napari_mrisr.sampling import BATCH
+from napari_mrisr.scale import Scale
 from napari_mrisr.volume import Shape
 
 # Arrays of the largest volume's size, in bytes a voxel, that samples are taken from:
@@ -39,27 +40,25 @@ class MemoryNeed:
 
 
 def estimate_training(
-    parameters: TrainParameters, largest: Shape = (0, 0, 0), threads: int = 1
+    preset: Preset, scale: Scale, largest: Shape = (0, 0, 0), threads: int = 1
 ) -> MemoryNeed:
     """The memory that a training takes.
 
     Parameters
     ----------
-    parameters : TrainParameters
+    preset : Preset
+    scale : tuple of int
     largest : tuple of int
         Shape of the largest volume; by default only the sums count.
     threads : int
-
-    Raises
-    ------
-    ParameterError
-        When there is no such preset.
     """
-    preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
     sums, widest = 0, 0
     for plan in preset.stages:
-        taps, outputs = plan.spec.taps, plan.spec.outputs(parameters.scale)
-        values = plan.spec.hash.filter_count * taps * (taps + outputs)
+        taps, outputs = plan.spec.taps, plan.spec.outputs(scale)
+        # Features still to be cut at their terciles make three of each bucket.
+        open_cuts = [name for name in plan.terciles if name not in plan.spec.hash.cuts]
+        buckets = plan.spec.hash.filter_count * 3 ** len(open_cuts)
+        values = buckets * taps * (taps + outputs)
         # In double precision the sums of half of the volumes are kept besides.
         sums += values * (2 * 4 if plan.single else 4 * 8)
         widest = max(widest, taps + outputs)

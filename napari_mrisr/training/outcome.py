@@ -93,11 +93,9 @@ def unfinished_bank(
     if not stages:
         return None
     number = len(stages)
-    notes = {}
-    if (number, state.done[number - 1]) != (len(state.plans), count):
-        done = state.done[number - 1]
-        text = f"stopped after {done} of {count} volumes in stage {number} of {len(state.plans)}"
-        notes = {"stopped": text}
+    done = state.done[number - 1]
+    text = f"stopped after {done} of {count} volumes in stage {number} of {len(state.plans)}"
+    notes = {"stopped": text}
     return bank_of(stages, state.files[: state.done[0]], parameters, preset, target, **notes)
 
 

@@ -76,7 +76,6 @@ class Stopped(Ended):
 
 
 Post = Callable[[Message], None]
-Work = Callable[[Progress], Any]
 
 
 class PostedProgress(Progress):
@@ -104,6 +103,9 @@ class PostedProgress(Progress):
     def tell(self, event: Any) -> None:
         """Post an event of the work's own."""
         self._post(Told(self._generation, event))
+
+
+Work = Callable[[PostedProgress], Any]
 
 
 class Jobs:
@@ -139,7 +141,7 @@ class Jobs:
         Parameters
         ----------
         work : callable
-            Called on a new thread with a :class:`Progress`.
+            Called on a new thread with a :class:`PostedProgress`.
 
         Raises
         ------
@@ -198,7 +200,7 @@ class Jobs:
         return not thread.is_alive()
 
 
-def _run(work: Work, progress: Progress, generation: int, post: Post) -> None:
+def _run(work: Work, progress: PostedProgress, generation: int, post: Post) -> None:
     started = time.monotonic()
     last: Ended
     try:

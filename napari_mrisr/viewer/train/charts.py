@@ -36,11 +36,12 @@ class Chart(QWidget):
     def show_story(self, story: Story) -> None:
         """Draw anew."""
         self.story = story
+        self.setToolTip(self.tip)
         self.update()
 
     def sizeHint(self) -> QSize:
         """Wide as it comes, some lines high."""
-        return QSize(220, 9 * self.fontMetrics().lineSpacing())
+        return QSize(220, 11 * self.fontMetrics().lineSpacing())
 
     def minimumSizeHint(self) -> QSize:
         """Narrower is possible."""
@@ -55,6 +56,11 @@ class Chart(QWidget):
     def note(self) -> str:
         """Below the axis."""
         raise NotImplementedError
+
+    @property
+    def tip(self) -> str:
+        """More, under the cursor."""
+        return ""
 
     def paint_frame(self, painter: QPainter, frame: QRectF) -> None:
         """What is inside the axes, and their labels."""
@@ -90,7 +96,7 @@ class Chart(QWidget):
         note = metrics.elidedText(self.note, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(whole, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignLeft, note)
         left = metrics.horizontalAdvance("+0.00 ") + 4
-        frame = QRectF(left, 1.3 * line, whole.width() - left - 8, whole.height() - 4.6 * line)
+        frame = QRectF(left, 1.7 * line, whole.width() - left - 8, whole.height() - 5.0 * line)
         self.paint_frame(painter, frame)
         painter.end()
 
@@ -117,6 +123,11 @@ class GainChart(Chart):
         """See the base class."""
         return texts.gain_note(self.story)
 
+    @property
+    def tip(self) -> str:
+        """See the base class."""
+        return texts.gain_tip(self.story)
+
     def paint_frame(self, painter: QPainter, frame: QRectF) -> None:
         """See the base class."""
         story = self.story
@@ -134,7 +145,7 @@ class GainChart(Chart):
         self._paint_axes(painter, frame, ticks, at)
         if not story.gains:
             center = Qt.AlignmentFlag.AlignCenter
-            painter.drawText(frame, center, "after the first volume, with one to validate on")
+            painter.drawText(frame, center, "after the first volume,\nwith one to validate on")
             return
         painter.setPen(QPen(self.faint, 1.5))
         for line in story.range_of_volumes:

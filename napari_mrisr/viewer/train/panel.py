@@ -11,10 +11,12 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QTabWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -30,8 +32,10 @@ from napari_mrisr.viewer.train.story import Story
 from napari_mrisr.viewer.train.texts import speed_text
 from napari_mrisr.viewer.train.volumes import VolumeList
 
+SET_UP, PROGRESS = 0, 1
+
 _PRESET_TIPS = {
-    "default": "Three stages: about five minutes for ten volumes",
+    "default": "Three stages: a minute or two for three volumes",
     "paper": "The 2021 paper's recipe: one stage, several GB, slow",
 }
 
@@ -115,16 +119,14 @@ class TrainPanel(QWidget):
         buttons = QHBoxLayout()
         for button in (self.train_button, self.stop_button, self.resume_button):
             buttons.addWidget(button)
+        self.tabs = QTabWidget(self)
+        self.tabs.addTab(_page(self.volumes, form, self.warnings), "Set up")
+        self.tabs.addTab(_page(self.gain, self.support, self.speed), "Progress")
         layout = QVBoxLayout(self)
-        layout.addWidget(self.volumes)
-        layout.addLayout(form)
-        layout.addWidget(self.warnings)
+        layout.addWidget(self.tabs)
         layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
-        layout.addWidget(self.gain)
-        layout.addWidget(self.support)
-        layout.addWidget(self.speed)
         layout.addStretch(1)
         layout.addWidget(_note(self, "Research use. Not for diagnosis."))
 
@@ -162,6 +164,7 @@ class TrainPanel(QWidget):
         self.train_button.setEnabled(False)
         self.resume_button.setEnabled(False)
         self.stop_button.setEnabled(True)
+        self.tabs.setCurrentIndex(PROGRESS)
         self.show_busy(text)
 
     def show_busy(self, text: str) -> None:
@@ -187,6 +190,19 @@ class TrainPanel(QWidget):
         self.bar.setRange(0, 1)
         self.bar.setValue(0)
         self.show_status(text)
+
+
+def _page(*parts: QWidget | QLayout) -> QWidget:
+    """A tab's page with parts from top to bottom."""
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    for part in parts:
+        if isinstance(part, QWidget):
+            layout.addWidget(part)
+        else:
+            layout.addLayout(part)
+    layout.addStretch(1)
+    return page
 
 
 def _choices(parent: QWidget, names: tuple[str, ...], tips: dict[str, str]) -> QComboBox:

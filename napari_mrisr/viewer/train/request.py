@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_mrisr.bank_folder import SUFFIX, SUMS_SUFFIX, bank_folder
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.filterbank import bundled_banks
+from napari_mrisr.presets import get_preset
 from napari_mrisr.progress import CancelToken
 from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training import TrainingReport, Watch, train
@@ -97,4 +98,5 @@ def training_memory(parameters: TrainParameters, grids: Sequence[Grid]) -> Memor
     """The memory that a training on volumes of these grids takes."""
     shapes: list[Shape] = [grid.shape for grid in grids]
     largest = max(shapes, key=lambda s: s[0] * s[1] * s[2], default=(0, 0, 0))
-    return estimate_training(parameters, largest, processors())
+    preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
+    return estimate_training(preset, parameters.scale, largest, processors())

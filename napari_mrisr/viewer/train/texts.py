@@ -80,8 +80,17 @@ def gain_note(story: Story) -> str:
     count = max((len(g) for g in story.gains.values()), default=0)
     if not count:
         return ""
-    slab = "one axial slab" if count == 1 else f"one axial slab of each of {count} volumes"
-    return f"PSNR inside the head, {story.voxels:,} voxels in {slab}"
+    slabs = "an axial slab" if count == 1 else f"{count} axial slabs"
+    return f"after each volume, PSNR in {slabs}"
+
+
+def gain_tip(story: Story) -> str:
+    """How the gain was measured, in full."""
+    return (
+        "Mean gain in PSNR over tricubic interpolation, inside the head, of what is trained so\n"
+        "far (gray: each validation volume). To be quick it is measured in one axial slab a\n"
+        f"volume, where the head is widest: {story.voxels:,} voxels in all."
+    )
 
 
 def support_title(story: Story) -> str:

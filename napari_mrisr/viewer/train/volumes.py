@@ -43,7 +43,11 @@ class VolumeList(QWidget):
         self.tree.setUniformRowHeights(True)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.tree.setMinimumHeight(6 * self.fontMetrics().lineSpacing())
+        self.tree.setFixedHeight(8 * self.fontMetrics().lineSpacing())
+        # On napari's dark theme an empty box is hardly seen.
+        self.tree.setStyleSheet(
+            "QTreeView::indicator:unchecked { border: 1px solid gray; width: 11px; height: 11px; }"
+        )
         self.tree.header().setStretchLastSection(False)
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column in _COLUMNS.values():

@@ -269,6 +269,7 @@ class TrainWidget(Docked):
             panel.show_error(error_line(error))
             panel.offer(train=False, resume=False, replace=False)
             return
+        assert out is not None
         there, sums = out.exists(), checkpoint_path(out).exists()
         may_write = panel.replace.isChecked() or not there
         panel.offer(train=bool(chosen) and may_write, resume=sums, replace=there)
