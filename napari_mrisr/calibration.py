@@ -16,7 +16,8 @@ detail
 Cells hold the middle of the spread of the training volumes, not their mean: a new scanner
 is as likely on the one side as on the other. Cells with few samples lean on
 their neighbors. A factor for each bucket of the last stage says how much more
-or less than that its voxels err.
+or less than that its voxels err, and a power of the whole volume's noise level
+(:attr:`napari_mrisr.traits.Traits.noise`) how much more a noisy scan does.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ _BUCKET_EVIDENCE = 1000.0
 # A volume counts in a cell when it has this many voxels there.
 _VOLUME_EVIDENCE = 300
 
+# No farther than this factor is the noise level believed.
+_NOISE_REACH = 2.0
+
+_NUMBERS = ("noise", "exponent", "volumes", "spread")
 _ARRAYS = ("strength_cuts", "detail_cuts", "squared_error", "samples", "factor")
 
 NDFloat = NDArray[np.float64]
@@ -88,6 +93,9 @@ class Calibration:
         Voxels that were seen in each cell.
     factor : (buckets,) ndarray of float32
         Of the last stage's buckets, on the squared error.
+    noise, exponent : float
+        The table is for volumes of this noise level (engine units); for others
+        the squared error goes with that power of the ratio.
     volumes : int
         Training volumes it was learned from.
     spread : float
@@ -100,6 +108,8 @@ class Calibration:
     squared_error: FloatArray
     samples: NDArray[np.int64]
     factor: FloatArray
+    noise: float
+    exponent: float
     volumes: int
     spread: float
 
@@ -110,11 +120,30 @@ class Calibration:
         return rows * np.intp(self.squared_error.shape[1]) + columns
 
     def expected_error(
-        self, bucket: NDArray[np.int32], strength: FloatArray, detail: FloatArray
+        self,
+        bucket: NDArray[np.int32],
+        strength: FloatArray,
+        detail: FloatArray,
+        noise: float,
     ) -> FloatArray:
-        """RMSE to expect at each voxel, engine units; all arrays have one shape."""
+        """RMSE to expect at each voxel, engine units.
+
+        Parameters
+        ----------
+        bucket, strength, detail : ndarray
+            Of one shape.
+        noise : float
+            Of the whole low-resolution volume; NaN where it is not known.
+        """
         square = self.squared_error.reshape(-1)[self.cells(strength, detail)] * self.factor[bucket]
-        return np.asarray(np.sqrt(square), dtype=np.float32)
+        return np.asarray(np.sqrt(square * np.float32(self.noise_factor(noise))), dtype=np.float32)
+
+    def noise_factor(self, noise: float) -> float:
+        """What a volume's noise level makes of the squared error; 1 where it is not known."""
+        if not noise > 0.0:
+            return 1.0
+        ratio = min(max(noise / self.noise, 1.0 / _NOISE_REACH), _NOISE_REACH)
+        return float(ratio**self.exponent)
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """The arrays by name, for saving."""
@@ -122,7 +151,7 @@ class Calibration:
 
     def to_json(self) -> dict[str, float]:
         """What is no array."""
-        return {"volumes": self.volumes, "spread": self.spread}
+        return {name: getattr(self, name) for name in _NUMBERS}
 
     @classmethod
     def read(
@@ -145,6 +174,8 @@ class Calibration:
             squared_error,
             samples,
             factor,
+            float(data["noise"]),
+            float(data["exponent"]),
             int(data["volumes"]),
             float(data["spread"]),
         )
@@ -172,9 +203,11 @@ class CalibrationSums:
         self.shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
         self._lock = threading.Lock()
         self._volumes: list[tuple[NDFloat, NDArray[np.int64]]] = []
+        self._noise: list[float] = []
 
-    def begin_volume(self) -> None:
-        """What is added from here on is of another volume."""
+    def begin_volume(self, noise: float) -> None:
+        """What is added from here on is of another volume, of that noise level."""
+        self._noise.append(noise)
         cells = int(np.prod(self.shape))
         self._volumes.append(
             (np.zeros((cells, self.buckets)), np.zeros((cells, self.buckets), np.int64))
@@ -204,9 +237,14 @@ class CalibrationSums:
 
     def solve(self) -> Calibration | None:
         """The calibration; None when fewer than two volumes have voxels."""
-        volumes = [(s, n) for s, n in self._volumes if n.any()]
-        if len(volumes) < 2:
+        known = [
+            (s, n, noise)
+            for (s, n), noise in zip(self._volumes, self._noise, strict=True)
+            if n.any() and noise > 0.0
+        ]
+        if len(known) < 2:
             return None
+        volumes, noises = [(s, n) for s, n, _ in known], np.log([noise for *_, noise in known])
         squares = np.stack([s.sum(axis=1) for s, _ in volumes])
         counts = np.stack([n.sum(axis=1) for _, n in volumes])
         pooled = _smoothed(squares.sum(axis=0), counts.sum(axis=0), self.shape)
@@ -217,15 +255,30 @@ class CalibrationSums:
             above += (square / (level * table)[:, None]).sum(axis=0)
             seen += count.sum(axis=0)
         factor = (above + _BUCKET_EVIDENCE) / (seen + _BUCKET_EVIDENCE)
+        middle, exponent = _line(noises, np.log(levels))
+        left = np.log(levels) - exponent * (noises - middle)
         return Calibration(
             STRENGTH_CUTS,
             DETAIL_CUTS,
             table.reshape(self.shape).astype(np.float32),
             counts.sum(axis=0).reshape(self.shape),
             factor.astype(np.float32),
+            float(np.exp(middle)),
+            exponent,
             len(volumes),
-            float(np.exp(0.5 * np.log(levels).std())),
+            float(np.exp(0.5 * left.std())),
         )
+
+
+def _line(noise: NDFloat, level: NDFloat) -> tuple[float, float]:
+    """Middle of the range of log noise, and the slope of log level over it, 0 to 2.
+
+    Held back by as much evidence as two volumes 10 % off the middle in noise: volumes of
+    one scanner, all alike, say nothing of other noise.
+    """
+    away = noise - noise.mean()
+    slope = float((away * level).sum() / ((away**2).sum() + 2 * 0.1**2))
+    return 0.5 * float(noise.min() + noise.max()), min(max(slope, 0.0), 2.0)
 
 
 def _smoothed(squares: NDFloat, counts: NDArray[np.int64], shape: tuple[int, int]) -> NDFloat:

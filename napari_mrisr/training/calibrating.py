@@ -48,10 +48,12 @@ def calibrated(
     sums, traits = CalibrationSums(buckets), []
     for index in range(len(state.files)):
         pair = pair_of_volume(index)
-        traits.append(measure_traits(pair.lr, Progress(progress.token)))
+        found = measure_traits(pair.lr, Progress(progress.token))
+        traits.append(found)
         crew.check()
         if held_out is not None:
             stranger = held_out[1] if in_first_half(index) else held_out[0]
+            sums.begin_volume(found.noise)
             _add_volume(sums, pair, stranger, crew)
         progress.advance()
     provenance = dict(bank.provenance)
@@ -80,7 +82,6 @@ def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, crew: Crew)
     image = run_stages(pair, before_last(bank), crew)
     detail, method = detail_of(pair.lr.data), Hashed(bank)
     last, shape = method.passes - 1, Region.whole(pair.lr.grid.upsampled(bank.scale).shape).stop
-    sums.begin_volume()
 
     def add_slab(slab: Region) -> None:
         inside = pair.mask[slab.slices]
