@@ -92,6 +92,19 @@ class GainMeasured(TrainEvent):
         return float(np.mean(self.gains_db))
 
 
+@dataclass(frozen=True)
+class Calibrating(TrainEvent):
+    """All stages are done; every volume is filtered once more, for the errors to expect.
+
+    Attributes
+    ----------
+    volumes : int
+        How many.
+    """
+
+    volumes: int
+
+
 Observer = Callable[[TrainEvent], None]
 """Called on the training's thread with each event."""
 

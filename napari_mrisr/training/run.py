@@ -26,7 +26,13 @@ from napari_mrisr.training.checkpoint import (
     save_checkpoint,
     training_identity,
 )
-from napari_mrisr.training.events import GainMeasured, Observer, VolumeAdded, VolumeBegan
+from napari_mrisr.training.events import (
+    Calibrating,
+    GainMeasured,
+    Observer,
+    VolumeAdded,
+    VolumeBegan,
+)
 from napari_mrisr.training.halves import kept_apart
 from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
 from napari_mrisr.training.sources import FileSource, Source
@@ -108,6 +114,7 @@ class Run:
         for number in range(len(self.state.plans)):
             stages.append(self._train(number, stages, progress))
         bank = bank_of(stages, self.state.files, self.parameters, self.preset, self.target)
+        self.observe(Calibrating(len(self.state.files)))
         return calibrated(bank, self.state, self._pair, self.crew, progress)
 
     def unfinished(self) -> FilterBank:
@@ -153,7 +160,7 @@ class Run:
                 added = self._add_volume(plan, equations, index, before)
             state.done[number] += 1
             save_checkpoint(checkpoint_path(self.target), state, self.identity)
-            self.work.finished(number, added, self.missing)
+            self.work.finished(number, added, self.missing, len(state.files))
             self._tell_volume(number, equations)
             progress.advance()
             if self.checks:

@@ -14,6 +14,8 @@ from napari_mrisr.volume import FloatArray
 _HEAD_VOXELS = 2_500_000
 # Reading, degrading, hashing and the stages before cost about as many operations a voxel.
 _OVERHEAD = 20_000
+# So does filtering the volume and measuring its noise and spectrum at the end.
+_CALIBRATION = 40_000
 
 
 class Work:
@@ -56,8 +58,22 @@ class Work:
         """Rate of the arithmetic meanwhile, half of Q counted."""
         return self._operations / self.seconds / 1e9 if self.seconds else 0.0
 
-    def finished(self, number: int, samples: int, missing: Sequence[int]) -> None:
-        """A stage (from 0) has taken in a volume; ``missing`` are those each stage still lacks."""
+    def finished(
+        self, number: int, samples: int, missing: Sequence[int], calibrated: int = 0
+    ) -> None:
+        """A stage has taken in a volume.
+
+        Parameters
+        ----------
+        number : int
+            Which stage, from 0.
+        samples : int
+            How many it took.
+        missing : sequence of int
+            Volumes that each stage still lacks.
+        calibrated : int
+            Volumes to be filtered once more after the last stage.
+        """
         plan = self._plans[number]
         if plan.samples is None or samples < plan.samples:
             cell = int(np.prod(self._scale)) if plan.spec.grid == "cell" else 1
@@ -66,6 +82,7 @@ class Work:
         self._cost_left = sum(
             count * self._cost(plan) for count, plan in zip(missing, self._plans, strict=True)
         )
+        self._cost_left += calibrated * self._head * _CALIBRATION
 
     @property
     def share_left(self) -> float:

@@ -147,17 +147,10 @@ class GainChart(Chart):
             center = Qt.AlignmentFlag.AlignCenter
             painter.drawText(frame, center, "after the first volume,\nwith one to validate on")
             return
-        painter.setPen(QPen(self.faint, 1.5))
         for line in story.range_of_volumes:
-            painter.drawPolyline(QPolygonF([at(x, y) for x, y in line]))
+            _paint_line(painter, [at(x, y) for x, y in line], self.faint, 1.5)
         for line in story.curve:
-            points = [at(x, y) for x, y in line]
-            painter.setPen(QPen(_ACCENT, 2))
-            painter.drawPolyline(QPolygonF(points))
-            painter.setBrush(_ACCENT)
-            for point in points:
-                painter.drawEllipse(point, 2.5, 2.5)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
+            _paint_line(painter, [at(x, y) for x, y in line], _ACCENT, 2.5)
 
     def _paint_axes(
         self, painter: QPainter, frame: QRectF, ticks: Sequence[float], at: object
@@ -223,6 +216,17 @@ class SupportChart(Chart):
         self.below(painter, frame, frame.center().x(), "samples of a bucket (bars: buckets)", 1)
         if not self.story.support.size:
             painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, "after the first volume")
+
+
+def _paint_line(painter: QPainter, points: Sequence[QPointF], color: QColor, radius: float) -> None:
+    """Points, joined."""
+    painter.setPen(QPen(color, 0.8 * radius))
+    painter.drawPolyline(QPolygonF(points))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(color)
+    for point in points:
+        painter.drawEllipse(point, radius, radius)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
 def _shown_volumes(count: int, room: float, label: float) -> list[int]:

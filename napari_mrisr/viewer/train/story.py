@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_mrisr.training.events import (
     Began,
+    Calibrating,
     GainMeasured,
     TrainEvent,
     VolumeAdded,
@@ -40,6 +41,7 @@ class Story:
     volumes: int = 0
     stage: int = 0
     volume: int = 0
+    calibrating: bool = False
     gains: dict[tuple[int, int], tuple[float, ...]] = field(default_factory=dict)
     voxels: int = 0
     support: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -57,6 +59,7 @@ class Story:
             self.stages, self.volumes = event.stages, event.volumes
             self.sgemm_gflops = event.sgemm_gflops
             self.stage = self.volume = 0
+            self.calibrating = False
             self._started, self._share_left = self.clock(), 1.0
             # What is learned anew is measured anew.
             kept = {s: event.volumes - n for s, n in enumerate(event.missing, 1)}
@@ -67,6 +70,8 @@ class Story:
             self.support, self.support_stage = event.support, event.stage
             self.samples_per_s, self.gflops = event.samples_per_s, event.gflops
             self._share_left, self._told_at = event.share_left, self.clock()
+        elif isinstance(event, Calibrating):
+            self.calibrating = True
         elif isinstance(event, GainMeasured):
             self.gains[event.stage, event.volumes] = event.gains_db
             self.voxels = event.voxels

@@ -53,6 +53,8 @@ def stage_text(story: Story) -> str:
     if not story.stage:
         return "Reading the volumes…"
     text = f"Stage {story.stage} of {story.stages}, volume {story.volume} of {story.volumes}"
+    if story.calibrating:
+        text = "Measuring the errors to expect"
     eta = story.eta_s
     return text if eta is None else f"{text}, about {format_seconds(eta)} left"
 
