@@ -27,7 +27,7 @@ LEVELS = [
     | {"calibration", "traits"},
     {"metrics", "methods", "samples", "presets"},
     {"sampling", "upscale", "predictors"},
-    {"training", "inspection"},
+    {"training", "inspection", "trust"},
     {"experiment", "explain", "figure", "page", "protocol", "report", "demo"},
     {"reading"},
     {"viewer", "cli"},

@@ -41,7 +41,7 @@ def value_text(name: str, value: float) -> str:
 def range_text(name: str, low: float, high: float) -> str:
     """A feature's range: ``15 to 30°``, ``below −0.15``, ``0.15 and more``."""
     unit = _UNITS.get(name, "")
-    a, b = (f"{end:.3g}".replace("-", "−") for end in (low, high))
+    a, b = (f"{end:.{4 if abs(end) >= 100 else 3}g}".replace("-", "−") for end in (low, high))
     if name == "phase":
         return a
     if np.isinf(low):
@@ -98,7 +98,7 @@ def training_facts(bank: FilterBank, number: int, table: BucketTable, bucket: in
     facts.append(Fact("residual error", number_text(float(error), 4), "of the window"))
     reference = gain_reference(bank, number)
     if reference is None:
-        facts.append(Fact("gain", "–", "error before it unknown"))
+        facts.append(Fact("gain", "–", "not known"))
     else:
         facts.append(Fact("gain", f"{number_text(float(gain), 2)} dB", f"over {reference}"))
     return facts

@@ -31,6 +31,7 @@ from napari_mrisr.viewer.inspect.readout import Lines, Readout
 NO_COMPARISON = "no second bank"
 MAP, VOXEL, BUCKETS = range(3)
 _FACTS = 14
+_IGNORED = QSizePolicy.Policy.Ignored
 
 _ABOUT = (
     "A bucket is a set of ranges of what the gradients around a voxel look like; "
@@ -93,8 +94,8 @@ class InspectPanel(QWidget):
         self.tabs.addTab(self._map_tab(), "Map")
         self.tabs.addTab(self._voxel_tab(), "Voxel")
         self.tabs.addTab(self._bucket_tab(), "Buckets")
-        self.tabs.currentChanged.connect(lambda tab: self.filter.setVisible(tab != MAP))
-        self.filter.hide()
+        self.tabs.currentChanged.connect(self._tab_changed)
+        self._tab_changed(MAP)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
@@ -102,6 +103,13 @@ class InspectPanel(QWidget):
         layout.addWidget(self.status)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.filter)
+
+    def _tab_changed(self, current: int) -> None:
+        self.filter.setVisible(current != MAP)
+        for number in range(self.tabs.count()):
+            # Tabs out of sight take no room: the tallest would push the filter off the screen.
+            shown = QSizePolicy.Policy.Preferred if number == current else _IGNORED
+            self.tabs.widget(number).setSizePolicy(QSizePolicy.Policy.Preferred, shown)
 
     def _map_tab(self) -> QWidget:
         tab = QWidget(self)

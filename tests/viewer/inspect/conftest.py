@@ -1,0 +1,31 @@
+"""Inspections of planted patterns."""
+
+from __future__ import annotations
+
+import made_up_patches as made
+import pytest
+
+from napari_mrisr.progress import Progress
+from napari_mrisr.viewer.inspect import requests
+from napari_mrisr.viewer.layers import layer_data, snapshot
+
+
+@pytest.fixture
+def bank(monkeypatch):
+    """A planted bank in place of the bundled ones."""
+    planted = made.planted_bank()
+    monkeypatch.setattr(requests, "bank_for", lambda scale, name: planted)
+    return planted
+
+
+@pytest.fixture
+def inspect(bank):
+    """Inspect a volume, as the thread does."""
+    from napari.layers import Image
+
+    def run(volume, number=0):
+        data, kwargs, _ = layer_data(volume, "scan")
+        request = requests.MapRequest(snapshot(Image(data, **kwargs)), (2, 2, 2), None, number)
+        return request.run(Progress())
+
+    return run
