@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr import interpolate
 from napari_mrisr.filterbank import FilterBank
 from napari_mrisr.gradients import tensor_box
 from napari_mrisr.kernels import cpu_hash
-from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.volume import FloatArray, Region, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +70,7 @@ def predict_from(
     return Predictors(bucket, strength, at_cells(detail, bank.scale, box))
 
 
-def predict(bank: FilterBank, lr: Volume, detail: FloatArray, region: Region) -> Predictors:
-    """Predictors of a region, from the low-resolution volume (engine units) alone."""
-    shape = interpolate.upsampled_shape(lr.data, bank.scale)
-    around = grown(region, bank.stages[-1].spec.hash.window.reach, shape)
-    image = Hashed(bank).run(lr, around, len(bank.stages) - 1)
-    return predict_from(bank, image, around.start, shape, detail, region)
-
-
 def at_cells(lr: FloatArray, scale: Scale, box: Region) -> FloatArray:
     """The value of its low-resolution voxel at each output voxel of a box."""
     index = [np.arange(a, b) // s for a, b, s in zip(box.start, box.stop, scale, strict=True)]
     return lr[np.ix_(*index)]
-
-
-def grown(region: Region, reach: int, shape: Shape) -> Region:
-    """A region with ``reach`` voxels around it, within the volume."""
-    a, b, c = (max(0, n - reach) for n in region.start)
-    d, e, f = (min(s, n + reach) for n, s in zip(region.stop, shape, strict=True))
-    return Region((a, b, c), (d, e, f))

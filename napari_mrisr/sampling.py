@@ -141,7 +141,7 @@ def samples_of(
     patches : (n, taps) ndarray of float32
     targets : (n, outputs) ndarray of float32
     """
-    image = run_stages(pair, before, crew)
+    image = run_stages(pair.lr, before, crew)
     if plan.spec.grid == "cell":
         yield from _cell_samples(pair, plan, image, parameters.scale)
     else:
@@ -152,7 +152,7 @@ def feature_sample(
     pair: Pair, spec: StageSpec, before: FilterBank, count: int, crew: Crew = ALONE
 ) -> dict[str, NDArray[np.float64]]:
     """Strength and coherence of randomly chosen voxels inside the mask."""
-    image = run_stages(pair, before, crew) if spec.grid == "voxel" else pair.lr.data
+    image = run_stages(pair.lr, before, crew) if spec.grid == "voxel" else pair.lr.data
     shape = (image.shape[0], image.shape[1], image.shape[2])
     chosen = np.flatnonzero(_usable(pair, spec, image.shape))
     chosen = np.random.default_rng(pair.seed).choice(chosen, min(count, chosen.size), replace=False)
@@ -167,13 +167,13 @@ def feature_sample(
     return {"strength": roots[:, 0], "coherence": coherence}
 
 
-def run_stages(pair: Pair, before: FilterBank, crew: Crew) -> FloatArray:
-    """What the stages before make of a pair's low resolution, pass by pass in slabs."""
-    method, image = Hashed(before), np.empty_like(pair.truth)
+def run_stages(lr: Volume, bank: FilterBank, crew: Crew) -> FloatArray:
+    """What a bank's stages make of a low resolution (engine units), pass by pass in slabs."""
+    method, image = Hashed(bank), np.empty(lr.grid.upsampled(bank.scale).shape, np.float32)
     for number in range(method.passes):
         previous, image = image, np.empty_like(image)
-        task = functools.partial(_run_slab, method, number, pair.lr, previous, image)
-        crew.each(task, slabs_of(image.shape, before.scale[0]))
+        task = functools.partial(_run_slab, method, number, lr, previous, image)
+        crew.each(task, slabs_of(image.shape, bank.scale[0]))
     return image
 
 

@@ -169,7 +169,7 @@ def filled_band(data: FloatArray, axis: int, progress: Progress | None = None) -
     if filled.size == 0:
         return 0.2
     # The last window reaches to the highest frequency.
-    return 1.0 if filled[-1] == centers.size - 1 else float(2.0 * centers[filled[-1]])
+    return 1.0 if filled[-1] == centers.size - 1 else round(2.0 * float(centers[filled[-1]]), 2)
 
 
 def _mean_power(power: NDArray[np.float64], frequency: NDArray[np.float64], center: float) -> float:

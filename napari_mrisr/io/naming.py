@@ -11,7 +11,7 @@ from napari_mrisr.errors import ParameterError, VolumeError, explain
 from napari_mrisr.io.formats import WRITABLE, PathLike, is_listed, stem_of, suffix_of
 from napari_mrisr.scale import Scale, format_scale
 
-_RESULT = re.compile(r"_desc-sr[0-9]", re.IGNORECASE)
+_RESULT = re.compile(r"_desc-(sr[0-9]|experr|support|consistency)", re.IGNORECASE)
 _ENTITY = re.compile(r"[A-Za-z]+-[A-Za-z0-9+]+")
 
 
@@ -92,6 +92,19 @@ def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
     suffix = suffix_of(input_path)
     suffix = suffix if suffix in WRITABLE else ".nii.gz"
     return out / f"{_with_desc(stem_of(input_path), label)}{suffix}"
+
+
+def map_path(result: PathLike, label: str) -> Path:
+    """Where a map of a result goes: beside it, its ``desc`` with a label.
+
+    ``sub-01_desc-sr2x_T1w.nii.gz`` and ``experr`` give
+    ``sub-01_desc-sr2xexperr_T1w.nii.gz``; ``high.nii`` gives ``high_desc-experr.nii``.
+    """
+    result = Path(result)
+    stem, suffix = stem_of(result), suffix_of(result)
+    old = re.search(r"(?:^|_)desc-([A-Za-z0-9+]+)", stem)
+    desc = f"desc-{old[1] if old else ''}{label}"
+    return result.with_name(f"{_with_desc(stem, desc)}{suffix}")
 
 
 def _with_desc(stem: str, label: str) -> str:

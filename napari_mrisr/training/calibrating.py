@@ -79,7 +79,7 @@ def _banks_of_halves(
 
 def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, crew: Crew) -> None:
     """Add the errors inside a volume's head."""
-    image = run_stages(pair, before_last(bank), crew)
+    image = run_stages(pair.lr, before_last(bank), crew)
     detail, method = detail_of(pair.lr.data), Hashed(bank)
     last, shape = method.passes - 1, Region.whole(pair.lr.grid.upsampled(bank.scale).shape).stop
 

@@ -1,0 +1,176 @@
+"""Expected error, support and consistency of a super-resolved volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.calibration import Calibration, detail_of
+from napari_mrisr.crew import Crew
+from napari_mrisr.errors import GeometryError, explain
+from napari_mrisr.filterbank import FilterBank
+from napari_mrisr.predictors import Predictors, before_last, predict_from
+from napari_mrisr.progress import Progress
+from napari_mrisr.sampling import run_stages, slabs_of
+from napari_mrisr.traits import Traits, measure_traits
+from napari_mrisr.trust.consistency import Residual, residual
+from napari_mrisr.upscale import RESEARCH_USE, processors
+from napari_mrisr.volume import FloatArray, Grid, Region, Volume
+
+SUPPORTED, FEW_SAMPLES, OUTSIDE = 0, 1, 2
+"""Values of the support map; their sum where both hold."""
+
+SAMPLES_A_TAP = 10
+"""A bucket has few samples below so many for each weight of its filter: the squared
+error of least squares is then about a tenth above what many samples would reach."""
+
+SAMPLES_A_CELL = 100
+"""Strength and detail that fewer held-out voxels had lie outside of what training saw."""
+
+NO_CALIBRATION = "no calibration: train the bank again (the preset paper has none)"
+
+
+@dataclass(frozen=True, eq=False)
+class TrustMaps:
+    """Maps of one result.
+
+    Attributes
+    ----------
+    expected_error : Volume or None
+        RMSE to expect at each voxel of the result, in the scan's intensities;
+        None for a bank without calibration.
+    support : Volume
+        On the result's grid: 0 where training saw enough of the like, 1 where
+        the last stage's bucket saw few samples, 2 where strength and detail
+        lie outside of what training saw, 3 for both.
+    consistency : Volume
+        On the low-resolution grid: result, degraded as the bank assumes, minus
+        measured; in the scan's intensities.
+    consistency_percent : float
+        Root mean square of that over all voxels, in % of the intensity window.
+    traits : Traits
+        Of the low-resolution volume.
+    """
+
+    expected_error: Volume | None
+    support: Volume
+    consistency: Volume
+    consistency_percent: float
+    traits: Traits
+
+
+def trust_maps(
+    lr: Volume,
+    result: Volume,
+    bank: FilterBank,
+    *,
+    traits: Traits | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> TrustMaps:
+    """Judge a result without a truth.
+
+    Parameters
+    ----------
+    lr : Volume
+        Low resolution, in the scan's intensities, as it was super-resolved.
+    result : Volume
+        What ``bank`` made of it.
+    bank : FilterBank
+    traits : Traits, optional
+        Of ``lr``, where they are known already.
+    threads : int, optional
+        One a processor by default.
+    progress : Progress, optional
+        Reports slabs; cancels within a fraction of a second.
+
+    Raises
+    ------
+    GeometryError
+        When the result is not on the low-resolution grid times the bank's scale.
+    Cancelled
+        When asked to stop.
+    """
+    progress = progress or Progress()
+    grid = lr.grid.upsampled(bank.scale)
+    if grid.shape != result.grid.shape:
+        found = f"a result of {result.grid.shape}, not {grid.shape} voxels"
+        raise GeometryError(explain("trust maps", found, "give the volume and its result"))
+    unit = lr.normalized()
+    traits = traits or measure_traits(unit, Progress(progress.token))
+    crew = Crew(threads or processors(), progress.token.check)
+    error, support = _read_off(unit, bank, grid, traits.noise, crew, progress)
+    left = residual(result.restored(), lr.restored(), bank.scale, bank.degradation, progress)
+    history = {"bank": bank.name, "note": RESEARCH_USE}
+    expected = None
+    if error is not None:
+        np.multiply(error, np.float32(unit.window.high - unit.window.low), out=error)
+        notes = {**history, "map": "expected RMSE, scan's intensities"}
+        expected = Volume(error, grid, origin=lr.origin, history=notes)
+    notes = {**history, "map": "support: 0 enough, 1 few samples, 2 outside training, 3 both"}
+    return TrustMaps(
+        expected,
+        Volume(support, grid, origin=lr.origin, history=notes),
+        _consistency_volume(left, lr, history),
+        100.0 * left.rmse / (unit.window.high - unit.window.low),
+        traits,
+    )
+
+
+def _consistency_volume(left: Residual, lr: Volume, history: dict[str, str]) -> Volume:
+    notes = {
+        **history,
+        "map": "result degraded again minus measured, scan's intensities",
+        "degradation": left.degradation,
+    }
+    return replace(left.volume, origin=lr.origin, history=notes)
+
+
+def _read_off(
+    lr: Volume, bank: FilterBank, grid: Grid, noise: float, crew: Crew, progress: Progress
+) -> tuple[FloatArray | None, FloatArray]:
+    """Expected error (engine units) and support, in slabs."""
+    slabs = slabs_of(grid.shape, bank.scale[0])
+    progress.begin("trust maps", len(bank.stages) * len(slabs) + len(slabs))
+    if bank.stages[-1].spec.grid != "voxel":
+        # No preset ends with a stage of cells; there is nothing calibrated to read off.
+        return None, np.zeros(grid.shape, np.float32)
+    image = run_stages(lr, before_last(bank), crew)
+    progress.advance(len(bank.stages) * len(slabs))
+    detail, calibration = detail_of(lr.data), bank.calibration
+    error = np.empty(grid.shape, np.float32) if calibration is not None else None
+    support = np.empty(grid.shape, np.float32)
+    few = few_samples(bank)
+
+    def slab(box: Region) -> None:
+        found = predict_from(bank, image, (0, 0, 0), grid.shape, detail, box)
+        support[box.slices] = FEW_SAMPLES * few[found.bucket]
+        if calibration is not None and error is not None:
+            error[box.slices] = calibration.expected_error(
+                found.bucket, found.strength, found.detail, noise
+            )
+            support[box.slices] += OUTSIDE * _outside(calibration, found)
+
+    for start in range(0, len(slabs), crew.threads):
+        part = slabs[start : start + crew.threads]
+        crew.each(slab, part)
+        progress.advance(len(part))
+    return error, support
+
+
+def few_samples(bank: FilterBank) -> NDArray[np.bool_]:
+    """Which buckets of the last stage saw few samples; shape (buckets,).
+
+    The flat bucket has no filter and changes nothing, so it needs none.
+    """
+    stage = bank.stages[-1]
+    few = stage.support < SAMPLES_A_TAP * stage.spec.taps
+    few[stage.spec.hash.filter_count :] = False
+    return np.asarray(few)
+
+
+def _outside(calibration: Calibration, found: Predictors) -> NDArray[np.bool_]:
+    samples = calibration.samples.reshape(-1)[calibration.cells(found.strength, found.detail)]
+    return np.asarray(samples < SAMPLES_A_CELL)
