@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_mrisr.errors import VolumeError
+from napari_mrisr.explain.edge import find_edge
+from napari_mrisr.volume import Grid, Volume
+
+SHAPE = (24, 28, 32)
+
+
+def block(at=None) -> Volume:
+    """A block of a head; bright up to ``at`` along x."""
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
+    data = 60.0 * (np.maximum(np.maximum(abs(x), abs(y)), abs(z)) < 0.9)
+    data += np.random.default_rng(0).normal(0, 0.5, SHAPE) * (data > 0)
+    if at is not None:
+        data[: at + 1] += 40.0 * (data[: at + 1] > 30)
+    return Volume(ndimage.gaussian_filter(data, 0.5).astype(np.float32), Grid(SHAPE, np.eye(4)))
+
+
+def test_finds_the_planted_edge():
+    voxel = find_edge(block(at=13), (2, 1, 3))
+    assert 13 <= voxel[0] // 2 <= 14
+    # In the middle half of the head.
+    assert 7 <= voxel[1] < 21
+    assert 8 <= voxel[2] // 3 < 24
+
+
+def test_goes_where_the_guess_is_wrong():
+    volume, scale = block(at=13), (2, 2, 2)
+    truth = np.zeros([2 * n for n in SHAPE], np.float32)
+    guess = truth.copy()
+    wrong = (27, 29, 33)
+    guess[wrong] = 1.0
+    assert find_edge(volume, scale, truth, guess) == wrong
+
+
+def test_nothing_to_find():
+    data = np.full(SHAPE, 7.0, np.float32)
+    data[0, 0, 0] = 8.0
+    with pytest.raises(VolumeError, match="no edge"):
+        find_edge(Volume(data, Grid(SHAPE, np.eye(4))), (2, 2, 2))

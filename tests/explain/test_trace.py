@@ -1,0 +1,244 @@
+"""One voxel's numbers against the engine's whole run and against patterns done by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_up_patches import CENTER, PAPER_CUTS, corner, edge, line, noise, plane, planted_bank
+from scipy import ndimage
+
+from napari_mrisr.errors import GeometryError, ParameterError
+from napari_mrisr.explain import check_truth, explain_voxel, truth_scale
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.hashed import Hashed, hash_cells
+from napari_mrisr.volume import Grid, Region, Volume
+
+KINDS = {
+    "cube 2x": {},
+    "one voxel stage": {"grids": ("voxel",)},
+    "flips 1x1x3": {"scale": (1, 1, 3), "symmetry": "flips"},
+    "paper": {"grids": ("voxel",), "symmetry": "none", "residual": False, "cuts": PAPER_CUTS},
+}
+
+
+def smooth_volume(shape=(9, 11, 13), high=1.0) -> Volume:
+    data = ndimage.gaussian_filter(np.random.default_rng(1).random(shape), 0.8, mode="mirror")
+    data = (data - data.min()) / np.ptp(data)
+    return Volume((300.0 * high * data).astype(np.float32), Grid(shape, np.diag([1, 1.2, 1.5, 1])))
+
+
+def voxels_of(shape):
+    """The corners and some between, a different index on every axis."""
+    ends = [tuple(0 if bit else n - 1 for bit, n in zip(b, shape, strict=True)) for b in
+            ((0, 0, 0), (1, 1, 1), (0, 1, 0), (1, 0, 1))]  # fmt: skip
+    return [*ends, *[(i % shape[0], 2 * i % shape[1], 3 * i % shape[2]) for i in range(3, 11)]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_the_engines_whole_run(kind):
+    bank = planted_bank(**KINDS[kind])
+    volume, method = smooth_volume(), Hashed(bank)
+    lr = volume.normalized()
+    shape = volume.grid.upsampled(bank.scale).shape
+    whole = Region.whole(shape)
+    made = [image for _, image in method.images(lr, whole, len(bank.stages))]
+    output, tricubic = method.compute(lr, whole), get_method("tricubic", bank.scale).compute(
+        lr, whole
+    )  # fmt: skip
+    hashed = []
+    for number, stage in enumerate(bank.stages):
+        if stage.spec.grid == "cell":
+            hashed.append(hash_cells(stage, lr.data, Region.whole(lr.grid.shape)))
+        else:
+            hashed.append(stage.spec.hash.hash_box(made[number], (0, 0, 0), shape, whole))
+    for voxel in voxels_of(shape):
+        found = explain_voxel(volume, bank, voxel)
+        assert found.output == output[voxel]
+        assert found.tricubic == tricubic[voxel]
+        assert found.start_value == made[0][voxel]
+        total = sum(value for _, value in found.contributions)
+        assert total == pytest.approx(found.output, abs=1e-6)
+        assert found.to_scan(found.output) == pytest.approx(
+            float(lr.window.from_unit(output[voxel]))
+        )
+        for number, trace in enumerate(found.stages):
+            at = found.lr_voxel if trace.spec.grid == "cell" else voxel
+            assert trace.voxel == at
+            assert trace.bucket == hashed[number][0][at]
+            assert trace.element == hashed[number][1][at]
+            assert trace.ranges == trace.spec.hash.decode(trace.bucket)
+            assert trace.support == bank.stages[number].support[trace.bucket]
+            assert (trace.before, trace.after) == (made[number][voxel], made[number + 1][voxel])
+            wanted = trace.sum + (trace.before if trace.spec.residual else 0.0)
+            assert trace.after == pytest.approx(max(wanted, float(lr.extrema[0])), abs=2e-6)
+            for name, (low, high) in trace.ranges.items():
+                if name in trace.features:
+                    assert low - 1e-4 <= trace.features[name] <= high + 1e-4
+            np.testing.assert_allclose(
+                trace.gradients.tensor(), trace.tensor, atol=2e-6 * np.abs(trace.tensor).max()
+            )
+            rebuilt = trace.vectors @ np.diag(trace.values) @ trace.vectors.T
+            np.testing.assert_allclose(
+                rebuilt, trace.tensor, atol=1e-5 * np.abs(trace.tensor).max() + 1e-12
+            )
+
+
+def cell_trace(volume):
+    """The first stage at the pattern's center."""
+    return explain_voxel(volume, planted_bank(), tuple(2 * n for n in CENTER)).stages[0]
+
+
+def test_plane():
+    """The gradient is the slope everywhere: T = n nᵀ, one eigenvalue |n|²."""
+    slope = np.array([0.004, -0.012, 0.003])
+    trace = cell_trace(plane(slope))
+    np.testing.assert_allclose(trace.tensor, np.outer(slope, slope), rtol=2e-4, atol=1e-9)
+    strength = np.linalg.norm(slope)
+    assert trace.features["strength"] == pytest.approx(strength, rel=1e-4)
+    assert trace.features["coherence"] == pytest.approx(1.0, abs=0.02)
+    cosine = abs(trace.vectors[:, 0] @ slope) / strength
+    assert cosine == pytest.approx(1.0, abs=1e-6)
+    # Sorted components 12, 4, 3: to the nearest axis, and of the two smaller ones.
+    assert trace.features["elevation"] == pytest.approx(np.degrees(np.arccos(12 / 13.0)), abs=0.05)
+    assert trace.features["azimuth"] == pytest.approx(np.degrees(np.arctan(3 / 4)), abs=0.05)
+    # The engine does not say which way along a plane; the largest axis is y either way.
+    assert trace.directions[0] in ("y", "−y")
+    assert np.allclose(trace.window[2, 2, 2], 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [10.0, 33.0, 60.0])
+def test_edge_at_a_known_angle(degrees):
+    wave = 0.5 * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees)), 0.0])
+    trace = cell_trace(edge(wave))
+    seen = np.sin(wave)  # of central differences
+    normal = seen / np.linalg.norm(seen)
+    assert abs(trace.vectors[:, 0] @ normal) == pytest.approx(1.0, abs=1e-5)
+    assert trace.features["coherence"] > 0.99
+    assert trace.features["elevation"] == pytest.approx(
+        np.degrees(np.arccos(normal.max())), abs=0.1
+    )
+    assert trace.features["azimuth"] == pytest.approx(0.0, abs=0.5)
+
+
+def test_line_is_a_disc():
+    trace = cell_trace(line())
+    a, b, c = np.sqrt(trace.values)
+    assert b == pytest.approx(a, rel=1e-3)
+    assert c < 1e-3 * a
+    assert trace.features["coherence"] == pytest.approx(0.0, abs=1e-3)
+    assert abs(trace.vectors[2, 2]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_corner_is_a_ball():
+    trace = cell_trace(corner())
+    a, _, c = np.sqrt(trace.values)
+    assert c == pytest.approx(a, rel=1e-3)
+    assert trace.features["coherence"] == pytest.approx(-1.0 / 3.0, abs=1e-3)
+    np.testing.assert_allclose(trace.vectors.T @ trace.vectors, np.eye(3), atol=1e-6)
+
+
+def test_noise_by_hand():
+    volume = noise()
+    trace = cell_trace(volume)
+    gradient = np.stack(np.gradient(volume.data.astype(np.float64)))
+    box = tuple(slice(n - 2, n + 3) for n in CENTER)
+    taps = np.exp(-0.5 * np.arange(-2, 3) ** 2)
+    taps /= taps.sum()
+    tensor = np.zeros((3, 3))
+    for i, j, k in np.ndindex(5, 5, 5):
+        g = gradient[:, box[0].start + i, box[1].start + j, box[2].start + k]
+        tensor += taps[i] * taps[j] * taps[k] * np.outer(g, g)
+    np.testing.assert_allclose(trace.tensor, tensor, rtol=1e-5)
+    np.testing.assert_allclose(trace.values, np.linalg.eigvalsh(tensor)[::-1], rtol=1e-5)
+    np.testing.assert_allclose(trace.window, volume.data[box])
+    np.testing.assert_allclose(trace.gradients.vectors[:, 2, 2, 2], gradient[:, *CENTER], rtol=1e-5)
+
+
+def test_angles_of_the_paper():
+    """Without symmetry: elevation from z, azimuth in the plane from 0 to 180."""
+    bank = planted_bank(("voxel",), "none", cuts=PAPER_CUTS, residual=False)
+    slope = np.array([-0.006, 0.003, 0.002])
+    trace = explain_voxel(plane(slope), bank, tuple(2 * n for n in CENTER)).stages[0]
+    unit = slope / np.linalg.norm(slope)
+    assert trace.features["elevation"] == pytest.approx(np.degrees(np.arccos(unit[2])), abs=0.2)
+    assert trace.features["azimuth"] == pytest.approx(
+        np.degrees(np.arctan2(unit[1], unit[0])), abs=0.2
+    )
+    assert 90 < trace.features["azimuth"] < 180
+
+
+def test_flat_voxel_keeps_its_value():
+    flat = Volume(np.full((7, 8, 9), 40.0, np.float32), Grid((7, 8, 9), np.eye(4)))
+    flat.data[0, 0, 0] = 90.0
+    found = explain_voxel(flat, planted_bank(), (8, 9, 11))
+    assert all(stage.flat and stage.change == 0.0 for stage in found.stages)
+    assert not any(stage.filter.any() for stage in found.stages)
+    assert found.output == found.start_value
+
+
+def test_above_the_window_the_start_is_the_floor():
+    volume = smooth_volume()
+    spike = volume.data.copy()
+    spike[4, 5, 6] = 4.0 * spike.max()
+    lr = dataclasses.replace(volume, data=spike)
+    found = explain_voxel(lr, planted_bank(), (8, 10, 12))
+    assert found.start_value > 1.0
+    names = [name for name, _ in found.contributions]
+    total = sum(value for _, value in found.contributions)
+    assert total == pytest.approx(found.output, abs=1e-5)
+    assert ("never below the start" in names) == (found.stages[-1].after < found.start_value)
+
+
+def test_patches_are_where_they_should_be():
+    volume, bank = smooth_volume(), planted_bank()
+    lr = volume.normalized()
+    found = explain_voxel(volume, bank, (8, 11, 13))
+    assert found.lr_voxel == (4, 5, 6)
+    np.testing.assert_array_equal(found.lr_patch, lr.data[2:7, 3:8, 4:9])
+    start = get_method("tricubic", (2, 2, 2)).compute(lr, Region((4, 6, 8), (14, 16, 18)))
+    np.testing.assert_allclose(found.start_patch, start)
+    edge_patch = explain_voxel(volume, bank, (0, 0, 25)).lr_patch
+    assert np.isnan(edge_patch[:2]).all()
+    assert np.isnan(edge_patch[:, :, 3:]).all()
+    assert edge_patch[2, 2, 2] == lr.data[0, 0, 12]
+
+
+def test_truth_beside_the_result():
+    volume, bank = smooth_volume(), planted_bank()
+    grid = volume.grid.upsampled((2, 2, 2))
+    data = np.random.default_rng(2).random(grid.shape, dtype=np.float32) * 300
+    truth = Volume(data, grid)
+    found = explain_voxel(volume, bank, (3, 10, 17), truth)
+    window = volume.normalized().window
+    assert found.truth == pytest.approx(float(window.to_unit(data)[3, 10, 17]))
+    np.testing.assert_allclose(found.around["truth"][8, 8, 8], found.truth)
+    np.testing.assert_allclose(found.around["output"][8, 8, 8], found.output)
+    assert explain_voxel(volume, bank, (3, 10, 17)).truth is None
+
+
+def test_what_cannot_be_explained_is_said():
+    volume, bank = smooth_volume(), planted_bank()
+    with pytest.raises(ParameterError, match=r"\(18, 0, 0\) lies outside .* to \(17, 21, 25\)"):
+        explain_voxel(volume, bank, (18, 0, 0))
+    with pytest.raises(ParameterError, match=r"\(0, -1, 0\)"):
+        explain_voxel(volume, bank, (0, -1, 0))
+    with pytest.raises(GeometryError, match=r"\(9, 11, 13\) voxels are not the output's"):
+        explain_voxel(volume, bank, (0, 0, 0), volume)
+    grid = volume.grid.upsampled((2, 2, 2))
+    check_truth(grid, volume.grid, (2, 2, 2))
+    affine = grid.affine.copy()
+    affine[1, 3] += 0.4
+    with pytest.raises(GeometryError):
+        check_truth(Grid(grid.shape, affine), volume.grid, (2, 2, 2))
+
+
+def test_scale_of_a_truth():
+    lr = Grid((9, 11, 13), np.diag([1, 1.2, 1.5, 1]))
+    assert truth_scale(lr.upsampled((1, 1, 3)), lr) == (1, 1, 3)
+    assert truth_scale(lr.upsampled((3, 2, 4)), lr) == (3, 2, 4)
+    with pytest.raises(GeometryError, match="no multiple"):
+        truth_scale(lr, lr)
+    with pytest.raises(GeometryError):
+        truth_scale(Grid((19, 22, 26), lr.affine), lr)
