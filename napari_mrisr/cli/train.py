@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 from fnmatch import fnmatch
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,9 @@ from napari_mrisr.progress import format_seconds
 from napari_mrisr.scale import Scale, format_scale
 
 if TYPE_CHECKING:
+    from napari_mrisr.sampling import TrainParameters
     from napari_mrisr.training import TrainingReport
+    from napari_mrisr.training.events import TrainEvent
 
 _EXAMPLE = """\
 example:
@@ -59,6 +63,18 @@ def add_parser(commands: options.Commands) -> None:
         metavar="CSV",
         help="table with columns file and license, for the bank's record of its training",
     )
+    parser.add_argument(
+        "--validate",
+        nargs="+",
+        default=[],
+        metavar="FILE|FOLDER",
+        help="images to measure the gain on after each volume, in one axial slab each",
+    )
+    parser.add_argument(
+        "--no-names",
+        action="store_true",
+        help="call the images 'volume 1' and so on in the bank: names may be patients'",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from a checkpoint")
     options.add_threads(parser)
     options.add_overwrite(parser)
@@ -67,8 +83,10 @@ def add_parser(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.degrade import get_degradation
+    from napari_mrisr.io import find_volumes
     from napari_mrisr.sampling import TrainParameters
-    from napari_mrisr.training import train
+    from napari_mrisr.training import Watch, train
+    from napari_mrisr.training.sources import FileSource
 
     get_degradation(arguments.degradation)
     if arguments.threads is not None and arguments.threads < 1:
@@ -81,16 +99,21 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             scans.append(read_scan(path, None))
     if not scans:
         return batch.finish(0, session)
+    validation = find_volumes(arguments.validate) if arguments.validate else []
+    checks = [read_scan(path, None) for path in validation]
     parameters = TrainParameters(
-        scale=_scale(arguments.scale, scans),
+        scale=_scale(arguments.scale, [*scans, *checks]),
         preset=arguments.preset,
         degradation=arguments.degradation,
         licenses=_licenses(arguments.manifest),
+        names=not arguments.no_names,
         thin=tuple(
             (pattern, _scale(step, [s for s in scans if fnmatch(s.path.name, pattern)] or scans))
             for pattern, step in arguments.thin
         ),
     )
+    _say_memory(parameters, scans, arguments.threads, session)
+    watch = Watch(partial(_say_event, session), [FileSource(scan.path) for scan in checks])
     try:
         report = train(
             [scan.path for scan in scans],
@@ -99,6 +122,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             resume=arguments.resume,
             overwrite=arguments.overwrite,
             progress=session.progress,
+            watch=watch,
             threads=arguments.threads,
         )
     except Cancelled:
@@ -148,6 +172,34 @@ def _scale(scale: Scale, scans: list[Scan]) -> Scale:
         text = f"{format_scale(scale)} counts the files' own axes, but {one} and {other} differ"
         raise ScaleError(explain("--scale", text, "give files of one orientation"))
     return next(iter(found))
+
+
+def _say_memory(
+    parameters: TrainParameters, scans: list[Scan], threads: int | None, session: Session
+) -> None:
+    """Say what memory the training takes, and refuse one that does not fit."""
+    from napari_mrisr.presets import get_preset
+    from napari_mrisr.training.memory import check_memory, estimate_training
+    from napari_mrisr.upscale import processors
+
+    preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
+    largest = max((scan.grid.shape for scan in scans), key=prod)
+    need = estimate_training(preset, parameters.scale, largest, threads or processors())
+    check_memory(need, preset.name)
+    session.say(f"about {need.total / 1e9:.1f} GB of memory")
+
+
+def _say_event(session: Session, event: TrainEvent) -> None:
+    """A line for each point of the curve."""
+    from napari_mrisr.training.events import GainMeasured
+
+    if isinstance(event, GainMeasured):
+        each = ", ".join(f"{gain:+.2f}" for gain in event.gains_db)
+        # Above the bar, which a line on standard output would end.
+        session.progress.message(
+            f"stage {event.stage}, {event.volumes} volumes: {event.mean_db:+.2f} dB over tricubic "
+            f"({each}; {event.voxels:,} voxels of axial slabs, inside the head)"
+        )
 
 
 def _say(out: Path, report: TrainingReport, session: Session) -> None:

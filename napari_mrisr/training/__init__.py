@@ -151,9 +151,9 @@ def train(
     check_memory(estimate_training(preset, parameters.scale, threads=crew.threads), preset.name)
     sgemm = measure_sgemm()
     run = Run(parameters, preset, target, crew, watch.observe)
-    try:
-        # The crew shares out the work; threads of BLAS's own would wait for one another.
-        with threadpool_limits(1, user_api="blas"):
+    # The crew shares out the work; threads of BLAS's own would wait for one another.
+    with threadpool_limits(1, user_api="blas"):
+        try:
             if resume:
                 run.resume()
             run.add([_source(entry) for entry in paths])
@@ -161,8 +161,8 @@ def train(
             state = run.state
             watch.observe(Began(len(state.plans), len(state.files), run.missing, sgemm))
             bank = run.finish(progress)
-    except _Stop:
-        bank = run.unfinished()
+        except _Stop:
+            bank = run.unfinished()
     stopped = str(bank.provenance.get("stopped", ""))
     kept = _richer(target, bank) if stopped and resume else None
     if kept is None:

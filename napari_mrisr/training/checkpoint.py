@@ -18,6 +18,7 @@ from napari_mrisr.presets import Preset, StagePlan
 from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.scale import format_scale
 from napari_mrisr.training.halves import Halves
+from napari_mrisr.training.tensors import read_tensors, write_tensors
 
 _KEY = "napari_mrisr_training"
 _SUMS = ("gram", "cross", "energy", "count")
@@ -79,8 +80,6 @@ def training_identity(parameters: TrainParameters, preset: Preset) -> dict[str, 
 
 def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, str]) -> None:
     """Write the sums, atomically."""
-    from safetensors.numpy import save_file
-
     tensors = {
         f"stage{number}.{part}{name}": tensor
         for part, sums in (("", state.equations), ("half.", state.halves))
@@ -97,7 +96,7 @@ def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, str]) 
         "crc32": _checksums(tensors),
     }
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {_KEY: json.dumps(document)})
+        write_tensors(temporary, tensors, {_KEY: json.dumps(document)})
 
 
 def load_checkpoint(path: Path, preset: Preset, identity: dict[str, str]) -> TrainingState:
@@ -108,14 +107,13 @@ def load_checkpoint(path: Path, preset: Preset, identity: dict[str, str]) -> Tra
     BankError
         When the file is damaged, or of a training with other options.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     if not path.is_file():
         return TrainingState.empty(preset)
     try:
-        with safe_open(path, framework="numpy") as file:
-            document = json.loads((file.metadata() or {})[_KEY])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path)
+        document = json.loads(metadata[_KEY])
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise BankError(explain(path, f"cannot be read ({error})", _FROM_THE_START)) from error
     try:

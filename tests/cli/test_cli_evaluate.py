@@ -120,6 +120,26 @@ def test_training_says_what_it_did_and_may_be_resumed(run, scan, tmp_path, files
     assert "trained on 2 volumes" in found.out
 
 
+def test_training_tells_memory_and_the_gain_after_each_volume(run, tmp_path):
+    scans = [make_scan(tmp_path / f"{n}.nii", n, (29, 34, 25)) for n in (2, 3, 4)]
+    out = tmp_path / "b.safetensors"
+    found = run(
+        "train", *scans[:2], "--scale", "2", "--out", out, "--no-names", "--validate", scans[2]
+    )
+    assert found.code == 0
+    assert "GB of memory" in found.out
+    lines = [line for line in found.err.splitlines() if " dB over tricubic (" in line]
+    starts = [line.partition(":")[0] for line in lines]
+    assert starts == [f"stage {stage}, {n} volumes" for stage in (1, 2, 3) for n in (1, 2)]
+    assert "inside the head" in lines[0]
+    assert "volume 2  license not stated" in found.out
+    assert b"3.nii" not in out.read_bytes()
+    found = run("train", scans[0], "--scale", "2", "--out", tmp_path / "c", "--validate", "none")
+    assert found.code == 2
+    assert "none" in found.error
+    assert not (tmp_path / "c").exists()
+
+
 def test_training_leaves_out_a_bad_file_and_says_so(run, scan, tmp_path):
     bad = tmp_path / "bad.nii"
     bad.write_bytes(b"nothing")
