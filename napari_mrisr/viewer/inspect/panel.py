@@ -1,11 +1,13 @@
-"""What the inspector looks like: fields, buttons, tabs. No logic."""
+"""What the inspector looks like: fields, buttons, tabs. No logic.
+
+Texts are :class:`Lines`, not labels that wrap: with one of these Qt would scroll
+the panel where it need not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -73,8 +75,7 @@ class InspectPanel(QWidget):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
-        self.status = _note(self)
-        self.status.setTextFormat(Qt.TextFormat.RichText)
+        self.status = Lines(2, self)
         self.follow = QCheckBox("Follow the cursor (a click in the image holds a voxel)", self)
         self.follow.setChecked(True)
         self.readout = Readout(_FACTS, self)
@@ -120,7 +121,7 @@ class InspectPanel(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.show_button, 3)
         buttons.addWidget(self.cancel_button, 2)
-        about = _note(tab)
+        about = Lines(7, tab)
         about.setText(_ABOUT)
         column = QVBoxLayout(tab)
         column.addLayout(form)
@@ -160,11 +161,11 @@ class InspectPanel(QWidget):
 
     def show_status(self, text: str) -> None:
         """Say something."""
-        self.status.setText(escape(text))
+        self.status.setText(text)
 
     def show_error(self, line: str) -> None:
         """Say what is wrong."""
-        self.status.setText(f'<span style="color: {self.error_color}">{escape(line)}</span>')
+        self.status.setText(line, self.error_color)
 
     def show_running(self, text: str) -> None:
         """Work has begun."""
@@ -203,11 +204,3 @@ class InspectPanel(QWidget):
         """Which of the buttons can be pressed."""
         self.show_button.setEnabled(show)
         self.parts_button.setEnabled(parts)
-
-
-def _note(parent: QWidget) -> QLabel:
-    label = QLabel("", parent)
-    label.setWordWrap(True)
-    # Ignored: a long word must not widen the dock.
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QPoint, QRect, QSize, Qt
-from qtpy.QtGui import QFontMetrics, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_mrisr.inspection.texts import Fact
@@ -29,18 +29,19 @@ class Lines(QWidget):
     def __init__(self, count: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._count, self._text = count, ""
+        self._color: QColor | None = None
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
         """The text shown."""
         return self._text
 
-    def setText(self, text: str) -> None:
-        """Show a text; all of it is in the tooltip."""
-        if text != self._text:
-            self._text = text
-            self.setToolTip(text)
-            self.update()
+    def setText(self, text: str, color: str | None = None) -> None:
+        """Show a text, in a color of its own; all of it is in the tooltip."""
+        self._text = text
+        self._color = None if color is None else QColor(color)
+        self.setToolTip(text)
+        self.update()
 
     def sizeHint(self) -> QSize:
         """Room for the lines."""
@@ -53,7 +54,7 @@ class Lines(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """The text; one line is cut off with dots."""
         painter = QPainter(self)
-        painter.setPen(self.palette().windowText().color())
+        painter.setPen(self._color or self.palette().windowText().color())
         if self._count == 1:
             elide = Qt.TextElideMode.ElideRight
             text = self.fontMetrics().elidedText(self._text, elide, self.width())
