@@ -6,6 +6,7 @@ maps.py      whole maps: buckets, bins, features, orientation
 voxel.py     one voxel: its features, bucket, patch and what the filter makes of it
 filters.py   a bucket's filter: turned, in planes, its frequency response
 census.py    buckets of a volume beside those of the training; two banks compared
+measured.py  the gain over tricubic in each bucket, against a truth
 texts.py     all of that in words
 """
 
@@ -26,6 +27,7 @@ from napari_mrisr.inspection.filters import (
     turned,
 )
 from napari_mrisr.inspection.maps import bin_map, bucket_map, feature_map, orientation_map
+from napari_mrisr.inspection.measured import MeasuredGain, measure_gain
 from napari_mrisr.inspection.source import StageInput, stage_input
 from napari_mrisr.inspection.voxel import VoxelView, look
 
@@ -33,6 +35,7 @@ __all__ = [
     "BankComparison",
     "BucketTable",
     "FilterView",
+    "MeasuredGain",
     "StageInput",
     "VoxelView",
     "bin_map",
@@ -46,6 +49,7 @@ __all__ = [
     "feature_values",
     "gain_db",
     "look",
+    "measure_gain",
     "orientation_color",
     "orientation_map",
     "response_planes",

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.inspection import BankComparison, BucketTable
+from napari_mrisr.inspection import BankComparison, BucketTable, MeasuredGain
 from napari_mrisr.inspection.census import sorted_rows
 from napari_mrisr.inspection.texts import number_text
 
@@ -44,9 +44,12 @@ class Column:
 
 
 def columns_of(
-    table: BucketTable, reference: str | None, comparison: BankComparison | None = None
+    table: BucketTable,
+    reference: str | None,
+    comparison: BankComparison | None = None,
+    measured: MeasuredGain | None = None,
 ) -> list[Column]:
-    """The columns of a table, and of the comparison with a second bank."""
+    """The columns of a table, of what was measured, and of the comparison with a second bank."""
     here, training = _bars(table.share("here"), table.share("training"))
     gain_tip = f"Over {reference}, of the training samples" if reference else (
         "Not known: the bank holds no error from before this stage"
@@ -60,6 +63,9 @@ def columns_of(
             "error", "Error", "Residual RMSE of the training samples; window = 1", table.error, 4
         ),
     ]
+    if measured is not None:
+        tip = "Of the whole bank over tricubic, against the truth, inside the head"
+        columns.append(Column("measured", "Gain here, dB", tip, measured.gain, 2))
     if comparison is None:
         return columns
     return [

@@ -49,17 +49,19 @@ class Chooser(QObject):
         """The stage chosen, from 0."""
         return max(0, self._panel.stage.currentIndex())
 
-    def snapshot(self) -> LayerSnapshot | None:
-        """The chosen layer, of a 4D one the frame that is on screen; None without one.
+    def source(self) -> LayerSnapshot | None:
+        """The chosen layer; None without one."""
+        layer = self._panel.layer.layer
+        return None if layer is None else self.snapshot(layer)
+
+    def snapshot(self, layer: Image) -> LayerSnapshot:
+        """A layer, of a 4D one the frame that is on screen.
 
         Raises
         ------
         VolumeError, GeometryError
             As :func:`napari_mrisr.viewer.layers.snapshot`.
         """
-        layer = self._panel.layer.layer
-        if layer is None:
-            return None
         count, frame = frame_count(layer), 0
         if count is not None:
             index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
@@ -162,7 +164,11 @@ class Chooser(QObject):
             if isinstance(layer, Image) and not layer.rgb
         ]
         self._watch(layers)
+        self._offer(layers)
+
+    def _offer(self, layers: list[Image]) -> None:
         self._panel.layer.set_layers(layers)
+        self._panel.truth.set_layers(layers)
 
     def _watch(self, layers: list[Image]) -> None:
         for layer in self._watched:
@@ -172,4 +178,4 @@ class Chooser(QObject):
         self._watched = layers
 
     def _renamed(self, event: Any) -> None:
-        self._panel.layer.set_layers(self._watched)
+        self._offer(self._watched)

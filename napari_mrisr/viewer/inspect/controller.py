@@ -9,6 +9,7 @@ from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.inspection import (
     BankComparison,
     FilterView,
+    MeasuredGain,
     VoxelView,
     canonical_filter,
     compare_banks,
@@ -20,6 +21,7 @@ from napari_mrisr.inspection.filters import element_text, output_at
 from napari_mrisr.inspection.texts import (
     Fact,
     bucket_text,
+    number_text,
     result_fact,
     training_facts,
     voxel_facts,
@@ -47,6 +49,8 @@ class Inspector:
     second : FilterBank or None
         Bank to compare with.
     comparison : BankComparison or None
+    measured : MeasuredGain or None
+        Against a truth.
     """
 
     def __init__(self) -> None:
@@ -55,13 +59,14 @@ class Inspector:
         self.bucket: int | None = None
         self.second: FilterBank | None = None
         self.comparison: BankComparison | None = None
+        self.measured: MeasuredGain | None = None
         self._sub: Shape = (0, 0, 0)
 
     def show(self, inspection: Inspection | None) -> None:
         """Show another stage or volume; without a comparison, which may not fit."""
         self.inspection = inspection
         self.voxel = self.bucket = None
-        self.second = self.comparison = None
+        self.second = self.comparison = self.measured = None
 
     def point_at(self, world: Sequence[float]) -> bool:
         """Look at the voxel at a position of napari's world; False outside the volume."""
@@ -134,7 +139,11 @@ class Inspector:
     def _training(self, bucket: int) -> list[Fact]:
         assert self.inspection is not None
         source = self.inspection.source
-        return training_facts(source.bank, source.number, self.inspection.table, bucket)
+        facts = training_facts(source.bank, source.number, self.inspection.table, bucket)
+        if self.measured is not None:
+            gain = number_text(float(self.measured.gain[bucket]), 2)
+            facts.append(Fact("gain here", f"{gain} dB", "whole bank over tricubic"))
+        return facts
 
     @property
     def columns(self) -> list[Column]:
@@ -142,7 +151,7 @@ class Inspector:
         assert self.inspection is not None
         source = self.inspection.source
         reference = gain_reference(source.bank, source.number)
-        return columns_of(self.inspection.table, reference, self.comparison)
+        return columns_of(self.inspection.table, reference, self.comparison, self.measured)
 
     def scene(self, as_applied: bool, output: int, whose: int) -> FilterScene | None:
         """The filter to draw; None before there is a bucket.

@@ -7,13 +7,13 @@ the panel where it need not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QProgressBar,
     QPushButton,
@@ -32,7 +32,7 @@ from napari_mrisr.viewer.inspect.readout import Lines, Readout
 
 NO_COMPARISON = "no second bank"
 MAP, VOXEL, BUCKETS = range(3)
-_FACTS = 14
+_FACTS = 15
 _IGNORED = QSizePolicy.Policy.Ignored
 
 _ABOUT = (
@@ -50,6 +50,36 @@ class SecondBankField(BankField):
         super().set_names(names, scale)
         self.setItemText(0, NO_COMPARISON)
         self.setToolTip("A bank whose buckets are the same, to compare filter by filter")
+
+
+class _NoLayer:
+    """Stands for no truth among the layers."""
+
+    name = "no truth"
+
+
+class TruthField(LayerField):
+    """A layer to measure against; at first none."""
+
+    _none = _NoLayer()
+
+    @property
+    def truth(self) -> Any:
+        """The layer chosen, or None."""
+        layer = self.layer
+        return None if layer is self._none else layer
+
+    def set_layers(self, layers: Sequence[Any]) -> None:
+        """Offer these, and none."""
+        super().set_layers([self._none, *layers])
+
+    def set_none(self) -> None:
+        """Choose none."""
+        self.setCurrentIndex(0)
+
+    def _tell(self) -> None:
+        super()._tell()
+        self.setToolTip("Measures the gain over tricubic in each bucket, against this layer")
 
 
 class InspectPanel(QWidget):
@@ -80,6 +110,8 @@ class InspectPanel(QWidget):
         self.follow.setChecked(True)
         self.readout = Readout(_FACTS, self)
         self.second = SecondBankField(self)
+        self.truth = TruthField(self)
+        self.truth.set_layers([])
         self.only = QPushButton("Light it only", self)
         self.only.setCheckable(True)
         self.only.setToolTip("Paint the chosen bucket's voxels and no others")
@@ -143,8 +175,9 @@ class InspectPanel(QWidget):
     def _bucket_tab(self) -> QWidget:
         tab = QWidget(self)
         bar = QHBoxLayout()
-        bar.addWidget(QLabel("Compare with", tab))
+        bar.setSpacing(4)
         bar.addWidget(self.second, 1)
+        bar.addWidget(self.truth, 1)
         bar.addWidget(self.only)
         self.histogram.setMinimumHeight(150)
         column = QVBoxLayout(tab)
@@ -169,7 +202,7 @@ class InspectPanel(QWidget):
 
     def show_running(self, text: str) -> None:
         """Work has begun."""
-        for field in (*self._fields, self.show_button, self.parts_button):
+        for field in (*self._fields, self.truth, self.show_button, self.parts_button):
             field.setEnabled(False)
         self.cancel_button.setEnabled(True)
         self.bar.show()
@@ -193,7 +226,7 @@ class InspectPanel(QWidget):
 
     def show_idle(self, text: str) -> None:
         """No work."""
-        for field in self._fields:
+        for field in (*self._fields, self.truth):
             field.setEnabled(True)
         self.layer.setEnabled(self.layer.count() > 0)
         self.cancel_button.setEnabled(False)

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from napari_mrisr.filterbank import bank_for
 from napari_mrisr.inspection import (
     BucketTable,
+    MeasuredGain,
     StageInput,
     bucket_map,
     bucket_table,
+    measure_gain,
     stage_input,
 )
 from napari_mrisr.progress import Progress
@@ -91,3 +93,21 @@ class PartRequest:
         """Do the work; for a background thread."""
         shown = self.inspection
         return part_layer(shown.source, shown.labels, self.part, shown.title, progress)
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureRequest:
+    """The gain over tricubic in each bucket, against a truth."""
+
+    inspection: Inspection
+    truth: LayerSnapshot
+
+    def run(self, progress: Progress) -> MeasuredGain:
+        """Do the work; for a background thread."""
+        shown = self.inspection
+        truth = self.truth.to_volume()
+        progress.token.check()
+        return measure_gain(shown.source, shown.labels - 1, truth, progress=progress)
+
+
+Request = MapRequest | PartRequest | MeasureRequest

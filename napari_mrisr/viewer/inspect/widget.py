@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
@@ -13,13 +12,21 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.filterbank import load_bank
+from napari_mrisr.inspection import MeasuredGain
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.inspect.choosing import Chooser
 from napari_mrisr.viewer.inspect.controller import Inspector
 from napari_mrisr.viewer.inspect.follow import Follower
+from napari_mrisr.viewer.inspect.lighting import MapLayer
 from napari_mrisr.viewer.inspect.maps import part_title, parts_of
 from napari_mrisr.viewer.inspect.panel import BUCKETS, VOXEL, InspectPanel
-from napari_mrisr.viewer.inspect.requests import Inspection, MapRequest, PartRequest
+from napari_mrisr.viewer.inspect.requests import (
+    Inspection,
+    MapRequest,
+    MeasureRequest,
+    PartRequest,
+    Request,
+)
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import duration_label, error_line, progress_label
@@ -49,8 +56,9 @@ class InspectWidget(QWidget):
         self._viewer = napari_viewer
         self._attached = False
         self._window: QWidget | None = None
-        self._request: MapRequest | PartRequest | None = None
-        self._map: Labels | None = None
+        self._request: Request | None = None
+        self.map = MapLayer(napari_viewer)
+        self._truth: Any = None
         self.inspector = Inspector()
         # Without a parent: it must outlive this widget for as long as a thread posts.
         self._mailbox = Mailbox()
@@ -73,6 +81,7 @@ class InspectWidget(QWidget):
         panel.show_button.clicked.connect(self.show_map)
         panel.cancel_button.clicked.connect(self.cancel)
         panel.parts.triggered.connect(lambda action: self.add_part(action.data()))
+        panel.truth.chosen.connect(self._truth_chosen)
         panel.second.chosen.connect(self._second_chosen)
         panel.second.browsed.connect(self.compare_with)
         panel.histogram.chosen.connect(self.choose_bucket)
@@ -86,7 +95,7 @@ class InspectWidget(QWidget):
         if self.jobs.running:
             return
         try:
-            source, scale = self.chooser.snapshot(), self.panel.scale.scale
+            source, scale = self.chooser.source(), self.panel.scale.scale
         except MrisrError as error:
             self._tell_error(error)
             return
@@ -157,6 +166,24 @@ class InspectWidget(QWidget):
         self.panel.histogram.set_columns(self.inspector.columns)
         self._show_filter()
 
+    def _truth_chosen(self) -> None:
+        """Measure against a truth; told again, with the same layer, whenever layers change."""
+        layer, shown = self.panel.truth.truth, self.inspector.inspection
+        if layer is self._truth or shown is None:
+            return
+        self._truth = layer
+        if layer is None:
+            self.inspector.measured = None
+            self.panel.histogram.set_columns(self.inspector.columns)
+            return
+        try:
+            request = MeasureRequest(shown, self.chooser.snapshot(layer))
+        except MrisrError as error:
+            self.panel.truth.set_none()
+            self._tell_error(error)
+            return
+        self._start(request, f"Measuring against “{layer.name}”…")
+
     # What is shown.
 
     def _show_inspection(self) -> None:
@@ -170,6 +197,8 @@ class InspectWidget(QWidget):
         panel.filter.set_two_banks(False)
         first = None if inspection is None else inspection.source.bank
         self.chooser.offer_second(first, keep=False)
+        self._truth = None
+        panel.truth.set_none()
         if inspection is not None:
             stage = inspection.source.stage
             for part in parts_of(stage.spec.hash):
@@ -199,40 +228,13 @@ class InspectWidget(QWidget):
     def _light(self, on: bool | None = None) -> None:
         """Paint the chosen bucket only, or all."""
         inspection = self.inspector.inspection
-        if inspection is None:
-            return
-        wanted = self.panel.only.isChecked() and self.inspector.bucket is not None
-        layer = self._map_layer() if wanted else self._map
-        if layer is None:
-            return
-        if wanted and self.inspector.bucket is not None:
-            layer.selected_label = self.inspector.bucket + 1
-            layer.visible = True
-        layer.show_selected_label = wanted
-
-    def _map_layer(self) -> Labels:
-        """The map's layer; a new one where a person took it away."""
-        if self._map is None:
-            self._add_map()
-        assert self._map is not None
-        return self._map
-
-    def _add_map(self) -> None:
-        inspection = self.inspector.inspection
-        assert inspection is not None
-        data, kwargs, _ = inspection.layer
-        before = self._map
-        if before is not None and before.name == kwargs["name"] and before.data.shape == data.shape:
-            before.data, before.visible = data, True
-            return
-        if before is not None:
-            before.visible = False
-        self._map = self._viewer.add_labels(data, **kwargs)
-        self._map.editable = False
+        if inspection is not None:
+            lit = self.inspector.bucket if self.panel.only.isChecked() else None
+            self.map.light(inspection, lit)
 
     # Work.
 
-    def _start(self, request: MapRequest | PartRequest, text: str) -> None:
+    def _start(self, request: Request, text: str) -> None:
         self._request = request
         # Only now: while being docked, the dock is not in the main window yet.
         self._follow_window()
@@ -247,11 +249,14 @@ class InspectWidget(QWidget):
         elif isinstance(accepted, Said):
             panel.show_busy(accepted.text)
         elif isinstance(accepted, Ended):
-            self._request = None
+            request, self._request = self._request, None
             self._refresh()
             if isinstance(accepted, Finished):
                 self._add_result(accepted)
-            elif isinstance(accepted, Failed):
+                return
+            if isinstance(request, MeasureRequest):
+                panel.truth.set_none()
+            if isinstance(accepted, Failed):
                 self._tell_error(accepted.error)
             else:
                 panel.show_status("Cancelled. No layer was added.")
@@ -261,18 +266,22 @@ class InspectWidget(QWidget):
             if isinstance(message.result, Inspection):
                 self.inspector.show(message.result)
                 self._show_inspection()
-                self._add_map()
                 self.panel.tabs.setCurrentIndex(VOXEL)
-                name = "" if self._map is None else self._map.name
+                text = f"Added “{self.map.show(message.result).name}”"
+            elif isinstance(message.result, MeasuredGain):
+                # The truth may have been taken away meanwhile.
+                self.inspector.measured = message.result if self._truth is not None else None
+                self.panel.histogram.set_columns(self.inspector.columns)
+                text = "Measured against the truth"
             else:
                 data, kwargs, kind = message.result
                 add = self._viewer.add_labels if kind == "labels" else self._viewer.add_image
-                name = add(data, **kwargs).name
+                text = f"Added “{add(data, **kwargs).name}”"
         except Exception as error:  # napari's own
             self._tell_error(error)
             return
         self._offer_buttons()
-        self.panel.show_status(f"Added “{name}” in {duration_label(message.seconds)}.")
+        self.panel.show_status(f"{text} in {duration_label(message.seconds)}.")
 
     def _tell_error(self, error: Exception) -> None:
         line = error_line(error)
@@ -302,8 +311,7 @@ class InspectWidget(QWidget):
         self.panel.offer(show=idle and self.chooser.ready, parts=idle and shown)
 
     def _layer_removed(self, event: Any) -> None:
-        if event.value is self._map:
-            self._map = None
+        if self.map.forget_removed():
             self.panel.only.setChecked(False)
 
     def _theme_changed(self, event: Any = None) -> None:
@@ -321,8 +329,7 @@ class InspectWidget(QWidget):
         self._viewer.events.theme.connect(self._theme_changed)
         self.follower.attach()
         self.chooser.attach()
-        if self._map is not None and self._map not in self._viewer.layers:
-            self._map = None
+        self.map.forget_removed()
         self._theme_changed()
 
     def _detach(self) -> None:

@@ -16,14 +16,14 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.inspection import bucket_map, look, orientation_map, stage_input
-from napari_mrisr.inspection.texts import bucket_text, value_text
+from napari_mrisr.inspection import bucket_map, look, measure_gain, orientation_map, stage_input
+from napari_mrisr.inspection.texts import bucket_text, number_text, value_text
 from napari_mrisr.viewer.geometry import scale_and_translate
 from napari_mrisr.viewer.inspect import requests
 from napari_mrisr.viewer.inspect.panel import BUCKETS, MAP, VOXEL
 from napari_mrisr.viewer.inspect.widget import InspectWidget
-from napari_mrisr.viewer.layers import layer_data, series_layer_data
-from napari_mrisr.volume import Volume
+from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
+from napari_mrisr.volume import Grid, Volume
 
 
 def world_of(grid, index):
@@ -271,6 +271,39 @@ def test_a_second_bank(desk, tmp_path):
     assert "another scale" in desk.panel.status.text()
     desk.panel.second.setCurrentIndex(0)
     assert desk.panel.filter.bank.isHidden()
+
+
+def test_measured_against_a_truth(desk):
+    truth = desk.add(Volume(np.kron(made.noise().data, np.ones((2, 2, 2))), Grid(
+        tuple(2 * n for n in made.SHAPE), made.noise().grid.upsampled((2, 2, 2)).affine
+    )), "truth")  # fmt: skip
+    desk.panel.layer.layer = desk.add(made.noise())
+    desk.show(1)
+    assert desk.panel.truth.truth is None
+    desk.panel.truth.layer = truth
+    desk.wait()
+    assert "Measured" in desk.panel.status.text()
+    inspection = desk.inspection
+    expected = measure_gain(inspection.source, inspection.labels - 1, snapshot(truth).to_volume())
+    np.testing.assert_array_equal(desk.widget.inspector.measured.gain, expected.gain)
+    histogram = desk.panel.histogram.buckets
+    assert histogram.columns[-1].name == "measured"
+    desk.widget.point_at(world_of(inspection.source.grid, (15, 16, 17)))
+    bucket = desk.widget.inspector.bucket
+    gain = desk.panel.readout.value("gain here")
+    assert gain == f"{number_text(float(expected.gain[bucket]), 2)} dB"
+    # A layer on another grid is refused, and the choice taken back.
+    desk.panel.truth.layer = desk.viewer.layers["scan"]
+    desk.wait()
+    assert "is not the upsampled one" in desk.panel.status.text()
+    assert desk.panel.truth.truth is None
+    assert desk.widget.inspector.measured is None
+    desk.panel.truth.layer = truth
+    desk.wait()
+    assert desk.widget.inspector.measured is not None
+    desk.viewer.layers.remove(truth)
+    assert desk.widget.inspector.measured is None
+    assert histogram.columns[-1].name == "error"
 
 
 def test_another_stage_bank_and_layer(desk):
