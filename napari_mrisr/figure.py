@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -50,10 +50,10 @@ _DIFFERENCE_PERCENTILE = 99.0
 
 
 @dataclass(frozen=True)
-class _Shade:
+class Shade:
     """Colors for values: a color map, its range and the color of zero."""
 
-    colors: str
+    colors: str | Colormap
     norm: Normalize
     zero: str
 
@@ -63,7 +63,7 @@ class _Shade:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """The part of a plane that is shown, mm; the page's left has the highest position."""
 
     left: float
@@ -111,27 +111,27 @@ def comparison_figure(
     _check_volumes(volumes)
     truth = volumes[labels[0]]
     mask = head_mask(truth.data)
-    position = position or _center(mask)
-    frames = _frames(_box_mm(mask, truth.grid.voxel_size))
-    images = {label: _cuts(volumes[label].data, position) for label in labels}
+    position = position or head_center(mask)
+    frames = plane_frames(box_mm(mask, truth.grid.voxel_size))
+    images = {label: plane_cuts(volumes[label].data, position) for label in labels}
     differences = {
         label: [a - b for a, b in zip(images[label], images[labels[0]], strict=True)]
         for label in labels[1:]
     }
     closing = f"{RADIOLOGICAL} {RESEARCH_USE.capitalize()}."
     notes = [*textwrap.wrap(footnote.replace("σ ", "σ\u00a0"), LINE_CHARACTERS), closing]
-    page = _page(frames, 2 * len(labels) - 1, bool(title), len(notes))
-    gray = _Shade("gray", _image_range(truth, mask), "black")
-    signed = _Shade("RdBu_r", _difference_range(differences.values()), "#f7f7f7")
+    page = page_of(frames, 2 * len(labels) - 1, bool(title), len(notes))
+    gray = Shade("gray", image_range(truth, mask), "black")
+    signed = Shade("RdBu_r", _difference_range(differences.values()), "#f7f7f7")
     panels = [(label, images[label], gray) for label in labels]
     panels += [(f"{label} − {labels[0]}", cuts, signed) for label, cuts in differences.items()]
     for column, (label, cuts, shade) in enumerate(panels):
         for row, plane in enumerate(PLANES):
             axes = page.panel(row, column)
-            _draw(axes, plane, cuts[row], truth.grid.voxel_size, frames[row], shade)
+            draw_cut(axes, plane, cuts[row], truth.grid.voxel_size, frames[row], shade)
             if column == 0:
-                _annotate(axes, plane, _row_name(truth, plane, position, page.height_in(row)))
-        _head(page.panel(0, column), label, (captions or {}).get(label, ""))
+                annotate(axes, plane, row_name(truth, plane, position, page.height_in(row)))
+        panel_title(page.panel(0, column), label, (captions or {}).get(label, ""))
     left, right = page.below(0, len(labels)), page.below(len(labels), len(panels))
     page.bar(gray.mappable(), "intensity (scan's units)", left, "max")
     page.bar(signed.mappable(), "difference (scan's units)", right)
@@ -139,7 +139,7 @@ def comparison_figure(
     return page.figure
 
 
-def _page(frames: list[_Frame], columns: int, title: bool, notes: int) -> Page:
+def page_of(frames: list[Frame], columns: int, title: bool, notes: int) -> Page:
     """The page for equally wide frames, at one number of millimeters per inch."""
     width = (WIDTH_IN - LEFT_IN - RIGHT_IN - GAP_IN * (columns - 1)) / columns
     heights = [width * frame.height / frame.width for frame in frames]
@@ -147,13 +147,13 @@ def _page(frames: list[_Frame], columns: int, title: bool, notes: int) -> Page:
     return Page([width] * columns, heights, top, BOTTOM_IN + notes * LINE_IN)
 
 
-def _draw(
+def draw_cut(
     axes: Axes,
     plane: Plane,
     cut: NDArray[np.float32],
     voxel_size: tuple[float, float, float],
-    frame: _Frame,
-    shade: _Shade,
+    frame: Frame,
+    shade: Shade,
 ) -> None:
     """Show a cut, indexed (across, upward), in millimeters."""
     width = cut.shape[0] * voxel_size[plane.across]
@@ -172,7 +172,7 @@ def _draw(
     axes.set_ylim(frame.bottom, frame.bottom + frame.height)
 
 
-def _row_name(truth: Volume, plane: Plane, position: tuple[int, int, int], height_in: float) -> str:
+def row_name(truth: Volume, plane: Plane, position: tuple[int, int, int], height_in: float) -> str:
     """Name of the plane and where it cuts; the name alone on a low row."""
     if height_in < _LOW_ROW_IN:
         return plane.name
@@ -180,27 +180,29 @@ def _row_name(truth: Volume, plane: Plane, position: tuple[int, int, int], heigh
     return f"{plane.name}, {'xyz'[plane.normal]} = {where} mm".replace("-", "−")
 
 
-def _annotate(axes: Axes, plane: Plane, name: str) -> None:
+def annotate(axes: Axes, plane: Plane, name: str) -> None:
     """Row name, orientation letters and scale bar, on the first column."""
     axes.set_ylabel(name, fontsize=SMALL, labelpad=3)
     write_letters(axes, plane.letters())
     draw_scale_bar(axes)
 
 
-def _head(axes: Axes, label: str, caption: str) -> None:
+def panel_title(axes: Axes, label: str, caption: str) -> None:
     axes.set_title(label, fontsize=MEDIUM, pad=11)
     axes.text(
         0.5, 1.01, caption, ha="center", va="bottom", fontsize=SMALL, transform=axes.transAxes
     )
 
 
-def _cuts(data: NDArray[np.float32], position: tuple[int, int, int]) -> list[NDArray[np.float32]]:
+def plane_cuts(
+    data: NDArray[np.float32], position: tuple[int, int, int]
+) -> list[NDArray[np.float32]]:
     """The three planes, each indexed (across, upward)."""
     x, y, z = position
     return [data[:, :, z], data[x], data[:, y]]
 
 
-def _center(mask: BoolArray) -> tuple[int, int, int]:
+def head_center(mask: BoolArray) -> tuple[int, int, int]:
     """Center of mass, moved aside from the midline, where there is little to see."""
     if not mask.any():
         x, y, z = (n // 2 for n in mask.shape)
@@ -210,7 +212,7 @@ def _center(mask: BoolArray) -> tuple[int, int, int]:
     return min(x + round(_ASIDE * width), mask.shape[0] - 1), y, z
 
 
-def _box_mm(mask: BoolArray, voxel_size: tuple[float, float, float]) -> NDArray[np.float64]:
+def box_mm(mask: BoolArray, voxel_size: tuple[float, float, float]) -> NDArray[np.float64]:
     """What to show of each axis, shape (3, 2), mm from the first voxel's edge."""
     box = np.empty((3, 2))
     for axis, (n, size) in enumerate(zip(mask.shape, voxel_size, strict=True)):
@@ -220,7 +222,7 @@ def _box_mm(mask: BoolArray, voxel_size: tuple[float, float, float]) -> NDArray[
     return box
 
 
-def _frames(box: NDArray[np.float64]) -> list[_Frame]:
+def plane_frames(box: NDArray[np.float64]) -> list[Frame]:
     """What each plane's panels show: equally wide, and not too low to read."""
     extent = box[:, 1] - box[:, 0]
     width = float(max(extent[plane.across] for plane in PLANES))
@@ -229,11 +231,11 @@ def _frames(box: NDArray[np.float64]) -> list[_Frame]:
         height = max(float(extent[plane.upward]), _LOWEST * width)
         middle = box.mean(axis=1)
         left = float(middle[plane.across]) + width / 2
-        frames.append(_Frame(left, width, float(middle[plane.upward]) - height / 2, height))
+        frames.append(Frame(left, width, float(middle[plane.upward]) - height / 2, height))
     return frames
 
 
-def _image_range(truth: Volume, mask: BoolArray) -> Normalize:
+def image_range(truth: Volume, mask: BoolArray) -> Normalize:
     inside = truth.data[mask] if mask.any() else truth.data
     low = min(0.0, float(truth.data.min()))
     high = float(np.percentile(inside, _IMAGE_PERCENTILE))

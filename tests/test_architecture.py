@@ -28,7 +28,8 @@ LEVELS = [
     {"metrics", "methods", "samples", "presets"},
     {"sampling", "upscale", "predictors"},
     {"training", "inspection", "trust"},
-    {"experiment", "explain", "figure", "page", "protocol", "report", "demo"},
+    {"experiment", "explain", "figure", "page", "protocol", "report", "demo"}
+    | {"trust_figure", "trust_report"},
     {"reading"},
     {"viewer", "cli"},
     {"__main__"},

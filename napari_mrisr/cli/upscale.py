@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import batch as batches
-from napari_mrisr.cli import options
+from napari_mrisr.cli import options, trust
 from napari_mrisr.cli.batch import Job, Scan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import ScaleError, explain
@@ -62,6 +62,7 @@ def add_parser(commands: options.Commands) -> None:
         metavar="FILE|NAME",
         help="filter bank of --method hashed (default: the bundled one for the scale)",
     )
+    trust.add_arguments(parser)
     options.add_running(parser)
     options.add_reading(parser)
     options.add_overwrite(parser)
@@ -81,7 +82,7 @@ def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) ->
     scale = _scale(scan, arguments)
     job = Job(scan, output_path(path, arguments.out, scan.origin.from_ras(scale)), scale)
     parameters = _parameters(scale, arguments)
-    check_parameters(parameters)
+    trust.check(job, check_parameters(parameters), arguments)
     check_memory(scan.grid, parameters)
     out_bytes = 4 * math.prod(scan.grid.upsampled(scale).shape)
     batches.check_output(job, out_bytes, arguments.overwrite, taken)
@@ -111,18 +112,24 @@ def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameter
 def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
     """Read, super-resolve, write; the line to say."""
     from napari_mrisr.io import read_volume, write_volume
-    from napari_mrisr.upscale import upscale
+    from napari_mrisr.upscale import check_parameters, upscale
 
     start = time.monotonic()
     with session.at_once():
         volume = read_volume(
             job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
-    result = upscale(volume, _parameters(job.scale, arguments), progress=session.progress)
+    parameters = _parameters(job.scale, arguments)
+    bank = trust.bank_of(check_parameters(parameters))
+    found = trust.look_at(volume, bank, session) if bank is not None else None
+    result = upscale(volume, parameters, progress=session.progress)
+    judged = found.judge(result, arguments, session) if found is not None else None
     with session.writing(job.out):
         write_volume(result, job.out, overwrite=arguments.overwrite)
+    text = judged.write(job, arguments, session) if judged is not None else ""
     took = format_seconds(time.monotonic() - start)
-    return f"{job.out}: {describe_grid(job, result.grid.shape, result.grid.voxel_size)}, {took}"
+    grid = describe_grid(job, result.grid.shape, result.grid.voxel_size)
+    return f"{job.out}: {grid}{text}, {took}"
 
 
 def describe_grid(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_mrisr.io.atomic import atomic_write
 from napari_mrisr.io.formats import READABLE, WRITABLE, suffix_of
-from napari_mrisr.io.naming import find_volumes, output_path
+from napari_mrisr.io.naming import find_volumes, map_path, output_path
 from napari_mrisr.io.read import read_grid, read_volume
 from napari_mrisr.io.text import write_text
 from napari_mrisr.io.write import check_writable, write_volume
@@ -15,6 +15,7 @@ __all__ = [
     "atomic_write",
     "check_writable",
     "find_volumes",
+    "map_path",
     "output_path",
     "read_grid",
     "read_volume",
