@@ -1,0 +1,265 @@
+"""The explainer in a real viewer: what it says equals the API, and it leaves nothing."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from leaks import sweep
+from qtpy.QtWidgets import QFileDialog
+
+from napari_mrisr.explain import explain_voxel, steps_of
+from napari_mrisr.explain.texts import plain, stage_label
+from napari_mrisr.filterbank import load_bank
+from napari_mrisr.viewer.explain import asking
+from napari_mrisr.viewer.explain.marker import NAME
+from napari_mrisr.viewer.explain.places import Places
+from napari_mrisr.viewer.explain.widget import ExplainWidget
+from napari_mrisr.viewer.layers import snapshot
+
+VOXEL = (17, 22, 15)
+
+
+@pytest.fixture
+def desk(quick_desk, truth, lr):
+    desk = quick_desk(ExplainWidget)
+    desk.add(truth, "head")
+    desk.add(lr, "head LR 2x")
+    return desk
+
+
+@pytest.fixture
+def real_desk(open_desk, truth, lr):
+    desk = open_desk("Explain a voxel")
+    desk.add(truth, "head")
+    desk.add(lr, "head LR 2x")
+    return desk
+
+
+def world_of(desk, voxel):
+    layer = desk.viewer.layers["head LR 2x"]
+    return Places.of(layer, snapshot(layer), (2, 2, 2)).world_of(voxel)
+
+
+def click(desk, position, drag=0):
+    """A click as napari tells it to its callbacks."""
+    event = SimpleNamespace(button=1, modifiers=(), position=position, type="mouse_press")
+    generators = [callback(desk.viewer, event) for callback in desk.viewer.mouse_drag_callbacks]
+    for generator in generators:
+        next(generator, None)
+    event.type = "mouse_move"
+    for step in range(drag):
+        event.position = tuple(np.array(position) + step + 1)
+        for generator in generators:
+            next(generator, None)
+    event.type = "mouse_release"
+    for generator in generators:
+        next(generator, None)
+
+
+def plain_text(html):
+    return re.sub(r"<[^>]+>", " ", html).replace("&nbsp;", " ")
+
+
+def test_empty_state(quick_desk):
+    desk = quick_desk(ExplainWidget)
+    assert "Guided tour" in desk.widget.form.status.text()
+    assert not desk.widget.form.find_button.isEnabled()
+    assert not desk.widget.form.export_button.isEnabled()
+    desk.widget.find()
+    desk.widget.pick((0.0, 0.0, 0.0))
+    desk.widget.export(".html")
+    assert not desk.widget.work.busy
+    assert not desk.widget.writer.busy
+
+
+def test_layers_find_their_places_by_themselves(desk):
+    assert desk.widget.form.layer.layer.name == "head LR 2x"
+    assert desk.widget.form.truth_layer.name == "head"
+    assert "Click a voxel" in desk.widget.form.status.text()
+
+
+def test_a_click_is_explained_with_the_apis_numbers(desk, truth, lr):
+    click(desk, world_of(desk, VOXEL))
+    desk.wait()
+    found = explain_voxel(lr, load_bank("default-2x"), VOXEL, truth)
+    widget, slides = desk.widget, desk.widget.slides
+    assert widget.explanation.voxel == VOXEL
+    assert widget.explanation.output == found.output
+    assert widget.explanation.truth == pytest.approx(found.truth, abs=1e-6)
+    for stage in range(3):
+        widget.choose_stage(stage)
+        assert widget.form.stage.currentText() == stage_label(found, stage)
+        for number, step in enumerate(steps_of(found, stage)):
+            slides.turn(number)
+            assert slides.title.text() == step.title
+            assert slides.sentence.text() == step.sentence
+            assert slides.count.text() == f"{number + 1} of 9"
+            told = plain_text(slides.numbers.text())
+            for name, value in step.numbers:
+                assert name.replace("'", "&#x27;") in told
+                assert value in told
+    assert plain(found.truth) in slides.sentence.text()
+    desk.wait()
+
+
+def test_the_marker_is_where_the_voxel_is(desk):
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    layer = desk.viewer.layers[NAME]
+    for row in layer.data:
+        np.testing.assert_allclose(layer.data_to_world(row), world_of(desk, VOXEL), atol=1e-5)
+    half = np.array([1.3, 1.1, 1.0]) / 2
+    assert (np.abs(np.array(desk.viewer.dims.point) - world_of(desk, VOXEL)) <= half + 1e-3).all()
+    assert desk.viewer.layers.selection.active.name == "head LR 2x"
+    desk.widget.explain((3, 4, 5))
+    desk.wait()
+    assert desk.names.count(NAME) == 1
+    desk.viewer.layers.remove(layer)
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    assert NAME in desk.names
+
+
+def test_a_drag_picks_nothing_and_outside_says_so(desk):
+    click(desk, world_of(desk, VOXEL), drag=6)
+    assert desk.widget.explanation is None
+    assert not desk.widget.work.busy
+    click(desk, tuple(np.array(world_of(desk, VOXEL)) + 500))
+    assert "outside" in desk.widget.form.status.text()
+
+
+def test_finds_an_edge_by_itself(desk):
+    desk.widget.form.find_button.click()
+    desk.wait()
+    assert desk.widget.explanation.stages[0].features["coherence"] > 0.2
+
+
+def test_the_step_stays_when_the_voxel_changes(desk):
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    desk.widget.slides.turn(4)
+    desk.widget.choose_stage(2)
+    desk.widget.explain((20, 21, 14))
+    desk.wait()
+    assert desk.widget.slides.index == 4
+    assert desk.widget.form.stage.currentIndex() == 2
+
+
+def test_values_under_the_mouse(real_desk):
+    desk = real_desk
+    desk.viewer.window.show()
+    desk.widget.explain(VOXEL)
+    desk.qtbot.waitUntil(lambda: desk.widget.explanation is not None, timeout=60_000)
+    desk.qtbot.waitUntil(lambda: desk.widget.slides.picture.picture is not None, timeout=20_000)
+    desk.wait()
+    picture = desk.widget.slides.picture
+    left, bottom, width, height = picture.picture.cells[0].rect
+    x, y = (left + width / 2) * picture.width(), (1 - bottom - height / 2) * picture.height()
+    value = float(desk.widget.explanation.lr_patch[2, 2, 2])
+    assert float(picture.text_at(x, y).split()[-1]) == pytest.approx(value, rel=2e-3)
+    assert picture.text_at(1, 1) == ""
+
+
+def test_another_bank_or_scale(desk):
+    widget = desk.widget
+    widget.explain(VOXEL)
+    desk.wait()
+    widget.form.bank.setCurrentText("paper-2x")
+    desk.wait()
+    assert widget.explanation.bank_name == "paper-2x"
+    assert len(widget.explanation.stages) == 1
+    assert not widget.form.stage.isEnabled()
+    widget.form.bank.setCurrentText("default-3x")
+    desk.wait()
+    assert widget.explanation is None
+    assert NAME not in desk.names
+    widget.explain((5, 6, 7))
+    desk.wait()
+    assert "truth" in widget.form.status.text()  # it is on the grid of 2x
+    assert widget.explanation is None
+
+
+def test_what_changes_a_volume_forgets_the_voxel(desk):
+    layer = desk.viewer.layers["head LR 2x"]
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    layer.name = "another name"
+    assert desk.widget.explanation is not None
+    assert desk.widget.form.layer.currentText() == "another name"
+    before = desk.widget.explanation.output
+    layer.data = np.sqrt(layer.data)
+    assert desk.widget.explanation is None
+    assert not desk.widget.form.export_button.isEnabled()
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    assert desk.widget.explanation.output != before
+    desk.viewer.layers.remove(layer)
+    assert desk.widget.explanation is None
+
+
+def test_export_writes_the_page_of_this_voxel(desk, tmp_path, monkeypatch):
+    desk.widget.form.bank.setCurrentText("paper-2x")  # one stage: fewer pictures
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    path = tmp_path / "page"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    desk.widget.export(".html")
+    desk.wait()
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert plain(desk.widget.explanation.output) in text
+    assert "head" not in re.sub(r'src="[^"]*"', "", text).replace("<head>", "").replace(
+        "</head>", ""
+    )
+    assert "Saved page.html" in desk.widget.form.status.text()
+    desk.widget.export(".pdf", str(tmp_path / "missing" / "page.pdf"))
+    with desk.qtbot.capture_exceptions():
+        desk.wait()
+    assert "choose another folder" in desk.widget.form.status.text()
+
+
+def test_errors_of_the_thread_are_told(desk, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("some trouble")
+
+    monkeypatch.setattr(asking, "explain_voxel", broken)
+    desk.widget.explain(VOXEL)
+    desk.wait()
+    assert "some trouble" in desk.widget.form.status.text()
+    assert desk.widget.explanation is None
+
+
+def test_themes(desk):
+    desk.viewer.theme = "light"
+    light = desk.widget.slides.style_.ink
+    desk.viewer.theme = "dark"
+    assert desk.widget.slides.style_.ink != light
+
+
+@pytest.mark.parametrize("when", ["busy", "explained"])
+def test_closing_leaves_no_layer_no_callback_no_thread(real_desk, when):
+    desk = real_desk
+    if when != "idle":
+        desk.widget.explain(VOXEL)
+    if when == "explained":
+        desk.wait()
+    desk.close()
+    assert desk.names == ["head", "head LR 2x"]
+    groups = [desk.viewer.layers.events, desk.viewer.events]
+    groups += [layer.events for layer in desk.viewer.layers]
+    held = [str(c) for group in groups for e in group.emitters.values() for c in e.callbacks]
+    held += [str(callback) for callback in desk.viewer.mouse_drag_callbacks]
+    assert [text for text in held if "explain" in text.lower()] == []
+    widget, desk.widget = weakref.ref(desk.widget), None
+    sweep()
+    assert widget() is None
+
+
+def test_closing_the_window_while_busy(real_desk):
+    desk = real_desk
+    desk.viewer.window.show()
+    desk.widget.explain(VOXEL)
+    desk.viewer.close()
