@@ -27,6 +27,8 @@ from napari_mrisr.viewer.explain.tour import TourWidget
 from napari_mrisr.viewer.explain.widget import ExplainWidget
 from napari_mrisr.viewer.layers import layer_data
 
+TITLES = {ExplainWidget: "Explain a voxel", TourWidget: "Guided tour"}
+
 
 def settle(seconds: float = 0.5, until: Callable[[], bool] = lambda: False) -> None:
     """Let Qt work for a while."""
@@ -44,7 +46,7 @@ class Stage:
         self.viewer.window.resize(*size)
         self.out = out
         self.widget = make(self.viewer)
-        self.viewer.window.add_dock_widget(self.widget, name=self.widget.objectName())
+        self.viewer.window.add_dock_widget(self.widget, name=TITLES[type(self.widget)])
 
     def shoot(self, name: str) -> None:
         """A picture of the whole window."""

@@ -41,6 +41,7 @@ _PUBLIC = {
     "degrade": "degrade",
     "estimate_memory": "upscale",
     "evaluate": "experiment",
+    "explain_voxel": "explain",
     "get_degradation": "degrade",
     "get_method": "methods",
     "list_banks": "filterbank",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from napari_mrisr.errors import ScaleError as ScaleError
     from napari_mrisr.errors import VolumeError as VolumeError
     from napari_mrisr.experiment import evaluate as evaluate
+    from napari_mrisr.explain import explain_voxel as explain_voxel
     from napari_mrisr.filterbank import FilterBank as FilterBank
     from napari_mrisr.filterbank import list_banks as list_banks
     from napari_mrisr.filterbank import load_bank as load_bank
