@@ -1,0 +1,66 @@
+"""Cautions: what is unlike the training set is named, in one sentence; what is like it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_mrisr.traits import TraitRanges, Traits
+from napari_mrisr.trust import cautions_for
+
+LIKE = Traits((2.0, 2.2, 2.4), -0.2, 0.02, (1.0, 0.9, 0.95))
+RANGES = TraitRanges((1.7, 2.7), (-0.4, 0.0), (0.012, 0.027))
+
+
+@pytest.fixture
+def bank(make_bank):
+    return replace(make_bank(), provenance={"traits": RANGES.to_json()})
+
+
+def kinds(traits, bank):
+    return [caution.kind for caution in cautions_for(traits, bank)]
+
+
+def test_a_volume_like_the_training_set_gives_none(bank):
+    assert cautions_for(LIKE, bank) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"voxel_size": (1.0, 1.0, 1.1)}, "voxel size", "1 x 1 x 1.1 mm"),
+        ({"voxel_size": (2.0, 2.0, 3.6)}, "voxel size", "1.7 to 2.7 mm"),
+        ({"contrast": 0.6}, "contrast", "T2-weighted"),
+        ({"contrast": -0.7}, "contrast", "mostly bright"),
+        ({"contrast": np.nan}, "contrast", "no head"),
+        ({"noise": 0.05}, "noise", "more noise"),
+        ({"noise": 0.003}, "noise", "smoothed, denoised or interpolated"),
+        ({"band": (1.0, 0.9, 0.55)}, "interpolated", "55 % of the spectrum along foot-head"),
+        ({"band": (0.62, 0.9, 1.0)}, "interpolated", "along left-right"),
+    ],
+)
+def test_each_difference_is_named(bank, change, kind, words):
+    (caution,) = cautions_for(replace(LIKE, **change), bank)
+    assert caution.kind == kind
+    assert words in caution.text
+    assert caution.text.endswith(".")
+    assert "\n" not in caution.text
+
+
+def test_thick_slices(bank):
+    found = cautions_for(replace(LIKE, voxel_size=(1.8, 5.4, 1.8)), bank)
+    assert [c.kind for c in found] == ["thick slices", "voxel size"]
+    assert "along front-back are 3.0 times" in found[0].text
+
+
+def test_a_bank_that_does_not_know_its_training_set(make_bank):
+    odd = Traits((1.0, 1.0, 5.0), 0.9, 0.2, (1.0, 0.5, np.nan))
+    assert kinds(odd, make_bank()) == ["interpolated", "thick slices"]
+    assert kinds(odd, None) == ["interpolated", "thick slices"]
+
+
+def test_little_beyond_the_range_is_no_reason(bank):
+    edge = Traits((1.4, 1.4, 2.6), 0.14, 0.039, (0.67, 0.9, np.nan))
+    assert kinds(edge, bank) == []

@@ -1,0 +1,195 @@
+"""Trust maps: of planted calibrations and supports; the same in any slab; stopped at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up_scans import head
+from scipy import ndimage
+
+from napari_mrisr.calibration import DETAIL_CUTS, STRENGTH_CUTS, Calibration
+from napari_mrisr.degrade import degrade
+from napari_mrisr.errors import Cancelled, GeometryError
+from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.progress import CancelToken, Progress
+from napari_mrisr.reading.consistency import consistency
+from napari_mrisr.reading.roi import Selection
+from napari_mrisr.trust import maps as maps_module
+from napari_mrisr.trust import trust_maps
+from napari_mrisr.upscale import run_method
+from napari_mrisr.volume import Grid, Region, Volume
+
+SHAPE = (22, 19, 24)
+
+
+@pytest.fixture
+def lr():
+    grid = Grid(SHAPE, np.diag([2.0, 2.1, 2.2, 1.0]))
+    return Volume(head(3, SHAPE), grid)
+
+
+def calibration(buckets, **change):
+    """Squared error 1e-4 everywhere, all cells seen."""
+    shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
+    found = Calibration(
+        STRENGTH_CUTS,
+        DETAIL_CUTS,
+        np.full(shape, 1e-4, np.float32),
+        np.full(shape, 1000, np.int64),
+        np.ones(buckets, np.float32),
+        noise=0.02,
+        exponent=0.0,
+        volumes=2,
+        spread=1.1,
+    )
+    return replace(found, **change)
+
+
+@pytest.fixture
+def bank(make_bank):
+    """Well supported everywhere, with an expected error of 1 % of the window."""
+    bank = make_bank((2, 2, 2), ("cell", "voxel"))
+    stages = [replace(s, support=np.full_like(s.support, 10**6)) for s in bank.stages]
+    buckets = stages[-1].spec.hash.bucket_count
+    return replace(bank, stages=tuple(stages), calibration=calibration(buckets))
+
+
+@pytest.fixture
+def result(lr, bank):
+    return run_method(Hashed(bank), lr)
+
+
+def test_a_constant_calibration_gives_a_constant_map(lr, result, bank):
+    maps = trust_maps(lr, result, bank, threads=1)
+    window = lr.normalized().window
+    np.testing.assert_allclose(maps.expected_error.data, 0.01 * (window.high - window.low), 1e-5)
+    assert maps.support.data.max() == 0
+    for volume in (maps.expected_error, maps.support):
+        assert volume.grid.shape == result.grid.shape
+        np.testing.assert_array_equal(volume.grid.affine, result.grid.affine)
+    assert maps.consistency.grid.shape == SHAPE
+
+
+def test_a_bucket_s_factor_is_seen_where_the_bucket_is(lr, result, bank):
+    buckets = bank.stages[-1].spec.hash.bucket_count
+    image = Hashed(bank).run(lr.normalized(), Region.whole(result.grid.shape), 1)
+    spec = bank.stages[-1].spec.hash
+    whole = Region.whole(result.grid.shape)
+    bucket, _ = spec.hash_box(image, (0, 0, 0), result.grid.shape, whole)
+    factor = np.linspace(1.0, 4.0, buckets).astype(np.float32)
+    changed = replace(bank, calibration=calibration(buckets, factor=factor))
+    found = trust_maps(lr, result, changed, threads=2).expected_error.data
+    window = lr.normalized().window
+    expected = 0.01 * (window.high - window.low) * np.sqrt(factor[bucket])
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_few_samples_are_marked_bucket_by_bucket(lr, result, bank):
+    last = bank.stages[-1]
+    support = last.support.copy()
+    poor = np.arange(0, last.spec.hash.filter_count, 3)
+    support[poor] = 10 * last.spec.taps - 1
+    stages = (*bank.stages[:-1], replace(last, support=support))
+    found = trust_maps(lr, result, replace(bank, stages=stages), threads=1).support.data
+    image = Hashed(bank).run(lr.normalized(), Region.whole(result.grid.shape), 1)
+    shape, whole = result.grid.shape, Region.whole(result.grid.shape)
+    bucket, _ = last.spec.hash.hash_box(image, (0, 0, 0), shape, whole)
+    np.testing.assert_array_equal(found, np.isin(bucket, poor).astype(np.float32))
+    assert 0 < found.mean() < 1
+
+
+def test_the_flat_bucket_needs_no_samples(make_bank):
+    bank = make_bank((2, 2, 2), ("voxel",))
+    stage = bank.stages[-1]
+    flat = replace(stage.spec, hash=replace(stage.spec.hash, flat=0.1))
+    support = np.zeros(flat.hash.bucket_count, np.int64)
+    few = maps_module.few_samples(
+        replace(bank, stages=(replace(stage, spec=flat, support=support),))
+    )
+    assert few[: flat.hash.filter_count].all()
+    assert not few[flat.hash.filter_count]
+
+
+def test_what_training_did_not_see_is_marked(lr, result, bank):
+    """Only strengths below the middle cut were seen."""
+    shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
+    seen = np.full(shape, 1000, np.int64)
+    seen[10:] = maps_module.SAMPLES_A_CELL - 1
+    buckets = bank.stages[-1].spec.hash.bucket_count
+    changed = replace(bank, calibration=calibration(buckets, samples=seen))
+    found = trust_maps(lr, result, changed, threads=1).support.data
+    image = Hashed(bank).run(lr.normalized(), Region.whole(result.grid.shape), 1).astype(float)
+    window = bank.stages[-1].spec.hash.window
+    energy = sum(np.gradient(image, axis=axis) ** 2 for axis in range(3))
+    for axis in range(3):
+        energy = ndimage.correlate1d(energy, window.taps().astype(float), axis=axis)
+    inner = (slice(window.reach, -window.reach),) * 3
+    expected = np.where(np.sqrt(energy) >= STRENGTH_CUTS[9], 2.0, 0.0)[inner]
+    assert np.mean(found[inner] != expected) < 1e-3  # rounding at the cut
+    assert 0 < np.mean(expected > 0) < 1
+
+
+def test_without_a_calibration_the_other_maps_remain(lr, result, bank):
+    maps = trust_maps(lr, result, replace(bank, calibration=None), threads=1)
+    assert maps.expected_error is None
+    assert set(np.unique(maps.support.data)) == {0.0}
+    assert maps.consistency_percent > 0
+
+
+def test_consistency_by_hand(lr, result, bank):
+    maps = trust_maps(lr, result, bank, threads=1)
+    low = degrade(result, (2, 2, 2), "standard")
+    np.testing.assert_allclose(maps.consistency.data, low.data - lr.data, atol=1e-3)
+    high = np.percentile(lr.data, 99.9)
+    rmse = np.sqrt(np.mean((low.data.astype(float) - lr.data) ** 2))
+    assert maps.consistency_percent == pytest.approx(100 * rmse / high, rel=1e-4)
+
+
+def test_consistency_is_the_compare_table_s(lr, result, bank):
+    maps = trust_maps(lr, result, bank, threads=1)
+    window = lr.normalized().window
+    whole = Selection(Region.whole(SHAPE), np.ones(SHAPE, bool))
+    theirs = consistency(result, lr, (2, 2, 2), "standard", whole)
+    ours = maps.consistency_percent / 100 * (window.high - window.low)
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_slabs_and_threads_change_nothing(lr, result, bank, monkeypatch):
+    from napari_mrisr import sampling
+
+    one = trust_maps(lr, result, bank, threads=1)
+    monkeypatch.setattr(sampling, "SLAB_VOXELS", 4000)
+    two = trust_maps(lr, result, bank, threads=3)
+    np.testing.assert_array_equal(one.expected_error.data, two.expected_error.data)
+    np.testing.assert_array_equal(one.support.data, two.support.data)
+
+
+def test_another_grid_is_refused(lr, bank):
+    with pytest.raises(GeometryError, match="give the volume and its result"):
+        trust_maps(lr, lr, bank)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_it_can_be_stopped_at_any_time(lr, result, bank, after):
+    class Stopping(Progress):
+        def show(self, state):
+            self.seen = getattr(self, "seen", 0) + 1
+            if self.seen > after:
+                self.token.cancel()
+
+    with pytest.raises(Cancelled):
+        trust_maps(lr, result, bank, threads=2, progress=Stopping(CancelToken()))
+
+
+def test_maps_say_what_they_are(lr, result, bank):
+    maps = trust_maps(lr, result, bank, threads=1)
+    for volume, word in (
+        (maps.expected_error, "RMSE"),
+        (maps.support, "few samples"),
+        (maps.consistency, "degraded"),
+    ):
+        assert word in volume.history["map"]
+        assert volume.history["note"] == "research use, not for diagnosis"
+        assert volume.history["bank"] == bank.name
