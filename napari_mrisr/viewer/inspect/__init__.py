@@ -1,14 +1,17 @@
 """The bucket inspector: the "Inspect buckets" dock widget.
 
+controller.py what is shown; no Qt
+choosing.py   the form's choices, kept in step with the viewer
 requests.py   frozen requests for the thread, and what comes back
 maps.py       bucket map and its parts as napari layers; no Qt
+lighting.py   the map's layer; one bucket lit
 follow.py     the cursor, throttled; a click holds it
 pictures.py   planes of a filter and of its response, drawn
 balls.py      a filter in 3D, drawn
 filter_view.py
               both, and how to choose among them
 buckets.py    the histogram: a row a bucket
-readout.py    the voxel under the cursor, in words
+readout.py    texts, painted in place
 panel.py      fields and looks; no logic
 widget.py     all of them, docked
 

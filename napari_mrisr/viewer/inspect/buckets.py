@@ -64,8 +64,8 @@ def columns_of(
         ),
     ]
     if measured is not None:
-        tip = "Of the whole bank over tricubic, against the truth, inside the head"
-        columns.append(Column("measured", "Gain here, dB", tip, measured.gain, 2))
+        tip = "dB, of the whole bank over tricubic, against the truth, inside the head"
+        columns.insert(4, Column("measured", "Gain here", tip, measured.gain, 2))
     if comparison is None:
         return columns
     return [
