@@ -34,10 +34,12 @@ _PUBLIC = {
     "Scale": "scale",
     "ScaleError": "errors",
     "TrainParameters": "sampling",
+    "TrustMaps": "trust",
     "UpscaleParameters": "upscale",
     "Volume": "volume",
     "VolumeError": "errors",
     "available_scales": "methods",
+    "cautions_for": "trust",
     "degrade": "degrade",
     "estimate_memory": "upscale",
     "evaluate": "experiment",
@@ -46,11 +48,13 @@ _PUBLIC = {
     "get_method": "methods",
     "list_banks": "filterbank",
     "load_bank": "filterbank",
+    "measure_traits": "traits",
     "parse_scale": "scale",
     "psnr": "metrics",
     "read_volume": "io",
     "ssim": "metrics",
     "train": "training",
+    "trust_maps": "trust",
     "upscale": "upscale",
     "write_volume": "io",
 }
@@ -89,6 +93,10 @@ if TYPE_CHECKING:
     from napari_mrisr.scale import Scale as Scale
     from napari_mrisr.scale import parse_scale as parse_scale
     from napari_mrisr.training import train as train
+    from napari_mrisr.traits import measure_traits as measure_traits
+    from napari_mrisr.trust import TrustMaps as TrustMaps
+    from napari_mrisr.trust import cautions_for as cautions_for
+    from napari_mrisr.trust import trust_maps as trust_maps
     from napari_mrisr.upscale import UpscaleParameters as UpscaleParameters
     from napari_mrisr.upscale import estimate_memory as estimate_memory
     from napari_mrisr.upscale import upscale as upscale

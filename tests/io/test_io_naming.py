@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_mrisr.errors import ParameterError, VolumeError
-from napari_mrisr.io import find_volumes, output_path, suffix_of
+from napari_mrisr.io import find_volumes, map_path, output_path, suffix_of
 from napari_mrisr.io.note import full_note, short_note
 from napari_mrisr.scale import Scale
 
@@ -140,3 +140,16 @@ def test_short_note_fits_the_header() -> None:
 
 def test_full_note_cannot_lose_its_notice() -> None:
     assert '"notice": "research use, not for diagnosis"' in full_note({"notice": "none"})
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("sub-01_desc-sr2x_T1w.nii.gz", "sub-01_desc-sr2xexperr_T1w.nii.gz"),
+        ("sub-01_T1w.nii", "sub-01_desc-experr_T1w.nii"),
+        ("high.mgz", "high_desc-experr.mgz"),
+        ("scan-2x.nii.gz", "scan-2x_desc-experr.nii.gz"),
+    ],
+)
+def test_a_map_s_name(result: str, expected: str, tmp_path: Path) -> None:
+    assert map_path(tmp_path / result, "experr") == tmp_path / expected
