@@ -43,8 +43,11 @@ class Marker:
         """Mark a voxel and bring it into the slices that are shown."""
         index = np.repeat(places.index_of(voxel)[None], 2, axis=0)
         if self.shown:
-            self._layer.affine = places.affine
-            self._layer.data = index
+            # Each of these slices and paints anew.
+            if not np.array_equal(self._layer.affine.affine_matrix, places.affine):
+                self._layer.affine = places.affine
+            if not np.array_equal(self._layer.data, index):
+                self._layer.data = index
         else:
             chosen = self._viewer.layers.selection.active
             self._layer = self._viewer.add_points(
