@@ -22,6 +22,7 @@ from napari_mrisr.inspection.texts import (
     Fact,
     bucket_text,
     number_text,
+    range_text,
     result_fact,
     training_facts,
     voxel_facts,
@@ -125,9 +126,11 @@ class Inspector:
 
     @property
     def bucket_facts(self) -> list[Fact]:
-        """What is known of the bucket."""
+        """The bucket's ranges and what is known of it."""
         assert self.inspection is not None and self.bucket is not None
-        return self._training(self.bucket)
+        ranges = self.inspection.source.stage.spec.hash.decode(self.bucket)
+        facts = [Fact(name, range_text(name, *ends)) for name, ends in ranges.items()]
+        return [*facts, *self._training(self.bucket)]
 
     @property
     def bucket_line(self) -> str:

@@ -216,7 +216,7 @@ class InspectWidget(QWidget):
 
     def _show_bucket(self) -> None:
         inspector, panel = self.inspector, self.panel
-        panel.readout.show_facts(inspector.bucket_line, inspector.bucket_facts)
+        panel.readout.show_facts(f"Bucket {inspector.bucket}", inspector.bucket_facts)
         panel.bucket_line.setText(inspector.bucket_line)
         self._show_filter()
 

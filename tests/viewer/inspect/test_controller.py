@@ -9,6 +9,7 @@ import pytest
 from napari_mrisr.errors import BankError
 from napari_mrisr.inspection import canonical_filter, look, turned
 from napari_mrisr.inspection.filters import output_at
+from napari_mrisr.inspection.texts import range_text
 from napari_mrisr.viewer.geometry import scale_and_translate
 from napari_mrisr.viewer.inspect.controller import DIFFERENCE, FIRST, SECOND, Inspector
 from napari_mrisr.viewer.inspect.filter_view import UNDER_CURSOR
@@ -77,7 +78,11 @@ def test_a_bucket(at_cells):
     np.testing.assert_array_equal(scene.view.cube, canonical_filter(source.stage, 40, 0))
     assert scene.view.element is None
     assert at_cells.bucket_line.startswith("Bucket 40: elevation")
-    assert {f.name for f in at_cells.bucket_facts} >= {"training samples", "gain"}
+    facts = {f.name: f.value for f in at_cells.bucket_facts}
+    assert facts["coherence"] == range_text(
+        "coherence", *source.stage.spec.hash.decode(40)["coherence"]
+    )
+    assert facts["training samples"] == f"{source.stage.support[40]:,}"
 
 
 def test_two_banks(at_cells):
