@@ -6,6 +6,7 @@ from html import escape
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QGroupBox,
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_mrisr.degrade import DEGRADATIONS
 from napari_mrisr.methods import available_methods
 from napari_mrisr.progress import ProgressState
+from napari_mrisr.trust import Caution
 from napari_mrisr.upscale import UpscaleParameters
 from napari_mrisr.viewer.form import BankField, LayerField, ScaleField, narrow
 
@@ -52,6 +54,14 @@ class Panel(QWidget):
         self.scale = ScaleField(self)
         self.bank = BankField(self)
         self.plan = _note(self)
+        self.trust = QCheckBox("Trust maps", self)
+        self.trust.setToolTip(
+            "Also make maps of the error to expect, of where training saw too little,\n"
+            "and of what the result lacks of the measured volume"
+        )
+        self.cautions = _note(self)
+        self.cautions.setTextFormat(Qt.TextFormat.RichText)
+        self.cautions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.run_button = QPushButton("Run", self)
         self.cancel_button = QPushButton("Cancel", self)
         self.bar = QProgressBar(self)
@@ -68,9 +78,17 @@ class Panel(QWidget):
             "Take this layer as truth and make the low-resolution (LR) volume\n"
             "that would belong to it, at the scale above"
         )
-        self._fields = (self.layer, self.method, self.scale, self.bank, self.degradation)
+        self._fields: tuple[QWidget, ...] = (
+            self.layer,
+            self.method,
+            self.scale,
+            self.bank,
+            self.trust,
+            self.degradation,
+        )
         self._lay_out()
         self.show_idle("")
+        self.show_cautions(())
         self.show_plan("", "", can_run=False, can_simulate=False)
 
     def _lay_out(self) -> None:
@@ -83,6 +101,7 @@ class Panel(QWidget):
         form.addRow("Scale", self.scale)
         form.addRow("Bank", self.bank)
         form.addRow("Result", self.plan)
+        form.addRow("", self.trust)
         self._form = form
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button, 2)
@@ -94,6 +113,7 @@ class Panel(QWidget):
         simulate.addRow("Degradation", self.degradation)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
+        layout.addWidget(self.cautions)
         layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
@@ -102,8 +122,15 @@ class Panel(QWidget):
         layout.addWidget(_note(self, "Research use. Not for diagnosis."))
 
     def show_bank(self, shown: bool) -> None:
-        """Show or hide the row of the bank."""
+        """Show or hide the rows of the bank and of what needs one."""
         self._form.setRowVisible(self.bank, shown)
+        self._form.setRowVisible(self.trust, shown)
+
+    def show_cautions(self, cautions: tuple[Caution, ...]) -> None:
+        """Say what to be cautious of before a run."""
+        lines = [f"<p><b>{escape(c.kind.capitalize())}:</b> {escape(c.text)}</p>" for c in cautions]
+        self.cautions.setText("".join(lines))
+        self.cautions.setVisible(bool(lines))
 
     def show_plan(self, source: str, plan: str, *, can_run: bool, can_simulate: bool) -> None:
         """Say what goes in and what would come out."""

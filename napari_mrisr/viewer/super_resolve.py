@@ -21,6 +21,7 @@ from napari_mrisr.bank_folder import user_banks
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.bank_news import bank_news
+from napari_mrisr.viewer.cautions import CautionWatch
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
@@ -39,6 +40,7 @@ from napari_mrisr.viewer.requests import (
     progress_label,
     source_label,
 )
+from napari_mrisr.viewer.trusted import TrustedRequest
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -73,6 +75,7 @@ class SuperResolveWidget(QWidget):
 
         self.setObjectName("super-resolve")
         self.panel = Panel()
+        self.watch = CautionWatch(self.panel.show_cautions)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(VerticalScroll(self.panel, self))
@@ -179,7 +182,10 @@ class SuperResolveWidget(QWidget):
 
     def _upscale_request(self) -> Request | None:
         source, parameters = self._snapshot(), self._parameters()
-        return UpscaleRequest(source, parameters) if source and parameters else None
+        if not (source and parameters):
+            return None
+        trusted = parameters.method == "hashed" and self.panel.trust.isChecked()
+        return (TrustedRequest if trusted else UpscaleRequest)(source, parameters)
 
     def _simulate_request(self) -> Request | None:
         source, scale = self._snapshot(), self.panel.scale.scale
@@ -221,15 +227,22 @@ class SuperResolveWidget(QWidget):
                 panel.show_status("Cancelled. No layer was added.")
 
     def _add_result(self, message: Finished) -> None:
-        data, kwargs, _ = message.result
+        made = message.result if isinstance(message.result, list) else [message.result]
+        layers: list[Image] = []
         try:
-            layer = self._viewer.add_image(data, **kwargs)
+            for data, kwargs, _ in made:
+                layers.append(self._viewer.add_image(data, **kwargs))
         except Exception as error:  # napari's own
+            for layer in layers:
+                self._viewer.layers.remove(layer)
             self._tell_error(error)
             return
+        layer = layers[0]
         if isinstance(self._request, SimulateRequest):
             self.choose_layer(layer)
-        self.panel.show_status(f"Added “{layer.name}” in {duration_label(message.seconds)}.")
+        maps = f" and {len(layers) - 1} trust maps" if len(layers) > 1 else ""
+        took = duration_label(message.seconds)
+        self.panel.show_status(f"Added “{layer.name}”{maps} in {took}.")
 
     def _tell_error(self, error: Exception) -> None:
         line = error_line(error)
@@ -279,6 +292,7 @@ class SuperResolveWidget(QWidget):
     def _update_plan(self) -> None:
         panel = self.panel
         source: LayerSnapshot | None = None
+        looked = False
         try:
             source, parameters = self._snapshot(), self._parameters()
             if source is None:
@@ -290,6 +304,9 @@ class SuperResolveWidget(QWidget):
             else:
                 plan = plan_label(source.grid, parameters)
                 panel.show_plan(source_label(source), plan, can_run=True, can_simulate=True)
+                if parameters.method == "hashed":
+                    self.watch.look(source, parameters)
+                    looked = True
                 check_memory(source.grid, parameters)
         except MemoryEstimateError as error:
             # Run stays: memory may be free by then, and the run asks again.
@@ -298,6 +315,8 @@ class SuperResolveWidget(QWidget):
             label = "" if source is None else source_label(source)
             panel.show_plan(label, "", can_run=False, can_simulate=source is not None)
             panel.show_error(error_line(error))
+        if not looked:
+            self.watch.clear()
 
     # Coming and going.
 
@@ -317,6 +336,7 @@ class SuperResolveWidget(QWidget):
     def _detach(self) -> None:
         """End the run and let go of the viewer."""
         self.jobs.abandon()
+        self.watch.abandon()
         self._window = None
         if not self._attached:
             return
