@@ -8,6 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TypeVar
 
+from napari_mrisr.progress import CancelToken, Progress
+
 Piece = TypeVar("Piece")
 
 _POLL_S = 0.05
@@ -15,6 +17,18 @@ _POLL_S = 0.05
 
 def _go_on() -> None:
     """Never stop."""
+
+
+class _Asking(CancelToken):
+    """A token that asks a function."""
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def check(self) -> None:
+        """Ask."""
+        self._ask()
 
 
 class Crew:
@@ -30,6 +44,11 @@ class Crew:
 
     def __init__(self, threads: int = 1, check: Callable[[], None] = _go_on) -> None:
         self.threads, self.check = threads, check
+
+    @property
+    def progress(self) -> Progress:
+        """For functions that ask a progress: silent, and asks this crew's check."""
+        return Progress(_Asking(self.check))
 
     def each(self, task: Callable[[Piece], object], pieces: Iterable[Piece]) -> None:
         """Call ``task`` on every piece, in any order.

@@ -99,6 +99,7 @@ def pair_of(
     crew: Crew = ALONE,
 ) -> Pair:
     """Keep every ``step``-th voxel, clip and normalize as in the paper, and degrade."""
+    crew.check()
     x, y, z = step
     if max(step) > 1:
         data = volume.data[::x, ::y, ::z]
@@ -111,7 +112,7 @@ def pair_of(
     crew.check()
     lr = Volume(degraded, volume.grid.degraded(parameters.scale), window=volume.window)
     digest = hashlib.sha256(truth.tobytes()).digest()
-    return Pair(truth, lr, head_mask(truth), int.from_bytes(digest[:8], "little"))
+    return Pair(truth, lr, head_mask(truth, crew.progress), int.from_bytes(digest[:8], "little"))
 
 
 def samples_of(

@@ -53,6 +53,14 @@ def test_check_stops_between_pieces(threads):
     assert running() == []
 
 
+def test_its_progress_asks_its_check():
+    asked = []
+    progress = Crew(1, lambda: asked.append(1)).progress
+    progress.begin("x", 2)
+    progress.token.check()
+    assert len(asked) == 2
+
+
 def test_threads_run_side_by_side():
     both = threading.Barrier(2, timeout=5)
     Crew(2).each(lambda _: both.wait(), range(2))

@@ -58,7 +58,7 @@ def test_slab_is_where_the_head_is_widest():
 
 
 def test_a_volume_without_a_head_is_refused(scans, monkeypatch):
-    monkeypatch.setattr(sampling, "head_mask", lambda data: np.zeros(data.shape, bool))
+    monkeypatch.setattr(sampling, "head_mask", lambda data, _: np.zeros(data.shape, bool))
     with pytest.raises(VolumeError, match=r"sub-1_T1w\.nii\.gz: there is no head .*; choose"):
         prepare_check(FileSource(scans[0]), TrainParameters(), 1000)
 
