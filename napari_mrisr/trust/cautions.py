@@ -92,9 +92,9 @@ def _against(traits: Traits, ranges: TraitRanges) -> Iterator[Caution]:
         found = " x ".join(f"{size:.2g}" for size in sizes)
         yield Caution(
             "voxel size",
-            f"voxels of {found} mm, and the bank learned from low-resolution voxels of {low:.2g} to "
-            f"{high:.2g} mm: anatomy looks different at another scale, so expect a smaller gain and "
-            "a less sure expected error.",
+            f"voxels of {found} mm, and the bank learned from low-resolution voxels of "
+            f"{low:.2g} to {high:.2g} mm: anatomy looks different at another scale, so expect a "
+            "smaller gain and a less sure expected error.",
         )
     low, high = ranges.contrast
     if not low - CONTRAST_STEP <= traits.contrast <= high + CONTRAST_STEP:
@@ -123,8 +123,9 @@ def _contrast_text(contrast: float, low: float, high: float) -> str:
         )
     kind = "mostly dark with bright parts" if contrast > high else "mostly bright with dark parts"
     example = ", as a T2-weighted scan is beside T1-weighted ones" if contrast > high else ""
+    found, lowest, highest = (f"{n:.2f}".replace("-", "−") for n in (contrast, low, high))
     return (
-        f"inside the head it is {kind} (contrast {contrast:.2f}, training {low:.2f} to "
-        f"{high:.2f}){example}: edges are sharpened all the same, but the expected error was "
-        "measured on other tissue contrast."
+        f"inside the head it is {kind} (contrast {found}, training {lowest} to {highest})"
+        f"{example}: edges are sharpened all the same, but the expected error was measured on other tissue "
+        "contrast."
     )

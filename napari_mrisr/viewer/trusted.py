@@ -45,7 +45,7 @@ def map_layers(maps: TrustMaps, name: str) -> list[LayerData]:
     limit = float(abs(maps.consistency.data).max()) or 1.0
     left = layer_data(
         maps.consistency,
-        f"{name} consistency (degraded − measured, scan's units)",
+        f"consistency, scan's units: {name}",
         {"colormap": "PiYG", "contrast_limits": (-limit, limit), "visible": False},
     )
     layers.append(left)
@@ -54,11 +54,11 @@ def map_layers(maps: TrustMaps, name: str) -> list[LayerData]:
         colors, name="mrisr support", controls=[0, 0.25, 0.5, 0.75, 1], interpolation="zero"
     )
     look = {"colormap": steps, "contrast_limits": (-0.5, 3.5), "visible": False}
-    label = f"{name} support (1 few samples, 2 outside training, 3 both)"
+    label = f"support: {name}"
     layers.append(layer_data(maps.support, label, look))
     if maps.expected_error is not None:
         high = contrast_limits(maps.expected_error.data)[1]
         look = {"colormap": "magma", "contrast_limits": (0.0, high), "opacity": 0.7}
-        label = f"{name} expected error (RMSE, scan's units)"
+        label = f"expected RMSE, scan's units: {name}"
         layers.append(layer_data(maps.expected_error, label, look))
     return layers
