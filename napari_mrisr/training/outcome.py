@@ -77,10 +77,11 @@ def bank_of(
 def unfinished_bank(
     state: TrainingState, parameters: TrainParameters, preset: Preset, target: Path
 ) -> FilterBank | None:
-    """The bank of the stages that have volumes, up to the first that lacks some.
+    """The bank of the stages that have volumes.
 
-    A stage with no volume is left out. Its provenance holds the volumes of the
-    first stage, and in "stopped" how far it came; None without any volume.
+    Only the last of them can lack some; a stage with no volume is left out. The
+    bank's provenance holds the volumes of the first stage, and in "stopped" how
+    far it came; None without any volume.
     """
     stages: list[Stage] = []
     count = len(state.files)
@@ -88,8 +89,6 @@ def unfinished_bank(
         if equations is None or done == 0:
             break
         stages.append(solved_stage(plan, equations))
-        if done < count:
-            break
     if not stages:
         return None
     number = len(stages)

@@ -15,6 +15,7 @@ from napari_mrisr.errors import Cancelled
 from napari_mrisr.filterbank import load_bank
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.progress import CancelToken
 from napari_mrisr.sampling import TrainParameters, prepare_pair
 from napari_mrisr.training import Watch, train
@@ -103,6 +104,31 @@ def test_a_stopped_first_stage_is_the_training_on_its_volumes(scans, tmp_path):
     train(scans[:3], out, TrainParameters(), watch=StopAt(VolumeBegan, 1, 3).watch)
     train(scans[:2], two, TrainParameters())
     ours, theirs = load_bank(out).stages[0], load_bank(two).stages[0]
+    np.testing.assert_array_equal(ours.support, theirs.support)
+    np.testing.assert_allclose(ours.weights, theirs.weights, atol=1e-6)
+
+
+def test_half_a_volume_is_not_in_a_stopped_bank(scans, tmp_path, monkeypatch):
+    out, one = tmp_path / "a.safetensors", tmp_path / "one.safetensors"
+    watch, calls = Watch(), []
+    train(scans[:1], one, TrainParameters())
+    add = NormalEquations.add
+
+    def counted(self, *args):
+        add(self, *args)
+        calls.append(1)
+        if len(calls) == whole + 5:
+            watch.stop.cancel()
+
+    monkeypatch.setattr(NormalEquations, "add", counted)
+    whole = 10**9
+    train(scans[:1], tmp_path / "count.safetensors", TrainParameters(), threads=1)
+    # A stage takes as many batches as there are buckets, here.
+    whole = len(calls) // 2
+    calls.clear()
+    report = train(scans[:2], out, TrainParameters(), watch=watch, threads=1)
+    assert report.stopped == "stopped after 1 of 2 volumes in stage 1 of 2"
+    ours, theirs = load_bank(out).stages[0], load_bank(one).stages[0]
     np.testing.assert_array_equal(ours.support, theirs.support)
     np.testing.assert_allclose(ours.weights, theirs.weights, atol=1e-6)
 

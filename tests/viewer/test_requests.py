@@ -11,6 +11,7 @@ from napari.layers import Image
 from napari_mrisr.errors import Cancelled, ScaleError
 from napari_mrisr.progress import CancelToken, Progress, ProgressState
 from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.viewer import requests
 from napari_mrisr.viewer.layers import layer_data, snapshot
 from napari_mrisr.viewer.requests import (
     SimulateRequest,
@@ -118,3 +119,15 @@ def test_error_line():
     assert "not enough" in error_line(MemoryError())
     assert error_line(KeyError("a\nb")).count("\n") == 0
     assert "please report" in error_line(KeyError("x"))
+
+
+def test_banks_of_ones_own_are_offered_at_their_scale(tmp_path, monkeypatch, make_bank):
+    monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
+    make_bank((5, 5, 5)).save(tmp_path / "mine.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    assert requests.fitting_banks((5, 5, 5)) == ["mine"]
+    assert (5, 5, 5) in requests.offered_scales("hashed")[0]
+    # Trained anew at another scale.
+    make_bank((6, 6, 6), seed=1, width=5).save(tmp_path / "mine.safetensors")
+    assert requests.fitting_banks((5, 5, 5)) == []
+    assert requests.fitting_banks((6, 6, 6)) == ["mine"]
