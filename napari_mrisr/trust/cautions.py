@@ -126,6 +126,6 @@ def _contrast_text(contrast: float, low: float, high: float) -> str:
     found, lowest, highest = (f"{n:.2f}".replace("-", "−") for n in (contrast, low, high))
     return (
         f"inside the head it is {kind} (contrast {found}, training {lowest} to {highest})"
-        f"{example}: edges are sharpened all the same, but the expected error was measured on other tissue "
-        "contrast."
+        f"{example}: edges are sharpened all the same, but the expected error was measured on "
+        "other tissue contrast."
     )
