@@ -208,6 +208,8 @@ class FilterBank:
                 f"symmetry {spec.hash.symmetry}, {used} of {spec.hash.bucket_count} buckets used, "
                 f"{int(support.sum()):,} samples, gain on them {gain:.2f} dB"
             )
+        if stopped := self.provenance.get("stopped"):
+            lines.append(f"  {stopped}")
         volumes = self.provenance.get("volumes", [])
         lines.append(f"  trained on {len(volumes)} volumes:")
         lines += [

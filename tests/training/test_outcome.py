@@ -87,6 +87,7 @@ def test_stop_keeps_a_usable_bank(scans, tmp_path, kind, stage, volume, stages, 
     assert report.stopped == text
     bank = load_bank(out)
     assert bank.provenance["stopped"] == text
+    assert f"  {text}\n" in bank.describe()
     assert len(bank.stages) == stages
     first = volume if kind is VolumeAdded else volume - 1
     count = first if stage == 1 else 3
