@@ -100,7 +100,7 @@ def test_few_samples_lean_on_their_neighbors(rng):
 
 def test_the_middle_between_volumes_not_their_mean(rng):
     """Seven quiet volumes and three of double error: half way, as squares go (mean: 1.9)."""
-    found = solved(rng, [1.0] * 7 + [2.0] * 3, [0.02] * 10, 20_000)
+    found = solved(rng, [1.0] * 7 + [2.0] * 3, [0.02] * 10, 90_000)
     bucket, strength, detail, _, sigma = samples(rng)
     expected = found.expected_error(bucket, strength, detail, 0.02)
     ratio = np.sqrt(np.mean(expected**2) / np.mean(sigma**2))
