@@ -24,7 +24,9 @@ def add_parser(commands: options.Commands) -> None:
         actions, "show", run_show, "Show what a filter bank is and how it was made.", _EXAMPLE
     )
     show.add_argument("bank", metavar="BANK", help="file, or name of a bundled bank")
-    options.new_command(actions, "list", run_list, "List the bundled filter banks and your own.", _EXAMPLE)
+    options.new_command(
+        actions, "list", run_list, "List the bundled filter banks and your own.", _EXAMPLE
+    )
 
 
 def run_show(arguments: argparse.Namespace, session: Session) -> int:
