@@ -22,8 +22,14 @@ class Docked(QWidget):
     def attached(self) -> None:
         """The widget is in use: connect."""
 
-    def detached(self) -> None:
-        """It is not any more: let go of everything."""
+    def detached(self, *, closing: bool) -> None:
+        """It is not any more: let go of everything.
+
+        Parameters
+        ----------
+        closing : bool
+            Whether the whole window is going, so that its layers need no care.
+        """
 
     def attach(self) -> None:
         """Be in use, unless so already."""
@@ -31,12 +37,12 @@ class Docked(QWidget):
             self._attached = True
             self.attached()
 
-    def detach(self) -> None:
+    def detach(self, *, closing: bool = False) -> None:
         """Be out of use, unless so already."""
         self._window = None
         if self._attached:
             self._attached = False
-            self.detached()
+            self.detached(closing=closing)
 
     def event(self, event: QEvent) -> bool:
         """Notice being docked, and napari's closing of the dock (it takes our parent)."""
@@ -47,20 +53,22 @@ class Docked(QWidget):
                 self.attach()
         elif event.type() == QEvent.Type.Show:
             self.attach()
+            self.follow_window()
         return super().event(event)
 
     def follow_window(self) -> None:
         """Watch the main window, which is an ancestor even of a floating dock.
 
-        For the start of work: while being docked, the dock is not in the main
-        window yet.
+        Also for the start of work: when first shown, the dock may not be in the
+        main window yet.
         """
         window: QWidget = self
         while (parent := window.parentWidget()) is not None:
             window = parent
-        # Filters on former windows may stay: eventFilter asks which window it is.
-        window.installEventFilter(self)
-        self._window = window
+        if window is not self and window is not self._window:
+            # Filters on former windows may stay: eventFilter asks which window it is.
+            window.installEventFilter(self)
+            self._window = window
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Notice that the main window was closed (not: asked to close)."""
@@ -68,7 +76,7 @@ class Docked(QWidget):
             hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
             closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
             if hidden or closed:
-                self.detach()
+                self.detach(closing=True)
         return False
 
     def closeEvent(self, event: QCloseEvent) -> None:

@@ -11,8 +11,7 @@ from napari.utils.colormaps import ensure_colormap
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
 
-from napari_mrisr.errors import MrisrError, OutputError, explain
-from napari_mrisr.io import atomic_write
+from napari_mrisr.io import write_text
 from napari_mrisr.progress import Progress
 from napari_mrisr.reading.labels import neutral_labels
 from napari_mrisr.reading.state import RoiBox
@@ -171,21 +170,3 @@ def color_table(name: str) -> np.ndarray:
     """(256, 4) colors from 0 to 1 of a colormap that napari knows."""
     colors: np.ndarray = ensure_colormap(name).map(np.linspace(0.0, 1.0, 256))
     return colors
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file at once or not at all.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be written.
-    """
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except MrisrError:
-        raise
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(explain(path, found, "choose another folder")) from error

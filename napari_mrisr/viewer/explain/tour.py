@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.viewer.explain.docked import Docked
+from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.explain.marker import Marker
 from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.slide_view import SlideView
@@ -84,7 +84,7 @@ class TourWidget(Docked):
         self.keep_button.clicked.connect(self.go_on)
         self.end_button.clicked.connect(self.end)
         self._lay_out()
-        self._come()
+        self.attach()
 
     def _lay_out(self) -> None:
         page = QWidget(self)
@@ -128,7 +128,7 @@ class TourWidget(Docked):
             widget.choose(layers[LR], layers[TRUTH])
 
     def _close(self) -> None:
-        self._go(closing=False)
+        self.detach()
         dock = self.parentWidget()
         while dock is not None and not hasattr(dock, "destroyOnClose"):
             dock = dock.parentWidget()
@@ -241,7 +241,7 @@ class TourWidget(Docked):
 
     # Coming and going.
 
-    def attach(self) -> None:
+    def attached(self) -> None:
         """Begin, or begin anew."""
         self._viewer.events.theme.connect(self._theme_changed)
         self._theme_changed()
@@ -253,7 +253,7 @@ class TourWidget(Docked):
         self.bar.setRange(0, 0)
         self.jobs.start(prepare)
 
-    def detach(self, *, closing: bool) -> None:
+    def detached(self, *, closing: bool) -> None:
         """End the work; put the viewer back."""
         self.jobs.abandon()
         self.slides.close_view()

@@ -22,6 +22,7 @@ from napari_mrisr.explain.texts import stage_label, voxel_text
 from napari_mrisr.filterbank import FilterBank, bank_for, list_banks, load_bank
 from napari_mrisr.progress import Progress
 from napari_mrisr.viewer.compare.measuring import Latest
+from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.explain.asking import (
     DEFAULT_SCALE,
     Explained,
@@ -32,7 +33,6 @@ from napari_mrisr.viewer.explain.asking import (
     likely_roles,
     scale_between,
 )
-from napari_mrisr.viewer.explain.docked import Docked
 from napari_mrisr.viewer.explain.form import EMPTY, HINT, NO_TRUTH, ExplainForm
 from napari_mrisr.viewer.explain.marker import Marker, Picker
 from napari_mrisr.viewer.explain.places import Places
@@ -88,7 +88,7 @@ class ExplainWidget(Docked):
         form.find_button.clicked.connect(self.find)
         form.stage_chosen.connect(self.choose_stage)
         form.export_asked.connect(self.export)
-        self._come()
+        self.attach()
 
     @property
     def slides(self) -> Any:
@@ -340,7 +340,7 @@ class ExplainWidget(Docked):
 
     # Coming and going.
 
-    def attach(self) -> None:
+    def attached(self) -> None:
         """Listen to the viewer; start what works behind."""
         self.work, self.writer = Latest(), Latest()
         self.work.finished.connect(self._explained)
@@ -356,7 +356,7 @@ class ExplainWidget(Docked):
         self._refresh_layers()
         self._forget()
 
-    def detach(self, *, closing: bool) -> None:
+    def detached(self, *, closing: bool) -> None:
         """End all threads and let go of the viewer."""
         events = self._viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):

@@ -325,7 +325,7 @@ class TrainWidget(Docked):
         self._theme_changed()
         self._refresh_layers()
 
-    def detached(self) -> None:
+    def detached(self, *, closing: bool) -> None:
         """End the training, keeping the sums of finished volumes, and let go of the viewer."""
         self._clock.stop()
         self.panel.volumes.stop()
