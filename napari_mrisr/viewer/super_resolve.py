@@ -14,14 +14,15 @@ import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_mrisr.bank_folder import user_banks
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.bank_news import bank_news
 from napari_mrisr.viewer.cautions import CautionWatch
+from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
@@ -53,7 +54,7 @@ EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
 _LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
 
 
-class SuperResolveWidget(QWidget):
+class SuperResolveWidget(Docked):
     """Choose a layer, scale, method and bank; run; get a new layer.
 
     Parameters
@@ -66,8 +67,6 @@ class SuperResolveWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._watched: list[Image] = []
-        self._window: QWidget | None = None
-        self._attached = False
         # Without a parent: it must outlive this widget for as long as a thread posts.
         self._mailbox = Mailbox()
         self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
@@ -90,7 +89,7 @@ class SuperResolveWidget(QWidget):
         panel.simulate_button.clicked.connect(self.simulate)
         panel.cancel_button.clicked.connect(self.cancel)
         self._method_chosen()
-        self._attach()
+        self.attach()
 
     # What the person does.
 
@@ -204,7 +203,7 @@ class SuperResolveWidget(QWidget):
             return
         self._request = request
         # Only now: while being docked, the dock is not in the main window yet.
-        self._follow_window()
+        self.follow_window()
         self.panel.show_running(request.result_name)
         self.jobs.start(request.run)
 
@@ -320,10 +319,8 @@ class SuperResolveWidget(QWidget):
 
     # Coming and going.
 
-    def _attach(self) -> None:
-        if self._attached:
-            return
-        self._attached = True
+    def attached(self) -> None:
+        """Listen to the viewer."""
         events = self._viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._refresh_layers)
@@ -333,14 +330,10 @@ class SuperResolveWidget(QWidget):
         self._theme_changed()
         self._refresh_layers()
 
-    def _detach(self) -> None:
+    def detached(self, *, closing: bool) -> None:
         """End the run and let go of the viewer."""
         self.jobs.abandon()
         self.watch.abandon()
-        self._window = None
-        if not self._attached:
-            return
-        self._attached = False
         events = self._viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.disconnect(self._refresh_layers)
@@ -349,37 +342,3 @@ class SuperResolveWidget(QWidget):
         bank_news().saved.disconnect(self._bank_saved)
         self._watch([])
         self.panel.show_idle("")
-
-    def event(self, event: QEvent) -> bool:
-        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self._detach()
-            else:
-                self._attach()
-        elif event.type() == QEvent.Type.Show:
-            self._attach()
-        return super().event(event)
-
-    def _follow_window(self) -> None:
-        """Watch the main window, which is an ancestor even of a floating dock."""
-        window: QWidget = self
-        while (parent := window.parentWidget()) is not None:
-            window = parent
-        # Filters on former windows may stay: eventFilter asks which window it is.
-        window.installEventFilter(self)
-        self._window = window
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Notice that the main window was closed (not: asked to close)."""
-        if self._window is not None and watched is self._window:
-            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
-            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
-            if hidden or closed:
-                self._detach()
-        return False
-
-    def closeEvent(self, event: QEvent) -> None:
-        """End the run of a widget that is a window of its own."""
-        self._detach()
-        super().closeEvent(event)

@@ -44,7 +44,7 @@ def widget(make_napari_viewer, qtbot, bank, lr):
     viewer.add_image(data, **kwargs)
     widget.open_bank(str(bank))
     yield widget
-    widget._detach()
+    widget.detach()
 
 
 def look(widget, qtbot):
@@ -119,7 +119,7 @@ def test_closing_mid_look_leaves_no_thread(widget, qtbot, monkeypatch, lr):
     layer = widget._viewer.add_image(data, **kwargs)
     widget.choose_layer(layer)
     assert widget.watch.jobs.running
-    widget._detach()
+    widget.detach()
     assert not widget.watch.jobs.running
 
 

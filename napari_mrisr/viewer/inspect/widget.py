@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.filterbank import load_bank
 from napari_mrisr.inspection import MeasuredGain
+from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.inspect.choosing import Chooser
 from napari_mrisr.viewer.inspect.controller import Inspector
@@ -41,7 +42,7 @@ READY = "“Show bucket map” tells which filter each voxel gets, and why."
 NO_VOXEL = "Move the cursor over the map."
 
 
-class InspectWidget(QWidget):
+class InspectWidget(Docked):
     """Bucket maps, and what is behind the bucket under the cursor.
 
     Parameters
@@ -54,8 +55,6 @@ class InspectWidget(QWidget):
         super().__init__()
         self.setObjectName("inspect")
         self._viewer = napari_viewer
-        self._attached = False
-        self._window: QWidget | None = None
         self._request: Request | None = None
         self.map = MapLayer(napari_viewer)
         self._truth: Any = None
@@ -72,7 +71,7 @@ class InspectWidget(QWidget):
         layout.addWidget(VerticalScroll(self.panel, self))
         self._connect()
         self._show_inspection()
-        self._attach()
+        self.attach()
 
     def _connect(self) -> None:
         panel = self.panel
@@ -237,7 +236,7 @@ class InspectWidget(QWidget):
     def _start(self, request: Request, text: str) -> None:
         self._request = request
         # Only now: while being docked, the dock is not in the main window yet.
-        self._follow_window()
+        self.follow_window()
         self.panel.show_running(text)
         self.jobs.start(request.run)
 
@@ -321,10 +320,8 @@ class InspectWidget(QWidget):
 
     # Coming and going.
 
-    def _attach(self) -> None:
-        if self._attached:
-            return
-        self._attached = True
+    def attached(self) -> None:
+        """Listen to the viewer."""
         self._viewer.layers.events.removed.connect(self._layer_removed)
         self._viewer.events.theme.connect(self._theme_changed)
         self.follower.attach()
@@ -332,50 +329,12 @@ class InspectWidget(QWidget):
         self.map.forget_removed()
         self._theme_changed()
 
-    def _detach(self) -> None:
+    def detached(self, *, closing: bool) -> None:
         """End the work and let go of the viewer."""
         self.jobs.abandon()
-        self._window = None
-        if not self._attached:
-            return
-        self._attached = False
         self.follower.detach()
         self.chooser.detach()
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._viewer.events.theme.disconnect(self._theme_changed)
         self.panel.show_idle("")
         self._offer_buttons()
-
-    def event(self, event: QEvent) -> bool:
-        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self._detach()
-            else:
-                self._attach()
-        elif event.type() == QEvent.Type.Show:
-            self._attach()
-        return super().event(event)
-
-    def _follow_window(self) -> None:
-        """Watch the main window, which is an ancestor even of a floating dock."""
-        window: QWidget = self
-        while (parent := window.parentWidget()) is not None:
-            window = parent
-        # Filters on former windows may stay: eventFilter asks which window it is.
-        window.installEventFilter(self)
-        self._window = window
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Notice that the main window was closed (not: asked to close)."""
-        if self._window is not None and watched is self._window:
-            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
-            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
-            if hidden or closed:
-                self._detach()
-        return False
-
-    def closeEvent(self, event: QEvent) -> None:
-        """End the work of a widget that is a window of its own."""
-        self._detach()
-        super().closeEvent(event)
