@@ -225,10 +225,15 @@ def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
 
 def _warm(method: Method, progress: Progress) -> None:
     """Compile (or load from the cache) what the method runs; say so if it takes long."""
+    from napari_mrisr.kernels.jit import cache_folder
+
     x, y, z = method.scale
     shape = (4, 5, 6)
     tiny = Volume(np.linspace(0, 1, 120, dtype=np.float32).reshape(shape), Grid(shape, np.eye(4)))
     text = "compiling the kernels for this machine (once, about 10 s)"
+    if cache_folder() is None:
+        text = "compiling the kernels, about 10 s in every run: no folder can be written to that"
+        text += " would keep them; set NUMBA_CACHE_DIR to one"
     timer = threading.Timer(1.0, progress.message, [text])
     timer.daemon = True
     timer.start()
