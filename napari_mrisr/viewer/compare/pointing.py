@@ -92,8 +92,6 @@ class Pointing:
         Name of the region that was last drawn or held.
     plane : Plane or None
         Where the pointer is, or was last.
-    dragging : bool
-        Whether a button is held.
     """
 
     def __init__(self, controller: Controller, tell: Callable[[], None] = lambda: None) -> None:
@@ -107,11 +105,6 @@ class Pointing:
         self.plane: Plane | None = None
         self.column = 0
         self.at = (0.0, 0.0)
-
-    @property
-    def dragging(self) -> bool:
-        """Whether a button is held."""
-        return self._drag is not None
 
     @property
     def drags_region(self) -> bool:
