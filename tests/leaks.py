@@ -15,6 +15,7 @@ from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.controls import Controls
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.latest import Latest
 
 OURS = {
     CompareWidget,
@@ -24,7 +25,7 @@ OURS = {
     canvas.CompareCanvas,
     exporting.Exporter,
     link.Link,
-    measuring.Latest,
+    Latest,
     measuring.Meter,
     numbers.NumbersPanel,
     reading_window.ReadingWindow,

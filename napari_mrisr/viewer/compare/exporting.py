@@ -16,7 +16,7 @@ from napari_mrisr.progress import Progress
 from napari_mrisr.reading.labels import neutral_labels
 from napari_mrisr.reading.state import RoiBox
 from napari_mrisr.viewer.compare.controls import button
-from napari_mrisr.viewer.compare.measuring import Latest
+from napari_mrisr.viewer.latest import Latest
 
 if TYPE_CHECKING:
     from napari_mrisr.viewer.compare.widget import CompareWidget

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
@@ -18,8 +18,7 @@ from napari_mrisr.reading.facts import Facts
 from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.roi import Roi
 from napari_mrisr.reading.table import Table
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Work
-from napari_mrisr.viewer.mailbox import Mailbox
+from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.volume import Volume
 
@@ -27,63 +26,6 @@ _log = logging.getLogger(__name__)
 
 # Longer than this, a region's numbers are computed behind the GUI.
 _AT_ONCE_S = 0.050
-
-
-class Latest(QObject):
-    """Runs the latest work that was asked for; the one before is cancelled first."""
-
-    finished = Signal(object)
-    failed = Signal(object)
-    progressed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._mailbox = Mailbox()
-        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self.jobs = Jobs(self._mailbox.post)
-        self._next: Work | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether something runs that still counts."""
-        return self._next is not None or (self.jobs.running and not self.jobs.cancelled)
-
-    def ask(self, work: Work) -> None:
-        """Run this as soon as what runs has stopped."""
-        self._next = work
-        if self.jobs.running:
-            self.jobs.cancel()
-        else:
-            self._start()
-
-    def drop(self) -> None:
-        """Nothing is wanted any more."""
-        self._next = None
-        if self.jobs.running:
-            self.jobs.cancel()
-
-    def close(self) -> None:
-        """Stop, and wait until it has."""
-        self._next = None
-        self.jobs.abandon()
-
-    def _start(self) -> None:
-        work, self._next = self._next, None
-        if work is not None:
-            self.jobs.start(work)
-
-    def _receive(self, message: Message) -> None:
-        accepted = self.jobs.accept(message)
-        if isinstance(accepted, Progressed):
-            self.progressed.emit()
-        if not isinstance(accepted, Ended):
-            return
-        wanted = self._next is None
-        self._start()
-        if wanted and isinstance(accepted, Finished):
-            self.finished.emit(accepted.result)
-        elif wanted and isinstance(accepted, Failed):
-            self.failed.emit(accepted.error)
 
 
 class Meter(QObject):

@@ -15,10 +15,10 @@ from napari_mrisr.reading.blinded import Case, Reading, key_path
 from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.keys import READING_KEYS
-from napari_mrisr.viewer.compare.measuring import Latest
 from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.windowing import reset_windows
+from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.volume import Volume
 

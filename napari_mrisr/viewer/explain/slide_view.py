@@ -21,8 +21,8 @@ from napari_mrisr.explain.draw import Picture
 from napari_mrisr.explain.sheet import ON_DARK, ON_LIGHT, Style
 from napari_mrisr.explain.texts import small
 from napari_mrisr.progress import Progress
-from napari_mrisr.viewer.compare.measuring import Latest
 from napari_mrisr.viewer.explain.slides import Paint, Slide
+from napari_mrisr.viewer.latest import Latest
 
 _DPI = 100.0
 _SETTLE_MS = 80

@@ -21,7 +21,6 @@ from napari_mrisr.explain import Explanation, save_lecture, steps_of
 from napari_mrisr.explain.texts import stage_label, voxel_text
 from napari_mrisr.filterbank import FilterBank, bank_for, list_banks, load_bank
 from napari_mrisr.progress import Progress
-from napari_mrisr.viewer.compare.measuring import Latest
 from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.explain.asking import (
     DEFAULT_SCALE,
@@ -38,6 +37,7 @@ from napari_mrisr.viewer.explain.marker import Marker, Picker
 from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.slides import slide_of
 from napari_mrisr.viewer.form import VerticalScroll
+from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.volume import Shape
