@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout
 
@@ -25,6 +24,7 @@ from napari_mrisr.viewer.cautions import CautionWatch
 from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
+from napari_mrisr.viewer.layer_watch import LayerWatch
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.panel import Panel
@@ -41,6 +41,7 @@ from napari_mrisr.viewer.requests import (
     progress_label,
     source_label,
 )
+from napari_mrisr.viewer.theme import error_color
 from napari_mrisr.viewer.trusted import TrustedRequest
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ class SuperResolveWidget(Docked):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._watched: list[Image] = []
+        self._layers = LayerWatch(
+            napari_viewer,
+            self._refresh_layers,
+            dict.fromkeys(_LAYER_EVENTS, self._layer_changed),
+        )
         # Without a parent: it must outlive this widget for as long as a thread posts.
         self._mailbox = Mailbox()
         self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
@@ -254,21 +259,12 @@ class SuperResolveWidget(Docked):
 
     def _refresh_layers(self, event: Any = None) -> None:
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
-        self._watch(layers)
+        self._layers.watch(layers)
         self.panel.layer.set_layers(layers)
-
-    def _watch(self, layers: list[Image]) -> None:
-        for layer in self._watched:
-            for name in _LAYER_EVENTS:
-                getattr(layer.events, name).disconnect(self._layer_changed)
-        for layer in layers:
-            for name in _LAYER_EVENTS:
-                getattr(layer.events, name).connect(self._layer_changed)
-        self._watched = layers
 
     def _layer_changed(self, event: Any) -> None:
         if event.type == "name":
-            self.panel.layer.set_layers(self._watched)
+            self.panel.layer.set_layers(self._layers.layers)
         else:
             self._refresh()
 
@@ -278,9 +274,7 @@ class SuperResolveWidget(Docked):
             self._refresh()
 
     def _theme_changed(self, event: Any = None) -> None:
-        # napari's own error color is hard to read as text on its dark theme.
-        dark = sum(get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]) < 3 * 128
-        self.panel.error_color = "#ff8a75" if dark else "#b00020"
+        self.panel.error_color = error_color(self._viewer.theme)
 
     def _refresh(self) -> None:
         """Say anew what the form would do."""
@@ -321,9 +315,7 @@ class SuperResolveWidget(Docked):
 
     def attached(self) -> None:
         """Listen to the viewer."""
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.connect(self._refresh_layers)
+        self._layers.attach()
         self._viewer.dims.events.point.connect(self._frame_changed)
         self._viewer.events.theme.connect(self._theme_changed)
         bank_news().saved.connect(self._bank_saved)
@@ -334,11 +326,8 @@ class SuperResolveWidget(Docked):
         """End the run and let go of the viewer."""
         self.jobs.abandon()
         self.watch.abandon()
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.disconnect(self._refresh_layers)
+        self._layers.detach()
         self._viewer.dims.events.point.disconnect(self._frame_changed)
         self._viewer.events.theme.disconnect(self._theme_changed)
         bank_news().saved.disconnect(self._bank_saved)
-        self._watch([])
         self.panel.show_idle("")

@@ -26,6 +26,7 @@ from napari_mrisr.viewer.compare.sources import (
     is_volume,
     look_of,
 )
+from napari_mrisr.viewer.layer_watch import LayerWatch
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -56,7 +57,15 @@ class Link:
         self._controller = controller
         self._tell_layers = tell_layers
         self.volumes = LayerVolumes()
-        self._watched: list[Any] = []
+        self._layers = LayerWatch(
+            viewer,
+            self._refresh_layers,
+            {
+                "name": self._pull_name,
+                **dict.fromkeys(VOXEL_EVENTS, self._pull_voxels),
+                **dict.fromkeys(LOOK_EVENTS, self._pull_look),
+            },
+        )
         self._pushing = False
         self._attached = False
         self._known = controller.state
@@ -69,6 +78,7 @@ class Link:
         if self._attached:
             return
         self._attached = True
+        self._layers.attach()
         for emitter, callback in self._emitters():
             emitter.connect(callback)
         self._viewer.mouse_move_callbacks.append(self._cursor_moved)
@@ -80,20 +90,16 @@ class Link:
         if not self._attached:
             return
         self._attached = False
+        self._layers.detach()
         for emitter, callback in self._emitters():
             emitter.disconnect(callback)
         self._viewer.mouse_move_callbacks.remove(self._cursor_moved)
-        self._watch([])
         self.volumes.offer([])
 
     def _emitters(self) -> list[tuple[Any, Any]]:
-        viewer = self._viewer
-        layers, camera = viewer.layers.events, viewer.scene.camera.events
+        camera = self._viewer.scene.camera.events
         return [
-            (layers.inserted, self._refresh_layers),
-            (layers.removed, self._refresh_layers),
-            (layers.reordered, self._refresh_layers),
-            (viewer.dims.events.point, self._pull_point),
+            (self._viewer.dims.events.point, self._pull_point),
             (camera.center, self._pull_camera),
             (camera.zoom, self._pull_camera),
         ]
@@ -129,7 +135,7 @@ class Link:
 
     def _refresh_layers(self, event: Any = None) -> None:
         layers = [layer for layer in self._viewer.layers if is_volume(layer)]
-        self._watch(layers)
+        self._layers.watch(layers)
         self.volumes.offer(layers)
         self._known = replace(self._known, looks=self.looks())
         self._update_volumes()
@@ -147,25 +153,8 @@ class Link:
     def _cannot_show(self, key: str) -> bool:
         return key not in self.volumes or self.volumes.trouble(key) is not None
 
-    def _watch(self, layers: list[Any]) -> None:
-        for names, callback in self._layer_callbacks():
-            for layer in self._watched:
-                for name in names:
-                    getattr(layer.events, name).disconnect(callback)
-            for layer in layers:
-                for name in names:
-                    getattr(layer.events, name).connect(callback)
-        self._watched = layers
-
-    def _layer_callbacks(self) -> list[tuple[tuple[str, ...], Any]]:
-        return [
-            (("name",), self._pull_name),
-            (VOXEL_EVENTS, self._pull_voxels),
-            (LOOK_EVENTS, self._pull_look),
-        ]
-
     def _pull_name(self, event: Any) -> None:
-        names = {layer.name for layer in self._watched}
+        names = {layer.name for layer in self._layers.layers}
         for old in list(self.volumes):
             if old not in names:
                 new = self._layer(old).name
