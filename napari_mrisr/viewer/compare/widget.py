@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QSplitter, QVBoxLayout
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.reading.opening import opening_state
@@ -27,7 +27,9 @@ from napari_mrisr.viewer.compare.numbers import NumbersPanel
 from napari_mrisr.viewer.compare.outlines import RegionOutlines
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.windowing import reset_windows
+from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.requests import error_line
+from napari_mrisr.viewer.theme import error_color
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 _PUSH_MS = 200
 
 
-class CompareWidget(QWidget):
+class CompareWidget(Docked):
     """Compares the viewer's volumes in three planes.
 
     Parameters
@@ -52,8 +54,6 @@ class CompareWidget(QWidget):
         self.controller = Controller()
         self.link = Link(napari_viewer, self.controller, self._layers_changed)
         self.view: CompareView | None = None
-        self._window: QWidget | None = None
-        self._attached = False
         # Until the person picks columns, new layers are shown as they come.
         self._choose_columns = True
         self._measured_state: CompareState | None = None
@@ -78,7 +78,7 @@ class CompareWidget(QWidget):
         self._push_timer.setInterval(_PUSH_MS)
         self._push_timer.timeout.connect(self._push)
         self._connect()
-        self._attach()
+        self.attach()
 
     def _add_buttons(self) -> None:
         self.numbers_button = button("Numbers", "The table of numbers (T)", self, checkable=True)
@@ -293,10 +293,8 @@ class CompareWidget(QWidget):
 
     # Coming and going.
 
-    def _attach(self) -> None:
-        if self._attached:
-            return
-        self._attached = True
+    def attached(self) -> None:
+        """Listen to the viewer; start what measures and what draws."""
         self.meter = Meter()
         self.meter.regions_measured.connect(self.numbers.show_regions)
         self.meter.head_measured.connect(self.numbers.show_head)
@@ -318,9 +316,7 @@ class CompareWidget(QWidget):
 
     def _theme_changed(self, event: Any = None) -> None:
         theme = get_theme(self._viewer.theme)
-        # napari's own error color is hard to read as text on its dark theme.
-        dark = sum(theme.background.as_rgb_tuple()[:3]) < 3 * 128
-        self.numbers.error_color = "#ff8a75" if dark else "#b00020"
+        self.numbers.error_color = error_color(self._viewer.theme)
         self.controls.set_colors(
             *(c.as_hex() for c in (theme.foreground, theme.current, theme.text))
         )
@@ -333,12 +329,8 @@ class CompareWidget(QWidget):
         depth.setValue(self.view.pointing.depth_mm)
         depth.blockSignals(False)
 
-    def _detach(self) -> None:
+    def detached(self, *, closing: bool) -> None:
         """End all threads and timers, let go of the viewer, free what OpenGL holds."""
-        self._window = None
-        if not self._attached:
-            return
-        self._attached = False
         self._push_timer.stop()
         self.controller.unsubscribe(self._state_changed)
         self._viewer.events.theme.disconnect(self._theme_changed)
@@ -353,39 +345,3 @@ class CompareWidget(QWidget):
             view.close_view()
             view.setParent(None)
             view.deleteLater()
-
-    def event(self, event: QEvent) -> bool:
-        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self._detach()
-            else:
-                self._attach()
-        elif event.type() == QEvent.Type.Show:
-            self._attach()
-            self._follow_window()
-        return super().event(event)
-
-    def _follow_window(self) -> None:
-        """Watch the main window, which is an ancestor even of a floating dock."""
-        window: QWidget = self
-        while (parent := window.parentWidget()) is not None:
-            window = parent
-        if window is not self and window is not self._window:
-            # Filters on former windows may stay: eventFilter asks which window it is.
-            window.installEventFilter(self)
-            self._window = window
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Notice that the main window was closed (not: asked to close)."""
-        if self._window is not None and watched is self._window:
-            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
-            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
-            if hidden or closed:
-                self._detach()
-        return False
-
-    def closeEvent(self, event: Any) -> None:
-        """A widget that is a window of its own ends here."""
-        self._detach()
-        super().closeEvent(event)
