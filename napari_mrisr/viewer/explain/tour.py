@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -23,6 +22,7 @@ from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Pro
 from napari_mrisr.viewer.layers import layer_data, snapshot
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import error_line, progress_label
+from napari_mrisr.viewer.theme import is_dark
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -236,8 +236,7 @@ class TourWidget(Docked):
             viewer.scene.camera.zoom = before.zoom
 
     def _theme_changed(self, event: Any = None) -> None:
-        color = get_theme(self._viewer.theme).background.as_rgb_tuple()
-        self.slides.set_dark(sum(color[:3]) < 3 * 128)
+        self.slides.set_dark(is_dark(self._viewer.theme))
 
     # Coming and going.
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
 from napari_mrisr.errors import MrisrError
@@ -38,8 +37,10 @@ from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.slides import slide_of
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.latest import Latest
+from napari_mrisr.viewer.layer_watch import LayerWatch
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.requests import error_line
+from napari_mrisr.viewer.theme import error_color, is_dark
 from napari_mrisr.volume import Shape
 
 if TYPE_CHECKING:
@@ -67,7 +68,11 @@ class ExplainWidget(Docked):
         self.explanation: Explanation | None = None
         self._prepared: Prepared | None = None
         self._places: Places | None = None
-        self._watched: list[Image] = []
+        self._layers = LayerWatch(
+            napari_viewer,
+            self._refresh_layers,
+            {**dict.fromkeys(_VOXEL_EVENTS, self._voxels_changed), "name": self._show_layers},
+        )
         self._stage = 0
         self._by_hand = False
         self._quiet = False
@@ -281,10 +286,10 @@ class ExplainWidget(Docked):
 
     def _refresh_layers(self, event: Any = None) -> None:
         layers = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
-        if layers == self._watched:
+        if layers == self._layers.layers:
             return
         before = (self.form.layer.layer, self.form.truth_layer)
-        self._watch(layers)
+        self._layers.watch(layers)
         self._show_layers()
         if not self._by_hand:
             self._quiet = True
@@ -306,17 +311,6 @@ class ExplainWidget(Docked):
         chosen = truth is not None and fits(known[truth][1], known[lr or 0][1])
         self.form.truth.layer = known[truth][0] if chosen and truth is not None else NO_TRUTH
 
-    def _watch(self, layers: list[Image]) -> None:
-        for layer in self._watched:
-            for name in _VOXEL_EVENTS:
-                getattr(layer.events, name).disconnect(self._voxels_changed)
-            layer.events.name.disconnect(self._show_layers)
-        for layer in layers:
-            for name in _VOXEL_EVENTS:
-                getattr(layer.events, name).connect(self._voxels_changed)
-            layer.events.name.connect(self._show_layers)
-        self._watched = layers
-
     def _voxels_changed(self, event: Any) -> None:
         if event.source in (self.form.layer.layer, self.form.truth_layer):
             self._forget()
@@ -324,8 +318,9 @@ class ExplainWidget(Docked):
     def _show_layers(self, event: Any = None) -> None:
         """Offer the layers under their names, which they may have changed."""
         self._quiet = True
-        self.form.layer.set_layers(self._watched[::-1])
-        self.form.truth.set_layers([NO_TRUTH, *self._watched[::-1]])
+        layers = self._layers.layers[::-1]
+        self.form.layer.set_layers(layers)
+        self.form.truth.set_layers([NO_TRUTH, *layers])
         self._quiet = False
 
     def _layers_chosen(self) -> None:
@@ -333,10 +328,8 @@ class ExplainWidget(Docked):
             self._forget()
 
     def _theme_changed(self, event: Any = None) -> None:
-        # napari's own error color is hard to read as text on its dark theme.
-        dark = sum(get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]) < 3 * 128
-        self.form.error_color = "#ff8a75" if dark else "#b00020"
-        self.slides.set_dark(dark)
+        self.form.error_color = error_color(self._viewer.theme)
+        self.slides.set_dark(is_dark(self._viewer.theme))
 
     # Coming and going.
 
@@ -347,9 +340,7 @@ class ExplainWidget(Docked):
         self.work.failed.connect(self._tell_error)
         self.writer.finished.connect(self._written)
         self.writer.failed.connect(self._tell_error)
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.connect(self._refresh_layers)
+        self._layers.attach()
         self._viewer.events.theme.connect(self._theme_changed)
         self.picker.attach()
         self._theme_changed()
@@ -358,12 +349,9 @@ class ExplainWidget(Docked):
 
     def detached(self, *, closing: bool) -> None:
         """End all threads and let go of the viewer."""
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.disconnect(self._refresh_layers)
+        self._layers.detach()
         self._viewer.events.theme.disconnect(self._theme_changed)
         self.picker.detach()
-        self._watch([])
         for worker in (self.work, self.writer):
             worker.close()
         self.slides.close_view()

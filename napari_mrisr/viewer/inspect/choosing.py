@@ -12,6 +12,7 @@ from napari_mrisr.errors import BankError, MrisrError, explain
 from napari_mrisr.filterbank import FilterBank, bank_for, load_bank
 from napari_mrisr.inspection.texts import stage_text
 from napari_mrisr.viewer.inspect.panel import InspectPanel
+from napari_mrisr.viewer.layer_watch import LayerWatch
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.requests import fitting_banks, offered_scales
 
@@ -31,7 +32,7 @@ class Chooser(QObject):
     def __init__(self, viewer: Any, panel: InspectPanel) -> None:
         super().__init__()
         self._viewer, self._panel = viewer, panel
-        self._watched: list[Image] = []
+        self._layers = LayerWatch(viewer, self._refresh_layers, {"name": self._renamed})
         panel.layer.chosen.connect(self.changed)
         panel.scale.chosen.connect(self._scale_chosen)
         panel.bank.chosen.connect(self._bank_chosen)
@@ -143,19 +144,12 @@ class Chooser(QObject):
 
     def attach(self) -> None:
         """Listen to the viewer."""
-        for emitter in self._emitters():
-            emitter.connect(self._refresh_layers)
+        self._layers.attach()
         self._refresh_layers()
 
     def detach(self) -> None:
         """Let go of the viewer."""
-        for emitter in self._emitters():
-            emitter.disconnect(self._refresh_layers)
-        self._watch([])
-
-    def _emitters(self) -> list[Any]:
-        events = self._viewer.layers.events
-        return [events.inserted, events.removed, events.reordered]
+        self._layers.detach()
 
     def _refresh_layers(self, event: Any = None) -> None:
         layers = [
@@ -163,19 +157,12 @@ class Chooser(QObject):
             for layer in reversed(self._viewer.layers)
             if isinstance(layer, Image) and not layer.rgb
         ]
-        self._watch(layers)
+        self._layers.watch(layers)
         self._offer(layers)
 
     def _offer(self, layers: list[Image]) -> None:
         self._panel.layer.set_layers(layers)
         self._panel.truth.set_layers(layers)
 
-    def _watch(self, layers: list[Image]) -> None:
-        for layer in self._watched:
-            layer.events.name.disconnect(self._renamed)
-        for layer in layers:
-            layer.events.name.connect(self._renamed)
-        self._watched = layers
-
     def _renamed(self, event: Any) -> None:
-        self._offer(self._watched)
+        self._offer(self._layers.layers)

@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout
 
@@ -31,6 +30,7 @@ from napari_mrisr.viewer.inspect.requests import (
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import duration_label, error_line, progress_label
+from napari_mrisr.viewer.theme import error_color
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -314,9 +314,7 @@ class InspectWidget(Docked):
             self.panel.only.setChecked(False)
 
     def _theme_changed(self, event: Any = None) -> None:
-        # napari's own error color is hard to read as text on its dark theme.
-        dark = sum(get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]) < 3 * 128
-        self.panel.error_color = "#ff8a75" if dark else "#b00020"
+        self.panel.error_color = error_color(self._viewer.theme)
 
     # Coming and going.
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
@@ -30,9 +29,11 @@ from napari_mrisr.viewer.bank_news import bank_news
 from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said, Told
+from napari_mrisr.viewer.layer_watch import LayerWatch
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import error_line
+from napari_mrisr.viewer.theme import error_color
 from napari_mrisr.viewer.train import texts
 from napari_mrisr.viewer.train.entries import TRAIN, VALIDATE, FileEntry, LayerSource
 from napari_mrisr.viewer.train.panel import TrainPanel
@@ -66,7 +67,11 @@ class TrainWidget(Docked):
         super().__init__()
         self.setObjectName("train")
         self._viewer = napari_viewer
-        self._watched: list[Image] = []
+        self._layers = LayerWatch(
+            napari_viewer,
+            self._refresh_layers,
+            dict.fromkeys(_LAYER_EVENTS, self._layer_changed),
+        )
         self._request: TrainRequest | None = None
         self._stop = CancelToken()
         self._folder: Path | None = None
@@ -291,36 +296,23 @@ class TrainWidget(Docked):
             for layer in reversed(self._viewer.layers)
             if isinstance(layer, Image) and not layer.rgb and layer.ndim in (3, 4)
         ]
-        self._watch(layers)
+        self._layers.watch(layers)
         self.panel.volumes.set_layers(layers)
-
-    def _watch(self, layers: list[Image]) -> None:
-        for layer in self._watched:
-            for name in _LAYER_EVENTS:
-                getattr(layer.events, name).disconnect(self._layer_changed)
-        for layer in layers:
-            for name in _LAYER_EVENTS:
-                getattr(layer.events, name).connect(self._layer_changed)
-        self._watched = layers
 
     def _layer_changed(self, event: Any) -> None:
         if event.type == "name":
-            self.panel.volumes.set_layers(self._watched)
+            self.panel.volumes.set_layers(self._layers.layers)
         else:
             self._refresh()
 
     def _theme_changed(self, event: Any = None) -> None:
-        # napari's own error color is hard to read as text on its dark theme.
-        dark = sum(get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]) < 3 * 128
-        self.panel.error_color = "#ff8a75" if dark else "#b00020"
+        self.panel.error_color = error_color(self._viewer.theme)
 
     # Coming and going.
 
     def attached(self) -> None:
         """Follow the viewer."""
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.connect(self._refresh_layers)
+        self._layers.attach()
         self._viewer.events.theme.connect(self._theme_changed)
         self._theme_changed()
         self._refresh_layers()
@@ -330,9 +322,6 @@ class TrainWidget(Docked):
         self._clock.stop()
         self.panel.volumes.stop()
         self.jobs.abandon()
-        events = self._viewer.layers.events
-        for emitter in (events.inserted, events.removed, events.reordered):
-            emitter.disconnect(self._refresh_layers)
+        self._layers.detach()
         self._viewer.events.theme.disconnect(self._theme_changed)
-        self._watch([])
         self._refresh()
