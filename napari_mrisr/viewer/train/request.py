@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_mrisr.bank_folder import SUFFIX, SUMS_SUFFIX, bank_folder
@@ -46,10 +46,6 @@ class TrainRequest:
     resume: bool = False
     overwrite: bool = False
     stop: CancelToken = field(default_factory=CancelToken)
-
-    def resumed(self) -> TrainRequest:
-        """The same, going on from the sums there are."""
-        return replace(self, resume=True)
 
     def run(self, progress: PostedProgress) -> TrainingReport:
         """Do the work; for a background thread."""
