@@ -35,12 +35,6 @@ Matrix = NDArray[np.float64]
 _REVERSE = -np.eye(3)[::-1]
 
 
-def oblique_degrees(affine: Matrix) -> float:
-    """Angle by which the scan's axes are turned against the patient's."""
-    cosine = (np.trace(rotation_of(affine)) - 1.0) / 2.0
-    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
-
-
 def scale_and_translate(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Where napari shall draw the reversed array of a volume.
 
