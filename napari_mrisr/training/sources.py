@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -65,19 +67,30 @@ class FileSource:
 
 @dataclass(frozen=True, eq=False)
 class VolumeSource:
-    """A volume in memory."""
+    """A volume in memory.
+
+    Attributes
+    ----------
+    name : str
+    make : callable
+        Gives the volume; called once, when the training first asks for it.
+    """
 
     name: str
-    data: Volume
+    make: Callable[[], Volume]
     path: None = None
+
+    @cached_property
+    def _volume(self) -> Volume:
+        return self.make()
 
     def digest(self) -> str:
         """Of the voxels."""
-        return voxel_digest(self.data)
+        return voxel_digest(self._volume)
 
     def volume(self) -> Volume:
         """The volume."""
-        return self.data
+        return self._volume
 
 
 def voxel_digest(volume: Volume) -> str:

@@ -30,7 +30,7 @@ def _quick(monkeypatch):
 
 
 def in_memory(path, name):
-    return VolumeSource(name, read_volume(path))
+    return VolumeSource(name, lambda: read_volume(path))
 
 
 def test_digests():
@@ -40,6 +40,20 @@ def test_digests():
     assert voxel_digest(volume) == expected
     turned = Volume(data.reshape(4, 3, 2), Grid((4, 3, 2), np.eye(4)))
     assert voxel_digest(turned) != expected
+
+
+def test_voxels_are_asked_for_late_and_once():
+    made = []
+
+    def make():
+        made.append(Volume(np.zeros((2, 3, 4), np.float32), Grid((2, 3, 4), np.eye(4))))
+        return made[-1]
+
+    source = VolumeSource("late", make)
+    assert made == []
+    source.digest()
+    assert source.volume() is source.volume() is made[0]
+    assert len(made) == 1
 
 
 def test_voxels_in_memory_train_like_their_file(scans, tmp_path):
@@ -96,7 +110,7 @@ def test_voxels_that_changed_meanwhile_are_refused(scans, tmp_path):
     out = tmp_path / "a.safetensors"
 
     def spoil(event):
-        source.data.data[20, 20, 20] += 1.0
+        source.volume().data[20, 20, 20] += 1.0
 
     with pytest.raises(VolumeError, match="one: has changed"):
         train([source], out, TrainParameters(), watch=training.Watch(spoil))

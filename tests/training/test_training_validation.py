@@ -52,7 +52,7 @@ def test_slab_is_where_the_head_is_widest():
     data[12:28, 12:32, 10:52] = 1.0
     noise = np.random.default_rng(1).normal(0, 0.02, data.shape).astype(np.float32)
     volume = Volume(data + noise * (data > 0), Grid(data.shape, np.eye(4)))
-    check = prepare_check(VolumeSource("block", volume), TrainParameters(), 3000)
+    check = prepare_check(VolumeSource("block", lambda: volume), TrainParameters(), 3000)
     assert check.slab.start[2] >= 32
     assert check.slab.stop[2] <= 46
 

@@ -1,43 +1,16 @@
-"""Volumes that can be chosen for training: layers and files. No Qt."""
+"""Files that can be chosen for training. No Qt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.io import read_grid
-from napari_mrisr.training.sources import FileSource, Source, voxel_digest
-from napari_mrisr.viewer.layers import LayerSnapshot
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.training.sources import FileSource, Source
+from napari_mrisr.volume import Grid
 
 TRAIN, VALIDATE, UNUSED = "train", "validate", "unused"
-
-
-@dataclass(frozen=True, eq=False)
-class LayerSource:
-    """A layer's voxels as they were when the training was asked for."""
-
-    snapshot: LayerSnapshot
-    path: None = None
-
-    @property
-    def name(self) -> str:
-        """The layer's."""
-        return self.snapshot.name
-
-    @cached_property
-    def _volume(self) -> Volume:
-        return self.snapshot.to_volume()
-
-    def digest(self) -> str:
-        """SHA-256 of the voxels."""
-        return voxel_digest(self._volume)
-
-    def volume(self) -> Volume:
-        """The voxels."""
-        return self._volume
 
 
 @dataclass(eq=False)

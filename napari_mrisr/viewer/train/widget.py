@@ -24,7 +24,7 @@ from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.scale import format_scale
 from napari_mrisr.training import checkpoint_path
 from napari_mrisr.training.memory import check_memory
-from napari_mrisr.training.sources import Source
+from napari_mrisr.training.sources import Source, VolumeSource
 from napari_mrisr.viewer.bank_news import bank_news
 from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
@@ -35,7 +35,7 @@ from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.viewer.theme import error_color
 from napari_mrisr.viewer.train import texts
-from napari_mrisr.viewer.train.entries import TRAIN, VALIDATE, FileEntry, LayerSource
+from napari_mrisr.viewer.train.entries import TRAIN, VALIDATE, FileEntry
 from napari_mrisr.viewer.train.panel import TrainPanel
 from napari_mrisr.viewer.train.request import (
     UNKNOWN_LICENSE,
@@ -154,7 +154,10 @@ class TrainWidget(Docked):
         return snapshot(layer, frame)
 
     def _source(self, entry: Any) -> Source:
-        return entry.source if isinstance(entry, FileEntry) else LayerSource(self._snapshot(entry))
+        if isinstance(entry, FileEntry):
+            return entry.source
+        taken = self._snapshot(entry)
+        return VolumeSource(taken.name, taken.to_volume)
 
     def _parameters(self) -> TrainParameters | None:
         panel = self.panel
