@@ -1,11 +1,4 @@
-"""A filter bank: one safetensors file, no pickle.
-
-The tensors are ``stage<i>.weights``, ``.support``, ``.error`` and
-``.start_error``; everything else is JSON in the file's metadata under the key
-``napari_mrisr``: format version, preset, scale, degradation, start, each
-stage's spec, the training volumes with licenses and hashes, and a SHA-256 over
-the tensors. What error to expect of the bank is optional: the tensors
-``calibration.<name>`` and the JSON entry ``calibration``.
+"""A filter bank: what it consists of, and which there are.
 
 A bank is a cascade of stages. Each hashes its source, filters a patch of it and
 adds the result to the volume made so far:
@@ -13,13 +6,17 @@ adds the result to the volume made so far:
 - a ``cell`` stage looks at low-resolution voxels: one hash, one patch, and one
   output for each sub-voxel phase;
 - a ``voxel`` stage looks at the upsampled volume, as the paper does.
+
+In its file (:mod:`napari_mrisr.bank_file`) the tensors are ``stage<i>.weights``,
+``.support``, ``.error`` and ``.start_error``; everything else is JSON: preset,
+scale, degradation, start, each stage's spec, the training volumes with licenses
+and hashes. What error to expect of the bank is optional: the tensors
+``calibration.<name>`` and the JSON entry ``calibration``.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -29,18 +26,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank_file import read_bank_file, write_bank_file
 from napari_mrisr.bank_folder import user_banks
 from napari_mrisr.calibration import Calibration
 from napari_mrisr.degrade import get_degradation
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.hashing import HashSpec
-from napari_mrisr.io import atomic_write
 from napari_mrisr.kernels.lanes import LANES
 from napari_mrisr.scale import Scale, format_scale, parse_scale, scale_label
 from napari_mrisr.volume import FloatArray
 
-FORMAT_VERSION = 1
-METADATA_KEY = "napari_mrisr"
 STARTS = ("tricubic", "quadratic")
 GRIDS = ("cell", "voxel")
 
@@ -164,14 +159,10 @@ class FilterBank:
 
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
         """Write the file, atomically."""
-        from safetensors.numpy import save
-
         target = Path(path)
         if target.exists() and not overwrite:
             raise BankError(explain(target, "exists", "choose another name or pass --overwrite"))
-        tensors = _tensors(self)
-        document = {
-            "format_version": FORMAT_VERSION,
+        document: dict[str, Any] = {
             "scale": format_scale(self.scale),
             "degradation": self.degradation,
             "start": self.start,
@@ -185,12 +176,10 @@ class FilterBank:
                 for s in self.stages
             ],
             "provenance": dict(self.provenance),
-            "sha256": _checksum(tensors),
         }
         if self.calibration is not None:
             document["calibration"] = self.calibration.to_json()
-        with atomic_write(target) as temporary:
-            temporary.write_bytes(save(tensors, {METADATA_KEY: json.dumps(document, indent=1)}))
+        write_bank_file(target, document, _tensors(self))
 
     def describe(self) -> str:
         """Several lines for a person."""
@@ -302,25 +291,7 @@ def _load_bundled(name: str) -> FilterBank:
 
 
 def _read(path: Path) -> FilterBank:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if METADATA_KEY not in metadata:
-                raise BankError(explain(path, "no filter bank of napari-mrisr", "choose another"))
-            document = json.loads(metadata[METADATA_KEY])
-            if not isinstance(document, dict):
-                raise BankError(explain(path, "its description is no object", "train it again"))
-            _check_version(path, document)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except BankError:
-        raise
-    except (SafetensorError, OSError, RecursionError, ValueError) as error:
-        found = f"cannot be read as safetensors ({error})"
-        raise BankError(explain(path, found, "copy or train it again")) from error
-    if _checksum(tensors) != document.get("sha256"):
-        raise BankError(explain(path, "checksum mismatch", "copy or train it again"))
+    document, tensors = read_bank_file(path)
     try:
         return _build(path, document, tensors)
     except BankError as error:
@@ -328,15 +299,6 @@ def _read(path: Path) -> FilterBank:
     except (AttributeError, KeyError, TypeError, ValueError, MrisrError) as error:
         found = f"its description cannot be understood ({error})"
         raise BankError(explain(path, found, "train it again")) from error
-
-
-def _check_version(path: Path, document: dict[str, Any]) -> None:
-    version = document.get("format_version")
-    if type(version) is not int or version < 1:
-        raise BankError(explain(path, f"format version {version!r}", "train it again"))
-    if version > FORMAT_VERSION:
-        found = f"format version {version}, this program knows up to {FORMAT_VERSION}"
-        raise BankError(explain(path, found, "update napari-mrisr"))
 
 
 def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> FilterBank:
@@ -391,19 +353,11 @@ def _stage(number: int, spec: StageSpec, scale: Scale, tensors: dict[str, Any]) 
 
 def _tensors(bank: FilterBank) -> dict[str, Any]:
     tensors = {
-        f"stage{i}.{name}": np.ascontiguousarray(getattr(stage, name))
+        f"stage{i}.{name}": getattr(stage, name)
         for i, stage in enumerate(bank.stages)
         for name in ("weights", "support", "error", "start_error")
     }
     return tensors | (bank.calibration.tensors() if bank.calibration else {})
-
-
-def _checksum(tensors: dict[str, Any]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name}{tensors[name].dtype}{tensors[name].shape}".encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return digest.hexdigest()
 
 
 def _gain_db(stage: Stage) -> float:

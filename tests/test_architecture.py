@@ -24,7 +24,7 @@ LEVELS = [
     {"planes"},
     {"kernels", "io"},
     {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"}
-    | {"calibration", "traits"},
+    | {"bank_file", "calibration", "traits"},
     {"metrics", "methods", "samples", "presets"},
     {"sampling", "upscale", "predictors"},
     {"training", "inspection", "trust"},
