@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_mrisr.errors import (
     ParameterError,
     ScaleError,
 )
+from napari_mrisr.kernels import jit
 from napari_mrisr.methods import get_method
 from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.upscale import (
@@ -287,7 +289,19 @@ def test_no_thread_is_left_after_a_run(volume):
     assert wait_for_no_threads()
 
 
-def test_compiling_is_said_only_when_it_takes_long(volume):
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [
+        (Path("cache"), "compiling the kernels for this machine (once, about 10 s)"),
+        (
+            None,
+            "compiling the kernels, about 10 s in every run: no folder can be written to that "
+            "would keep them; set NUMBA_CACHE_DIR to one",
+        ),
+    ],
+)
+def test_compiling_is_said_only_when_it_takes_long(volume, monkeypatch, folder, text):
+    monkeypatch.setattr(jit, "cache_folder", lambda: folder)
     said = []
 
     class Listen(Progress):
@@ -298,7 +312,7 @@ def test_compiling_is_said_only_when_it_takes_long(volume):
     assert said == []
     small = Volume(volume.data[:1], volume.grid.cropped((0, 0, 0), (1, 17, 12)))
     run_method(Slow(seconds=1.2), small, progress=Listen())
-    assert said == ["compiling the kernels for this machine (once, about 10 s)"]
+    assert said == [text]
 
 
 # Memory

@@ -11,12 +11,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from napari_mrisr.cli import bank, compare, degrade, demo, evaluate, train, upscale
+from napari_mrisr.cli import bank, compare, degrade, demo, evaluate, train, upscale, warm
 from napari_mrisr.cli.options import Parser
 from napari_mrisr.cli.session import EXIT_CANCELLED, EXIT_USAGE, Session, error_line
 from napari_mrisr.errors import Cancelled, MrisrError
 
-_COMMANDS = (upscale, degrade, train, evaluate, compare, bank, demo)
+_COMMANDS = (upscale, degrade, train, evaluate, compare, bank, warm, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

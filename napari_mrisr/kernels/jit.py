@@ -23,7 +23,11 @@ def jit(function: Callable[..., Any]) -> Any:
     # Contraction (a * b + c in one rounding) is the same in a vector body and in
     # its scalar rest, so it keeps results independent of the region; reordering
     # sums ("reassoc") would not, and stays off.
-    options = {"nogil": True, "fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"contract", "nsz"},
+        "error_model": "numpy",
+    }
     try:
         kernel = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # "no locator available": no folder can be written to

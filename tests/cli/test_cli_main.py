@@ -11,7 +11,7 @@ import pytest
 
 import napari_mrisr
 
-COMMANDS = ["upscale", "degrade", "train", "evaluate", "compare", "bank", "demo"]
+COMMANDS = ["upscale", "degrade", "train", "evaluate", "compare", "bank", "warm", "demo"]
 
 
 def test_version(run):

@@ -1,0 +1,141 @@
+"""``napari-mrisr warm``: compile every kernel ahead of the first run.
+
+A kernel is compiled for the types of its arguments, so nothing here lists
+kernels: a tiny scan takes the ways that real ones take. A test holds that no
+kernel is left out, and that a run afterwards compiles nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mrisr.cli import options
+from napari_mrisr.cli.session import EXIT_GOOD, Session
+from napari_mrisr.progress import Progress, format_seconds
+
+if TYPE_CHECKING:
+    from napari_mrisr.volume import Volume
+
+_EXAMPLE = """\
+examples:
+  napari-mrisr warm
+  NUMBA_CACHE_DIR=/scratch/kernels napari-mrisr warm
+"""
+_SHAPE = (34, 30, 26)
+
+Step = Callable[[], object]
+
+
+def add_parser(commands: options.Commands) -> None:
+    """Add the command."""
+    summary = "Compile all kernels now, so that no run needs to (half a minute, once)."
+    options.new_command(commands, "warm", run, summary, _EXAMPLE)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> int:
+    """Run the command."""
+    from napari_mrisr.kernels.jit import KERNELS, cache_folder
+
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="napari-mrisr-") as folder:
+        steps = list(_steps(Path(folder), Progress(session.token)))
+        session.progress.begin("compiling the kernels for this machine", len(steps))
+        for step in steps:
+            step()
+            session.progress.advance()
+    compiled = sum(sum(kernel.stats.cache_misses.values()) for kernel in KERNELS)
+    took = format_seconds(time.monotonic() - start)
+    where = cache_folder()
+    if where is None:
+        session.say(
+            "No folder can be written to that would keep compiled kernels, so every run "
+            "compiles its own, for about 10 s. Set NUMBA_CACHE_DIR to one."
+        )
+    else:
+        what = f"{compiled} compiled in {took}" if compiled else "all were compiled before"
+        session.say(f"{len(KERNELS)} kernels ready ({what}), kept in {where}")
+    return EXIT_GOOD
+
+
+def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
+    """What to run, in order; ``progress`` is silent, and cancels."""
+    from napari_mrisr.experiment import EvaluateParameters, evaluate
+    from napari_mrisr.filterbank import bundled_banks
+    from napari_mrisr.methods import available_methods
+    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.training import train
+    from napari_mrisr.upscale import UpscaleParameters, upscale
+
+    path = folder / "tiny.nii.gz"
+    volume = _tiny_scan(path)
+    for method in available_methods():
+        yield partial(upscale, volume, UpscaleParameters(method=method), progress=progress)
+    # Banks of other scales, and of the other preset's training, take the same ways.
+    for bank in (name for name in bundled_banks() if "-2x" in name):
+        yield partial(_judged, volume, bank, progress)
+    bank_path = folder / "bank.safetensors"
+    yield partial(train, [path], bank_path, TrainParameters(), progress=progress)
+    yield partial(evaluate, [path], EvaluateParameters(), progress=progress)
+    yield partial(_inspected, volume, progress)
+    yield partial(_compared, volume, progress)
+
+
+def _tiny_scan(path: Path) -> Volume:
+    """A ball of noise, by way of a file, as scans come."""
+    import numpy as np
+
+    from napari_mrisr.io import read_volume, write_volume
+    from napari_mrisr.volume import Grid, Volume
+
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in _SHAPE], indexing="ij")
+    noise = np.random.default_rng(0).uniform(200, 300, _SHAPE)
+    data = np.where(x**2 + y**2 + z**2 < 0.7, noise, 0).astype(np.float32)
+    write_volume(Volume(data, Grid(_SHAPE, np.eye(4))), path)
+    return read_volume(path)
+
+
+def _judged(volume: Volume, name: str, progress: Progress) -> None:
+    """A bank's result and its maps of trust."""
+    from napari_mrisr.filterbank import load_bank
+    from napari_mrisr.trust import trust_maps
+    from napari_mrisr.upscale import UpscaleParameters, upscale
+
+    bank = load_bank(name)
+    result = upscale(volume, UpscaleParameters(bank.scale, bank=name), progress=progress)
+    trust_maps(volume, result, bank, progress=progress)
+
+
+def _inspected(volume: Volume, progress: Progress) -> None:
+    """What the bucket inspector and the explainer compute."""
+    from napari_mrisr.explain import explain_voxel
+    from napari_mrisr.filterbank import load_bank
+    from napari_mrisr.inspection.maps import bucket_map, orientation_map
+    from napari_mrisr.inspection.source import stage_input
+
+    bank = load_bank("default-2x")
+    for number in range(len(bank.stages)):
+        source = stage_input(volume, bank, number, progress=progress)
+        bucket_map(source, progress=progress)
+        orientation_map(source, progress=progress)
+    explain_voxel(volume, bank, (30, 31, 25))
+
+
+def _compared(volume: Volume, progress: Progress) -> None:
+    """What the reading room computes: numbers of regions, slices of other grids."""
+    from napari_mrisr.planes import AXIAL, Frame
+    from napari_mrisr.reading.readouts import NumberBook
+    from napari_mrisr.reading.slices import cut, sample
+
+    NumberBook({"truth": volume, "other": volume}, ("other",), "truth").prepare(progress)
+    frame = Frame.of(volume.grid)
+    middle = float(volume.grid.shape[2] / 2)
+    shown = cut(volume, frame, AXIAL, middle)
+    assert shown is not None, "the plane through the middle"
+    for order in (0, 1):
+        sample(volume, frame, AXIAL, middle, shown, order)

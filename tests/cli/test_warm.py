@@ -1,0 +1,57 @@
+"""``warm`` reaches every kernel, and afterwards nothing is compiled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from .conftest import make_scan
+
+CODE = """
+import importlib, pkgutil, sys
+from napari_mrisr import kernels
+from napari_mrisr.cli import main
+from napari_mrisr.kernels.jit import KERNELS
+
+assert main(["warm"]) == 0
+for module in pkgutil.iter_modules(kernels.__path__):
+    importlib.import_module(f"napari_mrisr.kernels.{module.name}")
+# A kernel that another one calls becomes part of it.
+called = {name for kernel in KERNELS for name in kernel.py_func.__code__.co_names}
+ready = {kernel.__name__: len(kernel.signatures) for kernel in KERNELS}
+assert len(ready) == len(KERNELS) > 20
+print("left out:", sorted(name for name in ready if not ready[name] and name not in called))
+
+scan, other, folder = sys.argv[1:]
+for line in (
+    f"upscale {scan} {folder}/a.nii.gz --maps",
+    f"upscale {other} {folder}/b.mgz --scale 1x2x3 --method tricubic",
+    f"upscale {scan} {folder}/c.nii.gz --bank paper-2x --threads 1",
+    f"evaluate {other} --scales 2 --protocol paper-2021",
+    f"train {other} --scale 2 --out {folder}/bank.safetensors --validate {scan}",
+    f"upscale {scan} {folder}/d.nii.gz --bank {folder}/bank.safetensors",
+    f"compare {folder}/a.nii.gz {scan} --truth {folder}/c.nii.gz --table {folder}/t.csv",
+):
+    assert main([*line.split(), "-q"]) == 0, line
+after = {kernel.__name__: len(kernel.signatures) for kernel in KERNELS}
+print("compiled anew:", sorted(name for name in after if after[name] != ready.get(name)))
+"""
+
+
+def test_every_kernel_is_ready_and_no_run_compiles_another(tmp_path):
+    scan = make_scan(tmp_path / "scan.nii.gz", shape=(29, 34, 25))
+    # Stored along other axes, so that its array is a view of the file's.
+    turned = [[0, 0, 1.2, 0], [-1.0, 0, 0, 0], [0, 1.1, 0, 0], [0, 0, 0, 1]]
+    other = make_scan(tmp_path / "other.nii", 2, (33, 31, 28), turned)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, scan, other, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert "kernels ready" in said[0]
+    assert said[1] == "left out: []"
+    assert said[-1] == "compiled anew: []"
