@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 examples:
-  napari-mrisr warm
+  napari-mrisr warm --quiet
   NUMBA_CACHE_DIR=/scratch/kernels napari-mrisr warm
 """
 _SHAPE = (34, 30, 26)
