@@ -32,9 +32,8 @@ def head_surface(x: Field, y: Field, z: Field, cavity: Field) -> Field:
     return join(skin, ear, 5)
 
 
-def paint_head(canvas: Canvas) -> Field:
-    """Scalp, muscle and skull. Returns the distance to the skull's cavity."""
-    x, y, z = canvas.at()
+def skull_cavity(x: Field, y: Field, z: Field) -> Field:
+    """Distance to the skull's cavity, negative inside: brain, its fluid and the upper cord."""
     ax = np.abs(x)
     cavity = cerebrum_hull(x, y, z, notch=0.0) - 1.6
     behind = ellipsoid(ax, y, z, (18, -60, -36), (38, 34, 24))
@@ -43,7 +42,14 @@ def paint_head(canvas: Canvas) -> Field:
     cavity = join(cavity, capsule(x, y, z, (0, -36, -50), (0, -46, -74), 14, 10), 8)
     cavity = join(cavity, capsule(x, y, z, (0, -46, -74), (0, -50, -110), 9.5, 9.5), 6)
     cavity += 0.5 * noise(101, 30.0, 0.5)(x, y, z)
+    return cavity
 
+
+def paint_head(canvas: Canvas) -> Field:
+    """Scalp, muscle and skull. Returns the distance to the skull's cavity."""
+    x, y, z = canvas.at()
+    ax = np.abs(x)
+    cavity = skull_cavity(x, y, z)
     skin = head_surface(x, y, z, cavity)
     lumps = noise(102, 9.0, 0.35)(x, y, z)
     canvas.paint(skin, SKIN)
