@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +196,22 @@ def contrast_limits(data: NDArray) -> tuple[float, float]:
 def frame_count(layer: Image) -> int | None:
     """How many frames a 4D layer has; None for 3D."""
     return int(_finest(layer).shape[0]) if layer.ndim == 4 and not layer.rgb else None
+
+
+def frame_on_screen(layer: Image, point: Sequence[float]) -> int:
+    """The frame of a 4D layer nearest to where a viewer stands; 0 for 3D.
+
+    Parameters
+    ----------
+    layer : Image
+    point : sequence of float
+        The viewer's ``dims.point``, in napari's world.
+    """
+    count = frame_count(layer)
+    if count is None:
+        return 0
+    index = layer.world_to_data(point[-layer.ndim :])[0]
+    return int(np.clip(round(float(index)), 0, count - 1))
 
 
 def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:

@@ -19,6 +19,7 @@ from napari_mrisr.viewer.layers import (
     METADATA_KEY,
     contrast_limits,
     frame_count,
+    frame_on_screen,
     layer_data,
     series_layer_data,
     snapshot,
@@ -188,6 +189,18 @@ def test_voxels_that_are_not_finite_are_refused(rng, bad):
 def test_a_volume_without_contrast_is_refused():
     with pytest.raises(VolumeError, match="all voxels are 7"):
         snapshot(Image(np.full((4, 5, 6), 7), name="x")).to_volume()
+
+
+@pytest.mark.parametrize(
+    ("at", "frame"), [(-4.0, 0), (10.9, 0), (11.1, 1), (14.9, 2), (15.1, 3), (99.0, 3)]
+)
+def test_the_frame_on_screen(volume, at, frame):
+    """Four frames at 10, 12, 14 and 16 along an axis of the viewer's that is its second."""
+    data, kwargs, _ = series_layer_data(np.stack([volume.data] * 4), volume, "bold")
+    kwargs["scale"] = (2.0, *kwargs["scale"][1:])
+    kwargs["translate"] = (10.0, *kwargs["translate"][1:])
+    assert frame_on_screen(Image(data, **kwargs), (12.0, at, 1.0, 2.0, 3.0)) == frame
+    assert frame_on_screen(as_layer(volume), (12.0, at, 1.0, 2.0, 3.0)) == 0
 
 
 def test_frames_of_a_series(volume, rng):

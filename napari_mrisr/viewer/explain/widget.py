@@ -10,7 +10,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
@@ -38,7 +37,7 @@ from napari_mrisr.viewer.explain.slides import slide_of
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.viewer.theme import error_color, is_dark
 from napari_mrisr.volume import Shape
@@ -204,11 +203,7 @@ class ExplainWidget(Docked):
         return ExplainRequest(self._snapshot(layer), taken, self._bank(), voxel, self._prepared)
 
     def _snapshot(self, layer: Image) -> LayerSnapshot:
-        count, frame = frame_count(layer), 0
-        if count is not None:
-            index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
-            frame = int(np.clip(round(float(index)), 0, count - 1))
-        return snapshot(layer, frame)
+        return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def _places_now(self) -> Places | None:
         layer = self.form.layer.layer

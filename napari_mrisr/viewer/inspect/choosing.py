@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
@@ -13,7 +12,7 @@ from napari_mrisr.filterbank import FilterBank, bank_for, load_bank
 from napari_mrisr.inspection.texts import stage_text
 from napari_mrisr.viewer.inspect.panel import InspectPanel
 from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.requests import fitting_banks, offered_scales
 
 
@@ -63,11 +62,7 @@ class Chooser(QObject):
         VolumeError, GeometryError
             As :func:`napari_mrisr.viewer.layers.snapshot`.
         """
-        count, frame = frame_count(layer), 0
-        if count is not None:
-            index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
-            frame = int(np.clip(round(float(index)), 0, count - 1))
-        return snapshot(layer, frame)
+        return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def open_bank(self, path: str) -> None:
         """Offer a bank file and choose it, with its scale."""

@@ -11,7 +11,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
@@ -30,7 +29,7 @@ from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
 from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said, Told
 from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.requests import error_line
 from napari_mrisr.viewer.theme import error_color
@@ -147,11 +146,7 @@ class TrainWidget(Docked):
 
     def _snapshot(self, layer: Image) -> LayerSnapshot:
         """A layer as it is now; of a 4D one the frame on screen."""
-        count, frame = frame_count(layer), 0
-        if count is not None:
-            index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
-            frame = int(np.clip(round(float(index)), 0, count - 1))
-        return snapshot(layer, frame)
+        return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def _source(self, entry: Any) -> Source:
         if isinstance(entry, FileEntry):
