@@ -29,7 +29,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_mrisr.volume import FloatArray
 
@@ -70,6 +69,8 @@ def detail_of(lr: FloatArray) -> FloatArray:
     -------
     (x, y, z) ndarray of float32
     """
+    from scipy import ndimage  # late: 0.2 s, which reading a bank does not need
+
     taps = np.array([-1.0, 2.0, -1.0]) / np.sqrt(6.0)
     fine = lr
     for axis in range(3):
@@ -293,6 +294,8 @@ def _smoothed(squares: NDFloat, counts: NDArray[np.int64], shape: tuple[int, int
 
 
 def _blurred(array: NDFloat, sigma: float) -> NDFloat:
+    from scipy import ndimage
+
     # Scaled to the sum over the neighborhood, so that evidence is counted in samples.
     blurred = ndimage.gaussian_filter(array, sigma, mode="constant")
     return np.asarray(blurred * (4.0 * np.pi * sigma**2))

@@ -15,6 +15,8 @@ from napari_mrisr.kernels.jit import KERNELS
 
 assert main(["warm"]) == 0
 for module in pkgutil.iter_modules(kernels.__path__):
+    if module.ispkg or module.name.startswith("gpu"):
+        continue  # not numba's
     importlib.import_module(f"napari_mrisr.kernels.{module.name}")
 # A kernel that another one calls becomes part of it.
 called = {name for kernel in KERNELS for name in kernel.py_func.__code__.co_names}
