@@ -80,7 +80,7 @@ def tensor_box(
         The intensities under the same window.
     """
     spans = [
-        _window_rows(n, a - 1, b + 1, window)
+        window_rows(n, a - 1, b + 1, window)
         for n, a, b in zip(shape, region.start, region.stop, strict=True)
     ]
     # One voxel more on each side for the differences; mirrored where the volume ends.
@@ -98,7 +98,10 @@ def tensor_box(
 def mirrored_box(
     source: FloatArray, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
 ) -> FloatArray:
-    """The voxels of ``spans`` (start, stop per axis), mirrored beyond the volume's edges."""
+    """The voxels of ``spans`` (start, stop per axis), mirrored beyond the volume's edges.
+
+    Of ``source`` only the shape and one box are asked.
+    """
     index = [
         mirror_index(np.arange(a, b), n) - c
         for (a, b), n, c in zip(spans, shape, corner, strict=True)
@@ -109,7 +112,10 @@ def mirrored_box(
         return np.ascontiguousarray(source[box])
     # Near an edge rows read, with weight zero, beyond what the source need hold: any voxel will do.
     index = [np.clip(i, 0, m - 1) for i, m in zip(index, source.shape, strict=True)]
-    return source[np.ix_(*index)]
+    # By slices first, so that the source may be one that reads boxes from disk.
+    lows = [int(i.min()) for i in index]
+    part = source[tuple(slice(a, int(i.max()) + 1) for a, i in zip(lows, index, strict=True))]
+    return part[np.ix_(*(i - a for i, a in zip(index, lows, strict=True)))]
 
 
 @functools.lru_cache(maxsize=256)
@@ -118,8 +124,11 @@ def _window_operator(n: int, window: Window) -> AxisOperator:
     return operator_from_taps(np.arange(n) - window.radius, taps, n)
 
 
-def _window_rows(n: int, start: int, stop: int, window: Window) -> AxisOperator:
-    """Rows start..stop of the smoothing; rows outside the volume mirror those inside."""
+def window_rows(n: int, start: int, stop: int, window: Window) -> AxisOperator:
+    """Rows start..stop of the smoothing along an axis of ``n`` voxels.
+
+    Rows outside the volume mirror those inside.
+    """
     operator = _window_operator(n, window)
     index = mirror_index(np.arange(start, stop), n)
     return AxisOperator(operator.first[index], operator.taps[index])
