@@ -16,7 +16,9 @@ doi 10.1109/79.799930, box 2), cut at ten taps a side, where its tail is below
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,9 @@ from napari_mrisr.volume import FloatArray, Region, Shape
 PREFILTER_RADIUS = 10
 SPLINE_RADIUS = 2
 TRICUBIC_HALO = PREFILTER_RADIUS + SPLINE_RADIUS
+
+RowsKernel = Callable[[Any, NDArray[np.int64], FloatArray, int], Any]
+"""What applies a banded matrix: array, first, taps, axis; see ``kernels.reference.apply_rows``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +158,12 @@ def quadratic_operator(n: int, n_out: int) -> AxisOperator:
     return AxisOperator(first.astype(np.int64), taps.astype(np.float32))
 
 
-def apply_chain(array: FloatArray, chains: list[list[AxisOperator]], region: Region) -> FloatArray:
+def apply_chain(
+    array: FloatArray,
+    chains: list[list[AxisOperator]],
+    region: Region,
+    kernel: RowsKernel = cpu_rows.apply_rows,
+) -> FloatArray:
     """Apply a chain of operators along each axis and return a region.
 
     Parameters
@@ -164,6 +174,8 @@ def apply_chain(array: FloatArray, chains: list[list[AxisOperator]], region: Reg
         For each axis the operators in order of application; empty for none.
     region : Region
         Which output voxels are wanted.
+    kernel : callable
+        What applies an operator, where ``array`` lies on another machine.
 
     Returns
     -------
@@ -175,8 +187,8 @@ def apply_chain(array: FloatArray, chains: list[list[AxisOperator]], region: Reg
     # x first: a slab of x then never carries its halo through the other axes.
     for axis, (steps, _) in enumerate(plans):
         for operator, offset in steps:
-            array = operator.apply(array, axis, offset)
-    return np.ascontiguousarray(array)
+            array = kernel(array, operator.first - offset, operator.taps, axis)
+    return array if array.flags.c_contiguous else array.copy()
 
 
 def _plan(
@@ -191,7 +203,12 @@ def _plan(
     return steps[::-1], (start, stop)
 
 
-def tricubic(array: FloatArray, scale: Scale, region: Region | None = None) -> FloatArray:
+def tricubic(
+    array: FloatArray,
+    scale: Scale,
+    region: Region | None = None,
+    kernel: RowsKernel = cpu_rows.apply_rows,
+) -> FloatArray:
     """Cubic B-spline interpolation, the field of view kept.
 
     Equals ``skimage.transform.resize(order=3)`` (mirrored edges) to 1e-5 of
@@ -205,27 +222,39 @@ def tricubic(array: FloatArray, scale: Scale, region: Region | None = None) -> F
         Factor of each axis; 1 leaves an axis as it is.
     region : Region, optional
         Output voxels wanted; all by default.
+    kernel : callable
+        As :func:`apply_chain`.
     """
     chains: list[list[AxisOperator]] = [
         [prefilter_operator(n), spline_operator(n, s)] if s > 1 else []
         for n, s in zip(array.shape, scale, strict=True)
     ]
-    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)))
+    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
 
 
-def nearest(array: FloatArray, scale: Scale, region: Region | None = None) -> FloatArray:
+def nearest(
+    array: FloatArray,
+    scale: Scale,
+    region: Region | None = None,
+    kernel: RowsKernel = cpu_rows.apply_rows,
+) -> FloatArray:
     """Every voxel repeated; parameters as :func:`tricubic`."""
     chains = [[nearest_operator(n, s)] for n, s in zip(array.shape, scale, strict=True)]
-    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)))
+    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
 
 
-def quadratic(array: FloatArray, scale: Scale, region: Region | None = None) -> FloatArray:
+def quadratic(
+    array: FloatArray,
+    scale: Scale,
+    region: Region | None = None,
+    kernel: RowsKernel = cpu_rows.apply_rows,
+) -> FloatArray:
     """The 2021 paper's "tricubic" (:func:`quadratic_operator`); parameters as :func:`tricubic`."""
     chains = [
         [quadratic_operator(n, n * s)] if s > 1 else []
         for n, s in zip(array.shape, scale, strict=True)
     ]
-    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)))
+    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
 
 
 def upsampled_shape(array: FloatArray, scale: Scale) -> Shape:

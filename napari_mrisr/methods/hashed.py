@@ -112,13 +112,13 @@ class Hashed:
         stage = self.bank.stages[number]
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         if stage.spec.grid == "cell":
-            box = _whole_cells(region, self.scale)
-            result = _crop(image, corner, box).copy()
+            box = whole_cells(region, self.scale)
+            result = crop(image, corner, box).copy()
             add_cell_stage(stage, self.scale, lr.data, result, box)
-            result = _crop(result, box.start, region)
+            result = crop(result, box.start, region)
         else:
-            around = _grown(region, stage.spec.reach, shape)
-            result = voxel_stage(stage, _crop(image, corner, around), around.start, shape, region)
+            around = grown(region, stage.spec.reach, shape)
+            result = voxel_stage(stage, crop(image, corner, around), around.start, shape, region)
         return np.maximum(result, lr.extrema[0])
 
     def _finish(self, lr: Volume, image: FloatArray, region: Region) -> FloatArray:
@@ -131,8 +131,8 @@ class Hashed:
     def _needs(self, stage: Stage, region: Region, shape: Shape) -> Region:
         """What must be ready for a stage to give a region."""
         if stage.spec.grid == "cell":
-            return _whole_cells(region, self.scale)
-        return _grown(region, stage.spec.reach, shape)
+            return whole_cells(region, self.scale)
+        return grown(region, stage.spec.reach, shape)
 
     def provenance(self) -> dict[str, str]:
         """See :class:`~napari_mrisr.methods.Method`."""
@@ -159,7 +159,7 @@ def cell_box(box: Region, scale: Scale) -> Region:
 def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
     """Buckets and symmetries of low-resolution voxels."""
     shape = (lr.shape[0], lr.shape[1], lr.shape[2])
-    box = _grown(cells, stage.spec.hash.window.reach, shape)
+    box = grown(cells, stage.spec.hash.window.reach, shape)
     return stage.spec.hash.hash_box(lr[box.slices], box.start, shape, cells)
 
 
@@ -193,7 +193,7 @@ def voxel_stage(
     weights = np.ascontiguousarray(stage.weights[:, :, 0])
     out = cpu.filter_voxels(source, bucket, element, offsets, weights, stage.spec.residual)
     if stage.spec.residual:
-        out += _crop(image, corner, region)
+        out += crop(image, corner, region)
     return out
 
 
@@ -216,19 +216,21 @@ def _places(scale: Scale, ny: int, nz: int) -> NDArray[np.int64]:
     return np.asarray(phase_offsets(scale) @ np.array([ny * nz, nz, 1]))
 
 
-def _grown(region: Region, reach: int, shape: Shape) -> Region:
+def grown(region: Region, reach: int, shape: Shape) -> Region:
+    """A region and what lies around it, as far as the volume goes."""
     a, b, c = (max(0, n - reach) for n in region.start)
     d, e, f = (min(s, n + reach) for n, s in zip(region.stop, shape, strict=True))
     return Region((a, b, c), (d, e, f))
 
 
-def _whole_cells(region: Region, scale: Scale) -> Region:
+def whole_cells(region: Region, scale: Scale) -> Region:
+    """The smallest box of whole low-resolution voxels that holds a region."""
     a, b, c = (n // s * s for n, s in zip(region.start, scale, strict=True))
     d, e, f = (-(-n // s) * s for n, s in zip(region.stop, scale, strict=True))
     return Region((a, b, c), (d, e, f))
 
 
-def _crop(image: FloatArray, corner: Shape, region: Region) -> FloatArray:
+def crop(image: FloatArray, corner: Shape, region: Region) -> FloatArray:
     """A region of an image that begins at ``corner``."""
     inner = tuple(
         slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
