@@ -1,0 +1,123 @@
+"""A whole result, outward from where somebody looks.
+
+Two bands (:class:`~napari_mrisr.preview.Band`) move away from the plane looked
+at, one to either side, a few planes at a time; each time the nearer one. They
+compute what the run in slabs (:func:`~napari_mrisr.upscale.run_method`)
+computes, bit for bit and nothing twice, and hold less: the output and two bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_mrisr.crew import Crew
+from napari_mrisr.methods import Method
+from napari_mrisr.preview import Band
+from napari_mrisr.progress import Progress
+from napari_mrisr.scale import format_scale, scale_label
+from napari_mrisr.upscale import RESEARCH_USE, run_method
+from napari_mrisr.volume import FloatArray, Region, Volume
+
+# Of a step: thick enough that rows and borders cost little, see benchmarks/live_preview.py.
+STEP_VOXELS = 2**21
+
+Finished = Callable[[Region], None]
+
+
+def fill_method(
+    method: Method,
+    volume: Volume,
+    out: FloatArray,
+    *,
+    axis: int,
+    focus: Callable[[], int],
+    finished: Finished,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Volume:
+    """Run a method over a whole volume, outward from a plane.
+
+    Parameters
+    ----------
+    method : Method
+        What to run. One whose voxels depend on the whole volume is run at once.
+    volume : Volume
+        Low resolution; normalized before, or else now.
+    out : (x, y, z) ndarray of float32
+        Receives the result in the scan's intensities, and nothing but finished voxels.
+    axis : int
+        Across which planes are looked at (0 = x).
+    focus : callable
+        The plane looked at now, asked before each step.
+    finished : callable
+        Told each region of ``out`` as soon as it is done, on this thread.
+    threads : int
+        Threads.
+    progress : Progress, optional
+        Reports every step, and cancels between strips.
+
+    Returns
+    -------
+    Volume
+        With ``out`` as its data; equal to that of :func:`run_method`.
+
+    Raises
+    ------
+    Cancelled
+        When asked to stop. No thread is left; ``out`` is part done.
+    """
+    progress = progress or Progress()
+    if method.halo is None:
+        whole = run_method(method, volume, threads=threads, progress=progress)
+        out[:] = whole.data
+        finished(Region.whole(whole.grid.shape))
+    else:
+        _fill(method, volume.normalized(), out, axis, focus, finished, threads, progress)
+    # In the file's own axis order, as on the command line.
+    scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
+    history = {
+        **volume.history,
+        **method.provenance(),
+        "scale": format_scale(scale),
+        "note": RESEARCH_USE,
+    }
+    grid = volume.grid.upsampled(method.scale)
+    return Volume(out, grid, origin=volume.origin, history=history)
+
+
+def _fill(
+    method: Method,
+    lr: Volume,
+    out: FloatArray,
+    axis: int,
+    focus: Callable[[], int],
+    finished: Finished,
+    threads: int,
+    progress: Progress,
+) -> None:
+    count = out.shape[axis]
+    thick = max(1, min(count, STEP_VOXELS * count // out.size))
+    crew = Crew(threads, progress.token.check)
+    progress.begin(f"{method.name} {scale_label(method.scale)}", count)
+
+    def put(band: Band, start: int, stop: int) -> None:
+        at = [0, 0, 0], list(out.shape)
+        at[0][axis], at[1][axis] = start, stop
+        region = Region((at[0][0], at[0][1], at[0][2]), (at[1][0], at[1][1], at[1][2]))
+        out[region.slices] = band.planes(start, stop, crew)
+        finished(region)
+        progress.advance(stop - start)
+
+    low = max(0, min(focus() - thick // 2, count - thick))
+    high = low + thick
+    upward = Band(method, lr, axis)
+    put(upward, low, high)
+    downward = upward.copy()
+    while low > 0 or high < count:
+        at = focus()
+        if low > 0 and (high >= count or at - low < high - 1 - at):
+            low, stop = max(0, low - thick), low
+            put(downward, low, stop)
+        else:
+            start, high = high, min(count, high + thick)
+            put(upward, start, high)

@@ -1,0 +1,312 @@
+"""Planes of a result before the result: one voxel thick, bit for bit those of the whole run.
+
+A method with passes (:class:`~napari_mrisr.methods.MultiPass`) needs, for a few
+planes of its last pass, some more of the pass before, and so on. A :class:`Band`
+computes just these, pass by pass, each shared out to threads in strips, and
+keeps them: the next plane then costs one new plane a pass. So nothing is
+computed twice, neither by neighboring strips nor by neighboring planes, and the
+fill of a whole volume (:mod:`napari_mrisr.fill`) is a band that moves.
+
+How far a pass looks is not declared by a method but observed: each pass is
+asked once for single voxels in the middle of a small volume, from an image that
+notes which box was read.
+
+A method whose voxels depend on the whole volume (``halo`` None) is run on a
+crop around the plane; what comes out is marked approximate.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from napari_mrisr.crew import Crew
+from napari_mrisr.methods import Method, MultiPass
+from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+
+# Around a plane, for methods that depend on the whole volume.
+CROP_MARGIN = 16
+
+# Strips a thread, so that none waits long for another; smaller ones where a cancel would wait.
+_STRIPS = 2
+_STRIP_VOXELS = 250_000
+
+# Low-resolution voxels an axis of the volume in which passes are observed.
+_OBSERVED = 48
+
+Slices = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane of a result.
+
+    Attributes
+    ----------
+    axis, index : int
+        Which: output voxels with ``index`` along ``axis`` (0 = x).
+    values : ndarray of float32
+        In the scan's intensities, indexed by the other two axes in order.
+    approximate : bool
+        Whether the whole run may give other values.
+    """
+
+    axis: int
+    index: int
+    values: FloatArray
+    approximate: bool = False
+
+
+class Planes:
+    """Any planes of one method's result on one volume.
+
+    Parameters
+    ----------
+    method : Method
+        What computes.
+    lr : Volume
+        Low resolution, normalized.
+
+    Notes
+    -----
+    For one thread at a time; that thread may share out the work.
+    """
+
+    def __init__(self, method: Method, lr: Volume) -> None:
+        self.method, self.lr = method, lr
+        self.shape = lr.grid.upsampled(method.scale).shape
+        self._bands: dict[int, Band] = {}
+
+    def plane(self, axis: int, index: int, crew: Crew) -> Plane:
+        """One plane.
+
+        Parameters
+        ----------
+        axis, index : int
+            As in :class:`Plane`.
+        crew : Crew
+            Computes the strips; its ``check`` is asked between them.
+        """
+        if self.method.halo is None:
+            crew.check()
+            box = plane_region(self.shape, axis, index)
+            values, approximate = cropped_compute(self.method, self.lr, box), True
+        else:
+            if axis not in self._bands:
+                self._bands[axis] = Band(self.method, self.lr, axis)
+            values, approximate = self._bands[axis].planes(index, index + 1, crew), False
+        return Plane(axis, index, values.take(0, axis=axis), approximate)
+
+    def through(self, voxel: Shape, axes: Sequence[int], crew: Crew) -> Iterator[Plane]:
+        """The planes through an output voxel, in the order of ``axes``."""
+        for axis in axes:
+            yield self.plane(axis, voxel[axis], crew)
+
+
+class Band:
+    """Neighboring planes of every pass, across one axis; moves to where planes are asked for.
+
+    Parameters
+    ----------
+    method : Method
+        With a halo.
+    lr : Volume
+        Low resolution, normalized.
+    axis : int
+        Along which planes are counted.
+    """
+
+    def __init__(self, method: Method, lr: Volume, axis: int) -> None:
+        self.method, self.lr, self.axis = method, lr, axis
+        self.shape = lr.grid.upsampled(method.scale).shape
+        self._reach = [r[axis] for r in pass_reaches(method)]
+        self._kept: list[_Box | None] = [None] * len(self._reach)
+
+    def copy(self) -> Band:
+        """Another band that starts with what this one has."""
+        twin = Band(self.method, self.lr, self.axis)
+        twin._kept = list(self._kept)
+        return twin
+
+    def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
+        """The planes from ``start`` to before ``stop``, in the scan's intensities.
+
+        Parameters
+        ----------
+        start, stop : int
+            Counted along the axis.
+        crew : Crew
+            Computes the strips; its ``check`` is asked between them.
+
+        Returns
+        -------
+        ndarray of float32
+            ``stop - start`` voxels thick, whole along the other axes.
+        """
+        spans = [(start, stop)]
+        for reach in reversed(self._reach[1:]):
+            low, high = spans[0]
+            spans.insert(0, (max(0, low - reach), min(self.shape[self.axis], high + reach)))
+        before: _Box | None = None
+        for number, span in enumerate(spans):
+            before = self._kept[number] = self._filled(number, span, before, crew)
+        assert before is not None, "a method has a pass at least"
+        return self.lr.window.from_unit(before.array)
+
+    def _filled(self, number: int, span: tuple[int, int], before: _Box | None, crew: Crew) -> _Box:
+        """The planes of a span after a pass: those that are kept, and the others computed."""
+        old = self._kept[number]
+        if old is not None and old.span(self.axis) == span:
+            return old
+        box = _Box.empty(self._region(span))
+        missing = [span]
+        if old is not None:
+            low, high = old.span(self.axis)
+            low, high = max(low, span[0]), min(high, span[1])
+            if low < high:
+                common = self._region((low, high)).slices
+                box[common] = old[common]
+                missing = [(a, b) for a, b in ((span[0], low), (high, span[1])) if a < b]
+        pieces: list[Region] = []
+        for part in missing:
+            region = self._region(part)
+            voxels = int(np.prod(region.shape))
+            count = max(_STRIPS * crew.threads, -(-voxels // _STRIP_VOXELS))
+            pieces += strips(region, self.axis, count)
+
+        def compute(region: Region) -> None:
+            box[region.slices] = compute_pass(self.method, number, self.lr, before, region)
+
+        crew.each(compute, pieces)
+        return box
+
+    def _region(self, span: tuple[int, int]) -> Region:
+        return _across(self.shape, self.axis, *span)
+
+
+class _Box:
+    """A box of a volume, read and written by the volume's own indices."""
+
+    def __init__(self, array: FloatArray, corner: Shape) -> None:
+        self.array, self.corner = array, corner
+
+    @classmethod
+    def empty(cls, region: Region) -> _Box:
+        return cls(np.empty(region.shape, np.float32), region.start)
+
+    def span(self, axis: int) -> tuple[int, int]:
+        start = self.corner[axis]
+        return start, start + self.array.shape[axis]
+
+    def _inner(self, slices: Slices) -> Slices:
+        x, y, z = (slice(s.start - c, s.stop - c) for s, c in zip(slices, self.corner, strict=True))
+        return x, y, z
+
+    def __getitem__(self, slices: Slices) -> FloatArray:
+        return self.array[self._inner(slices)]
+
+    def __setitem__(self, slices: Slices, values: FloatArray) -> None:
+        self.array[self._inner(slices)] = values
+
+
+class _Observer:
+    """An image that holds nothing but notes which box is read."""
+
+    def __init__(self) -> None:
+        self.read: list[Slices] = []
+
+    def __getitem__(self, slices: Slices) -> FloatArray:
+        self.read.append(slices)
+        return np.zeros([s.stop - s.start for s in slices], np.float32)
+
+
+def compute_pass(
+    method: Method, number: int, lr: Volume, before: _Box | _Observer | None, region: Region
+) -> FloatArray:
+    """A region after a pass; a method without passes has one."""
+    if isinstance(method, MultiPass):
+        # Passes read the image before by boxes, and nothing else of it.
+        return method.compute_pass(number, lr, cast(FloatArray, before), region)
+    return method.compute(lr, region)
+
+
+def pass_reaches(method: Method) -> list[Shape]:
+    """How far each pass looks into the one before, output voxels an axis; nothing for the first."""
+    reaches: list[Shape] = [(0, 0, 0)]
+    if not isinstance(method, MultiPass):
+        return reaches
+    tiny = Volume(
+        np.linspace(0, 1, _OBSERVED**3, dtype=np.float32).reshape((_OBSERVED,) * 3),
+        Grid((_OBSERVED,) * 3, np.eye(4)),
+    ).normalized()
+    scale = method.scale
+    for number in range(1, method.passes):
+        found = [0, 0, 0]
+        # All places within a low-resolution voxel: a pass may work on whole ones.
+        for phase in range(max(scale)):
+            x, y, z = (_OBSERVED // 2 * s + min(phase, s - 1) for s in scale)
+            observer = _Observer()
+            compute_pass(method, number, tiny, observer, Region((x, y, z), (x + 1, y + 1, z + 1)))
+            for slices in observer.read:
+                for axis, (box, at) in enumerate(zip(slices, (x, y, z), strict=True)):
+                    found[axis] = max(found[axis], at - box.start, box.stop - at - 1)
+        reaches.append((found[0], found[1], found[2]))
+    return reaches
+
+
+def cropped_compute(method: Method, lr: Volume, region: Region) -> FloatArray:
+    """A region of what the method makes of a crop around it; in the scan's intensities."""
+    scale, shape = method.scale, lr.grid.shape
+    start = [max(0, a // s - CROP_MARGIN) for a, s in zip(region.start, scale, strict=True)]
+    stop = [
+        min(n, -(-b // s) + CROP_MARGIN) for b, s, n in zip(region.stop, scale, shape, strict=True)
+    ]
+    corner = (start[0], start[1], start[2])
+    inside = (stop[0] - start[0], stop[1] - start[1], stop[2] - start[2])
+    crop = lr.cropped(corner, inside)
+    # Of the whole volume: the crop must not be brighter or darker than it.
+    crop.__dict__["extrema"] = lr.extrema
+    moved = [c * s for c, s in zip(corner, scale, strict=True)]
+    a, b, c = (n - m for n, m in zip(region.start, moved, strict=True))
+    d, e, f = (n - m for n, m in zip(region.stop, moved, strict=True))
+    return lr.window.from_unit(method.compute(crop, Region((a, b, c), (d, e, f))))
+
+
+def plane_region(shape: Shape, axis: int, index: int) -> Region:
+    """One plane as a region."""
+    return _across(shape, axis, index, index + 1)
+
+
+def strips(region: Region, axis: int, count: int) -> list[Region]:
+    """A stack of planes cut along its other axis with the largest stride, about equal in size.
+
+    Parameters
+    ----------
+    region : Region
+        What to cut.
+    axis : int
+        Along which planes are counted.
+    count : int
+        Strips, as far as there are voxels.
+    """
+    other = 1 if axis == 0 else 0
+    start, stop = region.start[other], region.stop[other]
+    count = max(1, min(count, stop - start))
+    cuts = [start + (stop - start) * i // count for i in range(count + 1)]
+    return [
+        replace(region, start=_put(region.start, other, a), stop=_put(region.stop, other, b))
+        for a, b in itertools.pairwise(cuts)
+    ]
+
+
+def _across(shape: Shape, axis: int, start: int, stop: int) -> Region:
+    return Region(_put((0, 0, 0), axis, start), _put(shape, axis, stop))
+
+
+def _put(values: Shape, axis: int, value: int) -> Shape:
+    x, y, z = (value if i == axis else n for i, n in enumerate(values))
+    return x, y, z
