@@ -1,0 +1,118 @@
+"""What the benchmarks share: interleaved runs, ratios, tables, the machine, JSON.
+
+Absolute seconds vary between machines and with what else runs on one; the ratio
+of two functions timed one right after the other holds. So every round calls all
+functions once, and ratios are taken within rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from napari_mrisr.upscale import processors
+
+Times = dict[str, list[float]]
+
+_PACKAGES = ("napari-mrisr", "numpy", "scipy", "scikit-image", "numba", "llvmlite")
+_RIVALS = ("SimpleITK", "volresample", "torch")
+
+
+def interleaved(
+    functions: Mapping[str, Callable[[], object]], runs: int, warm: bool = True
+) -> Times:
+    """Seconds of each function in each of ``runs`` rounds; first one round unmeasured."""
+    times: Times = {name: [] for name in functions}
+    for number in range(-1 if warm else 0, runs):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if number >= 0:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median seconds, and the ratio to another function: median and range of the rounds."""
+
+    name: str
+    seconds: float
+    ratio: float
+    low: float
+    high: float
+
+
+def ratios(times: Times, base: str) -> list[Ratio]:
+    """Every function beside ``base``, round by round."""
+    rows = []
+    for name, values in times.items():
+        found = [a / b for a, b in zip(values, times[base], strict=True)]
+        row = Ratio(
+            name, statistics.median(values), statistics.median(found), min(found), max(found)
+        )
+        rows.append(row)
+    return rows
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows of text, the first column to the left; numbers to three digits."""
+    lines = [list(head), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    out = []
+    for line in lines:
+        first, *rest = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        out.append("  ".join([first, *rest]).rstrip())
+    return "\n".join(out)
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if abs(cell) >= 100 else f"{cell:.3g}" if cell < 1 else f"{cell:.2f}"
+    return str(cell)
+
+
+def machine() -> dict[str, object]:
+    """What was measured on, without any name of it."""
+    versions = {}
+    for name in (*_PACKAGES, *_RIVALS):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "processors": processors(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "packages": versions,
+        "load_before": [round(load, 1) for load in os.getloadavg()],
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def write_json(path: Path, found: Mapping[str, object]) -> None:
+    """Save results with the machine's description."""
+    path.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n", encoding="utf-8")

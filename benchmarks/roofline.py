@@ -1,0 +1,168 @@
+"""What this machine can do at most, measured with code compiled like the kernels.
+
+    python benchmarks/roofline.py [--threads 1,2]
+
+- fma: single-precision multiply-adds on values that stay in registers, two
+  operations each; the same in double precision;
+- memory: the triad a = b + s · c on arrays far larger than any cache, 12 bytes
+  an element (what the processor reads before it overwrites ``a`` is not counted);
+- L2: the same on arrays of 128 KiB each;
+- gather: loads at an offset from a table each, as a turned patch is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from harness import table
+
+from napari_mrisr.kernels.jit import jit
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Rates that all threads reach together, in 10⁹ a second."""
+
+    threads: int
+    fma_flop: float
+    fma_flop_double: float
+    memory_bytes: float
+    l2_bytes: float
+    gathers: float
+
+
+@jit
+def _multiply_add(x, a, b, rounds):  # type: ignore[no-untyped-def]
+    for _ in range(rounds):
+        for i in range(x.size):
+            # Sixteen in a chain, and a chain for each element: many run side by side.
+            v = x[i]
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            x[i] = v
+
+
+@jit
+def _triad(a, b, c, s, rounds):  # type: ignore[no-untyped-def]
+    for _ in range(rounds):
+        for i in range(a.size):
+            a[i] = b[i] + s * c[i]
+
+
+@jit
+def _gather(source, offsets, out, rounds):  # type: ignore[no-untyped-def]
+    for r in range(rounds):
+        start = np.uint64(r % 64)
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0.0)
+        for t in range(0, offsets.size, 8):
+            s0 += source[start + offsets[t]]
+            s1 += source[start + offsets[t + 1]]
+            s2 += source[start + offsets[t + 2]]
+            s3 += source[start + offsets[t + 3]]
+            s4 += source[start + offsets[t + 4]]
+            s5 += source[start + offsets[t + 5]]
+            s6 += source[start + offsets[t + 6]]
+            s7 += source[start + offsets[t + 7]]
+        out[start] = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+
+
+def best(limits: Sequence[Limits]) -> Limits:
+    """The highest of each rate, where other programs may have slowed some."""
+    rates = np.max([astuple(one)[1:] for one in limits], axis=0)
+    return Limits(limits[0].threads, *(float(rate) for rate in rates))
+
+
+def measure(threads: int) -> Limits:
+    """All limits with so many threads at once; about two seconds."""
+    return Limits(
+        threads,
+        _rate(threads, lambda: _multiply_adds(np.float32)),
+        _rate(threads, lambda: _multiply_adds(np.float64)),
+        _rate(threads, lambda: _triads(16 * 2**20)),
+        _rate(threads, lambda: _triads(32 * 2**10)),
+        _rate(threads, _gathers),
+    )
+
+
+Work = tuple[Callable[[int], object], float]
+"""Does so many rounds; and what one round counts for."""
+
+
+def _multiply_adds(kind: type) -> Work:
+    x = np.ones(2048, kind)
+    a, b = kind(0.5), kind(0.5)
+    return lambda rounds: _multiply_add(x, a, b, rounds), 2.0 * 16 * x.size
+
+
+def _triads(size: int) -> Work:
+    a, b, c = (np.ones(size, np.float32) for _ in range(3))
+    return lambda rounds: _triad(a, b, c, np.float32(0.5), rounds), 12.0 * size
+
+
+def _gathers() -> Work:
+    # 5³ voxels of a source of 12³, in shuffled order: all in the first-level cache.
+    steps = np.arange(5)
+    box = (steps[:, None, None] * 12 + steps[:, None]) * 12 + steps
+    offsets = np.random.default_rng(0).permutation(box.reshape(-1))[:120].astype(np.uint64)
+    source, out = np.ones(12**3, np.float32), np.empty(64, np.float32)
+    return lambda rounds: _gather(source, offsets, out, rounds), float(offsets.size)
+
+
+def _rate(threads: int, make: Callable[[], Work], seconds: float = 0.1) -> float:
+    """The best of three, all threads together, 10⁹ a second."""
+    work = [make() for _ in range(threads)]
+    work[0][0](1)  # compiles
+    rounds = 1
+    while True:
+        start = time.perf_counter()
+        work[0][0](rounds)
+        if time.perf_counter() - start > seconds:
+            break
+        rounds *= 2
+    highest = 0.0
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(3):
+            start = time.perf_counter()
+            list(pool.map(lambda one: one[0](rounds), work))
+            took = time.perf_counter() - start
+            highest = max(highest, sum(count for _, count in work) * rounds / took / 1e9)
+    return highest
+
+
+HEAD = ("limits", "fma Gflop/s", "double Gflop/s", "memory GB/s", "L2 GB/s", "gathers G/s")
+
+
+def row(limits: Limits) -> tuple[object, ...]:
+    """A row under :data:`HEAD`."""
+    rates = (limits.fma_flop, limits.fma_flop_double, limits.memory_bytes, limits.l2_bytes)
+    return (f"{limits.threads} threads", *rates, limits.gathers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", default="1,2")
+    counts = [int(text) for text in parser.parse_args().threads.split(",")]
+    print(table(HEAD, [row(measure(count)) for count in counts]))
+
+
+if __name__ == "__main__":
+    main()
