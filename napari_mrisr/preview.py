@@ -203,6 +203,12 @@ class _Box:
         return start, start + self.array.shape[axis]
 
     def _inner(self, slices: Slices) -> Slices:
+        ends = [c + n for c, n in zip(self.corner, self.array.shape, strict=True)]
+        if any(
+            s.start < c or s.stop > e for s, c, e in zip(slices, self.corner, ends, strict=True)
+        ):
+            # Numpy would wrap around, and a kernel read beyond the end.
+            raise IndexError(f"{slices} of a box from {self.corner} to {tuple(ends)}")
         x, y, z = (slice(s.start - c, s.stop - c) for s, c in zip(slices, self.corner, strict=True))
         return x, y, z
 
