@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import logging
@@ -88,7 +89,7 @@ def unreadable(path: Path, error: Exception) -> VolumeError:
     if isinstance(error, ModuleNotFoundError):
         found = f"reading it needs the package {error.name}"
         return VolumeError(explain(path, found, f"pip install {error.name}"))
-    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
+    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error) or not unpacks(path):
         return VolumeError(explain(path, "ends early or is damaged", "copy or export it again"))
     if isinstance(error, FileNotFoundError):
         mend = "put the header and the voxel file side by side"
@@ -103,6 +104,28 @@ def unreadable(path: Path, error: Exception) -> VolumeError:
         return GeometryError(explain(path, "quaternion of its qform longer than 1", mend))
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return VolumeError(explain(path, f"is no readable image ({reason})", "export it again"))
+
+
+def unpacks(path: Path) -> bool:
+    """Whether a compressed file can be unpacked to its end; True for others.
+
+    With the package indexed_gzip installed, nibabel reads by it, and it has
+    exceptions of its own for a damaged file.
+    """
+    if expansion_of(path) == 1:
+        return True
+    try:
+        with unpacking(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error):
+        return False
+    return True
+
+
+def unpacking(path: Path) -> Any:
+    """A compressed file, opened to read what is in it."""
+    return bz2.open(path) if path.suffix.lower() == ".bz2" else gzip.open(path)
 
 
 def _sniffing_error(path: Path) -> Exception | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import math
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
-from napari_mrisr.errors import MemoryEstimateError, ParameterError, VolumeError, explain
+from napari_mrisr.errors import MemoryEstimateError, VolumeError, explain
 from napari_mrisr.io.formats import PathLike, expansion_of, suffix_of
 from napari_mrisr.io.header import (
     Scan,
@@ -22,16 +21,10 @@ from napari_mrisr.io.header import (
     size_error,
     voxel_file,
 )
-from napari_mrisr.io.loading import quiet_nibabel
+from napari_mrisr.io.intake import Intake
+from napari_mrisr.io.loading import quiet_nibabel, unpacking
 from napari_mrisr.io.orientation import grid_in_ras, turn_to_ras
 from napari_mrisr.volume import FloatArray, Grid, Origin, Volume
-
-MAX_MAGNITUDE = 1e37
-"""Largest intensity. Differences and spline overshoot of larger ones would
-leave the range of float32 (3.4e38)."""
-
-MIN_RANGE = 1e-37
-"""Smallest difference between the extremes whose inverse fits float32."""
 
 
 def read_volume(
@@ -74,16 +67,14 @@ def read_volume(
     x runs to the left, the world's origin is in the middle. Plain Analyze is
     taken as SPM takes it: the same, with SPM's origin and ``.mat`` file if any.
     """
-    if fill_nonfinite is not None and not abs(fill_nonfinite) <= MAX_MAGNITUDE:
-        found = f"{fill_nonfinite} cannot fill voxels"
-        raise ParameterError(explain("--fill-nonfinite", found, "give a finite number such as 0"))
+    intake = Intake(Path(path), fill=fill_nonfinite)
     with open_scan(path, frame) as scan:
-        _check_stream(scan)
-        stored, slope, inter = _load(scan)
-        data = _to_float32(scan.path, stored, slope, inter, fill_nonfinite)
+        check_stream(scan)
+        stored, intake.slope, intake.inter = _load(scan)
+        data = _to_float32(stored, intake)
     del stored
     grid = grid_in_ras(scan.shape, scan.affine)
-    return Volume(turn_to_ras(data, scan.affine), grid, origin=_origin(scan))
+    return Volume(turn_to_ras(data, scan.affine), grid, origin=origin_of(scan))
 
 
 def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
@@ -101,34 +92,49 @@ def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
         return grid_in_ras(scan.shape, scan.affine)
 
 
-def _origin(scan: Scan) -> Origin:
+def origin_of(scan: Scan) -> Origin:
+    """How the file stores the volume."""
     header: Any = scan.image.header
     return Origin(scan.path.name, scan.axis_codes, header.copy(), suffix_of(scan.path))
 
 
-def _check_stream(scan: Scan) -> None:
+def check_stream(scan: Scan, take: Callable[[bytes], object] | None = None) -> None:
     """Unpack a compressed file once, keeping nothing, before room is made.
 
     This verifies the checksum, which nibabel does not reach, and tells the
     true size, which the header may have wrong.
+
+    Parameters
+    ----------
+    scan : Scan
+        Opened. Nothing is done where it is not compressed.
+    take : callable, optional
+        Given the unpacked bytes, in order.
     """
     path = voxel_file(scan.path, scan.image)
     if expansion_of(path) == 1:
         return
-    unpack: Any = bz2.open if path.suffix.lower() == ".bz2" else gzip.open
     held = 0
-    try:
-        with unpack(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                held += len(chunk)
-    except (OSError, EOFError, zlib.error) as error:
-        found = f"compressed data end early or are damaged (after {held} bytes)"
-        raise VolumeError(explain(scan.path, found, "copy or export it again")) from error
+    with unpacking(path) as file:
+        while chunk := _unpacked(file, scan.path, held):
+            held += len(chunk)
+            if take is not None:
+                take(chunk)
     shape = tuple(int(n) for n in scan.image.shape)
     dtype = np.dtype(scan.image.get_data_dtype())
     needed = bytes_promised(scan.image, shape, dtype)
     if held < needed:
         raise size_error(scan.path, shape, dtype, needed, held)
+
+
+def _unpacked(file: Any, path: Path, held: int) -> bytes:
+    """The next megabyte of a compressed file."""
+    try:
+        chunk: bytes = file.read(1 << 20)
+    except (OSError, EOFError, zlib.error) as error:
+        found = f"compressed data end early or are damaged (after {held} bytes)"
+        raise VolumeError(explain(path, found, "copy or export it again")) from error
+    return chunk
 
 
 def _load(scan: Scan) -> tuple[NDArray[Any], float, float]:
@@ -157,50 +163,11 @@ def _stored_voxels(scan: Scan) -> tuple[NDArray[Any], float, float]:
     return np.asarray(proxy), 1.0, 0.0
 
 
-def _to_float32(
-    path: Path, stored: NDArray[Any], slope: float, inter: float, fill: float | None
-) -> FloatArray:
-    """Scale, check and convert the voxels, one slice at a time.
-
-    Parameters
-    ----------
-    stored : (x, y, z) ndarray
-        In stored order.
-    slope, inter : float
-        Applied in float64, as nibabel does.
-    fill : float or None
-        In place of NaN and infinite voxels.
-    """
+def _to_float32(stored: NDArray[Any], intake: Intake) -> FloatArray:
+    """Convert voxels in stored order, one slice at a time, and judge them."""
     data = np.empty(stored.shape, np.float32, order="F")
-    nans = infinities = 0
-    low, high = math.inf, -math.inf
     for k in range(stored.shape[2]):
-        values = stored[..., k].astype(np.float64)
-        if (slope, inter) != (1.0, 0.0):
-            values = values * slope + inter
-        finite = np.isfinite(values)
-        if not finite.all():
-            nan = int(np.isnan(values).sum())
-            nans, infinities = nans + nan, infinities + int((~finite).sum()) - nan
-            values[~finite] = 0.0 if fill is None else fill
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
         with np.errstate(over="ignore"):
-            data[..., k] = values
-    if nans + infinities and fill is None:
-        found = f"{nans} NaN and {infinities} infinite voxels of {stored.size}"
-        raise VolumeError(explain(path, found, "replace them with --fill-nonfinite 0"))
-    _check_range(path, low, high)
+            data[..., k] = intake.take(stored[..., k])
+    intake.check()
     return data
-
-
-def _check_range(path: Path, low: float, high: float) -> None:
-    if max(-low, high) > MAX_MAGNITUDE:
-        found = f"intensities from {low:g} to {high:g}"
-        mend = f"rescale it to magnitudes of at most {MAX_MAGNITUDE:g}"
-        raise VolumeError(explain(path, found, mend))
-    if low == high:
-        found = "all voxels are 0" if low == 0 else f"all voxels are {low:g}"
-        raise VolumeError(explain(path, found, "give a scan with contrast"))
-    if high - low < MIN_RANGE:
-        found = f"intensities differ by {high - low:g} only"
-        raise VolumeError(explain(path, found, "rescale it"))
