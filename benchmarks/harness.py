@@ -65,8 +65,11 @@ def ratios(times: Times, base: str) -> list[Ratio]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows of text, the first column to the left; numbers to three digits."""
-    lines = [list(head), *([_text(cell) for cell in row] for row in rows)]
+    """Rows of text, the first column to the left; numbers to two or three digits."""
+    lines = [
+        list(head),
+        *([number(c) if isinstance(c, float) else str(c) for c in row] for row in rows),
+    ]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     out = []
     for line in lines:
@@ -78,10 +81,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(out)
 
 
-def _text(cell: object) -> str:
-    if isinstance(cell, float):
-        return f"{cell:.0f}" if abs(cell) >= 100 else f"{cell:.3g}" if cell < 1 else f"{cell:.2f}"
-    return str(cell)
+def number(value: float) -> str:
+    """Two or three digits: 0.034, 0.75, 1.31, 52.1, 310."""
+    size = abs(value)
+    if size >= 10:
+        return f"{value:.0f}" if size >= 100 else f"{value:.1f}"
+    return f"{value:.2f}" if size >= 0.1 else f"{value:.2g}"
 
 
 def machine() -> dict[str, object]:
@@ -115,4 +120,5 @@ def _processor() -> str:
 
 def write_json(path: Path, found: Mapping[str, object]) -> None:
     """Save results with the machine's description."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n", encoding="utf-8")

@@ -2,10 +2,11 @@
 # Sets up .venv and the system libraries. Does nothing the second time.
 #   scripts/setup.sh demo   what napari needs
 #   scripts/setup.sh test   that, Xvfb and the developers' tools
+#   scripts/setup.sh bench  the engine and what the benchmarks compare with; no napari
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?demo or test}
+purpose=${1:?demo, test or bench}
 python=${PYTHON:-python3}
 
 say() { printf '%s\n' "$*"; }
@@ -32,10 +33,12 @@ libxcb-shape.so.0 libxcb-shape0'
 
 missing=()
 if [ "$(uname -s)" = Linux ]; then
-    present=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p || true)
-    while read -r library package; do
-        grep -q "^[[:space:]]*${library//./\\.} " <<<"$present" || missing+=("$package")
-    done <<<"$libraries"
+    if [ "$purpose" != bench ]; then
+        present=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p || true)
+        while read -r library package; do
+            grep -q "^[[:space:]]*${library//./\\.} " <<<"$present" || missing+=("$package")
+        done <<<"$libraries"
+    fi
     if [ "$purpose" = test ]; then
         command -v Xvfb >/dev/null || missing+=(xvfb)
         command -v xauth >/dev/null || missing+=(xauth)
@@ -68,6 +71,7 @@ fi
 # --- environment -------------------------------------------------------------
 extras=gui
 [ "$purpose" = test ] && extras=gui,dev
+[ "$purpose" = bench ] && extras=bench
 # An environment keeps the folder it was made in: one that moved is made anew.
 if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.folder 2>/dev/null)" != "$PWD" ]; then
     "$python" -m venv --clear .venv
