@@ -1,10 +1,13 @@
 # Two commands from a clone:
 #   make demo   sets up and runs the main job on the embedded sample
 #   make test   sets up, then lint, types and tests
+# Speed, which no test depends on:
+#   make bench        a table of what a user would pick instead, and of the steps; output/bench.json
+#   make bench-check  quick ratios against benchmarks/baseline.json
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test bench bench-check clean
 
 demo:
 	@PYTHON=$(PYTHON) scripts/setup.sh demo
@@ -16,6 +19,14 @@ test:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
+bench:
+	@PYTHON=$(PYTHON) scripts/setup.sh bench
+	$(BIN)/python benchmarks/bench.py --json output/bench.json
+
+bench-check:
+	@PYTHON=$(PYTHON) scripts/setup.sh bench
+	$(BIN)/python benchmarks/regression.py
 
 clean:
 	rm -rf .venv build dist

@@ -224,7 +224,7 @@ def rows(bank: FilterBank, volume: Volume, runs: int = 3) -> tuple[list[Row], Li
         flop = one.flop + one.flop_double
         found.append(
             Row(
-                _name(bank, key),
+                step_name(bank, key),
                 seconds,
                 seconds / total,
                 1e-9 * flop / seconds,
@@ -242,7 +242,8 @@ def rows(bank: FilterBank, volume: Volume, runs: int = 3) -> tuple[list[Row], Li
 _ORDER = (TENSOR, HASH, FILTER, UPSAMPLE, REST)
 
 
-def _name(bank: FilterBank, key: Key) -> str:
+def step_name(bank: FilterBank, key: Key) -> str:
+    """In words."""
     number, step = key
     if step == UPSAMPLE:
         return "upsample" if number == 0 else "finish (the start again)"
