@@ -16,7 +16,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from harness import Ratio, interleaved, machine, number, ratios, table, write_json
+from harness import Ratio, interleaved, number, ratios, table, where, write_json
 from inputs import KINDS, cube
 from rivals import SCIPY, candidates
 from roofline import HEAD as LIMITS
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    about = machine()
+    about = where()
     found: dict[str, list[Ratio]] = {}
     missing: list[str] = []
     for kind in arguments.kinds.split(","):
@@ -61,8 +61,7 @@ def main() -> None:
             found[f"{kind} {2 * size}³"] = ratios(interleaved(run, arguments.runs), SCIPY)
     steps, highest, total = rows(load_bank("default-2x"), cube("crop", arguments.sizes[0]))
     limits = [highest, *(measure(count) for count in arguments.threads if count > 1)]
-    print(f"{about['processor']}, {about['processors']} processors, load {about['load_before']}")
-    print(f"{arguments.runs} interleaved rounds; medians\n")
+    print(f"{about}; medians of {arguments.runs} interleaved rounds\n")
     print(side_by_side(found))
     for name in missing:
         print(f"{name}: not installed{' (its wheels bring CUDA)' if 'torch' in name else ''}")
@@ -74,7 +73,7 @@ def main() -> None:
         tables = {name: [asdict(one) for one in part] for name, part in found.items()}
         parts = {"end_to_end": tables, "steps": [asdict(one) for one in steps]}
         parts["limits"] = [asdict(one) for one in limits]  # type: ignore[assignment]
-        write_json(arguments.json, {"about": about, "runs": arguments.runs, **parts})
+        write_json(arguments.json, {"measured_on": about, "runs": arguments.runs, **parts})
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ cuts change, the slower ones to get from memory. Needs a screen.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from harness import where
 from qtpy.QtWidgets import QApplication, QMainWindow
 
 from napari_mrisr.planes import Frame
@@ -118,7 +118,7 @@ def main() -> None:
     state = CompareState(
         columns=NAMES, looks=looks, crosshair=middle, center=middle, span_mm=float(options.size)
     )
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; ms, median (least)")
+    print(f"{where()}; ms, median (least)")
     for width, height in SIZES:
         window = QMainWindow()
         canvas = CompareCanvas(window)

@@ -16,12 +16,12 @@ until it is painted and every event that it caused is served:
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 
 import napari
 import numpy as np
+from harness import where
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -95,7 +95,7 @@ def main() -> None:
     dock.setGeometry(0, 0, 1600, 1000)
     settle(1.0)
     settle(60, until=lambda: not widget.meter.busy)
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; ms")
+    print(f"{where()}; ms")
     canvas, controller = widget.view.canvas, widget.controller
 
     def at(row: int, column: int, across: float, upward: float) -> QPoint:

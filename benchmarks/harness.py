@@ -109,6 +109,11 @@ def machine() -> dict[str, object]:
     }
 
 
+def where() -> str:
+    """The machine in a line, for the head of a table."""
+    return f"{_processor()}, {processors()} processors, load {os.getloadavg()[0]:.1f}"
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

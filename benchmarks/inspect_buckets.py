@@ -16,12 +16,12 @@ wait of a 5 ms timer while a map is computed in the background.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 
 import napari
 import numpy as np
+from harness import where
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -86,7 +86,7 @@ def main() -> None:
     viewer.window.resize(1280, 720)
     widget = InspectWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Inspect buckets", area="right")
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; hashed grid {size} cubed")
+    print(f"{where()}; hashed grid {size} cubed")
     for number, shrink in ((0, 1), (1, 2), (2, 2)):
         viewer.layers.clear()
         data, kwargs, _ = layer_data(head(size // shrink), "head")

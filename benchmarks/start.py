@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from harness import machine, table, write_json
+from harness import table, where, write_json
 from inputs import cube
 
 from napari_mrisr.io import write_volume
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    about = where()
     with tempfile.TemporaryDirectory() as folder:
         run = processes(Path(folder))
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in run}
@@ -106,7 +107,7 @@ def main() -> None:
         wall, cpu = (statistics.median(column) for column in zip(*more, strict=True))
         rows.append((f"start, {method}", wall, min(one[0] for one in more), cpu))
     head = ("seconds", "median", "least", "processor")
-    print(f"{machine()['processor']}; {SIZE} cubed voxels, 2x; {arguments.runs} rounds\n")
+    print(f"{about}; {SIZE} cubed voxels, 2x; {arguments.runs} rounds\n")
     print(table(head, rows))
     if arguments.json:
         write_json(arguments.json, {"head": head, "rows": rows})

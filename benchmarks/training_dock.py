@@ -20,6 +20,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from harness import where
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -79,7 +80,7 @@ def main(data: str) -> None:
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.monotonic()))
     timer.start(5)
-    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(f"before: {where()}")
     started = time.monotonic()
     widget.train()
     settle(lambda: not widget.jobs.running)
