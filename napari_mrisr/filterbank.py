@@ -110,6 +110,13 @@ class Stage:
     start_error: FloatArray
 
     @functools.cached_property
+    def rows(self) -> FloatArray:
+        """The filters of a voxel stage as the kernel reads them."""
+        from napari_mrisr.kernels.cpu_voxels import filter_rows
+
+        return filter_rows(self.weights[:, :, 0], self.spec.width)
+
+    @functools.cached_property
     def padded_weights(self) -> FloatArray:
         """The weights with outputs padded by zeros to a multiple of eight, for the kernel."""
         rest = -self.weights.shape[2] % LANES

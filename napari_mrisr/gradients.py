@@ -106,16 +106,12 @@ def mirrored_box(
         mirror_index(np.arange(a, b), n) - c
         for (a, b), n, c in zip(spans, shape, corner, strict=True)
     ]
-    inside = all(a >= 0 and b <= n for (a, b), n in zip(spans, shape, strict=True))
-    if inside:
-        box = tuple(slice(int(i[0]), int(i[-1]) + 1) for i in index)
-        return np.ascontiguousarray(source[box])
     # Near an edge rows read, with weight zero, beyond what the source need hold: any voxel will do.
     index = [np.clip(i, 0, m - 1) for i, m in zip(index, source.shape, strict=True)]
-    # By slices first, so that the source may be one that reads boxes from disk.
-    lows = [int(i.min()) for i in index]
-    part = source[tuple(slice(a, int(i.max()) + 1) for a, i in zip(lows, index, strict=True))]
-    return part[np.ix_(*(i - a for i, a in zip(index, lows, strict=True)))]
+    # Only the box that is read, since the source may be a file.
+    low = [int(i.min()) for i in index]
+    box = source[tuple(slice(a, int(i.max()) + 1) for a, i in zip(low, index, strict=True))]
+    return cpu.take(box, [i - a for i, a in zip(index, low, strict=True)])
 
 
 @functools.lru_cache(maxsize=256)

@@ -46,6 +46,36 @@ def gradient_products(array: FloatArray, components: Sequence[int] = range(6)) -
 
 
 @jit
+def _take(source, x, y, z, start, stop, out):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        for j in range(y.size):
+            row, target = source[x[i], y[j]], out[i, j]
+            target[start:stop] = row[z[start] : z[start] + stop - start]
+            for k in range(start):
+                target[k] = row[z[k]]
+            for k in range(stop, z.size):
+                target[k] = row[z[k]]
+
+
+def take(source: FloatArray, index: Sequence[IndexArray]) -> FloatArray:
+    """``source[np.ix_(*index)]``, fast where the last index counts up by one.
+
+    Parameters
+    ----------
+    source : (nx, ny, nz) ndarray of float32
+        Any strides.
+    index : sequence of three ndarray of int64
+        Of each axis, none empty, all within ``source``.
+    """
+    x, y, z = index
+    out = np.empty((x.size, y.size, z.size), np.float32)
+    breaks = np.flatnonzero(np.concatenate(([True], np.diff(z) != 1, [True])))
+    longest = int(np.argmax(np.diff(breaks)))
+    _take(source, x, y, z, int(breaks[longest]), int(breaks[longest + 1]), out)
+    return out
+
+
+@jit
 def _gather(source, base, element, offsets, centered, out):  # type: ignore[no-untyped-def]
     for n in range(base.size):
         start = base[n]

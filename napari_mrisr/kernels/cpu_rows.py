@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
 Rows = tuple[IndexArray, FloatArray]
 
+_LINES = 8
+
 _weigh: Any = weigh_rows  # mypy takes an intrinsic for what builds it
 
 
@@ -24,13 +26,12 @@ def _along_z(source, begin, first, taps, start, stop, target, place):  # type: i
     if stop > start:
         # Here row k has the same taps as its neighbors, one voxel further.
         _weigh(source, begin + first[start], 1, taps[start], stop - start, target, place + start)
-    for k in range(first.size):
-        if start <= k < stop:
-            continue
+    for k in range(first.size - (stop - start)):
+        row = k if k < start else k + (stop - start)
         total = np.float32(0.0)
         for t in range(taps.shape[1]):
-            total += taps[k, t] * source[begin + first[k] + t]
-        target[place + k] = total
+            total += taps[row, t] * source[begin + first[row] + t]
+        target[place + row] = total
 
 
 @jit
@@ -74,15 +75,19 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
 
 
 @jit
-def _rows_xyz(array, x, y, z, start, stop, plane, line, out):  # type: ignore[no-untyped-def]
+def _rows_xyz(array, x, y, z, start, stop, plane, lines, out):  # type: ignore[no-untyped-def]
     ny, nz = array.shape[1], array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
     for i in range(x[0].size):
         _weigh(source, x[0][i] * ny * nz, ny * nz, x[1][i], ny * nz, plane, 0)
-        for j in range(y[0].size):
-            _weigh(plane, y[0][j] * nz, nz, y[1][j], nz, line, 0)
-            place = (i * y[0].size + j) * z[0].size
-            _along_z(line, 0, z[0], z[1], start, stop, target, place)
+        # Some lines at a time: one read as soon as it is written would wait for the stores.
+        for first in range(0, y[0].size, _LINES):
+            some = min(_LINES, y[0].size - first)
+            for j in range(some):
+                _weigh(plane, y[0][first + j] * nz, nz, y[1][first + j], nz, lines, j * nz)
+            for j in range(some):
+                place = (i * y[0].size + first + j) * z[0].size
+                _along_z(lines, j * nz, z[0], z[1], start, stop, target, place)
 
 
 def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> None:
@@ -99,8 +104,8 @@ def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> 
     """
     x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
     plane = np.empty(array.shape[1] * array.shape[2], np.float32)
-    line = np.empty(array.shape[2], np.float32)
-    _rows_xyz(np.ascontiguousarray(array), x, y, z, *_same_rows(*z), plane, line, out)
+    lines = np.empty(_LINES * array.shape[2], np.float32)
+    _rows_xyz(np.ascontiguousarray(array), x, y, z, *_same_rows(*z), plane, lines, out)
 
 
 def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int]:

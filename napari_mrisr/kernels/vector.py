@@ -87,23 +87,38 @@ def weigh_rows(typing_context, source, start, step, taps, count, target, place):
                 where = builder.add(k, _INDEX(number * LANES))
                 _store(builder, builder.load(total), out, where)
 
-        blocks = builder.sub(length, builder.urem(length, _INDEX(_BLOCK * LANES)))
-        vectors = builder.sub(length, builder.urem(length, _INDEX(LANES)))
-        step_of_block = _INDEX(_BLOCK * LANES)
-        with cgutils.for_range_slice(builder, _INDEX(0), blocks, step_of_block) as (k, _):
-            block(k, _BLOCK)
-        with cgutils.for_range_slice(builder, blocks, vectors, _INDEX(LANES)) as (k, _):
-            block(k, 1)
-        with cgutils.for_range_slice(builder, vectors, length, _INDEX(1)) as (k, _):
-            total = cgutils.alloca_once(builder, _FLOAT)
-            builder.store(ir.Constant(_FLOAT, 0.0), total)
-            with cgutils.for_range(builder, width) as loop:
-                weight = builder.load(builder.gep(tap_view.data, [loop.index]))
-                row = builder.add(builder.mul(loop.index, stride), k)
-                value = builder.load(builder.gep(first, [row]))
-                summed = builder.call(fused_single, [weight, value, builder.load(total)])
-                builder.store(summed, total)
-            builder.store(builder.load(total), builder.gep(out, [k]))
+        def singles():  # type: ignore[no-untyped-def]
+            with cgutils.for_range(builder, length) as outer:
+                k = outer.index
+                total = cgutils.alloca_once(builder, _FLOAT)
+                builder.store(ir.Constant(_FLOAT, 0.0), total)
+                with cgutils.for_range(builder, width) as loop:
+                    weight = builder.load(builder.gep(tap_view.data, [loop.index]))
+                    row = builder.add(builder.mul(loop.index, stride), k)
+                    value = builder.load(builder.gep(first, [row]))
+                    summed = builder.call(fused_single, [weight, value, builder.load(total)])
+                    builder.store(summed, total)
+                builder.store(builder.load(total), builder.gep(out, [k]))
+
+        def cover(size, work):  # type: ignore[no-untyped-def]
+            """Pieces of ``size`` vectors; the last overlaps the one before, to the same bits."""
+            piece = _INDEX(size * LANES)
+            last = builder.sub(length, piece)
+            with cgutils.for_range_slice(builder, _INDEX(0), length, piece) as (k, _):
+                fits = builder.icmp_signed("<", k, last)
+                work(builder.select(fits, k, last), size)
+
+        enough = builder.icmp_signed(">=", length, _INDEX(_BLOCK * LANES))
+        with builder.if_else(enough) as (long, short):
+            with long:
+                cover(_BLOCK, block)
+            with short:
+                one = builder.icmp_signed(">=", length, _INDEX(LANES))
+                with builder.if_else(one) as (some, few):
+                    with some:
+                        cover(1, block)
+                    with few:
+                        singles()
         return context.get_dummy_value()
 
     return signature, build
@@ -149,3 +164,65 @@ def add_products(typing_context, values, rows, start, totals):  # type: ignore[n
         return context.get_dummy_value()
 
     return signature, build
+
+
+@intrinsic
+def weigh_patch(  # type: ignore[no-untyped-def]
+    typing_context, source, corner, first_step, second_step, middle, rows, number, width
+):
+    """Σ ``rows[number, a * w + b, t] * (source[corner + a * s + b * u + t] - middle)``.
+
+    The sum is over a, b < w, the length of the tuple ``width`` (its type, so that
+    the loops unroll), and t < 8 or 16: rows are read as vectors, so those of
+    ``rows`` are padded by zeros. ``source`` (n,) and ``rows`` (filters, w², 8 or 16)
+    are C contiguous arrays of float32; s and u are ``first_step`` and
+    ``second_step``. There is a chain of sums for each b, in the order of a.
+    """
+    index = types.intp
+    signature = types.float32(
+        source, index, index, index, types.float32, rows, index, types.UniTuple(index, len(width))
+    )
+    w = len(width)
+    vectors = -(-w // LANES)
+
+    def build(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+        source_array, begin, stride_a, stride_b, center, row_array, filter_number, _ = arguments
+        source_view = context.make_array(sig.args[0])(context, builder, source_array)
+        row_view = context.make_array(sig.args[5])(context, builder, row_array)
+        fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
+        lanes = _spread(builder, center)
+        size = vectors * LANES
+        taps = builder.gep(row_view.data, [builder.mul(filter_number, _INDEX(w * w * size))])
+        patch = builder.gep(source_view.data, [begin])
+        totals = [_zeros()] * w
+        for a in range(w):
+            place = builder.mul(_INDEX(a), stride_a)
+            for b in range(w):
+                for v in range(vectors):
+                    values = _load(builder, patch, builder.add(place, _INDEX(v * LANES)))
+                    where = _INDEX((a * w + b) * size + v * LANES)
+                    weights = _load(builder, taps, where)
+                    totals[b] = builder.call(
+                        fused, [weights, builder.fsub(values, lanes), totals[b]]
+                    )
+                place = builder.add(place, stride_b)
+        while len(totals) > 1:
+            pairs = zip(totals[::2], totals[1::2], strict=False)
+            rest = totals[len(totals) // 2 * 2 :]
+            totals = [builder.fadd(a, b) for a, b in pairs] + rest
+        return _sum_of_lanes(builder, totals[0])
+
+    return signature, build
+
+
+def _sum_of_lanes(builder, vector):  # type: ignore[no-untyped-def]
+    """Halves added until one number is left."""
+    lanes = LANES
+    while lanes > 1:
+        lanes //= 2
+        kind = ir.VectorType(ir.IntType(32), lanes)
+        low = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(lanes))))
+        high = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(lanes, 2 * lanes))))
+        vector = builder.fadd(low, high)
+    return builder.extract_element(vector, ir.IntType(32)(0))
+

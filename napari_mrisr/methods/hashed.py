@@ -9,6 +9,7 @@ region agree bit for bit.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,13 +19,18 @@ from numpy.typing import NDArray
 from napari_mrisr import interpolate
 from napari_mrisr.filterbank import FilterBank, Stage, bank_for
 from napari_mrisr.gradients import mirrored_box
-from napari_mrisr.hashing import element_offsets, phase_offsets
-from napari_mrisr.kernels import cpu
+from napari_mrisr.hashing import ELEMENTS, element_offsets, phase_offsets
+from napari_mrisr.kernels import cpu, cpu_voxels
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.scale import Scale
 from napari_mrisr.volume import FloatArray, Region, Shape, Volume
 
 Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
+
+ELEMENT_TABLE = np.array(ELEMENTS)
+
+# The tensors of so many voxels and what else a stage makes of them fit into a cache.
+_PART_VOXELS = 60_000
 
 _START_HALO = {"tricubic": interpolate.TRICUBIC_HALO, "quadratic": 3}
 
@@ -186,15 +192,58 @@ def voxel_stage(
     stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
 ) -> FloatArray:
     """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
-    bucket, element = stage.spec.hash.hash_box(image, corner, shape, region)
-    source = padded(image, corner, shape, region, stage.spec.width)
-    offsets = _offsets(stage.spec.width, source.shape[1], source.shape[2])
-    # One output a patch; the filters lie contiguous.
-    weights = np.ascontiguousarray(stage.weights[:, :, 0])
-    out = cpu.filter_voxels(source, bucket, element, offsets, weights, stage.spec.residual)
-    if stage.spec.residual:
-        out += crop(image, corner, region)
+    out = crop(image, corner, region).copy()
+    for part in _parts(region):
+        if box := _busy(stage, image, corner, shape, part):
+            bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
+            source = padded(image, corner, shape, box, stage.spec.width)
+            change = cpu_voxels.filter_voxels(
+                source, bucket, element, ELEMENT_TABLE, stage.rows, stage.spec.residual
+            )
+            if stage.spec.residual:
+                crop(out, region.start, box)[:] += change
+            else:
+                crop(out, region.start, box)[:] = change
     return out
+
+
+def _parts(region: Region) -> Iterator[Region]:
+    """A region cut along y into pieces whose fields stay in the cache."""
+    (x, y, z), (x_end, y_end, z_end) = region.start, region.stop
+    rows = max(1, _PART_VOXELS // ((x_end - x) * (z_end - z)))
+    pieces = max(1, round((y_end - y) / rows))
+    edges = [y + (y_end - y) * n // pieces for n in range(pieces + 1)]
+    for a, b in itertools.pairwise(edges):
+        yield Region((x, a, z), (x_end, b, z_end))
+
+
+def _busy(
+    stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
+) -> Region | None:
+    """The part of a region that holds all voxels that are not flat; None without any.
+
+    Where all intensities that a window sees lie within d of each other, no
+    central difference exceeds d / 2, nor the tensor's trace 3 d² / 4.
+    """
+    spec = stage.spec.hash
+    if not (spec.flat and stage.spec.residual):
+        return region
+    reach = spec.window.reach
+    seen = grown(region, reach, shape)
+    box = crop(image, corner, seen)
+    busy = box > box.min() + np.float32(0.99 * spec.flat * (4.0 / 3.0) ** 0.5)
+    start, stop = [], []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        index = np.flatnonzero(busy.any(axis=others))
+        if not index.size:
+            return None
+        low, high = (int(n) + seen.start[axis] for n in (index[0] - reach, index[-1] + 1 + reach))
+        start.append(max(low, region.start[axis]))
+        stop.append(min(high, region.stop[axis]))
+    if any(a >= b for a, b in zip(start, stop, strict=True)):
+        return None
+    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
 def padded(
