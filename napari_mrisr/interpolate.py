@@ -163,19 +163,22 @@ def apply_chain(
     chains: list[list[AxisOperator]],
     region: Region,
     kernel: RowsKernel = cpu_rows.apply_rows,
+    corner: Shape = (0, 0, 0),
 ) -> FloatArray:
     """Apply a chain of operators along each axis and return a region.
 
     Parameters
     ----------
     array : (nx, ny, nz) ndarray of float32
-        The whole input.
+        The whole input, or a box of it that holds what the region needs.
     chains : list of three lists of AxisOperator
         For each axis the operators in order of application; empty for none.
     region : Region
         Which output voxels are wanted.
     kernel : callable
         What applies an operator, where ``array`` lies on another machine.
+    corner : tuple of int
+        Index of the array's first voxel.
 
     Returns
     -------
@@ -183,7 +186,9 @@ def apply_chain(
         The same bits as that box of the whole result.
     """
     plans = [_plan(chain, region.start[a], region.stop[a]) for a, chain in enumerate(chains)]
-    array = array[tuple(slice(low, high) for _, (low, high) in plans)]
+    array = array[
+        tuple(slice(low - c, high - c) for (_, (low, high)), c in zip(plans, corner, strict=True))
+    ]
     # x first: a slab of x then never carries its halo through the other axes.
     for axis, (steps, _) in enumerate(plans):
         for operator, offset in steps:
@@ -225,11 +230,16 @@ def tricubic(
     kernel : callable
         As :func:`apply_chain`.
     """
-    chains: list[list[AxisOperator]] = [
-        [prefilter_operator(n), spline_operator(n, s)] if s > 1 else []
-        for n, s in zip(array.shape, scale, strict=True)
-    ]
-    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
+    region = region or Region.whole(upsampled_shape(array, scale))
+    sizes = list(zip(array.shape, scale, strict=True))
+    prefilters = [[prefilter_operator(n)] if s > 1 else [] for n, s in sizes]
+    splines = [[spline_operator(n, s)] if s > 1 else [] for n, s in sizes]
+    # All coefficients before the first spline: there are fewest of them then.
+    reads = [_plan(c, region.start[a], region.stop[a])[1] for a, c in enumerate(splines)]
+    (a, d), (b, e), (c, f) = reads
+    needed = Region((a, b, c), (d, e, f))
+    coefficients = apply_chain(array, prefilters, needed, kernel)
+    return apply_chain(coefficients, splines, region, kernel, needed.start)
 
 
 def nearest(

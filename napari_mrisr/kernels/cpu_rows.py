@@ -21,11 +21,19 @@ _weigh: Any = weigh_rows  # mypy takes an intrinsic for what builds it
 
 
 @jit
-def _along_z(source, begin, first, taps, start, stop, target, place):  # type: ignore[no-untyped-def]
+def _along_z(source, begin, first, taps, run, scratch, target, place):  # type: ignore[no-untyped-def]
     """One line: ``target[place + k]`` from the line of ``source`` that begins at ``begin``."""
-    if stop > start:
-        # Here row k has the same taps as its neighbors, one voxel further.
-        _weigh(source, begin + first[start], 1, taps[start], stop - start, target, place + start)
+    start, stop, period = run
+    # In the run, row k has the taps of row k - period, one voxel further.
+    for phase in range(start, min(start + period, stop)):
+        count = (stop - phase + period - 1) // period
+        if period == 1:
+            _weigh(source, begin + first[phase], 1, taps[phase], count, target, place + phase)
+            continue
+        _weigh(source, begin + first[phase], 1, taps[phase], count, scratch, 0)
+        spots = target[place + phase : place + stop : period]
+        for k in range(count):
+            spots[k] = scratch[k]
     for k in range(first.size - (stop - start)):
         row = k if k < start else k + (stop - start)
         total = np.float32(0.0)
@@ -53,11 +61,11 @@ def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _rows_z(array, first, taps, start, stop, out):  # type: ignore[no-untyped-def]
+def _rows_z(array, first, taps, run, scratch, out):  # type: ignore[no-untyped-def]
     source, target = array.reshape(-1), out.reshape(-1)
     for line in range(array.shape[0] * array.shape[1]):
         begin, place = line * array.shape[2], line * first.size
-        _along_z(source, begin, first, taps, start, stop, target, place)
+        _along_z(source, begin, first, taps, run, scratch, target, place)
 
 
 def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int) -> FloatArray:
@@ -68,14 +76,14 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
     array = np.ascontiguousarray(array)
     taps = np.ascontiguousarray(taps)
     if axis == 2:
-        _rows_z(array, first, taps, *_same_rows(first, taps), out)
+        _rows_z(array, first, taps, _same_rows(first, taps), np.empty(first.size, np.float32), out)
     else:
         (_rows_x, _rows_y)[axis](array, first, taps, out)
     return out
 
 
 @jit
-def _rows_xyz(array, x, y, z, start, stop, plane, lines, out):  # type: ignore[no-untyped-def]
+def _rows_xyz(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
     ny, nz = array.shape[1], array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
     for i in range(x[0].size):
@@ -87,7 +95,7 @@ def _rows_xyz(array, x, y, z, start, stop, plane, lines, out):  # type: ignore[n
                 _weigh(plane, y[0][first + j] * nz, nz, y[1][first + j], nz, lines, j * nz)
             for j in range(some):
                 place = (i * y[0].size + first + j) * z[0].size
-                _along_z(lines, j * nz, z[0], z[1], start, stop, target, place)
+                _along_z(lines, j * nz, z[0], z[1], run, scratch, target, place)
 
 
 def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> None:
@@ -105,13 +113,26 @@ def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> 
     x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
     plane = np.empty(array.shape[1] * array.shape[2], np.float32)
     lines = np.empty(_LINES * array.shape[2], np.float32)
-    _rows_xyz(np.ascontiguousarray(array), x, y, z, *_same_rows(*z), plane, lines, out)
+    scratch = np.empty(out.shape[2], np.float32)
+    _rows_xyz(np.ascontiguousarray(array), x, y, z, _same_rows(*z), plane, lines, scratch, out)
 
 
-def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int]:
-    """The longest run of rows that are one another's copies, each one voxel further."""
-    same = (np.diff(first) == 1) & (taps[1:] == taps[:-1]).all(axis=1)
-    breaks = np.flatnonzero(np.concatenate(([True], ~same, [True])))
-    longest = int(np.argmax(np.diff(breaks)))
-    start, stop = int(breaks[longest]), int(breaks[longest + 1])
-    return (start, stop) if stop - start > 8 else (0, 0)
+def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:
+    """The longest run of rows that are copies of those a period before, one voxel further.
+
+    Returns
+    -------
+    start, stop, period : int
+        All 0 where no run is worth it.
+    """
+    best = (0, 0, 0)
+    for period in range(1, 9):
+        same = (first[period:] - first[:-period] == 1) & (taps[period:] == taps[:-period]).all(1)
+        breaks = np.flatnonzero(np.concatenate(([True], ~same, [True])))
+        longest = int(np.argmax(np.diff(breaks)))
+        start, stop = int(breaks[longest]), int(breaks[longest + 1]) + period - 1
+        if stop - start > max(best[1] - best[0], 8 * period):
+            best = (start, stop, period)
+        if best[1] - best[0] > first.size // 2:
+            break
+    return best

@@ -222,7 +222,8 @@ def _sum_of_lanes(builder, vector):  # type: ignore[no-untyped-def]
         lanes //= 2
         kind = ir.VectorType(ir.IntType(32), lanes)
         low = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(lanes))))
-        high = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(lanes, 2 * lanes))))
+        high = builder.shuffle_vector(
+            vector, vector, ir.Constant(kind, list(range(lanes, 2 * lanes)))
+        )
         vector = builder.fadd(low, high)
     return builder.extract_element(vector, ir.IntType(32)(0))
-

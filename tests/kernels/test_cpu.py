@@ -47,6 +47,14 @@ def test_gradient_products_of_a_ramp():
         assert np.ptp(products, axis=(1, 2, 3)).max() < 1e-5
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_take(rng, order):
+    source = ORDERS[order](random_array(rng, (6, 7, 9)))
+    for z in ([2, 1, 0, 1, 2, 3, 4, 5, 4, 3], [5, 4, 3], [0], [8, 8, 8, 0, 1]):
+        index = [np.array([3, 0, 0, 5]), np.array([6]), np.array(z)]
+        np.testing.assert_array_equal(cpu.take(source, index), source[np.ix_(*index)])
+
+
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("width", [1, 3, 5])
 def test_gather(rng, centered, width):
@@ -87,36 +95,6 @@ def test_filter_cells(rng, scale, shape):
     # Without a filter nothing is added.
     blocks = np.kron(bucket == 6, np.ones(scale, bool))
     np.testing.assert_array_equal(out[blocks], before[blocks])
-
-
-@pytest.mark.parametrize("centered", [True, False])
-@pytest.mark.parametrize("width", [1, 3, 5, 7])
-@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 2, 19), (4, 1, 1)])
-def test_filter_voxels(rng, centered, width, shape):
-    source, bucket, element, offsets, weights = random_bank(rng, shape, width, 5)
-    arguments = source, bucket, element, offsets, weights[:, :, 0], centered
-    result = cpu.filter_voxels(*arguments)
-    np.testing.assert_allclose(result, reference.filter_voxels(*arguments), rtol=1e-5, atol=2e-6)
-    assert not result[bucket == 5].any()
-
-
-@pytest.mark.parametrize("width", [3, 5])
-def test_filtered_voxels_do_not_depend_on_the_region(rng, width):
-    source, bucket, element, offsets, weights = random_bank(rng, (4, 5, 23), width, 5)
-    whole = cpu.filter_voxels(source, bucket, element, offsets, weights[:, :, 0], True)
-    for start, stop in [(0, 1), (3, 11), (20, 23)]:
-        part = np.ascontiguousarray(source[:, :, start : stop + width - 1])
-        strides = (part.shape[1] * part.shape[2], part.shape[2], 1)
-        box = np.s_[:, :, start:stop]
-        result = cpu.filter_voxels(
-            part,
-            np.ascontiguousarray(bucket[box]),
-            np.ascontiguousarray(element[box]),
-            element_offsets(width, strides),
-            weights[:, :, 0],
-            True,
-        )
-        np.testing.assert_array_equal(result, whole[box])
 
 
 def test_a_patch_of_the_reference_is_the_turned_volume(rng):
