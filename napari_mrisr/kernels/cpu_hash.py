@@ -45,7 +45,7 @@ def _turned_row(direction, elevation, azimuth, element):  # type: ignore[no-unty
     The order of symmetries is that of itertools.permutations, times signs; ties
     go to the earlier axis. No branches, so that the loop is vectorized.
     """
-    zero, one, huge = np.float32(0.0), np.float32(1.0), np.float32(1e30)
+    zero, one = np.float32(0.0), np.float32(1.0)
     dx, dy, dz = direction[0], direction[1], direction[2]
     for k in range(element.size):
         x, y, z = dx[k], dy[k], dz[k]

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from made_up_fields import random_fields
 
 from napari_mrisr.hashing import ELEMENTS, HashSpec
 from napari_mrisr.kernels import cpu_hash, reference
@@ -22,19 +22,6 @@ OTHER_CUTS = {
     "asymmetry": (0.1, 0.3),
     "curvature": (-0.15, 0.15),
 }
-
-
-def random_fields(rng, shape):
-    """A tensor and intensities such as a real volume gives."""
-    volume = ndimage.gaussian_filter(rng.normal(size=[n + 4 for n in shape]), 1.2)
-    gradient = np.stack(np.gradient(volume))
-    tensor = [
-        ndimage.gaussian_filter(gradient[a] * gradient[b], 1.0)
-        for a, b in itertools.combinations_with_replacement(range(3), 2)
-    ]
-    inner = np.s_[..., 2:-2, 2:-2, 2:-2]
-    smooth = ndimage.gaussian_filter(volume, 1.0)[inner]
-    return np.stack(tensor)[inner].astype(np.float32), smooth.astype(np.float32)
 
 
 def uniform(matrix, shape=(4, 5, 6)):

@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
 from napari_mrisr.gradients import Window
 from napari_mrisr.hashing import ELEMENTS, HashSpec
-from napari_mrisr.methods import get_method
+from napari_mrisr.methods import get_method, hashed
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.volume import Grid, Region, Volume
 
@@ -341,3 +341,33 @@ def test_provenance(make_bank):
         "bank_preset": "default",
         "degradation_assumed": "standard",
     }
+
+
+@pytest.mark.parametrize("background", [0.0, 0.3])
+def test_what_is_passed_over_would_not_have_changed(monkeypatch, rng, background):
+    """A small bright body in an even background: skipping the rest gives the same bits."""
+    method = get_method("hashed", (2, 2, 2))
+    data = np.full((11, 23, 30), background, np.float32)
+    data[3:8, 6:13, 9:17] += rng.uniform(0.2, 0.7, (5, 7, 8)).astype(np.float32)
+    lr = Volume(data, Grid(data.shape, np.eye(4)))
+    region = Region((0, 0, 0), (22, 46, 60))
+    seen = []
+    find = hashed._busy
+    monkeypatch.setattr(hashed, "_busy", lambda *a: seen.append((a[-1], find(*a))) or seen[-1][1])
+    result = method.compute(lr, region)
+    sizes = [(np.prod(part.shape), np.prod(box.shape) if box else 0) for part, box in seen]
+    whole, looked_at = np.sum(sizes, axis=0)
+    assert 0 < looked_at < 0.8 * whole
+    monkeypatch.setattr(hashed, "_busy", lambda *a: a[-1])
+    np.testing.assert_array_equal(result, method.compute(lr, region))
+
+
+def test_parts_cover_a_region_once():
+    region = Region((3, 5, 7), (99, 103, 111))
+    count = np.zeros((100, 104, 112), int)
+    parts = list(hashed._parts(region))
+    assert len(parts) > 5
+    for part in parts:
+        count[part.slices] += 1
+    assert (count[region.slices] == 1).all()
+    assert count.sum() == np.prod(region.shape)
