@@ -27,7 +27,7 @@ LEVELS = [
     | {"bank_file", "calibration", "traits"},
     {"metrics", "methods", "samples", "presets"},
     {"sampling", "upscale", "predictors", "preview", "fill"},
-    {"training", "inspection", "trust"},
+    {"training", "inspection", "trust", "streaming"},
     {"experiment", "explain", "figure", "page", "protocol", "report", "demo"}
     | {"trust_figure", "trust_report"},
     {"reading"},

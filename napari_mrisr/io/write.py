@@ -89,7 +89,7 @@ def write_volume(volume: Volume, path: PathLike, *, overwrite: bool = False) -> 
             if sidecar in files:
                 files[sidecar].write_text(full_note(volume.history) + "\n", encoding="utf-8")
     except OSError as error:
-        raise _failed(path, error) from error
+        raise write_error(path, error) from error
 
 
 def check_writable(
@@ -119,7 +119,7 @@ def check_writable(
     except OutputError:
         raise
     except OSError as error:
-        raise _failed(path, error) from error
+        raise write_error(path, error) from error
     if needed_bytes is not None and free < needed_bytes:
         found = f"needs {needed_bytes / 2**20:.0f} MiB and the disk has {free / 2**20:.0f}"
         raise OutputError(explain(path, found, "free some room or choose another folder"))
@@ -200,7 +200,8 @@ def _save(image: Any, path: Path, files: dict[Path, Path]) -> None:
         image.to_file_map(file_map)
 
 
-def _failed(path: Path, error: OSError) -> OutputError:
+def write_error(path: Path, error: OSError) -> OutputError:
+    """The one-line error for what the file system says."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         mend = "free some room or choose another folder"
         return OutputError(explain(path, "the disk is full", mend))

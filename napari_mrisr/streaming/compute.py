@@ -1,0 +1,174 @@
+"""One block: read what it needs, run the method in small pieces, on a few threads.
+
+Every voxel is what ``method.compute`` gives. Where the method is a cascade of
+stages, the block is computed stage by stage, each on a box that is larger by what
+the next stages read, so that pieces may be small (a cancel waits for one) and
+do not compute their halos twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr.crew import Crew
+from napari_mrisr.methods import Method
+from napari_mrisr.methods.hashed import Hashed, grown, whole_cells
+from napari_mrisr.scale import Scale
+from napari_mrisr.streaming.lazy import BoxArray, LazyVolume
+from napari_mrisr.streaming.source import Source
+from napari_mrisr.streaming.statistics import Statistics
+from napari_mrisr.volume import FloatArray, Grid, Region, Shape
+
+# About a tenth of a second's work; the halo of a cube this large doubles what is read.
+PIECE_VOXELS = 160_000
+
+Done = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockRun:
+    """A method over a source, a block at a time.
+
+    Attributes
+    ----------
+    method : Method
+        One with a halo.
+    source : Source
+        The low-resolution volume.
+    statistics : Statistics
+        Of the whole of it.
+    """
+
+    method: Method
+    source: Source
+    statistics: Statistics
+
+    @property
+    def grid(self) -> Grid:
+        """Of the output."""
+        return self.source.grid.upsampled(self.method.scale)
+
+    def compute(self, block: Region, crew: Crew, done: Done) -> FloatArray:
+        """A block of the output, in the scan's intensities.
+
+        Parameters
+        ----------
+        block : Region
+            Of the output.
+        crew : Crew
+            Threads; asked between pieces.
+        done : callable
+            Told of each finished piece, on any thread.
+        """
+        lr = self._volume(block, crew)
+        boxes = stage_boxes(self.method, block, self.grid.shape)
+        last = len(boxes) - 1
+        image = np.empty((0, 0, 0), np.float32)
+        for number, box in enumerate(boxes):
+            previous: FloatArray = BoxArray(  # type: ignore[assignment]
+                image, boxes[max(0, number - 1)].start, self.grid.shape
+            )
+            image = np.empty(box.shape, np.float32)
+
+            def work(
+                piece: Region,
+                number: int = number,
+                box: Region = box,
+                previous: FloatArray = previous,
+                image: FloatArray = image,
+            ) -> None:
+                if isinstance(self.method, Hashed):
+                    part = self.method.compute_pass(number, lr, previous, piece)
+                else:
+                    part = self.method.compute(lr, piece)
+                if number == last:
+                    part = self.statistics.window.from_unit(part)
+                image[within(piece, box.start)] = part
+                done()
+
+            crew.each(work, pieces(box, self.method.scale))
+        return image
+
+    def steps(self, block: Region) -> int:
+        """Pieces that :meth:`compute` will tell of."""
+        boxes = stage_boxes(self.method, block, self.grid.shape)
+        return sum(len(pieces(box, self.method.scale)) for box in boxes)
+
+    def _volume(self, block: Region, crew: Crew) -> LazyVolume:
+        """The low-resolution volume, with what the block needs of it in memory."""
+        grid, window = self.source.grid, self.statistics.window
+        box = self._needed(block)
+        part = self.source.read(box, crew.check)
+        for plane in part:  # one at a time, for the temporaries
+            plane[...] = window.to_unit(plane)
+        low, high = window.to_unit(
+            np.array([self.statistics.low, self.statistics.high], np.float32)
+        )
+
+        def missing(region: Region) -> FloatArray:
+            return window.to_unit(self.source.read(region))
+
+        data: FloatArray = BoxArray(part, box.start, grid.shape, missing)  # type: ignore[assignment]
+        return LazyVolume(data, grid, window, self.source.origin, bounds=(low, high))
+
+    def _needed(self, block: Region) -> Region:
+        """The low-resolution voxels that the block's are made from."""
+        halo = self.method.halo
+        assert halo is not None, "checked before the run"
+        scale, shape = self.method.scale, self.source.grid.shape
+        low = [max(0, a // s - h) for a, s, h in zip(block.start, scale, halo, strict=True)]
+        high = [
+            min(n, -(-b // s) + h)
+            for n, b, s, h in zip(shape, block.stop, scale, halo, strict=True)
+        ]
+        return Region((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+def stage_boxes(method: Method, block: Region, shape: Shape) -> list[Region]:
+    """What must be computed at each pass for a block; the last is the block."""
+    boxes = [block]
+    if isinstance(method, Hashed):
+        for stage in reversed(method.bank.stages):
+            cells = stage.spec.grid == "cell"
+            wider = (
+                whole_cells(boxes[0], method.scale)
+                if cells
+                else grown(boxes[0], stage.spec.reach, shape)
+            )
+            boxes.insert(0, wider)
+    return boxes
+
+
+def within(region: Region, corner: Shape) -> tuple[slice, slice, slice]:
+    """A region as an index into a box that begins at ``corner``."""
+    x, y, z = (
+        slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
+    )
+    return x, y, z
+
+
+def pieces(box: Region, scale: Scale) -> list[Region]:
+    """A box cut into nearly cubes, at whole low-resolution voxels."""
+    spans: list[tuple[int, list[tuple[int, int]]]] = []
+    # Short axes leave more to the others.
+    room = PIECE_VOXELS
+    for axis in sorted(range(3), key=lambda a: box.shape[a]):
+        edge = room ** (1 / (3 - len(spans)))
+        count = max(1, math.ceil(box.shape[axis] / max(edge, scale[axis])))
+        cuts = _cuts(box.start[axis], box.stop[axis], count, scale[axis])
+        spans.append((axis, cuts))
+        room = max(1, room // -(-box.shape[axis] // count))
+    (_, xs), (_, ys), (_, zs) = sorted(spans)
+    return [Region((a, b, c), (d, e, f)) for a, d in xs for b, e in ys for c, f in zs]
+
+
+def _cuts(start: int, stop: int, count: int, step: int) -> list[tuple[int, int]]:
+    """About ``count`` equal spans whose inner ends are multiples of ``step``."""
+    ends = [start + (stop - start) * i // count // step * step for i in range(1, count)]
+    ends = [start, *sorted({e for e in ends if start < e < stop}), stop]
+    return list(itertools.pairwise(ends))
