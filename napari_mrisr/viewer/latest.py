@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Work
+from napari_mrisr.viewer.jobs import (
+    Ended,
+    Failed,
+    Finished,
+    Jobs,
+    Message,
+    Progressed,
+    Told,
+    Work,
+)
 from napari_mrisr.viewer.mailbox import Mailbox
 
 
@@ -19,11 +28,14 @@ class Latest(QObject):
         What it raised.
     progressed
         It went on.
+    told : object
+        It told an event of its own.
     """
 
     finished = Signal(object)
     failed = Signal(object)
     progressed = Signal()
+    told = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,6 +77,8 @@ class Latest(QObject):
         accepted = self.jobs.accept(message)
         if isinstance(accepted, Progressed):
             self.progressed.emit()
+        elif isinstance(accepted, Told):
+            self.told.emit(accepted.event)
         if not isinstance(accepted, Ended):
             return
         self._start()

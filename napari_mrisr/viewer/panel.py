@@ -47,6 +47,7 @@ class Panel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.error_color = "#d02020"
+        self._hint = ""
         self.layer = LayerField(self)
         self.source = _note(self)
         self.method = _choices(self, available_methods(), _METHOD_TIPS)
@@ -54,6 +55,11 @@ class Panel(QWidget):
         self.scale = ScaleField(self)
         self.bank = BankField(self)
         self.plan = _note(self)
+        self.live = QCheckBox("Live preview", self)
+        self.live.setToolTip(
+            "Show the slice on screen super-resolved, as a layer, while you choose.\n"
+            "Run then fills this layer, outward from the slice"
+        )
         self.trust = QCheckBox("Trust maps", self)
         self.trust.setToolTip(
             "Also make maps of the error to expect, of where training saw too little,\n"
@@ -83,6 +89,7 @@ class Panel(QWidget):
             self.method,
             self.scale,
             self.bank,
+            self.live,
             self.trust,
             self.degradation,
         )
@@ -101,6 +108,7 @@ class Panel(QWidget):
         form.addRow("Scale", self.scale)
         form.addRow("Bank", self.bank)
         form.addRow("Result", self.plan)
+        form.addRow("", self.live)
         form.addRow("", self.trust)
         self._form = form
         buttons = QHBoxLayout()
@@ -142,6 +150,16 @@ class Panel(QWidget):
     def show_status(self, text: str) -> None:
         """Say something."""
         self.status.setText(escape(text))
+
+    @property
+    def status_is_free(self) -> bool:
+        """Whether nothing stands there that a hint must not replace."""
+        return self.status.text() in ("", self._hint)
+
+    def show_hint(self, text: str) -> None:
+        """Say something that anything else may replace."""
+        self.show_status(text)
+        self._hint = self.status.text()
 
     def show_error(self, line: str) -> None:
         """Say what is wrong."""

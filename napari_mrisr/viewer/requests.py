@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from napari_mrisr.progress import Progress, ProgressState, format_seconds
 from napari_mrisr.scale import Scale, format_scale
 from napari_mrisr.upscale import UpscaleParameters, estimate_memory, upscale
 from napari_mrisr.viewer.layers import LayerData, LayerSnapshot, layer_data
-from napari_mrisr.volume import Grid, Shape
+from napari_mrisr.volume import Grid, Shape, Volume
+
+Fill = Callable[..., Volume]
+"""Takes and returns what ``upscale`` does."""
 
 COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
 """Offered for methods that take any scale, before "other"."""
@@ -32,12 +36,20 @@ class UpscaleRequest:
         parameters = self.parameters
         return f"{self.source.name} {parameters.method} {format_scale(parameters.scale)}x"
 
-    def run(self, progress: Progress) -> LayerData:
-        """Do the work; for a background thread."""
+    def run(self, progress: Progress, fill: Fill | None = None) -> LayerData:
+        """Do the work, for a background thread; with ``fill`` in place of ``upscale``."""
+        result = self.result(self.volume(progress), progress, fill)
+        return layer_data(result, self.result_name, self.source.look)
+
+    def volume(self, progress: Progress) -> Volume:
+        """What goes in."""
         volume = self.source.to_volume()
         progress.token.check()
-        result = upscale(volume, self.parameters, progress=progress)
-        return layer_data(result, self.result_name, self.source.look)
+        return volume
+
+    def result(self, volume: Volume, progress: Progress, fill: Fill | None) -> Volume:
+        """What comes out."""
+        return (fill or upscale)(volume, self.parameters, progress=progress)
 
 
 @dataclass(frozen=True)

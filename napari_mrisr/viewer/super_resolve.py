@@ -6,6 +6,7 @@ The widget reads its fields into one frozen request and hands it to
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,20 @@ from napari_mrisr.viewer.bank_news import bank_news
 from napari_mrisr.viewer.cautions import CautionWatch
 from napari_mrisr.viewer.docked import Docked
 from napari_mrisr.viewer.form import VerticalScroll
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
+from napari_mrisr.viewer.jobs import (
+    Ended,
+    Failed,
+    Finished,
+    Jobs,
+    Message,
+    Progressed,
+    Said,
+    Told,
+)
 from napari_mrisr.viewer.layer_watch import LayerWatch
 from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.live_array import LiveArray
+from napari_mrisr.viewer.live_layer import LiveLayer
 from napari_mrisr.viewer.mailbox import Mailbox
 from napari_mrisr.viewer.panel import Panel
 from napari_mrisr.viewer.requests import (
@@ -80,6 +92,11 @@ class SuperResolveWidget(Docked):
         self.setObjectName("super-resolve")
         self.panel = Panel()
         self.watch = CautionWatch(self.panel.show_cautions)
+        self.live = LiveLayer(napari_viewer)
+        self.live.arrived.connect(self._say_preview)
+        self.live.failed.connect(self._preview_failed)
+        # Whether the run that is on fills the preview's layer.
+        self._filling = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(VerticalScroll(self.panel, self))
@@ -90,6 +107,7 @@ class SuperResolveWidget(Docked):
         panel.scale.chosen.connect(self._scale_chosen)
         panel.bank.chosen.connect(self._refresh)
         panel.bank.browsed.connect(self.open_bank)
+        panel.live.toggled.connect(self._live_toggled)
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
         panel.cancel_button.clicked.connect(self.cancel)
@@ -210,7 +228,12 @@ class SuperResolveWidget(Docked):
         # Only now: while being docked, the dock is not in the main window yet.
         self.follow_window()
         self.panel.show_running(request.result_name)
-        self.jobs.start(request.run)
+        fill = None if isinstance(request, SimulateRequest) else self.live.fills
+        self._filling = fill is not None
+        if fill is None:
+            self.jobs.start(request.run)
+        else:
+            self.jobs.start(functools.partial(request.run, fill=fill))
 
     # What the thread tells.
 
@@ -221,18 +244,30 @@ class SuperResolveWidget(Docked):
             panel.show_progress(accepted.state, progress_label(accepted.state))
         elif isinstance(accepted, Said):
             panel.show_busy(accepted.text)
+        elif isinstance(accepted, Told):
+            self.live.refresh()
         elif isinstance(accepted, Ended):
+            filling, self._filling = self._filling, False
+            if filling and not isinstance(accepted, Finished):
+                self.live.stop()
             self._refresh()
             if isinstance(accepted, Finished):
-                self._add_result(accepted)
+                self._add_result(accepted, filling)
             elif isinstance(accepted, Failed):
                 self._tell_error(accepted.error)
             else:
-                panel.show_status("Cancelled. No layer was added.")
+                kept = "The preview stays." if filling else "No layer was added."
+                panel.show_status(f"Cancelled. {kept}")
 
-    def _add_result(self, message: Finished) -> None:
+    def _add_result(self, message: Finished, filling: bool) -> None:
         made = message.result if isinstance(message.result, list) else [message.result]
         layers: list[Image] = []
+        filled = self.live.finish(made[0]) if filling else None
+        if filled is not None:
+            layers, made = [filled], made[1:]
+            self._refresh_layers()
+        elif not isinstance(self._request, SimulateRequest):
+            self.live.retire()
         try:
             for data, kwargs, _ in made:
                 layers.append(self._viewer.add_image(data, **kwargs))
@@ -258,7 +293,11 @@ class SuperResolveWidget(Docked):
     # The viewer's layers.
 
     def _refresh_layers(self, event: Any = None) -> None:
+        preview = self.live.layer
+        if preview is not None and preview not in self._viewer.layers:
+            self.panel.live.setChecked(False)  # the person has deleted it
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        layers = [layer for layer in layers if not isinstance(layer.data, LiveArray)]
         self._layers.watch(layers)
         self.panel.layer.set_layers(layers)
 
@@ -266,6 +305,8 @@ class SuperResolveWidget(Docked):
         if event.type == "name":
             self.panel.layer.set_layers(self._layers.layers)
         else:
+            if event.type == "data":
+                self.live.forget()
             self._refresh()
 
     def _frame_changed(self, event: Any = None) -> None:
@@ -281,6 +322,38 @@ class SuperResolveWidget(Docked):
         if not self.jobs.running:
             self.panel.show_idle("")
             self._update_plan()
+            self._update_preview()
+
+    def _update_preview(self) -> None:
+        """Show what the form would make, if that is wanted and possible."""
+        source = parameters = None
+        if self.panel.live.isChecked():
+            try:
+                source, parameters = self._snapshot(), self._parameters()
+            except MrisrError:  # told below the buttons
+                source = None
+        if source is None or parameters is None:
+            self.live.clear()
+            return
+        name = UpscaleRequest(source, parameters).result_name
+        self.live.show(source, parameters, f"{name} (preview)")
+        self._say_preview()
+
+    def _live_toggled(self, on: bool) -> None:
+        if not on:
+            self.live.clear()
+        self._refresh()
+
+    def _say_preview(self) -> None:
+        array = self.live.array
+        if self.jobs.running or array is None or not self.panel.status_is_free:
+            return
+        exactly = "approximately" if array.approximate() else "as Run computes it"
+        self.panel.show_hint(f"Preview: the slice on screen, {exactly}. Run fills the rest.")
+
+    def _preview_failed(self, error: Exception) -> None:
+        if not self.jobs.running:
+            self.panel.show_error(error_line(error))
 
     def _update_plan(self) -> None:
         panel = self.panel
@@ -327,6 +400,7 @@ class SuperResolveWidget(Docked):
         self.jobs.abandon()
         self.watch.abandon()
         self._layers.detach()
+        self.live.close(remove=not closing)
         self._viewer.dims.events.point.disconnect(self._frame_changed)
         self._viewer.events.theme.disconnect(self._theme_changed)
         bank_news().saved.disconnect(self._bank_saved)

@@ -10,20 +10,20 @@ from napari_mrisr.filterbank import bank_for
 from napari_mrisr.progress import Progress
 from napari_mrisr.trust import TrustMaps, trust_maps
 from napari_mrisr.trust_figure import SUPPORT_COLORS
-from napari_mrisr.upscale import upscale
 from napari_mrisr.viewer.layers import LayerData, contrast_limits, layer_data
-from napari_mrisr.viewer.requests import UpscaleRequest
+from napari_mrisr.viewer.requests import Fill, UpscaleRequest
 
 
 @dataclass(frozen=True)
 class TrustedRequest(UpscaleRequest):
     """Super-resolve a layer by a filter bank, and make the maps of its result."""
 
-    def run(self, progress: Progress) -> list[LayerData]:  # type: ignore[override]
+    def run(  # type: ignore[override]
+        self, progress: Progress, fill: Fill | None = None
+    ) -> list[LayerData]:
         """Do the work, for a background thread: the result first, then the maps."""
-        volume = self.source.to_volume()
-        progress.token.check()
-        result = upscale(volume, self.parameters, progress=progress)
+        volume = self.volume(progress)
+        result = self.result(volume, progress, fill)
         bank = bank_for(self.parameters.scale, self.parameters.bank)
         maps = trust_maps(
             volume, result, bank, threads=self.parameters.thread_count, progress=progress

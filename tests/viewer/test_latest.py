@@ -101,3 +101,18 @@ def test_closed_nothing_waits_and_nothing_runs(desk, qtbot):
     assert working() == []
     qtbot.wait(50)
     assert desk.finished == desk.failed == []
+
+
+def test_events_of_the_work_are_told_but_not_those_of_replaced_work(desk, qtbot):
+    told: list[object] = []
+    desk.latest.told.connect(told.append)
+
+    def tells(progress: Progress) -> None:
+        progress.tell("old")  # type: ignore[attr-defined]
+
+    desk.latest.ask(tells)
+    for thread in working():
+        thread.join(5)
+    desk.latest.ask(lambda progress: progress.tell("new"))
+    qtbot.waitUntil(lambda: bool(desk.finished))
+    assert told == ["new"]

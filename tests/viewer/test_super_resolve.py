@@ -16,12 +16,13 @@ from qtpy.QtWidgets import QFileDialog
 from scipy import ndimage
 
 from napari_mrisr import filterbank
-from napari_mrisr.errors import BankError
+from napari_mrisr.errors import BankError, VolumeError
 from napari_mrisr.io import write_volume
 from napari_mrisr.progress import Progress
 from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training import train
-from napari_mrisr.viewer import requests
+from napari_mrisr.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer import requests, workshop
 from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import SuperResolveWidget
 from napari_mrisr.volume import Grid, Volume
@@ -494,3 +495,101 @@ def test_hashed_with_a_bank_of_ones_own(desk, trained_bank, monkeypatch):
     assert result.metadata["history"]["method"] == "hashed"
     inside = snapshot(result).to_volume().data[14:26, 16:28, 18:30]
     assert inside.mean() == pytest.approx(100, abs=5)
+
+
+def preview_of(desk) -> Any:
+    """Tick the box, and wait for the slice on screen."""
+    desk.panel.live.setChecked(True)
+    desk.qtbot.waitUntil(lambda: desk.widget.live.array is not None, timeout=20_000)
+    return desk.viewer.layers[-1]
+
+
+def test_live_preview_is_a_layer_that_is_no_input(desk, volume):
+    source = desk.add(volume)
+    assert not desk.panel.live.isChecked()
+    layer = preview_of(desk)
+    assert desk.names == ["scan", "scan nearest 2x (preview)"]
+    assert desk.panel.layer.count() == 1
+    assert desk.panel.layer.layer == source
+    assert desk.panel.status.text() == (
+        "Preview: the slice on screen, as Run computes it. Run fills the rest."
+    )
+    desk.choose("tricubic", (1, 3, 2))
+    desk.qtbot.waitUntil(lambda: layer.data.shape == (30, 36, 10), timeout=20_000)
+    assert desk.names == ["scan", "scan tricubic 1x3x2x (preview)"]
+    desk.panel.live.setChecked(False)
+    assert desk.names == ["scan"]
+    assert desk.panel.status.text() == ""
+
+
+def test_run_fills_the_preview_and_makes_it_the_result(desk, volume):
+    desk.add(volume)
+    desk.choose("tricubic", (2, 2, 2))
+    layer = preview_of(desk)
+    desk.panel.run_button.click()
+    assert not desk.panel.live.isEnabled()
+    desk.wait()
+    assert desk.names == ["scan", "scan tricubic 2x"]
+    assert desk.viewer.layers[-1] == layer
+    expected = upscale(volume, UpscaleParameters((2, 2, 2), "tricubic"))
+    np.testing.assert_array_equal(np.asarray(layer.data), layer_data(expected, "")[0])
+    assert layer.metadata["history"]["method"] == "tricubic"
+    assert "Added “scan tricubic 2x”" in desk.panel.status.text()
+    assert desk.panel.layer.count() == 2
+    # The result is there; what is chosen next is previewed beside it.
+    desk.choose("nearest", (2, 2, 2))
+    desk.qtbot.waitUntil(lambda: len(desk.viewer.layers) == 3, timeout=20_000)
+    assert desk.names[-1] == "scan nearest 2x (preview)"
+
+
+def test_a_cancelled_run_leaves_the_preview(desk, volume, monkeypatch):
+    running = threading.Event()
+
+    def endless(method, volume, out, *, progress, **others):
+        progress.begin("endless", 10_000)
+        while True:
+            running.set()
+            time.sleep(0.01)
+            progress.advance()
+
+    monkeypatch.setattr(workshop, "fill_method", endless)
+    desk.add(volume)
+    layer = preview_of(desk)
+    desk.panel.run_button.click()
+    assert running.wait(10)
+    array = desk.widget.live.array
+    assert array.volume is not None
+    desk.panel.cancel_button.click()
+    desk.wait()
+    assert desk.panel.status.text() == "Cancelled. The preview stays."
+    assert desk.names == ["scan", "scan nearest 2x (preview)"]
+    assert array.volume is None
+    assert np.asarray(layer.data[3]).shape == (24, 20)
+
+
+def test_a_preview_that_is_deleted_is_switched_off(desk, volume):
+    desk.add(volume)
+    layer = preview_of(desk)
+    desk.viewer.layers.remove(layer)
+    assert not desk.panel.live.isChecked()
+    desk.qtbot.wait(50)
+    assert desk.names == ["scan"]
+
+
+def test_a_preview_goes_with_its_source_and_with_the_dock(desk, volume):
+    source = desk.add(volume)
+    preview_of(desk)
+    desk.viewer.layers.remove(source)
+    assert desk.names == []
+    desk.add(volume)
+    desk.qtbot.waitUntil(lambda: len(desk.viewer.layers) == 2, timeout=20_000)
+    desk.viewer.window.remove_dock_widget(desk.widget)
+    assert desk.names == ["scan"]
+    assert our_threads() == []
+
+
+def test_a_preview_cannot_be_saved(desk, volume, tmp_path):
+    desk.add(volume)
+    layer = preview_of(desk)
+    with pytest.raises(VolumeError, match="press Run"):
+        snapshot(layer).to_volume()

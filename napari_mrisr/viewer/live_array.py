@@ -1,0 +1,189 @@
+"""What napari slices of a result that is not there yet. No Qt, no napari.
+
+A preview is not an array of zeros that fills up: such an array of the output's
+size would come into being with the first slice across its memory. It keeps the
+few planes that were computed, and where there is none, the measured voxels
+stand in, each repeated. Only a run allocates the whole.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.preview import Plane
+from napari_mrisr.scale import Scale
+from napari_mrisr.viewer.geometry import to_display
+from napari_mrisr.volume import FloatArray, Region, Volume
+
+# Planes kept: enough to go back and forth over some slices.
+KEPT = 24
+
+PlaneName = tuple[int, int]
+"""Axis (0 = x) and index of an output plane."""
+
+Missed = Callable[[list[PlaneName]], None]
+
+
+class LiveArray:
+    """The result of a volume, indexed (inferior, posterior, left) as napari's layers are.
+
+    Planes are put in by the working thread and taken by the GUI's.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, for errors.
+    source : Volume
+        Low resolution, in the scan's intensities.
+    scale : tuple of int
+        Factor of each axis (x, y, z).
+    missed : callable
+        Told the planes that were asked for and are not there, at the time.
+
+    Attributes
+    ----------
+    shown : (axis, index)
+        The plane asked for last; the middle one, if several were.
+    volume : Volume or None
+        The whole, once it is begun: finished voxels, and repeated ones elsewhere.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 3
+
+    def __init__(self, name: str, source: Volume, scale: Scale, missed: Missed) -> None:
+        self.name = name
+        self.grid = source.grid.upsampled(scale)
+        x, y, z = self.grid.shape
+        self.shape = (z, y, x)
+        self.size = x * y * z
+        self.shown: PlaneName = (2, z // 2)
+        self.volume: Volume | None = None
+        self._source, self._scale, self._missed = source, scale, missed
+        self._planes: OrderedDict[PlaneName, Plane] = OrderedDict()
+        self._finished: set[PlaneName] = set()
+
+    # What is known.
+
+    def put(self, plane: Plane) -> None:
+        """Take a plane that was computed."""
+        name = (plane.axis, plane.index)
+        self._planes[name] = plane
+        self._planes.move_to_end(name)
+        while len(self._planes) > KEPT:
+            self._planes.popitem(last=False)
+        if self.volume is not None:
+            self._write(self.volume.data, plane)
+
+    def holds(self, name: PlaneName) -> bool:
+        """Whether a plane is computed."""
+        return name in self._planes or name in self._finished
+
+    def approximate(self) -> bool:
+        """Whether the plane asked for last is not exactly that of the whole run."""
+        plane = self._planes.get(self.shown)
+        return plane is not None and plane.approximate
+
+    def begin(self) -> FloatArray:
+        """Allocate the whole; finished voxels are to be written into what is returned."""
+        whole = np.empty(self.grid.shape, np.float32)
+        factor_x = self._scale[0]
+        for x, plane in enumerate(self._source.data):
+            whole[x * factor_x : (x + 1) * factor_x] = _repeated(plane, self._scale[1:])
+        for plane in tuple(self._planes.values()):
+            self._write(whole, plane)
+        self.volume = Volume(whole, self.grid, history={"note": f"{self.name}: not finished"})
+        return self.volume.data
+
+    def finished(self, region: Region) -> None:
+        """Some voxels of the whole are final."""
+        for axis, (start, stop) in enumerate(zip(region.start, region.stop, strict=True)):
+            others = [i for i in range(3) if i != axis]
+            if all(region.shape[i] == self.grid.shape[i] for i in others):
+                self._finished |= {(axis, index) for index in range(start, stop)}
+
+    def drop(self) -> None:
+        """Let go of the whole; planes that were looked at stay."""
+        self.volume = None
+        self._finished = set()
+
+    @staticmethod
+    def _write(whole: FloatArray, plane: Plane) -> None:
+        # An approximate plane must not be taken for the run's.
+        if not plane.approximate:
+            where: list[Any] = [slice(None)] * 3
+            where[plane.axis] = plane.index
+            whole[tuple(where)] = plane.values
+
+    # What napari asks for.
+
+    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+        """Any basic index; one plane, or a few, are what a preview is for."""
+        keys = _full(key)
+        wanted = [_indices(k, n) for k, n in zip(keys, self.shape, strict=True)]
+        axis = min(range(3), key=lambda i: len(wanted[i]) / self.shape[i])
+        if len(wanted[axis]) < min(self.shape[axis], KEPT):
+            # napari's axes are ours reversed in order and sign.
+            last = self.shape[axis] - 1
+            planes = self._shown_planes([(2 - axis, last - index) for index in wanted[axis]])
+            inside: list[Any] = list(keys)
+            inside[axis] = slice(None) if isinstance(keys[axis], slice) else 0
+            return np.stack(planes, axis)[tuple(inside)]
+        if self.volume is not None:
+            return to_display(self.volume.data)[keys]
+        # 3D: nothing to see before a run, and nothing is allocated.
+        return np.broadcast_to(np.float32(0.0), self.shape)[keys]
+
+    def _shown_planes(self, names: list[PlaneName]) -> list[FloatArray]:
+        self.shown = names[len(names) // 2]
+        missing = [name for name in names if not self.holds(name)]
+        if missing:
+            self._missed(missing)
+        return [self._plane(name) for name in names]
+
+    def _plane(self, name: PlaneName) -> FloatArray:
+        """A plane as napari shows it; where there is none, the measured voxels."""
+        axis, index = name
+        plane = self._planes.get(name)
+        if plane is not None:
+            values = plane.values
+        elif self.volume is not None:
+            values = self.volume.data.take(index, axis=axis)
+        else:
+            measured = self._source.data.take(index // self._scale[axis], axis=axis)
+            a, b = (s for i, s in enumerate(self._scale) if i != axis)
+            values = _repeated(measured, (a, b))
+        return values.T[::-1, ::-1]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Refused: what is not finished must not be saved, measured or trained on."""
+        mend = "press Run in Super-resolve first, or wait until it is finished"
+        raise VolumeError(explain(self.name, "only the slices looked at are computed", mend))
+
+
+def _repeated(plane: FloatArray, factors: tuple[int, int]) -> FloatArray:
+    return plane.repeat(factors[0], axis=0).repeat(factors[1], axis=1)
+
+
+def _full(key: Any) -> tuple[Any, Any, Any]:
+    """An index with one entry an axis."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if Ellipsis in keys:
+        place = keys.index(Ellipsis)
+        keys[place : place + 1] = [slice(None)] * (4 - len(keys))
+    keys += [slice(None)] * (3 - len(keys))
+    a, b, c = keys
+    return a, b, c
+
+
+def _indices(key: Any, n: int) -> range:
+    if isinstance(key, slice):
+        return range(n)[key]
+    index = range(n)[int(key)]
+    return range(index, index + 1)

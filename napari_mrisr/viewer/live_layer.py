@@ -1,0 +1,267 @@
+"""A layer that shows a result before it is computed: the slices that are looked at.
+
+napari itself says what to compute: it slices the layer's data, a
+:class:`~napari_mrisr.viewer.live_array.LiveArray`, which tells of the plane
+that it does not have. That plane is computed on a thread, then the other two
+through the same point. Only the latest request counts.
+
+When something else is asked for, the layer keeps showing what it shows until
+the first plane of the new result is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.progress import Progress
+from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.viewer import geometry
+from napari_mrisr.viewer.latest import Latest
+from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
+from napari_mrisr.viewer.live_array import LiveArray, PlaneName
+from napari_mrisr.viewer.workshop import Subject, Workshop, fill_array
+from napari_mrisr.volume import Grid, Volume
+
+_log = logging.getLogger(__name__)
+
+# After the plane on screen: a person who goes on scrolling has asked for the next by then.
+_OTHERS_AFTER_MS = 250
+
+
+class LiveLayer(QObject):
+    """Shows what a layer would become.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Gets the layer.
+    workshop : Workshop, optional
+        Shared with other live layers.
+
+    Signals
+    -------
+    arrived
+        New voxels are there.
+    failed : Exception
+        They cannot be computed.
+
+    Attributes
+    ----------
+    layer : napari.layers.Image or None
+        None until the first plane is there.
+    """
+
+    arrived = Signal()
+    failed = Signal(object)
+    _missed = Signal(object)
+
+    def __init__(self, viewer: Any, workshop: Workshop | None = None) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.workshop = workshop or Workshop()
+        self.layer: Any = None
+        self._name = ""
+        self._subject: Subject | None = None
+        self._done: Subject | None = None
+        self._array: LiveArray | None = None
+        self._latest = Latest()
+        self._latest.told.connect(self._receive)
+        self._latest.finished.connect(self._planes_done)
+        self._latest.failed.connect(self._fail)
+        # Queued: napari is in the middle of slicing when it asks.
+        self._missed.connect(self._ask_missing, Qt.ConnectionType.QueuedConnection)
+        self._others = QTimer(self)
+        self._others.setSingleShot(True)
+        self._others.setInterval(_OTHERS_AFTER_MS)
+        self._others.timeout.connect(self._ask_others)
+
+    # What is wanted.
+
+    @property
+    def busy(self) -> bool:
+        """Whether planes are being computed."""
+        return self._latest.busy
+
+    @property
+    def subject(self) -> Subject | None:
+        """What is shown, or will be as soon as it is there."""
+        return self._subject
+
+    @property
+    def array(self) -> LiveArray | None:
+        """What the layer shows; None until the first plane of the latest subject is there."""
+        return self._array
+
+    def show(self, source: LayerSnapshot, parameters: UpscaleParameters, name: str) -> None:
+        """Show what would come out, as a layer of that name; nothing if that is so already."""
+        subject = Subject(source, parameters)
+        if subject.same(self._subject) or subject.same(self._done):
+            return
+        self._subject, self._done, self._array, self._name = subject, None, None, name
+        self._ask(self._planes_through_point(source.grid.upsampled(parameters.scale))[:1])
+
+    def clear(self) -> None:
+        """Show nothing; the layer goes."""
+        self._subject = self._done = None
+        self._let_go(remove=True)
+
+    def retire(self) -> None:
+        """The whole result is there by other means: do not show it again until asked anew."""
+        self._done, self._subject = self._subject, None
+        self._let_go(remove=True)
+
+    def forget(self) -> None:
+        """The layer's voxels may have changed in place."""
+        self.workshop.forget()
+        self._subject = self._done = None
+
+    def close(self, *, remove: bool = True) -> None:
+        """End all work; with ``remove``, take the layer out of the viewer."""
+        self._subject = None
+        self._let_go(remove=remove)
+        self._latest.close()
+
+    def _let_go(self, *, remove: bool) -> None:
+        self._others.stop()
+        self._latest.drop()
+        layer, self.layer, self._array = self.layer, None, None
+        if remove and layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    # The whole.
+
+    @property
+    def fills(self) -> Callable[..., Volume] | None:
+        """What runs in place of ``upscale`` and fills this layer; None while there is none.
+
+        It takes the same arguments, on a working thread.
+        """
+        array = self._array
+        if array is None or self.layer is None:
+            return None
+
+        def fill(volume: Volume, parameters: UpscaleParameters, *, progress: Progress) -> Volume:
+            return fill_array(array, volume, parameters, progress=progress)
+
+        return fill
+
+    def refresh(self) -> None:
+        """Some of the whole is there: show it."""
+        if self.layer is not None:
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+        self.arrived.emit()
+
+    def stop(self) -> None:
+        """The run was cancelled or failed: be a preview again."""
+        if self._array is not None:
+            self._array.drop()
+            self.refresh()
+
+    def finish(self, made: LayerData) -> Any:
+        """The run's result becomes the layer's; returns the layer, which is no preview any more.
+
+        None when the layer has gone meanwhile.
+        """
+        layer = self.layer
+        if layer is None or layer not in self._viewer.layers:
+            return None
+        data, kwargs, _ = made
+        self._done, self._subject = self._subject, None
+        self._others.stop()
+        self._latest.drop()
+        self.layer = self._array = None
+        layer.metadata = kwargs["metadata"]
+        layer.data = data
+        layer.name = kwargs["name"]
+        return layer
+
+    # Planes.
+
+    def _ask(self, wanted: list[PlaneName]) -> None:
+        subject, array, name = self._subject, self._array, self._name
+        if subject is None or not wanted:
+            return
+        self._others.stop()
+
+        def make_array(volume: Volume) -> LiveArray:
+            return LiveArray(name, volume, subject.parameters.scale, self._missed.emit)
+
+        self._latest.ask(
+            lambda progress: self.workshop.compute(subject, array, wanted, make_array, progress)
+        )
+
+    def _ask_missing(self, names: list[PlaneName]) -> None:
+        array = self._array
+        # Of several requests that came at once the last counts.
+        if array is not None and array.shown in names:
+            self._ask([name for name in names if not array.holds(name)])
+
+    def _ask_others(self) -> None:
+        if self._array is not None:
+            wanted = self._planes_through_point(self._array.grid)
+            self._ask([name for name in wanted if not self._array.holds(name)])
+
+    def _planes_through_point(self, grid: Grid) -> list[PlaneName]:
+        """The three planes where the viewer's sliders stand, those on screen first."""
+        dims = self._viewer.dims
+        scale, translate = geometry.scale_and_translate(grid)
+        shape = grid.shape[::-1]
+        point = np.asarray(dims.point[-3:], dtype=float)
+        if point.size < 3:
+            return []
+        place = np.round((point - translate) / scale)
+        index = np.clip(place, 0, np.array(shape) - 1).astype(int)
+        first = dims.ndim - 3
+        hidden = [axis - first for axis in dims.not_displayed if axis >= first]
+        order = [*hidden, *(axis for axis in range(3) if axis not in hidden)]
+        return [(2 - axis, int(shape[axis] - 1 - index[axis])) for axis in order]
+
+    # What the thread tells.
+
+    def _receive(self, array: LiveArray) -> None:
+        if array is not self._array:
+            self._array = array
+            self._put_in_place(array)
+        else:
+            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+        self.arrived.emit()
+
+    def _planes_done(self, _: object) -> None:
+        array = self._array
+        if array is None:
+            return
+        if not array.holds(array.shown):
+            self._ask([array.shown])
+        elif not all(array.holds(name) for name in self._planes_through_point(array.grid)):
+            self._others.start()
+
+    def _put_in_place(self, array: LiveArray) -> None:
+        assert self._subject is not None, "planes of nothing"
+        scale, translate = geometry.scale_and_translate(array.grid)
+        layer = self.layer
+        if layer is None or layer not in self._viewer.layers:
+            self.layer = self._viewer.add_image(
+                array,
+                name=self._name,
+                scale=scale,
+                translate=translate,
+                units=("mm", "mm", "mm"),
+                axis_labels=geometry.AXIS_LABELS,
+                metadata={"note": "preview: only the slices looked at are computed"},
+                **self._subject.source.look,
+            )
+            return
+        layer.scale, layer.translate = scale, translate
+        layer.data = array
+        layer.name = self._name
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, MrisrError):
+            _log.error("preview", exc_info=error)
+        self.failed.emit(error)

@@ -1,0 +1,282 @@
+"""The preview's layer in a viewer's model: what is on screen is computed, and is the run's."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_mrisr import fill
+from napari_mrisr.crew import Crew
+from napari_mrisr.errors import Cancelled
+from napari_mrisr.methods import get_method
+from napari_mrisr.preview import Planes
+from napari_mrisr.progress import CancelToken
+from napari_mrisr.upscale import UpscaleParameters, run_method
+from napari_mrisr.viewer.jobs import PostedProgress
+from napari_mrisr.viewer.layers import layer_data, snapshot
+from napari_mrisr.viewer.live_array import LiveArray
+from napari_mrisr.viewer.live_layer import LiveLayer
+
+TRICUBIC = UpscaleParameters((2, 3, 1), "tricubic", threads=1)
+NEAREST = UpscaleParameters((2, 2, 2), "nearest", threads=1)
+
+
+class Desk:
+    """A viewer's model with a scan, the live layer, and how to wait for it."""
+
+    def __init__(self, volume, qtbot):
+        self.viewer = ViewerModel()
+        data, kwargs, _ = layer_data(volume, "scan")
+        self.scan = self.viewer.add_image(data, **kwargs)
+        self.live = LiveLayer(self.viewer)
+        self.qtbot = qtbot
+        self.failed = []
+        self.live.failed.connect(self.failed.append)
+
+    def show(self, parameters):
+        self.live.show(snapshot(self.scan), parameters, "result (preview)")
+
+    def settle(self):
+        """Wait for the slice on screen, and the other two."""
+
+        def there():
+            array = self.live.array
+            if array is None or self.live.busy:
+                return False
+            return all(array.holds(name) for name in self.live._planes_through_point(array.grid))
+
+        self.qtbot.waitUntil(there, timeout=20_000)
+
+    def shown(self):
+        return np.asarray(self.live.layer._slice.image.raw)
+
+
+@pytest.fixture
+def desk(volume, qtbot):
+    desk = Desk(volume, qtbot)
+    yield desk
+    desk.live.close()
+
+
+@pytest.fixture
+def count_planes(monkeypatch):
+    """The planes that were computed."""
+    seen = []
+    compute = Planes.plane
+
+    def counted(self, axis, index, crew):
+        seen.append((axis, index))
+        return compute(self, axis, index, crew)
+
+    monkeypatch.setattr(Planes, "plane", counted)
+    return seen
+
+
+def sliced(volume, parameters, viewer):
+    """The slice of the whole run that napari shows."""
+    result = run_method(get_method(parameters.method, parameters.scale), volume)
+    data, kwargs, _ = layer_data(result, "whole")
+    layer = viewer.add_image(data, **kwargs)
+    found = np.asarray(layer._slice.image.raw)
+    viewer.layers.remove(layer)
+    return found
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1), (2, 1, 0)])
+def test_shows_the_slice_of_the_whole_run_in_every_order(desk, volume, order):
+    desk.viewer.dims.order = order
+    desk.show(TRICUBIC)
+    desk.settle()
+    layer = desk.live.layer
+    assert layer.name == "result (preview)"
+    assert layer.data.shape == (15, 36, 20)
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, TRICUBIC, desk.viewer))
+    assert tuple(layer.contrast_limits) == tuple(desk.scan.contrast_limits)
+    axis = order[0]
+    desk.viewer.dims.set_point(axis, desk.viewer.dims.range[axis].start + 3.0)
+    desk.settle()
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, TRICUBIC, desk.viewer))
+
+
+def test_lies_where_the_result_would(desk, volume):
+    desk.show(TRICUBIC)
+    desk.settle()
+    _, kwargs, _ = layer_data(run_method(get_method("tricubic", (2, 3, 1)), volume), "r")
+    np.testing.assert_allclose(desk.live.layer.scale, kwargs["scale"])
+    np.testing.assert_allclose(desk.live.layer.translate, kwargs["translate"])
+    assert [str(unit) for unit in desk.live.layer.units] == ["millimeter"] * 3
+
+
+def test_visible_plane_first_then_the_other_two_then_none(desk, count_planes):
+    desk.show(NEAREST)
+    desk.qtbot.waitUntil(lambda: desk.live.layer is not None)
+    assert count_planes == [(2, count_planes[0][1])]
+    desk.settle()
+    assert [axis for axis, _ in count_planes] in ([2, 1, 0], [2, 0, 1])
+    desk.show(NEAREST)
+    desk.viewer.layers.selection.clear()
+    desk.qtbot.wait(400)
+    assert len(count_planes) == 3
+
+
+def test_a_hidden_layer_computes_nothing(desk, count_planes):
+    desk.show(NEAREST)
+    desk.settle()
+    desk.live.layer.visible = False
+    before = len(count_planes)
+    desk.viewer.dims.set_point(0, desk.viewer.dims.range[0].start + 2.0)
+    desk.qtbot.wait(100)
+    assert len(count_planes) == before
+
+
+def test_another_method_replaces_the_pixels_of_one_layer(desk, volume):
+    desk.show(NEAREST)
+    desk.settle()
+    layer = desk.live.layer
+    layer.contrast_limits = (3.0, 30.0)
+    desk.show(TRICUBIC)
+    # Until the new plane is there, the old one stays.
+    assert desk.live.layer is layer
+    assert layer.data.shape == (30, 24, 20)
+    desk.settle()
+    assert desk.live.layer is layer
+    assert [each.name for each in desk.viewer.layers] == ["scan", "result (preview)"]
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, TRICUBIC, desk.viewer))
+    assert tuple(layer.contrast_limits) == (3.0, 30.0)
+
+
+def test_stale_requests_are_dropped(desk, monkeypatch):
+    """A plane that is under way when something else is asked for never shows."""
+    begun, go_on = threading.Event(), threading.Event()
+    compute = Planes.plane
+
+    def slow(self, axis, index, crew):
+        if self.method.name == "nearest":
+            begun.set()
+            go_on.wait(5)
+            crew.check()
+        return compute(self, axis, index, crew)
+
+    monkeypatch.setattr(Planes, "plane", slow)
+    desk.show(NEAREST)
+    assert begun.wait(5)
+    desk.show(TRICUBIC)
+    go_on.set()
+    desk.settle()
+    assert desk.live.layer.data.shape == (15, 36, 20)
+    assert desk.failed == []
+
+
+def test_normalization_is_not_computed_at_each_change(desk, monkeypatch):
+    from napari_mrisr.volume import IntensityWindow
+
+    calls = []
+    of = IntensityWindow.of.__func__
+    monkeypatch.setattr(
+        IntensityWindow, "of", classmethod(lambda cls, data: calls.append(1) or of(cls, data))
+    )
+    desk.show(NEAREST)
+    desk.settle()
+    for parameters in (TRICUBIC, UpscaleParameters((1, 1, 2), "nearest", threads=1)):
+        desk.show(parameters)
+        desk.settle()
+    assert calls.count(1) == 1
+    desk.scan.data = desk.scan.data * 2
+    desk.live.forget()
+    desk.show(NEAREST)
+    desk.settle()
+    assert len(calls) == 2
+
+
+def test_an_error_is_told(desk):
+    desk.scan.data = np.full(desk.scan.data.shape, np.nan, np.float32)
+    desk.show(NEAREST)
+    desk.qtbot.waitUntil(lambda: bool(desk.failed))
+    assert "NaN" in str(desk.failed[0])
+    assert desk.live.layer is None
+
+
+def test_clear_takes_the_layer_away(desk):
+    desk.show(NEAREST)
+    desk.settle()
+    desk.live.clear()
+    assert [layer.name for layer in desk.viewer.layers] == ["scan"]
+    assert desk.live.layer is None
+    desk.show(NEAREST)
+    desk.settle()
+    assert len(desk.viewer.layers) == 2
+
+
+def test_fills_outward_from_the_slice_on_screen_and_becomes_the_result(desk, volume, monkeypatch):
+    monkeypatch.setattr(fill, "STEP_VOXELS", 2000)
+    desk.show(TRICUBIC)
+    desk.settle()
+    layer, array = desk.live.layer, desk.live.array
+    axis, index = array.shown
+    told = []
+
+    class Progress(PostedProgress):
+        def tell(self, event):
+            told.append({i for i in range(15) if event.holds((2, i))})
+
+    progress = Progress(CancelToken(), 0, lambda message: None)
+    result = desk.live.fills(volume, TRICUBIC, progress=progress)
+    assert axis == 2
+    for held in told[:-1]:
+        assert index in held
+    assert len(told) > 3
+    assert len(told[0]) < len(told[-1]) == 15
+    expected = run_method(get_method("tricubic", (2, 3, 1)), volume)
+    np.testing.assert_array_equal(result.data, expected.data)
+    made = layer_data(result, "result", {})
+    assert desk.live.finish(made) is layer
+    assert not isinstance(layer.data, LiveArray)
+    np.testing.assert_array_equal(layer.data, layer_data(expected, "r")[0])
+    assert layer.name == "result"
+    assert layer.metadata["history"]["method"] == "tricubic"
+    assert snapshot(layer).record is not None
+    # The same is not previewed again over its own result.
+    desk.show(TRICUBIC)
+    desk.qtbot.wait(50)
+    assert len(desk.viewer.layers) == 2
+
+
+def test_a_cancelled_fill_goes_back_to_a_preview(desk, volume, monkeypatch):
+    monkeypatch.setattr(fill, "STEP_VOXELS", 2000)
+    desk.show(TRICUBIC)
+    desk.settle()
+    array = desk.live.array
+    token = CancelToken()
+
+    class Progress(PostedProgress):
+        def tell(self, event):
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        desk.live.fills(volume, TRICUBIC, progress=Progress(token, 0, lambda message: None))
+    assert array.volume is not None
+    desk.live.stop()
+    assert array.volume is None
+    desk.settle()
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, TRICUBIC, desk.viewer))
+
+
+def test_a_layer_that_the_person_deleted_is_not_filled(desk, volume):
+    desk.show(NEAREST)
+    desk.settle()
+    desk.viewer.layers.remove(desk.live.layer)
+    made = layer_data(run_method(get_method("nearest", (2, 2, 2)), volume), "r")
+    assert desk.live.finish(made) is None
+
+
+def test_planes_are_computed_by_the_engine(desk, volume):
+    """Not by something that merely looks like it: the same object gives the same bits."""
+    desk.show(TRICUBIC)
+    desk.settle()
+    planes = Planes(get_method("tricubic", (2, 3, 1)), volume.normalized())
+    for axis, index in desk.live._planes_through_point(desk.live.array.grid):
+        expected = planes.plane(axis, index, Crew()).values
+        np.testing.assert_array_equal(desk.live.array._planes[axis, index].values, expected)
