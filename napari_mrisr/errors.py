@@ -9,7 +9,7 @@
     ├── BankError                 a filter bank that is damaged, unknown or does not fit
     ├── OutputError               the result cannot be written there
     ├── MemoryEstimateError       the run would not fit into memory
-    ├── DeviceError               the device asked for is not there
+    ├── DeviceError               a GPU is not there or does not work: the CPU takes over
     └── ParameterError            any other option with an impossible value
 
     Cancelled                     the user asked to stop: exit 130
@@ -50,7 +50,7 @@ class MemoryEstimateError(MrisrError, MemoryError):
 
 
 class DeviceError(MrisrError, RuntimeError):
-    """A device (GPU) that was asked for and is not usable."""
+    """A device (GPU) that is not usable; a run then says so and goes on without it."""
 
 
 class ParameterError(MrisrError, ValueError):

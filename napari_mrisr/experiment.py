@@ -28,7 +28,7 @@ from napari_mrisr.progress import Progress
 from napari_mrisr.protocol import PROTOCOLS, Protocol
 from napari_mrisr.report import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
 from napari_mrisr.scale import Scale, format_scale
-from napari_mrisr.upscale import UpscaleParameters, check_memory, check_parameters, run_method
+from napari_mrisr.upscale import UpscaleParameters, check_memory, check_parameters, run
 from napari_mrisr.volume import Grid, IntensityWindow, Origin, Volume
 
 MASKS = ("full", "head")
@@ -184,17 +184,17 @@ def _timed_run(
     parameters: UpscaleParameters, low: Volume, progress: Progress
 ) -> tuple[Volume, float]:
     method = check_parameters(parameters)
-    _warm_up(method, progress)
+    _warm_up(method, parameters, progress)
     start = time.perf_counter()
-    result = run_method(method, low, threads=parameters.thread_count, progress=progress)
+    result = run(method, low, parameters, progress=progress)
     return result, time.perf_counter() - start
 
 
-def _warm_up(method: Method, progress: Progress) -> None:
+def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) -> None:
     """Have the kernels compiled before the clock starts."""
     shape = (9, 10, 11)
     data = np.linspace(0.0, 1.0, 990, dtype=np.float32).reshape(shape)
-    run_method(method, Volume(data, Grid(shape, np.eye(4))), progress=progress)
+    run(method, Volume(data, Grid(shape, np.eye(4))), parameters, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Run a method over a volume: checks, blocks, threads, progress, cancel.
+"""Run a method over a volume: checks, device, blocks, threads, progress, cancel.
 
 The output is cut into slabs along x. Methods are region-addressable, so slabs
 are independent: threads compute several at once, progress counts them, and
@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.errors import DeviceError, MemoryEstimateError, ParameterError, explain
-from napari_mrisr.methods import Method, MultiPass, get_method
+from napari_mrisr.devices import DEVICES, choose, say_fallen_back
+from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
+from napari_mrisr.methods import Method, MultiPass, get_method, on_device
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale, format_scale, scale_label
 from napari_mrisr.volume import FloatArray, Grid, Region, Volume
-
-DEVICES = ("auto", "cpu", "gpu")
 
 RESEARCH_USE = "research use, not for diagnosis"
 
@@ -52,7 +51,7 @@ class UpscaleParameters:
     bank : str or None
         For ``hashed``: path or name of a filter bank; None for the bundled one.
     device : str
-        ``auto``, ``cpu`` or ``gpu``.
+        ``auto``, ``cpu`` or ``gpu``; see :mod:`napari_mrisr.devices`.
     threads : int or None
         Threads; None for one a processor.
     """
@@ -105,7 +104,7 @@ def upscale(
 
     Raises
     ------
-    ScaleError, BankError, ParameterError, DeviceError
+    ScaleError, BankError, ParameterError
         When the parameters cannot be met.
     MemoryEstimateError
         When the result would not fit into memory.
@@ -115,21 +114,32 @@ def upscale(
     progress = progress or Progress()
     method = check_parameters(parameters)
     check_memory(volume.grid, parameters)
-    return run_method(method, volume, threads=parameters.thread_count, progress=progress)
+    return run(method, volume, parameters, progress=progress)
 
 
 def check_parameters(parameters: UpscaleParameters) -> Method:
     """The method for the parameters, or the error that a run would meet at once."""
-    if parameters.device == "gpu":
-        mend = "use --device cpu; the result is the same"
-        raise DeviceError(explain("--device gpu", "this version computes on the CPU only", mend))
     return get_method(parameters.method, parameters.scale, parameters.bank)
+
+
+def run(
+    method: Method, volume: Volume, parameters: UpscaleParameters, *, progress: Progress
+) -> Volume:
+    """Run a method on the device and threads of ``parameters``; see :func:`upscale`."""
+    machine = choose(parameters.device, method, progress.message)
+    if machine is not None:
+        try:
+            out = on_device.run(method, volume, machine, progress)
+            return _finished(method, volume, out, device=machine.name)
+        except machine.failures as error:
+            say_fallen_back(machine, error, progress.message)
+    return run_method(method, volume, threads=parameters.thread_count, progress=progress)
 
 
 def run_method(
     method: Method, volume: Volume, *, threads: int = 1, progress: Progress | None = None
 ) -> Volume:
-    """Run a method over a whole volume in slabs; see :func:`upscale`."""
+    """Run a method over a whole volume on the CPU, in slabs; see :func:`upscale`."""
     progress = progress or Progress()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="mrisr")
     try:
@@ -149,14 +159,21 @@ def run_method(
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+    return _finished(method, volume, out)
+
+
+def _finished(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
+    """The result with what a saved file should say of it."""
     # In the file's own axis order, as on the command line.
     scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
     history = {
         **volume.history,
         **method.provenance(),
+        **more,
         "scale": format_scale(scale),
         "note": RESEARCH_USE,
     }
+    grid = volume.grid.upsampled(method.scale)
     return Volume(out, grid, origin=volume.origin, history=history)
 
 

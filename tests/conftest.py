@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from napari_mrisr.filterbank import FilterBank
+    from napari_mrisr.kernels.machine import Machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +45,20 @@ def repository() -> Path:
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
     return np.random.default_rng(20210202)
+
+
+@pytest.fixture(scope="session", params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def machine(request: pytest.FixtureRequest) -> Machine:
+    """What runs the CUDA kernels: this processor, then a GPU."""
+    if request.param == "gpu":
+        from napari_mrisr.kernels.gpu import Gpu
+
+        return Gpu()
+    from host_machine import COMPILER, HostMachine
+
+    if COMPILER is None:
+        pytest.skip("no C++ compiler to try the CUDA kernels with")
+    return HostMachine()
 
 
 @pytest.fixture
@@ -97,6 +112,15 @@ def _no_banks_of_ones_own(
 ) -> None:
     """The user's own banks must not be seen, nor added to."""
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path_factory.getbasetemp() / "no-banks"))
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested is the same on every machine: only tests marked so see a GPU."""
+    if request.node.get_closest_marker("gpu") is None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        monkeypatch.setattr("napari_mrisr.devices._find", lambda: (None, "hidden from this test"))
+        monkeypatch.setattr("napari_mrisr.devices._said", set())
 
 
 @pytest.fixture(autouse=True)

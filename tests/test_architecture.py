@@ -26,7 +26,7 @@ LEVELS = [
     {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"}
     | {"bank_file", "calibration", "traits"},
     {"metrics", "methods", "samples", "presets"},
-    {"sampling", "upscale", "predictors", "preview", "fill"},
+    {"sampling", "devices", "upscale", "predictors", "preview", "fill"},
     {"training", "inspection", "trust", "streaming"},
     {"experiment", "explain", "figure", "page", "protocol", "report", "demo"}
     | {"trust_figure", "trust_report"},

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import resize
 
 from napari_mrisr import experiment
-from napari_mrisr.errors import Cancelled, DeviceError, ParameterError
+from napari_mrisr.errors import Cancelled, ParameterError
 from napari_mrisr.experiment import EvaluateParameters, compare, evaluate
 from napari_mrisr.masks import head_mask
 from napari_mrisr.progress import Progress
@@ -146,8 +146,6 @@ def test_bad_files_are_listed_and_the_rest_is_done(scan, tmp_path):
 def test_impossible_parameters_stop_everything(scan):
     with pytest.raises(ParameterError, match="'foo'"):
         evaluate([scan], EvaluateParameters(methods=("foo",)))
-    with pytest.raises(DeviceError):
-        evaluate([scan], EvaluateParameters(methods=("tricubic",), device="gpu"))
     with pytest.raises(ParameterError, match="--methods"):
         EvaluateParameters(methods=())
     with pytest.raises(ParameterError, match="--scales"):

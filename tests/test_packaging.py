@@ -18,6 +18,9 @@ from hatchling.builders.wheel import WheelBuilder
 import napari_mrisr
 
 DATA = [
+    "napari_mrisr/kernels/cuda/filter.cu",
+    "napari_mrisr/kernels/cuda/hash.cu",
+    "napari_mrisr/kernels/cuda/rows.cu",
     "napari_mrisr/napari.yaml",
     "napari_mrisr/py.typed",
     "napari_mrisr/sample_data/README.md",

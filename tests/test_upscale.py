@@ -14,10 +14,10 @@ import pytest
 from scipy import ndimage
 from skimage.transform import resize
 
+from napari_mrisr import devices
 from napari_mrisr.errors import (
     BankError,
     Cancelled,
-    DeviceError,
     MemoryEstimateError,
     ParameterError,
     ScaleError,
@@ -64,11 +64,15 @@ class Watch(Progress):
     def __init__(self, cancel_at=None):
         super().__init__()
         self.seen, self.cancel_at = [], cancel_at
+        self.said = []
 
     def show(self, state):
         self.seen.append((state.task, state.done, state.total))
         if self.cancel_at is not None and state.done >= self.cancel_at:
             self.token.cancel()
+
+    def message(self, text):
+        self.said.append(text)
 
 
 def threads_of_ours():
@@ -354,13 +358,48 @@ def test_estimate_holds_output_and_input_and_grows_with_threads():
 # Parameters
 
 
-def test_gpu_is_refused_by_name(volume):
-    with pytest.raises(DeviceError) as caught:
-        upscale(volume, UpscaleParameters(device="gpu"))
-    assert str(caught.value) == (
-        "--device gpu: this version computes on the CPU only; "
-        "use --device cpu; the result is the same"
-    )
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU that is this processor."""
+    from host_machine import COMPILER, HostMachine
+
+    if COMPILER is None:
+        pytest.skip("no C++ compiler to try the CUDA kernels with")
+    machine = HostMachine()
+    monkeypatch.setattr(devices, "_find", lambda: (machine, ""))
+    return machine
+
+
+@pytest.mark.parametrize("method", ["tricubic", "hashed"])
+def test_auto_takes_the_gpu_and_says_so(volume, gpu, method):
+    watch = Watch()
+    result = upscale(volume, UpscaleParameters(method=method), progress=watch)
+    expected = upscale(volume, UpscaleParameters(method=method, device="cpu"))
+    assert watch.seen[0][0] == f"{method} 2x on {gpu.name}"
+    assert {**expected.history, "device": gpu.name} == result.history
+    high = expected.data.max()
+    assert (np.abs(result.data - expected.data) > 1e-4 * high).mean() < 1e-3
+    np.testing.assert_array_equal(result.grid.affine, expected.grid.affine)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("the device fell off")])
+def test_a_gpu_that_fails_at_work_is_left(volume, gpu, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("napari_mrisr.methods.on_device.run", fail)
+    watch = Watch()
+    result = upscale(volume, UpscaleParameters(method="tricubic"), progress=watch)
+    found = "not enough memory" if isinstance(error, MemoryError) else "the device fell off"
+    assert watch.said == [f"this processor: {found}; computing on the CPU"]
+    expected = upscale(volume, UpscaleParameters(method="tricubic", device="cpu"))
+    np.testing.assert_array_equal(result.data, expected.data)
+    assert result.history == expected.history
+
+
+def test_cpu_asks_for_no_gpu(volume, monkeypatch):
+    monkeypatch.setattr(devices, "_find", lambda: pytest.fail("asked"))
+    upscale(volume, UpscaleParameters(method="nearest", device="cpu"))
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,6 @@ def test_a_bad_file_is_listed_and_the_rest_is_done(run, scan, tmp_path):
         (("--json", "missing/r.json"), "missing"),
         (("--csv", "scan.nii.gz"), "name of an image"),
         (("--figure", "figure.doc"), "'.doc'"),
-        (("--device", "gpu"), "--device gpu"),
     ],
 )
 def test_impossible_options_are_one_line_before_any_voxel(

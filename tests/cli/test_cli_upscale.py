@@ -110,11 +110,18 @@ def test_two_inputs_that_would_give_one_output_are_refused(run, tmp_path, files)
     assert "out/scan_desc-sr2x.nii" in files()
 
 
+def test_gpu_where_there_is_none_is_one_line(run, scan, tmp_path):
+    found = run("upscale", scan, tmp_path / "out.nii", *NEAREST, "--device", "gpu")
+    assert found.code == 0
+    line = "--device gpu: hidden from this test; computing on the CPU"
+    assert found.err.splitlines().count(line) == 1
+    assert found.err.count("GPU") + found.err.count("gpu") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (("--method", "magic"), "'magic'"),
-        (("--method", "nearest", "--device", "gpu"), "--device gpu"),
         (("--method", "nearest", "--threads", "0"), "--threads: 0"),
         (("--method", "nearest", "--frame", "3"), "3"),
         (("--method", "nearest", "--bank", "b"), "'b'"),

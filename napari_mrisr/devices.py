@@ -1,0 +1,92 @@
+"""Where to compute: on the GPU if there is one that works, else on the CPU.
+
+``auto`` takes a GPU where CuPy and a device are there, and says nothing where
+they are not; ``gpu`` says in one line why it computes on the CPU. A device is
+used only after it has computed a small volume as the CPU does
+(:func:`napari_mrisr.methods.on_device.try_out`): a driver or compiler that
+does not fit costs a line, not a result.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Callable
+
+from napari_mrisr.errors import DeviceError, explain
+from napari_mrisr.kernels.machine import Machine
+from napari_mrisr.methods import Method
+
+DEVICES = ("auto", "cpu", "gpu")
+
+Say = Callable[[str], None]
+
+_said: set[str] = set()
+
+
+def choose(wanted: str, method: Method, say: Say) -> Machine | None:
+    """The device to run a method on.
+
+    Parameters
+    ----------
+    wanted : str
+        One of :data:`DEVICES`.
+    method : Method
+    say : callable
+        Told, once a process, why a GPU that was asked for is not used, or one
+        that is there does not work.
+
+    Returns
+    -------
+    Machine or None
+        None for the CPU.
+    """
+    if wanted == "cpu":
+        return None
+    machine, why_not = _find()
+    if machine is None:
+        if wanted == "gpu":
+            _say_once("--device gpu", why_not, say)
+        return None
+    from napari_mrisr.methods.on_device import on_device, try_out
+
+    if on_device(method, machine) is None:
+        if wanted == "gpu":
+            _say_once("--device gpu", f"method {method.name} has no kernels for it", say)
+        return None
+    try:
+        try_out(method, machine)
+    except Exception as error:  # CuPy's and CUDA's are many
+        machine.release()
+        _say_once(machine.name, f"fails its trial: {error}", say)
+        return None
+    return machine
+
+
+def say_fallen_back(machine: Machine, error: Exception, say: Say) -> None:
+    """Say that a device failed at work and the CPU takes over."""
+    found = "not enough memory" if isinstance(error, MemoryError) else str(error)
+    _say_once(machine.name, found, say)
+
+
+@functools.cache
+def _find() -> tuple[Machine | None, str]:
+    """The GPU, or None and why there is none to use."""
+    # CuPy takes a second to import.
+    if importlib.util.find_spec("cupy") is None:
+        return None, "CuPy is not installed (pip install 'napari-mrisr[gpu]')"
+    try:
+        from napari_mrisr.kernels.gpu import Gpu
+
+        return Gpu(), ""
+    except DeviceError as error:
+        return None, str(error)
+    except Exception as error:  # a CuPy that does not fit fails in many ways
+        return None, f"CuPy cannot be used: {error}"
+
+
+def _say_once(subject: str, found: str, say: Say) -> None:
+    text = explain(subject, found, "computing on the CPU")
+    if text not in _said:
+        _said.add(text)
+        say(text)

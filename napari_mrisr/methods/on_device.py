@@ -1,0 +1,376 @@
+"""The methods on a GPU: the same steps and boxes, its kernels, and the run in blocks.
+
+:class:`HashedOnDevice` is :class:`~napari_mrisr.methods.hashed.Hashed` with
+every computation put on a :class:`~napari_mrisr.kernels.machine.Machine`; which
+box each stage needs stays that class's affair. Intermediate images never leave
+the device. The output is cut along x into as few blocks as the device's free
+memory allows, which is one for most volumes, and each block is copied back
+once. When memory runs out all the same, blocks are halved.
+
+Sums run in single precision as on the CPU, eigen-analysis in double. Tensors
+have the CPU's own bits where its processor fuses multiplication and addition,
+so a voxel's bucket can differ only where a feature lies within rounding of a
+cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, cast
+
+import numpy as np
+
+from napari_mrisr import interpolate
+from napari_mrisr.errors import DeviceError
+from napari_mrisr.filterbank import Stage
+from napari_mrisr.gradients import Window, window_rows
+from napari_mrisr.hashing import phase_offsets
+from napari_mrisr.kernels import gpu_kernels
+from napari_mrisr.kernels.code import HashCode
+from napari_mrisr.kernels.machine import Array, Machine
+from napari_mrisr.methods.hashed import Hashed, cell_box, crop, grown, whole_cells
+from napari_mrisr.methods.interpolation import Interpolation
+from napari_mrisr.methods.registry import Method
+from napari_mrisr.progress import Progress
+from napari_mrisr.scale import Scale, scale_label
+from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+
+# Bytes a voxel of a block at the peak: seven smoothed parts twice, what they are made from,
+# image, buckets, symmetries and result.
+_BYTES_A_VOXEL = 80
+_SHARE_OF_FREE = 0.8
+# Kernels count in 32 bits; and a block is what a cancelled run still ends.
+MOST_VOXELS = 2**27
+
+_POLL_S = 0.05
+
+# The trial: a result may differ by this, but where a bucket's cut is within rounding.
+_TOLERANCE = 1e-4
+_MAY_DIFFER = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """A low-resolution volume on the device.
+
+    Attributes
+    ----------
+    data : (nx, ny, nz) array of float32
+        In engine units.
+    extrema : tuple of float
+        Lowest and highest value.
+    """
+
+    data: Array
+    extrema: tuple[np.float32, np.float32]
+
+    @classmethod
+    def of(cls, lr: Volume, machine: Machine) -> Resident:
+        """Copy a volume to the device."""
+        return cls(machine.xp.asarray(lr.data), lr.extrema)
+
+
+@dataclass(frozen=True)
+class StageOnDevice:
+    """A stage's tables and filters on the device."""
+
+    code: HashCode
+    weights: Array
+
+    @classmethod
+    def of(cls, stage: Stage, machine: Machine) -> StageOnDevice:
+        """Copy a stage to the device."""
+        if stage.spec.grid == "cell":
+            weights = machine.xp.asarray(stage.padded_weights)
+        else:
+            weights = gpu_kernels.put_voxel_weights(
+                machine, stage.weights[:, :, 0], stage.spec.width
+            )
+        return cls(gpu_kernels.put_code(machine, stage.spec.hash.code), weights)
+
+
+@dataclass(frozen=True, eq=False)
+class InterpolationOnDevice:
+    """An interpolation on the device; see :class:`Interpolation`."""
+
+    method: Interpolation
+    machine: Machine
+
+    @property
+    def scale(self) -> Scale:
+        """Factor of each axis."""
+        return self.method.scale
+
+    def compute(self, lr: Any, region: Region) -> Array:
+        """A region of the result, in engine units, on the device; ``lr`` is :class:`Resident`."""
+        upsample = cast("Callable[..., Array]", self.method.upsample)
+        image = upsample(lr.data, self.scale, region, _rows_kernel(self.machine))
+        return self.machine.xp.clip(image, *lr.extrema)
+
+
+@dataclass(frozen=True, eq=False)
+class HashedOnDevice(Hashed):
+    """The hashed method on the device."""
+
+    machine: Machine = field(kw_only=True)
+
+    def compute(self, lr: Any, region: Region) -> Array:
+        """A region of the result, in engine units, on the device; ``lr`` is :class:`Resident`."""
+        return super().compute(lr, region)
+
+    @cached_property
+    def _stages(self) -> list[StageOnDevice]:
+        return [StageOnDevice.of(stage, self.machine) for stage in self.bank.stages]
+
+    def _begin(self, lr: Any, region: Region) -> Array:
+        start = interpolate.tricubic if self.bank.start == "tricubic" else interpolate.quadratic
+        image = start(lr.data, self.scale, region, _rows_kernel(self.machine))
+        return self.machine.xp.clip(image, *lr.extrema)
+
+    def _continue(self, number: int, lr: Any, image: Array, corner: Shape, region: Region) -> Array:
+        stage, low = self.bank.stages[number], lr.extrema[0]
+        if stage.spec.grid == "cell":
+            box = whole_cells(region, self.scale)
+            result = crop(image, corner, box).copy()
+            self._add_cells(number, lr.data, result, box, low)
+            return crop(result, box.start, region)
+        shape = interpolate.upsampled_shape(lr.data, self.scale)
+        around = grown(region, stage.spec.reach, shape)
+        source = crop(image, corner, around)
+        return self._voxels(number, source, around.start, shape, region, low)
+
+    def _finish(self, lr: Any, image: Array, region: Region) -> Array:
+        if lr.extrema[1] > 1.0:
+            xp, start = self.machine.xp, self._begin(lr, region)
+            image = xp.where(start > 1.0, xp.maximum(image, start), image)
+        return self.machine.xp.ascontiguousarray(image)
+
+    def _add_cells(
+        self, number: int, lr: Array, image: Array, box: Region, low: np.float32
+    ) -> None:
+        """Add a cell stage's output to ``image``, which covers ``box`` (whole cells)."""
+        stage, spec = self._stages[number], self.bank.stages[number].spec
+        cells, shape = cell_box(box, self.scale), cast(Shape, lr.shape)
+        tensor, smooth = tensor_box(self.machine, lr, (0, 0, 0), shape, cells, spec.hash.window)
+        buckets = gpu_kernels.hash_voxels(self.machine, tensor, smooth, cells.start, stage.code)
+        source = mirrored(self.machine, lr, (0, 0, 0), shape, cells, spec.width // 2)
+        places = phase_offsets(self.scale) @ np.array(
+            [image.shape[1] * image.shape[2], image.shape[2], 1]
+        )
+        gpu_kernels.filter_cells(
+            self.machine,
+            source,
+            *buckets,
+            places,
+            stage.weights,
+            spec.width,
+            self.scale,
+            image,
+            low=float(low),
+        )
+
+    def _voxels(
+        self,
+        number: int,
+        image: Array,
+        corner: Shape,
+        shape: Shape,
+        region: Region,
+        low: np.float32,
+    ) -> Array:
+        """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
+        stage, spec = self._stages[number], self.bank.stages[number].spec
+        tensor, smooth = tensor_box(self.machine, image, corner, shape, region, spec.hash.window)
+        buckets = gpu_kernels.hash_voxels(self.machine, tensor, smooth, region.start, stage.code)
+        # The largest arrays by far; what is next may take their place.
+        del tensor, smooth
+        source = mirrored(self.machine, image, corner, shape, region, spec.width // 2)
+        return gpu_kernels.filter_voxels(
+            self.machine,
+            source,
+            *buckets,
+            stage.weights,
+            centered=spec.residual,
+            add=spec.residual,
+            low=float(low),
+        )
+
+
+def tensor_box(
+    machine: Machine, source: Array, corner: Shape, shape: Shape, region: Region, window: Window
+) -> tuple[Array, Array]:
+    """See :func:`napari_mrisr.gradients.tensor_box`."""
+    rows = [
+        window_rows(n, a - 1, b + 1, window)
+        for n, a, b in zip(shape, region.start, region.stop, strict=True)
+    ]
+    reads = [operator.reads for operator in rows]
+    spans = [(a - 1, b + 1) for a, b in reads]
+    parts = gpu_kernels.gradient_products(
+        machine, _mirrored_spans(machine, source, corner, shape, spans)
+    )
+    for axis, (operator, (low, _)) in enumerate(zip(rows, reads, strict=True)):
+        parts = gpu_kernels.apply_rows(
+            machine, parts, operator.first - low, operator.taps, axis + 1
+        )
+    return parts[:6], parts[6]
+
+
+def mirrored(
+    machine: Machine, source: Array, corner: Shape, shape: Shape, region: Region, radius: int
+) -> Array:
+    """A region and ``radius`` voxels around it, mirrored at the volume's edges."""
+    spans = [(a - radius, b + radius) for a, b in zip(region.start, region.stop, strict=True)]
+    return _mirrored_spans(machine, source, corner, shape, spans)
+
+
+def _mirrored_spans(
+    machine: Machine, source: Array, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
+) -> Array:
+    """See :func:`napari_mrisr.gradients.mirrored_box`."""
+    index = [
+        # Rows near an edge read, with weight zero, beyond what the source need hold.
+        np.clip(interpolate.mirror_index(np.arange(a, b), n) - c, 0, m - 1)
+        for (a, b), n, c, m in zip(spans, shape, corner, source.shape, strict=True)
+    ]
+    return gpu_kernels.take_box(machine, source, index)
+
+
+def _rows_kernel(machine: Machine) -> interpolate.RowsKernel:
+    return partial(gpu_kernels.apply_rows, machine)
+
+
+def on_device(method: Method, machine: Machine) -> HashedOnDevice | InterpolationOnDevice | None:
+    """The method on a device; None for one that has no kernels there."""
+    if type(method) is Hashed:
+        return HashedOnDevice(method.bank, machine=machine)
+    if type(method) is Interpolation:
+        return InterpolationOnDevice(method, machine)
+    return None
+
+
+def try_out(method: Method, machine: Machine) -> None:
+    """Have a small volume computed on both, which also compiles the kernels.
+
+    Raises
+    ------
+    DeviceError
+        When the device's result is not the CPU's.
+    """
+    shape = (7, 8, 9)
+    x, y, z = np.indices(shape) / 10.0
+    data = np.exp(-((x - 0.3) ** 2) - 2.0 * (y - 0.4) ** 2 - 3.0 * (z - 0.2 * x) ** 2)
+    lr = Volume(data.astype(np.float32), Grid(shape, np.eye(4)))
+    region = Region.whole(lr.grid.upsampled(method.scale).shape)
+    there = on_device(method, machine)
+    if there is None:
+        raise DeviceError(f"{method.name} has no kernels there")
+    found = machine.get(there.compute(Resident.of(lr, machine), region))
+    wrong = ~(np.abs(found - method.compute(lr, region)) <= _TOLERANCE)
+    if wrong.mean() > _MAY_DIFFER:
+        raise DeviceError(f"{100 * wrong.mean():.0f} % of a trial's voxels are wrong")
+
+
+def run(method: Method, volume: Volume, machine: Machine, progress: Progress) -> FloatArray:
+    """The whole result in the scan's intensities.
+
+    Parameters
+    ----------
+    method : Method
+        One that :func:`on_device` knows.
+    volume : Volume
+        Low resolution.
+    machine : Machine
+    progress : Progress
+        One step a block; asked every 50 ms whether to go on. A block in flight
+        then ends by itself, and nobody waits for it.
+
+    Raises
+    ------
+    MemoryError
+        When not even the smallest block fits.
+    Cancelled
+        When asked to stop.
+    """
+    lr = volume.normalized()
+    shape, cell = lr.grid.upsampled(method.scale).shape, method.scale[0]
+    voxels = _voxels_that_fit(method, machine, shape)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="mrisr-device")
+    try:
+        while True:
+            blocks = block_regions(shape, cell, voxels)
+            task = f"{method.name} {scale_label(method.scale)} on {machine.name}"
+            progress.begin(task, len(blocks))
+            try:
+                return _run_blocks(method, lr, machine, blocks, pool, progress)
+            except MemoryError:
+                machine.release()
+                if blocks[0].shape[0] == cell:
+                    raise
+                voxels = blocks[0].shape[0] * shape[1] * shape[2] // 2
+    finally:
+        pool.submit(machine.release)
+        pool.shutdown(wait=False)
+
+
+def _run_blocks(
+    method: Method,
+    lr: Volume,
+    machine: Machine,
+    blocks: list[Region],
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> FloatArray:
+    there = on_device(method, machine)
+    assert there is not None
+    resident = Resident.of(lr, machine)
+    out = np.empty(lr.grid.upsampled(method.scale).shape, np.float32)
+    for block in blocks:
+        future = pool.submit(_run_block, there, lr, resident, block, machine, out)
+        while wait([future], timeout=_POLL_S).not_done:
+            progress.token.check()
+        future.result()
+        progress.advance()
+    return out
+
+
+def _run_block(
+    there: HashedOnDevice | InterpolationOnDevice,
+    lr: Volume,
+    resident: Resident,
+    block: Region,
+    machine: Machine,
+    out: FloatArray,
+) -> None:
+    out[block.slices] = machine.get(lr.window.from_unit(there.compute(resident, block)))
+
+
+def _voxels_that_fit(method: Method, machine: Machine, shape: Shape) -> int:
+    """Voxels of a block that free memory allows, what is around it set aside."""
+    fit = int(_SHARE_OF_FREE * machine.free_bytes()) // _BYTES_A_VOXEL
+    halo = method.halo or (0, 0, 0)
+    if fit < shape[0] * shape[1] * shape[2]:
+        fit -= 2 * halo[0] * method.scale[0] * shape[1] * shape[2]
+    return min(MOST_VOXELS, fit)
+
+
+def block_regions(shape: Shape, cell: int, voxels: int) -> list[Region]:
+    """The output cut along x into blocks of about equal size, of whole cells.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the output.
+    cell : int
+        Output voxels of a low-resolution voxel along x.
+    voxels : int
+        At most so many a block, but at least one cell along x.
+    """
+    x, y, z = shape
+    most = max(1, voxels // (cell * y * z))
+    count = -(-x // (cell * most))
+    thick = cell * -(-x // (cell * count))
+    return [Region((a, 0, 0), (min(a + thick, x), y, z)) for a in range(0, x, thick)]
