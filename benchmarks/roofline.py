@@ -2,8 +2,10 @@
 
     python benchmarks/roofline.py [--threads 1,2]
 
-- fma: single-precision multiply-adds on values that stay in registers, two
+- fma: single-precision multiply-adds, six on each value of a small array, two
   operations each; the same in double precision;
+- sgemm: the matrix product of numpy's BLAS, for orientation: hand-written for the
+  widest vectors, which compilers use with reserve;
 - memory: the triad a = b + s · c on arrays far larger than any cache, 12 bytes
   an element (what the processor reads before it overwrites ``a`` is not counted);
 - L2: the same on arrays of 128 KiB each;
@@ -20,6 +22,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 from harness import table
+from threadpoolctl import threadpool_limits
 
 from napari_mrisr.kernels.jit import jit
 
@@ -31,6 +34,7 @@ class Limits:
     threads: int
     fma_flop: float
     fma_flop_double: float
+    sgemm_flop: float
     memory_bytes: float
     l2_bytes: float
     gathers: float
@@ -40,18 +44,8 @@ class Limits:
 def _multiply_add(x, a, b, rounds):  # type: ignore[no-untyped-def]
     for _ in range(rounds):
         for i in range(x.size):
-            # Sixteen in a chain, and a chain for each element: many run side by side.
+            # Six in a chain: short enough that many chains run side by side.
             v = x[i]
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
             v = v * a + b
             v = v * a + b
             v = v * a + b
@@ -93,14 +87,16 @@ def best(limits: Sequence[Limits]) -> Limits:
 
 def measure(threads: int) -> Limits:
     """All limits with so many threads at once; about two seconds."""
-    return Limits(
-        threads,
-        _rate(threads, lambda: _multiply_adds(np.float32)),
-        _rate(threads, lambda: _multiply_adds(np.float64)),
-        _rate(threads, lambda: _triads(16 * 2**20)),
-        _rate(threads, lambda: _triads(32 * 2**10)),
-        _rate(threads, _gathers),
-    )
+    with threadpool_limits(1, "blas"):
+        return Limits(
+            threads,
+            _rate(threads, lambda: _multiply_adds(np.float32)),
+            _rate(threads, lambda: _multiply_adds(np.float64)),
+            _rate(threads, _products),
+            _rate(threads, lambda: _triads(16 * 2**20)),
+            _rate(threads, lambda: _triads(32 * 2**10)),
+            _rate(threads, _gathers),
+        )
 
 
 Work = tuple[Callable[[int], object], float]
@@ -110,7 +106,12 @@ Work = tuple[Callable[[int], object], float]
 def _multiply_adds(kind: type) -> Work:
     x = np.ones(2048, kind)
     a, b = kind(0.5), kind(0.5)
-    return lambda rounds: _multiply_add(x, a, b, rounds), 2.0 * 16 * x.size
+    return lambda rounds: _multiply_add(x, a, b, rounds), 2.0 * 6 * x.size
+
+
+def _products() -> Work:
+    a = np.ones((768, 768), np.float32)
+    return lambda rounds: [a @ a for _ in range(rounds)], 2.0 * 768**3
 
 
 def _triads(size: int) -> Work:
@@ -148,13 +149,20 @@ def _rate(threads: int, make: Callable[[], Work], seconds: float = 0.1) -> float
     return highest
 
 
-HEAD = ("limits", "fma Gflop/s", "double Gflop/s", "memory GB/s", "L2 GB/s", "gathers G/s")
+HEAD = (
+    "limits",
+    "fma Gflop/s",
+    "double Gflop/s",
+    "sgemm Gflop/s",
+    "memory GB/s",
+    "L2 GB/s",
+    "gathers G/s",
+)
 
 
 def row(limits: Limits) -> tuple[object, ...]:
     """A row under :data:`HEAD`."""
-    rates = (limits.fma_flop, limits.fma_flop_double, limits.memory_bytes, limits.l2_bytes)
-    return (f"{limits.threads} threads", *rates, limits.gathers)
+    return (f"{limits.threads} threads", *astuple(limits)[1:])
 
 
 def main() -> None:

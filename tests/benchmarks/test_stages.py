@@ -71,7 +71,7 @@ def test_counts(stages, bank):
 
 
 def test_the_limit_is_the_longest_time(stages, benchmark):
-    limits = benchmark("roofline").Limits(1, 50.0, 25.0, 10.0, 40.0, 1.0)
+    limits = benchmark("roofline").Limits(1, 50.0, 25.0, 90.0, 10.0, 40.0, 1.0)
     assert stages.Work(flop=1e9, memory_bytes=1e9).limit(limits) == (0.1, "memory")
     assert stages.Work(flop=1e10, flop_double=1e9).limit(limits) == (0.2, "arithmetic")
     assert stages.Work(flop_double=5e9, l2_bytes=4e9).limit(limits) == (0.2, "double arithmetic")
