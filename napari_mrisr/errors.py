@@ -10,6 +10,7 @@
     ├── OutputError               the result cannot be written there
     ├── MemoryEstimateError       the run would not fit into memory
     ├── DeviceError               a GPU is not there or does not work: the CPU takes over
+    ├── ClusterError              a Dask cluster that cannot be used, or lost its workers
     └── ParameterError            any other option with an impossible value
 
     Cancelled                     the user asked to stop: exit 130
@@ -51,6 +52,10 @@ class MemoryEstimateError(MrisrError, MemoryError):
 
 class DeviceError(MrisrError, RuntimeError):
     """A device (GPU) that is not usable; a run then says so and goes on without it."""
+
+
+class ClusterError(MrisrError, RuntimeError):
+    """A Dask cluster that is not there, or whose workers died of a piece of work."""
 
 
 class ParameterError(MrisrError, ValueError):

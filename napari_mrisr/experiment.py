@@ -198,11 +198,34 @@ def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) 
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A file whose header fits, and its scales in RAS order."""
+class FileJob:
+    """A file whose header fits.
+
+    Attributes
+    ----------
+    path : Path
+    scales : tuple of (str, Scale)
+        As given, and in RAS order.
+    """
 
     path: Path
     scales: tuple[tuple[str, Scale], ...]
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What came of a file.
+
+    Attributes
+    ----------
+    rows : tuple of EvaluationRow
+        Of the scales before an error.
+    error : str
+        Empty for a whole file.
+    """
+
+    rows: tuple[EvaluationRow, ...]
+    error: str = ""
 
 
 def evaluate(
@@ -239,36 +262,50 @@ def evaluate(
         When asked to stop.
     """
     progress = progress or Progress()
-    protocol = parameters.protocol
-    report = EvaluationReport({**protocol.as_dict(), "bank": parameters.bank})
-    jobs = _plan([Path(path) for path in paths], parameters, report.failures)
+    report, jobs = plan_evaluation(paths, parameters)
     steps = sum(len(job.scales) for job in jobs) * len(parameters.methods)
     progress.begin("evaluating", steps)
     for job in jobs:
-        try:
-            _evaluate_file(job, parameters, report, progress, on_comparison)
-        except MrisrError as error:
-            report.failures.append(Failure(str(job.path), str(error)))
+        add_outcome(report, job, evaluate_file(job, parameters, progress, on_comparison))
     return report
 
 
-def _plan(
-    paths: Sequence[Path], parameters: EvaluateParameters, failures: list[Failure]
-) -> list[_Job]:
-    """Check every header and every method before a voxel is loaded."""
+def plan_evaluation(
+    paths: Sequence[str | os.PathLike[str]], parameters: EvaluateParameters
+) -> tuple[EvaluationReport, list[FileJob]]:
+    """Check every header and every method before a voxel is loaded.
+
+    Returns
+    -------
+    EvaluationReport, list of FileJob
+        A report without rows, files that failed listed in it, and what is to be done.
+
+    Raises
+    ------
+    ParameterError, ScaleError, BankError
+        As :func:`evaluate` does.
+    """
+    report = EvaluationReport({**parameters.protocol.as_dict(), "bank": parameters.bank})
     jobs = []
-    for path in paths:
+    for path in map(Path, paths):
         try:
             jobs.append(_check_file(path, parameters))
         except MrisrError as error:
-            failures.append(Failure(str(path), str(error)))
+            report.failures.append(Failure(str(path), str(error)))
     for scale in dict.fromkeys(scale for job in jobs for _, scale in job.scales):
         for method in dict.fromkeys([GAIN_OVER, *parameters.methods]):
             check_parameters(parameters.upscaling(method, scale))
-    return jobs
+    return report, jobs
 
 
-def _check_file(path: Path, parameters: EvaluateParameters) -> _Job:
+def add_outcome(report: EvaluationReport, job: FileJob, outcome: FileOutcome) -> None:
+    """Add a file's rows, and its error if there was one."""
+    report.rows.extend(outcome.rows)
+    if outcome.error:
+        report.failures.append(Failure(str(job.path), outcome.error))
+
+
+def _check_file(path: Path, parameters: EvaluateParameters) -> FileJob:
     with open_scan(path, parameters.frame) as scan:
         origin, grid = Origin(path.name, scan.axis_codes), grid_in_ras(scan.shape, scan.affine)
     scales = [(format_scale(scale), origin.to_ras(scale)) for scale in parameters.scales]
@@ -279,22 +316,29 @@ def _check_file(path: Path, parameters: EvaluateParameters) -> _Job:
         shape = tuple(n - n % factor for n, factor in zip(grid.shape, scale, strict=True))
         low = grid.cropped((0, 0, 0), (shape[0], shape[1], shape[2])).degraded(scale)
         check_memory(low, parameters.upscaling(GAIN_OVER, scale))
-    return _Job(path, tuple(scales))
+    return FileJob(path, tuple(scales))
 
 
-def _evaluate_file(
-    job: _Job,
+def evaluate_file(
+    job: FileJob,
     parameters: EvaluateParameters,
-    report: EvaluationReport,
     progress: Progress,
-    on_comparison: Callable[[Path, str, Comparison], None] | None,
-) -> None:
-    truth = read_volume(job.path, frame=parameters.frame, fill_nonfinite=parameters.fill_nonfinite)
-    for text, scale in job.scales:
-        comparison = compare(truth, parameters, scale, progress=progress)
-        report.rows.extend(rows_of(comparison, str(job.path), text, parameters))
-        if on_comparison is not None:
-            on_comparison(job.path, text, comparison)
+    on_comparison: Callable[[Path, str, Comparison], None] | None = None,
+) -> FileOutcome:
+    """Evaluate one file at all its scales; parameters as of :func:`evaluate`."""
+    rows: list[EvaluationRow] = []
+    try:
+        truth = read_volume(
+            job.path, frame=parameters.frame, fill_nonfinite=parameters.fill_nonfinite
+        )
+        for text, scale in job.scales:
+            comparison = compare(truth, parameters, scale, progress=progress)
+            rows.extend(rows_of(comparison, str(job.path), text, parameters))
+            if on_comparison is not None:
+                on_comparison(job.path, text, comparison)
+    except MrisrError as error:
+        return FileOutcome(tuple(rows), str(error))
+    return FileOutcome(tuple(rows))
 
 
 def rows_of(
