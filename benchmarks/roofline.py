@@ -3,13 +3,12 @@
     python benchmarks/roofline.py [--threads 1,2]
 
 - fma: single-precision multiply-adds, six on each value of a small array, two
-  operations each; the same in double precision;
+  operations each;
 - sgemm: the matrix product of numpy's BLAS, for orientation: hand-written for the
   widest vectors, which compilers use with reserve;
 - memory: the triad a = b + s · c on arrays far larger than any cache, 12 bytes
   an element (what the processor reads before it overwrites ``a`` is not counted);
-- L2: the same on arrays of 128 KiB each;
-- gather: loads at an offset from a table each, as a turned patch is read.
+- L2: the same on arrays of 128 KiB each.
 """
 
 from __future__ import annotations
@@ -33,11 +32,9 @@ class Limits:
 
     threads: int
     fma_flop: float
-    fma_flop_double: float
     sgemm_flop: float
     memory_bytes: float
     l2_bytes: float
-    gathers: float
 
 
 @jit
@@ -62,23 +59,6 @@ def _triad(a, b, c, s, rounds):  # type: ignore[no-untyped-def]
             a[i] = b[i] + s * c[i]
 
 
-@jit
-def _gather(source, offsets, out, rounds):  # type: ignore[no-untyped-def]
-    for r in range(rounds):
-        start = np.uint64(r % 64)
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0.0)
-        for t in range(0, offsets.size, 8):
-            s0 += source[start + offsets[t]]
-            s1 += source[start + offsets[t + 1]]
-            s2 += source[start + offsets[t + 2]]
-            s3 += source[start + offsets[t + 3]]
-            s4 += source[start + offsets[t + 4]]
-            s5 += source[start + offsets[t + 5]]
-            s6 += source[start + offsets[t + 6]]
-            s7 += source[start + offsets[t + 7]]
-        out[start] = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
-
-
 def best(limits: Sequence[Limits]) -> Limits:
     """The highest of each rate, where other programs may have slowed some."""
     rates = np.max([astuple(one)[1:] for one in limits], axis=0)
@@ -90,12 +70,10 @@ def measure(threads: int) -> Limits:
     with threadpool_limits(1, "blas"):
         return Limits(
             threads,
-            _rate(threads, lambda: _multiply_adds(np.float32)),
-            _rate(threads, lambda: _multiply_adds(np.float64)),
+            _rate(threads, _multiply_adds),
             _rate(threads, _products),
             _rate(threads, lambda: _triads(16 * 2**20)),
             _rate(threads, lambda: _triads(32 * 2**10)),
-            _rate(threads, _gathers),
         )
 
 
@@ -103,9 +81,8 @@ Work = tuple[Callable[[int], object], float]
 """Does so many rounds; and what one round counts for."""
 
 
-def _multiply_adds(kind: type) -> Work:
-    x = np.ones(2048, kind)
-    a, b = kind(0.5), kind(0.5)
+def _multiply_adds() -> Work:
+    x, a, b = np.ones(2048, np.float32), np.float32(0.5), np.float32(0.5)
     return lambda rounds: _multiply_add(x, a, b, rounds), 2.0 * 6 * x.size
 
 
@@ -117,15 +94,6 @@ def _products() -> Work:
 def _triads(size: int) -> Work:
     a, b, c = (np.ones(size, np.float32) for _ in range(3))
     return lambda rounds: _triad(a, b, c, np.float32(0.5), rounds), 12.0 * size
-
-
-def _gathers() -> Work:
-    # 5³ voxels of a source of 12³, in shuffled order: all in the first-level cache.
-    steps = np.arange(5)
-    box = (steps[:, None, None] * 12 + steps[:, None]) * 12 + steps
-    offsets = np.random.default_rng(0).permutation(box.reshape(-1))[:120].astype(np.uint64)
-    source, out = np.ones(12**3, np.float32), np.empty(64, np.float32)
-    return lambda rounds: _gather(source, offsets, out, rounds), float(offsets.size)
 
 
 def _rate(threads: int, make: Callable[[], Work], seconds: float = 0.1) -> float:
@@ -149,15 +117,7 @@ def _rate(threads: int, make: Callable[[], Work], seconds: float = 0.1) -> float
     return highest
 
 
-HEAD = (
-    "limits",
-    "fma Gflop/s",
-    "double Gflop/s",
-    "sgemm Gflop/s",
-    "memory GB/s",
-    "L2 GB/s",
-    "gathers G/s",
-)
+HEAD = ("limits", "fma Gflop/s", "sgemm Gflop/s", "memory GB/s", "L2 GB/s")
 
 
 def row(limits: Limits) -> tuple[object, ...]:

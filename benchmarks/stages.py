@@ -6,20 +6,20 @@ The engine itself runs, whole and on one thread, and its own functions are timed
 it calls them. What each must do at least is counted: arithmetic, bytes that have to
 move. The longest of the times that these take at the measured rates (``roofline.py``)
 is the step's limit. Of all runs the fastest counts, of the rates the highest: both are
-slowed by whatever else the machine does. What gathering a turned patch value by value
-takes at the measured rate stands beside it: other code need not do that.
+slowed by whatever else the machine does.
 
-Counts, for each voxel that a step works on (cells are low-resolution voxels):
+Counts, for each voxel that a step works on (cells are low-resolution voxels; flat
+surroundings are passed over before any step and count for none):
 
 - upsample: cubic B-spline prefilter (21 taps) and interpolation (4) an axis, two
   operations a tap; the input read, the output written;
 - tensor: 6 products of 4 operations, 7 fields smoothed along 3 axes; the image
   read, 7 fields written;
-- hash: 260 operations in double precision (153 for eigenvalues and vectors, 79
-  for asymmetry and curvature, 28 for the bins); 7 fields read, 5 bytes written;
+- hash: 260 operations (153 for eigenvalues and vectors, 79 for asymmetry and
+  curvature, 28 for the bins); 7 fields read, 5 bytes written;
 - filter, where the bucket has one: a subtraction a tap of a residual filter, and a
-  multiply-add a tap and output; the patch gathered value by value; the filter's row
-  read from the second-level cache at best; in memory, image and bucket read, output written;
+  multiply-add a tap and output; the filter read from the second-level cache at best;
+  in memory, image and bucket read, output written;
 - finish: the start once more, as a floor above the clip.
 """
 
@@ -41,7 +41,7 @@ from roofline import Limits, best, measure
 
 from napari_mrisr import hashing, interpolate
 from napari_mrisr.filterbank import FilterBank, Stage, load_bank
-from napari_mrisr.kernels import cpu, cpu_hash
+from napari_mrisr.kernels import cpu, cpu_hash, cpu_voxels
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.upscale import run_method
 from napari_mrisr.volume import Volume
@@ -53,7 +53,7 @@ ENGINE = (
     (hashing, "tensor_box", TENSOR),
     (cpu_hash, "hash_voxels", HASH),
     (cpu, "filter_cells", FILTER),
-    (cpu, "filter_voxels", FILTER),
+    (cpu_voxels, "filter_voxels", FILTER),
 )
 """The engine's functions that are timed, where it looks them up."""
 
@@ -68,13 +68,14 @@ class Stopwatch:
     Attributes
     ----------
     seconds : dict of Key to float
-    voxels : dict of Key to int
-        Of the hashes: voxels whose bucket has a filter.
+    hashed, filtered : dict of int to int
+        In each pass: voxels that got a bucket, and those whose bucket has a filter.
     """
 
     bank: FilterBank
     seconds: dict[Key, float] = field(default_factory=lambda: defaultdict(float))
-    voxels: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
+    hashed: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    filtered: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     number: int = 0
     within: list[float] = field(default_factory=lambda: [0.0])
 
@@ -89,7 +90,8 @@ class Stopwatch:
             self.seconds[self.number, step] += took - self.within.pop()
             if step == HASH:
                 filters = self.bank.stages[self.number - 1].spec.hash.filter_count
-                self.voxels[self.number, step] += int(np.count_nonzero(result[0] < filters))
+                self.hashed[self.number] += result[0].size
+                self.filtered[self.number] += int(np.count_nonzero(result[0] < filters))
             self.within[-1] += time.perf_counter() - start
             return result
 
@@ -130,16 +132,13 @@ class Work:
     """What a step has to do at least."""
 
     flop: float = 0.0
-    flop_double: float = 0.0
     memory_bytes: float = 0.0
     l2_bytes: float = 0.0
-    gathers: float = 0.0
 
     def limit(self, limits: Limits) -> tuple[float, str]:
         """Seconds at the measured rates, and by what."""
         rates = {
             "arithmetic": (self.flop, limits.fma_flop),
-            "double arithmetic": (self.flop_double, limits.fma_flop_double),
             "memory": (self.memory_bytes, limits.memory_bytes),
             "L2 cache": (self.l2_bytes, limits.l2_bytes),
         }
@@ -163,12 +162,11 @@ def stage_work(stage: Stage, voxels: int, filtered: int, outputs: int) -> dict[s
     per_voxel = spec.taps * (int(spec.residual) + 2 * outputs)
     return {
         TENSOR: Work(voxels * (24 + 7 * 3 * 2 * window), memory_bytes=voxels * 4 * 8),
-        HASH: Work(flop_double=260 * voxels, memory_bytes=voxels * (4 * 7 + 5)),
+        HASH: Work(260 * voxels, memory_bytes=voxels * (4 * 7 + 5)),
         FILTER: Work(
             filtered * per_voxel,
             memory_bytes=voxels * (4 + 5 + 4 * outputs),
             l2_bytes=filtered * 4 * spec.taps * outputs,
-            gathers=filtered * spec.taps,
         ),
     }
 
@@ -176,12 +174,10 @@ def stage_work(stage: Stage, voxels: int, filtered: int, outputs: int) -> dict[s
 def works(watch: Stopwatch, shape: tuple[int, ...]) -> dict[Key, Work]:
     """Of every step of a run on a low-resolution volume of a shape."""
     bank = watch.bank
-    cells, phases = int(np.prod(shape)), int(np.prod(bank.scale))
     found = {(0, UPSAMPLE): upsampling(shape, bank.scale)}
     for number, stage in enumerate(bank.stages, start=1):
-        on_cells = stage.spec.grid == "cell"
-        voxels, outputs = (cells, phases) if on_cells else (cells * phases, 1)
-        filtered = watch.voxels[number, HASH]
+        outputs = stage.spec.outputs(bank.scale)
+        voxels, filtered = watch.hashed[number], watch.filtered[number]
         for step, work in stage_work(stage, voxels, filtered, outputs).items():
             found[number, step] = work
     found[len(bank.stages), UPSAMPLE] = found[0, UPSAMPLE]
@@ -200,7 +196,6 @@ class Row:
     limit_s: float
     of_limit: float
     bound: str
-    gathering_s: float
 
 
 def rows(bank: FilterBank, volume: Volume, runs: int = 3) -> tuple[list[Row], Limits, float]:
@@ -221,21 +216,19 @@ def rows(bank: FilterBank, volume: Volume, runs: int = 3) -> tuple[list[Row], Li
         rest -= seconds
         one = work[key]
         limit, bound = one.limit(highest)
-        flop = one.flop + one.flop_double
         found.append(
             Row(
                 step_name(bank, key),
                 seconds,
                 seconds / total,
-                1e-9 * flop / seconds,
+                1e-9 * one.flop / seconds,
                 1e-9 * one.memory_bytes / seconds,
                 limit,
                 limit / seconds,
                 bound,
-                1e-9 * one.gathers / highest.gathers,
             )
         )
-    found.append(Row("rest: copies, borders, slabs", rest, rest / total, 0, 0, 0, 0, "", 0))
+    found.append(Row("rest: copies, borders, slabs", rest, rest / total, 0, 0, 0, 0, ""))
     return found, highest, total
 
 
@@ -250,21 +243,17 @@ def step_name(bank: FilterBank, key: Key) -> str:
     return f"stage {number} ({bank.stages[number - 1].spec.grid}s), {step}"
 
 
-HEAD = (
-    *("step", "seconds", "share %", "Gflop/s", "GB/s", "limit s", "% of limit", "bound by"),
-    "gathering s",
-)
+HEAD = ("step", "seconds", "share %", "Gflop/s", "GB/s", "limit s", "% of limit", "bound by")
 
 
 def text(found: list[Row]) -> str:
     """The table."""
     lines = []
     for row in found:
-        line: tuple[object, ...] = ("",) * 6
+        line: tuple[object, ...] = ("",) * 5
         if row.bound:
             reached = f"{100 * row.of_limit:.0f}"
-            gathering = row.gathering_s or ""
-            line = (row.gflops, row.gbytes, row.limit_s, reached, row.bound, gathering)
+            line = (row.gflops, row.gbytes, row.limit_s, reached, row.bound)
         lines.append((row.step, row.seconds, f"{100 * row.share:.0f}", *line))
     return table(HEAD, lines)
 
