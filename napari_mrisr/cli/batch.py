@@ -38,11 +38,16 @@ class Scan:
 
 @dataclass(frozen=True)
 class Job:
-    """One input, where its result goes, and the scale in RAS order."""
+    """One input, where its result goes, and the scale in RAS order.
+
+    ``memory`` is what a run may hold that streams from and to disk, bytes; None for
+    a run in memory.
+    """
 
     scan: Scan
     out: Path
     scale: Scale
+    memory: int | None = None
 
 
 @dataclass
@@ -67,8 +72,10 @@ class Batch:
     def find(cls, given: Sequence[str]) -> Batch:
         """List the images that files and folders stand for."""
         from napari_mrisr.io import find_volumes
+        from napari_mrisr.io.formats import is_zarr
 
-        batch = cls([], alone=len(given) == 1 and not Path(given[0]).is_dir())
+        folder = Path(given[0]).is_dir() and not is_zarr(given[0])
+        batch = cls([], alone=len(given) == 1 and not folder)
         for entry in given:
             with batch.each():
                 batch.paths += [path for path in find_volumes(entry) if path not in batch.paths]
@@ -111,8 +118,9 @@ def is_folder(out: Path, batch: Batch) -> bool:
     A name with a suffix that is no folder yet is a file.
     """
     from napari_mrisr.io import suffix_of
+    from napari_mrisr.io.formats import is_zarr
 
-    if out.is_dir() or not suffix_of(out):
+    if (out.is_dir() and not is_zarr(out)) or not suffix_of(out):
         return True
     if not batch.alone:
         found = "is a file name, but there may be several results"
@@ -154,14 +162,19 @@ def check_output(job: Job, out_bytes: int, overwrite: bool, taken: dict[Path, Pa
     from napari_mrisr.io import check_writable
     from napari_mrisr.io.formats import expansion_of
 
+    needed = out_bytes if expansion_of(job.out) == 1 else None
+    check_unclaimed(job, taken)
+    check_writable(job.out, overwrite=overwrite, needed_bytes=needed)
+    taken[job.out] = job.scan.path
+
+
+def check_unclaimed(job: Job, taken: dict[Path, Path]) -> None:
+    """Check that an output is no input and meets no other result."""
     if job.out.resolve() == job.scan.path.resolve():
         raise OutputError(explain(job.out, "is the input itself", "choose another name"))
     if job.out in taken:
         found = f"would come from {taken[job.out]} and from {job.scan.path}"
         raise OutputError(explain(job.out, found, "give the two separately"))
-    needed = out_bytes if expansion_of(job.out) == 1 else None
-    check_writable(job.out, overwrite=overwrite, needed_bytes=needed)
-    taken[job.out] = job.scan.path
 
 
 def run_images(

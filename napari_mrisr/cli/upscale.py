@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import batch as batches
-from napari_mrisr.cli import options, trust
+from napari_mrisr.cli import options, streamed, trust
 from napari_mrisr.cli.batch import Job, Scan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import ScaleError, explain
@@ -24,6 +25,7 @@ examples:
   napari-mrisr upscale scan.nii.gz scan-2x.nii.gz
   napari-mrisr upscale thick.nii.gz thin.nii.gz --scale 1x1x4 --method tricubic
   napari-mrisr upscale sub-01_T1w.nii.gz sub-02_T1w.nii.gz results/ --spacing 0.5
+  napari-mrisr upscale large.nii.gz large-2x.ome.zarr --memory 2GB
 """
 
 
@@ -63,6 +65,7 @@ def add_parser(commands: options.Commands) -> None:
         help="filter bank of --method hashed (default: the bundled one for the scale)",
     )
     trust.add_arguments(parser)
+    streamed.add_arguments(parser)
     options.add_running(parser)
     options.add_reading(parser)
     options.add_overwrite(parser)
@@ -78,11 +81,19 @@ def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) ->
     from napari_mrisr.io import output_path
     from napari_mrisr.upscale import check_memory, check_parameters
 
-    scan = batches.read_scan(path, arguments.frame)
+    scan = streamed.read_scan(path, arguments.frame)
     scale = _scale(scan, arguments)
     job = Job(scan, output_path(path, arguments.out, scan.origin.from_ras(scale)), scale)
     parameters = _parameters(scale, arguments)
-    trust.check(job, check_parameters(parameters), arguments)
+    method = check_parameters(parameters)
+    memory = streamed.memory_for(job, arguments, parameters)
+    if memory is not None:
+        job = replace(job, memory=memory)
+        batches.check_unclaimed(job, taken)
+        streamed.check(job, arguments, parameters)
+        taken[job.out] = path
+        return job
+    trust.check(job, method, arguments)
     check_memory(scan.grid, parameters)
     out_bytes = 4 * math.prod(scan.grid.upsampled(scale).shape)
     batches.check_output(job, out_bytes, arguments.overwrite, taken)
@@ -115,11 +126,16 @@ def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
     from napari_mrisr.upscale import check_parameters, upscale
 
     start = time.monotonic()
+    parameters = _parameters(job.scale, arguments)
+    if job.memory is not None:
+        streamed.run(job, arguments, parameters, session)
+        out = job.scan.grid.upsampled(job.scale)
+        took = format_seconds(time.monotonic() - start)
+        return f"{job.out}: {describe_grid(job, out.shape, out.voxel_size)}, {took}"
     with session.at_once():
         volume = read_volume(
             job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
-    parameters = _parameters(job.scale, arguments)
     bank = trust.bank_of(check_parameters(parameters))
     found = trust.look_at(volume, bank, session) if bank is not None else None
     result = upscale(volume, parameters, progress=session.progress)

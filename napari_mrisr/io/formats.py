@@ -16,6 +16,9 @@ MINC = (".mnc", ".mnc.gz")
 PARREC = (".par", ".rec")
 AFNI = (".head", ".brik", ".brik.gz")
 
+#: Folders; read and written block by block only, see :mod:`napari_mrisr.streaming`.
+ZARR = (".ome.zarr", ".zarr")
+
 READABLE = NIFTI + PAIR + MGH + MINC + PARREC + AFNI
 #: Results go out uncompressed or with gzip; bzip2 is some ten times slower.
 WRITABLE = tuple(suffix for suffix in NIFTI + PAIR + MGH if not suffix.endswith(".bz2"))
@@ -39,11 +42,11 @@ def suffix_of(path: PathLike) -> str:
     Returns
     -------
     str
-        A suffix of :data:`READABLE` where the name ends in one; otherwise what
+        A suffix of :data:`READABLE` or :data:`ZARR` where the name ends in one; otherwise what
         follows the last dot, or ``""``.
     """
     name = Path(path).name.lower()
-    known = [suffix for suffix in READABLE if name.endswith(suffix) and name != suffix]
+    known = [suffix for suffix in READABLE + ZARR if name.endswith(suffix) and name != suffix]
     return max(known, key=len) if known else Path(name).suffix
 
 
@@ -61,6 +64,11 @@ def is_listed(path: PathLike) -> bool:
     """
     suffix = suffix_of(path)
     return suffix in READABLE and suffix not in _SECOND_FILES
+
+
+def is_zarr(path: PathLike) -> bool:
+    """Whether a path has the name of a Zarr folder."""
+    return suffix_of(path) in ZARR
 
 
 def expansion_of(path: PathLike) -> int:

@@ -19,11 +19,14 @@ from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 
 from napari_mrisr.errors import GeometryError, VolumeError, explain
-from napari_mrisr.io.formats import MGH, READABLE, expansion_of, suffix_of
+from napari_mrisr.io.formats import MGH, READABLE, expansion_of, is_zarr, suffix_of
 
 
 def check_file(path: Path) -> None:
     """Refuse, by name and first bytes, what cannot be an image."""
+    if is_zarr(path):
+        mend = "upscale it to a .nii.gz, or convert it"
+        raise VolumeError(explain(path, "only upscale reads OME-Zarr", mend))
     if path.is_dir():
         raise VolumeError(explain(path, "is a folder", "give an image file in it"))
     if not path.exists():

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from napari_mrisr.errors import ParameterError, VolumeError, explain
-from napari_mrisr.io.formats import WRITABLE, PathLike, is_listed, stem_of, suffix_of
+from napari_mrisr.io.formats import WRITABLE, PathLike, is_listed, is_zarr, stem_of, suffix_of
 from napari_mrisr.scale import Scale, format_scale
 
 _RESULT = re.compile(r"_desc-(sr[0-9]|experr|support|consistency)", re.IGNORECASE)
@@ -23,7 +23,8 @@ def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     paths : path or iterable of path
         Files are taken as given. Folders are searched with all below them;
         hidden files and folders and our own results (``*_desc-sr*``) are
-        passed over, and of two-file formats the header is listed.
+        passed over, and of two-file formats the header is listed. A Zarr
+        folder is an image; one in a searched folder is passed over.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
         raise ParameterError(explain("input", "no path", "give image files or folders"))
     found: dict[Path, None] = {}
     for entry in map(Path, given):
-        if entry.is_dir():
+        if entry.is_dir() and not is_zarr(entry):
             images = sorted(_search(entry))
             if not images:
                 mend = "give a folder with NIfTI or MGH images (convert DICOM with dcm2niix first)"
@@ -57,7 +58,7 @@ def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
 
 def _search(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and not is_zarr(name)]
         for name in files:
             if not name.startswith(".") and is_listed(name) and not _RESULT.search(name):
                 yield Path(root, name)
@@ -82,15 +83,19 @@ def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
     Returns
     -------
     Path
-        With the input's suffix where we write that format, else ``.nii.gz``.
+        With the input's suffix where we write that format (for any Zarr
+        ``.ome.zarr``), else ``.nii.gz``.
     """
     out = Path(out)
-    if not out.is_dir() and suffix_of(out) in WRITABLE:
+    if is_zarr(out) or (not out.is_dir() and suffix_of(out) in WRITABLE):
         return out
     text = format_scale(scale)
     label = f"desc-sr{text}" if "x" in text else f"desc-sr{text}x"
     suffix = suffix_of(input_path)
-    suffix = suffix if suffix in WRITABLE else ".nii.gz"
+    if is_zarr(input_path):
+        suffix = ".ome.zarr"
+    elif suffix not in WRITABLE:
+        suffix = ".nii.gz"
     return out / f"{_with_desc(stem_of(input_path), label)}{suffix}"
 
 

@@ -10,7 +10,8 @@ the run in memory, with a block in memory at a time. See docs/large-volumes.md.
 from __future__ import annotations
 
 from napari_mrisr.streaming.memory import parse_memory
-from napari_mrisr.streaming.plan import STREAMED, StreamPlan, StreamRequest, check, prepare
+from napari_mrisr.streaming.plan import StreamPlan, prepare
+from napari_mrisr.streaming.request import STREAMED, StreamRequest, check
 from napari_mrisr.streaming.run import run_blocks, stream
 
 __all__ = [

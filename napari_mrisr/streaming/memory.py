@@ -15,7 +15,7 @@ CHUNK = 64
 """Edge of a Zarr chunk, voxels; blocks are whole chunks."""
 
 # The program itself with its compiled kernels; measured by benchmarks/stream.py.
-_PROGRAM = 450 * 10**6
+_PROGRAM = 300 * 10**6
 
 # Arrays of a piece's size with its halo that a thread holds; see benchmarks/memory.py.
 _HELD = 18

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 KEY = "napari-mrisr"
 
-ZARR_SUFFIXES = (".ome.zarr", ".zarr")
-
 #: Millimeters in NGFF's units of space, those that a scan may have.
 _MM = {
     "angstrom": 1e-7,
@@ -86,11 +84,6 @@ class NgffImage:
         """Of the finest level, space axes, last first."""
         c, b, a = (int(self.levels[0].shape[axis]) for axis in self.space)
         return a, b, c
-
-
-def is_zarr(path: Path | str) -> bool:
-    """Whether a path has the name of a Zarr folder."""
-    return Path(path).name.lower().endswith(ZARR_SUFFIXES)
 
 
 def need_zarr(path: Path) -> Any:

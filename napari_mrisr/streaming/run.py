@@ -9,7 +9,8 @@ from napari_mrisr.crew import Crew
 from napari_mrisr.methods import Method
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import scale_label
-from napari_mrisr.streaming.plan import StreamPlan, StreamRequest, prepare
+from napari_mrisr.streaming.plan import StreamPlan, prepare
+from napari_mrisr.streaming.request import StreamRequest
 from napari_mrisr.upscale import _warm
 
 _POLL_S = 0.05
