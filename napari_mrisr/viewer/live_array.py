@@ -3,7 +3,8 @@
 A preview is not an array of zeros that fills up: such an array of the output's
 size would come into being with the first slice across its memory. It keeps the
 few planes that were computed, and where there is none, the measured voxels
-stand in, each repeated. Only a run allocates the whole.
+stand in, each repeated. Only a run allocates the whole, and the reading room,
+which cuts where it likes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class LiveArray:
         Factor of each axis (x, y, z).
     missed : callable
         Told the planes that were asked for and are not there, at the time.
+    whole : bool
+        Allocate the whole at once, and keep it.
 
     Attributes
     ----------
@@ -57,7 +60,9 @@ class LiveArray:
     dtype = np.dtype(np.float32)
     ndim = 3
 
-    def __init__(self, name: str, source: Volume, scale: Scale, missed: Missed) -> None:
+    def __init__(
+        self, name: str, source: Volume, scale: Scale, missed: Missed, whole: bool = False
+    ) -> None:
         self.name = name
         self.grid = source.grid.upsampled(scale)
         x, y, z = self.grid.shape
@@ -68,6 +73,9 @@ class LiveArray:
         self._source, self._scale, self._missed = source, scale, missed
         self._planes: OrderedDict[PlaneName, Plane] = OrderedDict()
         self._finished: set[PlaneName] = set()
+        self.keeps_whole = whole
+        if whole:
+            self.begin()
 
     # What is known.
 
@@ -78,8 +86,9 @@ class LiveArray:
         self._planes.move_to_end(name)
         while len(self._planes) > KEPT:
             self._planes.popitem(last=False)
-        if self.volume is not None:
+        if self.volume is not None and not plane.approximate:
             self._write(self.volume.data, plane)
+            self._finished.add(name)
 
     def holds(self, name: PlaneName) -> bool:
         """Whether a plane is computed."""
@@ -96,8 +105,10 @@ class LiveArray:
         factor_x = self._scale[0]
         for x, plane in enumerate(self._source.data):
             whole[x * factor_x : (x + 1) * factor_x] = _repeated(plane, self._scale[1:])
-        for plane in tuple(self._planes.values()):
-            self._write(whole, plane)
+        for name, plane in tuple(self._planes.items()):
+            if not plane.approximate:  # not to be taken for the run's
+                self._write(whole, plane)
+                self._finished.add(name)
         self.volume = Volume(whole, self.grid, history={"note": f"{self.name}: not finished"})
         return self.volume.data
 
@@ -109,17 +120,17 @@ class LiveArray:
                 self._finished |= {(axis, index) for index in range(start, stop)}
 
     def drop(self) -> None:
-        """Let go of the whole; planes that were looked at stay."""
+        """Let go of the whole, unless it is to be kept; planes that were looked at stay."""
+        if self.keeps_whole:
+            return
         self.volume = None
         self._finished = set()
 
     @staticmethod
     def _write(whole: FloatArray, plane: Plane) -> None:
-        # An approximate plane must not be taken for the run's.
-        if not plane.approximate:
-            where: list[Any] = [slice(None)] * 3
-            where[plane.axis] = plane.index
-            whole[tuple(where)] = plane.values
+        where: list[Any] = [slice(None)] * 3
+        where[plane.axis] = plane.index
+        whole[tuple(where)] = plane.values
 
     # What napari asks for.
 

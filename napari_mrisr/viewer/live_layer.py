@@ -3,15 +3,19 @@
 napari itself says what to compute: it slices the layer's data, a
 :class:`~napari_mrisr.viewer.live_array.LiveArray`, which tells of the plane
 that it does not have. That plane is computed on a thread, then the other two
-through the same point. Only the latest request counts.
+through the same point.
 
-When something else is asked for, the layer keeps showing what it shows until
-the first plane of the new result is there.
+Only the latest request counts. When another result is asked for, what is under
+way is cancelled, and the layer keeps showing what it shows until the first
+plane of the new one is there. When another place is asked for, the plane under
+way is finished first: while somebody drags, planes come at the pace at which
+they can be computed, instead of none at all.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +27,16 @@ from napari_mrisr.progress import Progress
 from napari_mrisr.upscale import UpscaleParameters
 from napari_mrisr.viewer import geometry
 from napari_mrisr.viewer.latest import Latest
-from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
+from napari_mrisr.viewer.layers import METADATA_KEY, LayerData, LayerSnapshot, ScanRecord
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
 from napari_mrisr.viewer.workshop import Subject, Workshop, fill_array
 from napari_mrisr.volume import Grid, Volume
 
 _log = logging.getLogger(__name__)
+
+UNFINISHED = {"note": "preview: only the slices looked at are computed"}
+
+Places = Callable[[Grid], list[PlaneName]]
 
 # After the plane on screen: a person who goes on scrolling has asked for the next by then.
 _OTHERS_AFTER_MS = 250
@@ -43,6 +51,9 @@ class LiveLayer(QObject):
         Gets the layer.
     workshop : Workshop, optional
         Shared with other live layers.
+    places : callable, optional
+        Given the result's grid, the planes that are wanted at once, the first first. By
+        default those that napari slices, and the others of the three a little later.
 
     Signals
     -------
@@ -61,10 +72,14 @@ class LiveLayer(QObject):
     failed = Signal(object)
     _missed = Signal(object)
 
-    def __init__(self, viewer: Any, workshop: Workshop | None = None) -> None:
+    def __init__(
+        self, viewer: Any, workshop: Workshop | None = None, places: Places | None = None
+    ) -> None:
         super().__init__()
         self._viewer = viewer
         self.workshop = workshop or Workshop()
+        self._places = places
+        self._wanted: deque[PlaneName] = deque()
         self.layer: Any = None
         self._name = ""
         self._subject: Subject | None = None
@@ -75,11 +90,11 @@ class LiveLayer(QObject):
         self._latest.finished.connect(self._planes_done)
         self._latest.failed.connect(self._fail)
         # Queued: napari is in the middle of slicing when it asks.
-        self._missed.connect(self._ask_missing, Qt.ConnectionType.QueuedConnection)
+        self._missed.connect(self._want_missing, Qt.ConnectionType.QueuedConnection)
         self._others = QTimer(self)
         self._others.setSingleShot(True)
         self._others.setInterval(_OTHERS_AFTER_MS)
-        self._others.timeout.connect(self._ask_others)
+        self._others.timeout.connect(self._want_others)
 
     # What is wanted.
 
@@ -104,7 +119,14 @@ class LiveLayer(QObject):
         if subject.same(self._subject) or subject.same(self._done):
             return
         self._subject, self._done, self._array, self._name = subject, None, None, name
-        self._ask(self._planes_through_point(source.grid.upsampled(parameters.scale))[:1])
+        grid = source.grid.upsampled(parameters.scale)
+        self._want(self._places(grid) if self._places else self._planes_through_point(grid)[:1])
+        self._begin()
+
+    def look(self) -> None:
+        """What ``places`` says has changed."""
+        if self._array is not None and self._places is not None:
+            self._want(self._places(self._array.grid))
 
     def clear(self) -> None:
         """Show nothing; the layer goes."""
@@ -129,6 +151,7 @@ class LiveLayer(QObject):
 
     def _let_go(self, *, remove: bool) -> None:
         self._others.stop()
+        self._wanted = deque()
         self._latest.drop()
         layer, self.layer, self._array = self.layer, None, None
         if remove and layer is not None and layer in self._viewer.layers:
@@ -183,29 +206,40 @@ class LiveLayer(QObject):
 
     # Planes.
 
-    def _ask(self, wanted: list[PlaneName]) -> None:
-        subject, array, name = self._subject, self._array, self._name
-        if subject is None or not wanted:
-            return
+    def _want(self, names: list[PlaneName]) -> None:
+        """These are wanted now, and no others."""
         self._others.stop()
+        array = self._array
+        self._wanted = deque(n for n in names if array is None or not array.holds(n))
+        if array is not None and self._wanted and not self._latest.busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        subject, name, array = self._subject, self._name, self._array
+        if subject is None:
+            return
+        whole = self._places is not None
 
         def make_array(volume: Volume) -> LiveArray:
-            return LiveArray(name, volume, subject.parameters.scale, self._missed.emit)
+            return LiveArray(name, volume, subject.parameters.scale, self._missed.emit, whole)
+
+        def take() -> PlaneName | None:
+            wanted = self._wanted  # replaced, never added to, by the GUI's thread
+            return wanted.popleft() if wanted else None
 
         self._latest.ask(
-            lambda progress: self.workshop.compute(subject, array, wanted, make_array, progress)
+            lambda progress: self.workshop.compute(subject, array, make_array, take, progress)
         )
 
-    def _ask_missing(self, names: list[PlaneName]) -> None:
+    def _want_missing(self, names: list[PlaneName]) -> None:
         array = self._array
         # Of several requests that came at once the last counts.
         if array is not None and array.shown in names:
-            self._ask([name for name in names if not array.holds(name)])
+            self._want([*names, *(self._places(array.grid) if self._places else [])])
 
-    def _ask_others(self) -> None:
+    def _want_others(self) -> None:
         if self._array is not None:
-            wanted = self._planes_through_point(self._array.grid)
-            self._ask([name for name in wanted if not self._array.holds(name)])
+            self._want(self._planes_through_point(self._array.grid))
 
     def _planes_through_point(self, grid: Grid) -> list[PlaneName]:
         """The three planes where the viewer's sliders stand, those on screen first."""
@@ -236,10 +270,12 @@ class LiveLayer(QObject):
         array = self._array
         if array is None:
             return
-        if not array.holds(array.shown):
-            self._ask([array.shown])
-        elif not all(array.holds(name) for name in self._planes_through_point(array.grid)):
-            self._others.start()
+        if self._wanted:  # since the thread looked for the last time
+            self._begin()
+        elif self._places is None:
+            others = self._planes_through_point(array.grid)
+            if not all(array.holds(name) for name in others):
+                self._others.start()
 
     def _put_in_place(self, array: LiveArray) -> None:
         assert self._subject is not None, "planes of nothing"
@@ -253,11 +289,15 @@ class LiveLayer(QObject):
                 translate=translate,
                 units=("mm", "mm", "mm"),
                 axis_labels=geometry.AXIS_LABELS,
-                metadata={"note": "preview: only the slices looked at are computed"},
+                metadata={METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)},
                 **self._subject.source.look,
             )
             return
-        layer.scale, layer.translate = scale, translate
+        if not np.array_equal(layer.scale, scale):  # each costs napari some 10 ms
+            layer.scale = scale
+        if not np.array_equal(layer.translate, translate):
+            layer.translate = translate
+        layer.metadata = {METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)}
         layer.data = array
         layer.name = self._name
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,11 +89,11 @@ class Workshop:
         self,
         subject: Subject,
         array: LiveArray | None,
-        wanted: list[PlaneName],
-        make_array: Any,
+        make_array: Callable[[Volume], LiveArray],
+        take: Callable[[], PlaneName | None],
         progress: PostedProgress,
     ) -> None:
-        """Compute planes, the first wanted first; tell of each as it is there.
+        """Compute planes as long as some are wanted; tell of each as soon as it is there.
 
         Parameters
         ----------
@@ -100,19 +101,20 @@ class Workshop:
             Whose.
         array : LiveArray or None
             Where to put them; None for a new one.
-        wanted : list of (axis, index)
-            Which.
         make_array : callable
-            Makes a new one from the volume.
+            Makes a new one of the layer's volume.
+        take : callable
+            The next plane; None when there is none.
         progress : PostedProgress
             Told the array after each plane; asked between strips.
         """
-        progress.token.check()
         if array is None:
             array = make_array(self.volume(subject)[0])
+            if array.volume is not None:
+                progress.tell(array)
         planes = self.planes(subject)
         crew = Crew(subject.parameters.thread_count, progress.token.check)
-        for name in wanted:
+        while (name := take()) is not None:
             if not array.holds(name):
                 array.put(planes.plane(*name, crew))
                 progress.tell(array)
@@ -129,7 +131,7 @@ def fill_array(
     method = check_parameters(parameters)
     check_memory(volume.grid, parameters)
     give_way()
-    out = array.begin()
+    out = array.begin() if array.volume is None else array.volume.data
     axis = array.shown[0]
     looked_at = array.shown[1]
 
