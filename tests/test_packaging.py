@@ -137,10 +137,10 @@ def test_manifest_offers_what_the_readme_says(manifest: Any) -> None:
 
 
 def test_manifest_reads_what_the_engine_reads(manifest: Any) -> None:
-    from napari_mrisr.io import READABLE
+    from napari_mrisr.io.formats import READABLE, ZARR
 
     patterns = set(manifest.contributions.readers[0].filename_patterns)
-    expected = {f"*{suffix}" for suffix in READABLE}
+    expected = {f"*{suffix}" for suffix in READABLE + ZARR}
     assert patterns == expected | {pattern.upper() for pattern in expected}
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
+from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.note import NOTICE, software
 from napari_mrisr.planes import rotation_of
 from napari_mrisr.volume import Grid
@@ -152,7 +153,7 @@ def metadata(
     return {"ome": {"version": "0.5", "multiscales": [image]}, KEY: ours}
 
 
-def open_ngff(path: Path | str, frame: int | None = None) -> NgffImage:
+def open_ngff(path: PathLike, frame: int | None = None) -> NgffImage:
     """Open an OME-Zarr image, or a plain Zarr array, and check its metadata.
 
     Parameters

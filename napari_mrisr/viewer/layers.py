@@ -124,18 +124,42 @@ def layer_data(volume: Volume, name: str, look: Mapping[str, Any] | None = None)
     """
     volume = volume.restored()
     record = ScanRecord(volume.grid, volume.origin, dict(volume.history))
-    scale, translate = geometry.scale_and_translate(volume.grid)
     look = look or {"colormap": "gray", "contrast_limits": contrast_limits(volume.data)}
-    kwargs = {
+    return geometry.to_display(volume.data), {**_kwargs(record, name), **look}, "image"
+
+
+def lazy_layer_data(
+    levels: Sequence[Any], record: ScanRecord, name: str, limits: tuple[float, float]
+) -> LayerData:
+    """A volume on disk as napari's readers return it.
+
+    Parameters
+    ----------
+    levels : sequence of arrays
+        As displayed, such as dask arrays; finest first.
+    record : ScanRecord
+        Of the finest.
+    name : str
+        Name of the layer to be.
+    limits : tuple of float
+        Intensities from black to white.
+    """
+    kwargs = {**_kwargs(record, name), "colormap": "gray", "contrast_limits": limits}
+    several = len(levels) > 1
+    return list(levels) if several else levels[0], {**kwargs, "multiscale": several}, "image"
+
+
+def _kwargs(record: ScanRecord, name: str) -> dict[str, Any]:
+    """What a layer of three axes is told."""
+    scale, translate = geometry.scale_and_translate(record.grid)
+    return {
         "name": name,
         "scale": scale,
         "translate": translate,
         "units": ("mm", "mm", "mm"),
         "axis_labels": geometry.AXIS_LABELS,
         "metadata": _metadata(record),
-        **look,
     }
-    return geometry.to_display(volume.data), kwargs, "image"
 
 
 def series_layer_data(frames: NDArray, first: Volume, name: str) -> LayerData:

@@ -11,8 +11,9 @@ import numpy as np
 
 from napari_mrisr.errors import MrisrError, VolumeError, explain
 from napari_mrisr.io import READABLE, read_volume, suffix_of
-from napari_mrisr.io.formats import stem_of
+from napari_mrisr.io.formats import is_zarr, stem_of
 from napari_mrisr.viewer.layers import LayerData, layer_data, series_layer_data
+from napari_mrisr.viewer.zarr_layers import zarr_layer_data
 from napari_mrisr.volume import FloatArray, Volume
 
 PathOrPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -22,7 +23,7 @@ Reader = Callable[[PathOrPaths], list[LayerData]]
 def get_reader(path: PathOrPaths) -> Reader | None:
     """The reader for a file or files, or None when they are not ours (npe2's contract)."""
     paths = _as_list(path)
-    if not paths or not all(suffix_of(p) in READABLE for p in paths):
+    if not paths or not all(suffix_of(p) in READABLE or is_zarr(p) for p in paths):
         return None
     return read_layers
 
@@ -35,7 +36,7 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     path : str, path or sequence of them
         3D images become (inferior, posterior, left) layers; of 4D images all
         frames are read, (frame, inferior, posterior, left). Voxels that are
-        NaN or infinite are shown as 0, with a warning.
+        NaN or infinite are shown as 0, with a warning. OME-Zarr stays on disk.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def _as_list(path: PathOrPaths) -> list[str | PathLike[str]]:
 
 
 def _read(path: str | PathLike[str]) -> LayerData:
+    if is_zarr(path):
+        return zarr_layer_data(path)
     name = stem_of(path)
     first = _first_frame(path)
     frames = _frame_count(path)
