@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from types import TracebackType
 from typing import TypeVar
 
 from napari_mrisr.progress import CancelToken, Progress
@@ -71,58 +70,22 @@ class Crew:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def walk(self, task: Callable[[Piece], Iterable[object]], pieces: Iterable[Piece]) -> None:
+        """Like :meth:`each`, for long pieces: a task yields between steps, and may end there."""
+        stopped = threading.Event()
 
-class Lanes:
-    """Work that must keep its order within a lane; lanes run side by side.
+        def check() -> None:
+            try:
+                self.check()
+            except BaseException:
+                stopped.set()
+                raise
 
-    Parameters
-    ----------
-    crew : Crew
-        Its threads are the lanes.
-    waiting : int
-        Pieces that may wait for each lane; then :meth:`put` waits.
-    """
+        def steps(piece: Piece) -> None:
+            for _ in task(piece):
+                if self.threads == 1:
+                    self.check()
+                elif stopped.is_set():
+                    return
 
-    def __init__(self, crew: Crew, waiting: int = 1) -> None:
-        self._pools = [
-            ThreadPoolExecutor(1, thread_name_prefix="mrisr-lane") for _ in range(crew.threads)
-        ]
-        self._room = threading.Semaphore((waiting + 1) * crew.threads)
-        self._errors: list[BaseException] = []
-
-    def put(self, lane: int, task: Callable[[], object]) -> None:
-        """Add a piece at the end of a lane (any number, counted around).
-
-        Raises
-        ------
-        BaseException
-            What an earlier piece raised.
-        """
-        if self._errors:
-            raise self._errors[0]
-        self._room.acquire()
-        self._pools[lane % len(self._pools)].submit(self._do, task)
-
-    def _do(self, task: Callable[[], object]) -> None:
-        try:
-            if not self._errors:
-                task()
-        except BaseException as error:
-            self._errors.append(error)
-        finally:
-            self._room.release()
-
-    def __enter__(self) -> Lanes:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Wait for what was put; after an error, drop what has not begun."""
-        for pool in self._pools:
-            pool.shutdown(cancel_futures=error is not None)
-        if error is None and self._errors:
-            raise self._errors[0]
+        Crew(self.threads, check).each(steps, pieces)

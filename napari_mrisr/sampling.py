@@ -1,8 +1,8 @@
 """Training samples: patches and what should have been in their place.
 
-A volume becomes a :class:`Pair` of truth and low resolution; :func:`samples_of`
-gives, bucket by bucket, the patches that a stage sees and the targets it should
-reach. Masked voxels, the rim of masks and the volume's border are left out.
+A volume becomes a :class:`Pair` of truth and low resolution; :func:`find_samples`
+says, bucket by bucket, where the patches lie that a stage sees and the targets it
+should reach. Masked voxels, the rim of masks and the volume's border are left out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,13 @@ from numpy.typing import NDArray
 
 from napari_mrisr.crew import Crew
 from napari_mrisr.degrade import get_degradation
-from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
+from napari_mrisr.filterbank import FilterBank, StageSpec
 from napari_mrisr.gradients import tensor_box
 from napari_mrisr.hashing import element_offsets, phase_offsets
 from napari_mrisr.io import read_volume
-from napari_mrisr.kernels import cpu, cpu_hash
+from napari_mrisr.kernels import cpu, cpu_gram, cpu_hash
 from napari_mrisr.masks import eroded, head_mask, interior_mask
-from napari_mrisr.methods.hashed import Hashed, hash_cells, padded
+from napari_mrisr.methods.hashed import Hashed, padded
 from napari_mrisr.presets import StagePlan
 from napari_mrisr.scale import Scale
 from napari_mrisr.volume import FloatArray, Grid, Region, Volume
@@ -34,6 +35,8 @@ BATCH = 16_384
 SLAB_VOXELS = 300_000
 
 ALONE = Crew()
+
+IndexArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,68 @@ def pair_of(
     return Pair(truth, lr, head_mask(truth, crew.progress), int.from_bytes(digest[:8], "little"))
 
 
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A stage's samples of a volume, sorted by bucket: not the patches, but where they lie.
+
+    Attributes
+    ----------
+    source, target : (x, y, z) ndarray of float32
+        What patches and targets are taken from.
+    base, goal : (n,) ndarray of int64
+        Flat indices: the patch's center in ``source``, and what ``places`` counts from
+        in ``target``.
+    element : (n,) ndarray of uint8
+        Symmetry that turns a sample.
+    ends : (buckets + 1,) ndarray of int64
+        Samples of bucket b are ``ends[b]`` to ``ends[b + 1]``.
+    offsets : (48, taps) ndarray of int64
+        From the center to each tap, for each symmetry.
+    places : (48, outputs) ndarray of int64
+        Likewise to each target.
+    centered : bool
+        Whether the center is taken off the patch.
+    """
+
+    source: FloatArray
+    target: FloatArray
+    base: NDArray[np.int64]
+    goal: NDArray[np.int64]
+    element: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    places: NDArray[np.int64]
+    centered: bool
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.base.size
+
+    @property
+    def taps(self) -> int:
+        """Values of a patch."""
+        return int(self.offsets.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """Values that a patch should predict."""
+        return int(self.places.shape[1])
+
+    def batches(self) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+        """The patches themselves, see :func:`samples_of`."""
+        for number, (first, end) in enumerate(itertools.pairwise(self.ends)):
+            for start in range(first, end, BATCH):
+                rows = slice(start, min(start + BATCH, end))
+                e = self.element[rows]
+                patches = cpu.gather(self.source, self.base[rows], e, self.offsets, self.centered)
+                yield (
+                    number,
+                    patches,
+                    cpu.gather(self.target, self.goal[rows], e, self.places, False),
+                )
+
+
 def samples_of(
     pair: Pair,
     plan: StagePlan,
@@ -122,7 +187,25 @@ def samples_of(
     parameters: TrainParameters,
     crew: Crew = ALONE,
 ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    """Batches of one bucket's patches and targets.
+    """Batches of one bucket's patches and targets; parameters as of :func:`find_samples`.
+
+    Yields
+    ------
+    bucket : int
+    patches : (n, taps) ndarray of float32
+    targets : (n, outputs) ndarray of float32
+    """
+    yield from find_samples(pair, plan, before, parameters, crew).batches()
+
+
+def find_samples(
+    pair: Pair,
+    plan: StagePlan,
+    before: FilterBank,
+    parameters: TrainParameters,
+    crew: Crew = ALONE,
+) -> Samples:
+    """Hash a volume and sort its training voxels.
 
     Parameters
     ----------
@@ -135,18 +218,32 @@ def samples_of(
     parameters : TrainParameters
     crew : Crew
         Computes what comes before the patches.
-
-    Yields
-    ------
-    bucket : int
-    patches : (n, taps) ndarray of float32
-    targets : (n, outputs) ndarray of float32
     """
-    image = run_stages(pair.lr, before, crew)
-    if plan.spec.grid == "cell":
-        yield from _cell_samples(pair, plan, image, parameters.scale)
-    else:
-        yield from _voxel_samples(pair, plan, image, crew)
+    spec, image = plan.spec, run_stages(pair.lr, before, crew)
+    cells = spec.grid == "cell"
+    seen, factor = (pair.lr.data, parameters.scale) if cells else (image, (1, 1, 1))
+    bucket, element, chosen = _hash_and_choose(pair, plan, seen, crew)
+    crew.check()
+    order, ends = cpu_gram.sort_by_bucket(bucket.reshape(-1)[chosen], spec.hash.filter_count)
+    chosen = chosen[order]
+    crew.check()
+    whole, r = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2])), spec.width // 2
+    source = padded(seen, (0, 0, 0), whole.shape, whole, spec.width)
+    target = pair.truth - image if spec.residual else pair.truth
+    _, ny, nz = source.shape
+    _, my, mz = target.shape
+    x, y, z = np.unravel_index(chosen, seen.shape)
+    return Samples(
+        source,
+        target,
+        ((x + r) * ny + y + r) * nz + z + r,
+        (x * factor[0] * my + y * factor[1]) * mz + z * factor[2],
+        element.reshape(-1)[chosen],
+        ends,
+        element_offsets(spec.width, (ny * nz, nz, 1)),
+        phase_offsets(factor) @ np.array([my * mz, mz, 1]),
+        spec.residual,
+    )
 
 
 def feature_sample(
@@ -213,59 +310,23 @@ def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.b
     return inside & framed
 
 
-def _cell_samples(
-    pair: Pair, plan: StagePlan, image: FloatArray, scale: Scale
-) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    spec, lr = plan.spec, pair.lr.data
-    whole = Region.whole((lr.shape[0], lr.shape[1], lr.shape[2]))
-    empty = Stage(
-        spec,
-        np.zeros((0, 0, 0), np.float32),
-        np.zeros(0, np.int64),
-        *2 * (np.zeros(0, np.float32),),
-    )
-    bucket, element = hash_cells(empty, lr, whole)
-    chosen = _choose(pair, plan, lr.shape)
-    source = padded(lr, (0, 0, 0), whole.shape, whole, spec.width)
-    rest = pair.truth - image
-    offsets = element_offsets(spec.width, (source.shape[1] * source.shape[2], source.shape[2], 1))
-    places = phase_offsets(scale) @ np.array([rest.shape[1] * rest.shape[2], rest.shape[2], 1])
-    x, y, z = np.unravel_index(chosen, lr.shape)
-    r = spec.width // 2
-    base = ((x + r) * source.shape[1] + y + r) * source.shape[2] + z + r
-    corner = (x * scale[0] * rest.shape[1] + y * scale[1]) * rest.shape[2] + z * scale[2]
-    buckets, elements = bucket.reshape(-1)[chosen], element.reshape(-1)[chosen]
-    for number, rows in _batches(buckets, spec.hash.filter_count):
-        e = elements[rows]
-        patches = cpu.gather(source, base[rows], e, offsets, True)
-        yield number, patches, cpu.gather(rest, corner[rows], e, places, False)
+def _hash_and_choose(
+    pair: Pair, plan: StagePlan, seen: FloatArray, crew: Crew
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], IndexArray]:
+    """Buckets and symmetries of an image, and meanwhile, on one thread, the training voxels."""
+    whole = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2]))
+    bucket, element = np.empty(seen.shape, np.int32), np.empty(seen.shape, np.uint8)
+    chosen: list[IndexArray] = []
 
-
-def _voxel_samples(
-    pair: Pair, plan: StagePlan, image: FloatArray, crew: Crew
-) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    spec = plan.spec
-    whole = Region.whole((image.shape[0], image.shape[1], image.shape[2]))
-    bucket, element = np.empty(image.shape, np.int32), np.empty(image.shape, np.uint8)
-
-    def hash_slab(slab: Region) -> None:
-        parts = spec.hash.hash_box(image, (0, 0, 0), whole.shape, slab)
+    def work(slab: Region | None) -> None:
+        if slab is None:
+            chosen.append(_choose(pair, plan, seen.shape))
+            return
+        parts = plan.spec.hash.hash_box(seen, (0, 0, 0), whole.shape, slab)
         bucket[slab.slices], element[slab.slices] = parts
 
-    crew.each(hash_slab, slabs_of(image.shape, 1))
-    chosen = _choose(pair, plan, image.shape)
-    crew.check()
-    source = padded(image, (0, 0, 0), whole.shape, whole, spec.width)
-    target = pair.truth - image if spec.residual else pair.truth
-    offsets = element_offsets(spec.width, (source.shape[1] * source.shape[2], source.shape[2], 1))
-    x, y, z = np.unravel_index(chosen, image.shape)
-    r = spec.width // 2
-    base = ((x + r) * source.shape[1] + y + r) * source.shape[2] + z + r
-    buckets, elements = bucket.reshape(-1)[chosen], element.reshape(-1)[chosen]
-    wanted = target.reshape(-1)[chosen]
-    for number, rows in _batches(buckets, spec.hash.filter_count):
-        patches = cpu.gather(source, base[rows], elements[rows], offsets, spec.residual)
-        yield number, patches, np.ascontiguousarray(wanted[rows, None])
+    crew.each(work, [None, *slabs_of(seen.shape, 1)])
+    return bucket, element, chosen[0]
 
 
 def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -275,12 +336,3 @@ def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...]) -> NDArray[np.i
         generator = np.random.default_rng(pair.seed)
         chosen = np.sort(generator.choice(chosen, plan.samples, replace=False))
     return chosen
-
-
-def _batches(buckets: NDArray[np.int32], filters: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    order = np.argsort(buckets, kind="stable")
-    ends = np.searchsorted(buckets[order], np.arange(filters + 1))
-    for number in range(filters):
-        rows = order[ends[number] : ends[number + 1]]
-        for start in range(0, rows.size, BATCH):
-            yield number, rows[start : start + BATCH]

@@ -1,4 +1,4 @@
-"""Threads that share out work: all of it, in order within a lane, and stopped between pieces."""
+"""Threads that share out work: all of it, and stopped between pieces and between steps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import time
 
 import pytest
 
-from napari_mrisr.crew import Crew, Lanes
+from napari_mrisr.crew import Crew
 
 
 def running():
-    return [
-        t.name for t in threading.enumerate() if t.name.startswith(("mrisr-crew", "mrisr-lane"))
-    ]
+    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr-crew")]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -66,39 +64,46 @@ def test_threads_run_side_by_side():
     Crew(2).each(lambda _: both.wait(), range(2))
 
 
-def test_a_lane_keeps_its_order_and_lanes_run_side_by_side():
-    seen = {0: [], 1: [], 2: []}
-    both = threading.Barrier(2, timeout=5)
-    with Lanes(Crew(2)) as lanes:
-        lanes.put(0, both.wait)
-        lanes.put(1, both.wait)
-        for n in range(60):
-            lane = n % 3  # 0 and 2 share a thread
-            lanes.put(lane, lambda lane=lane, n=n: seen[lane].append(n))
-    assert seen == {lane: list(range(lane, 60, 3)) for lane in range(3)}
-    assert running() == []
-
-
-def test_an_error_in_a_lane_comes_out_and_ends_the_rest():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_long_pieces_are_walked_to_their_end(threads):
     done = []
 
-    def fail():
-        raise ValueError("lane")
+    def task(piece):
+        for step in range(piece):
+            done.append((piece, step))
+            yield
 
-    with pytest.raises(ValueError, match="lane"), Lanes(Crew(2)) as lanes:
-        lanes.put(0, fail)
-        for n in range(1000):
-            lanes.put(n, lambda: done.append(1))
-            time.sleep(0.0005)
-    assert len(done) < 1000
+    Crew(threads).walk(task, range(9))
+    assert sorted(done) == [(piece, step) for piece in range(9) for step in range(piece)]
     assert running() == []
 
 
-def test_an_error_while_filling_lanes_drops_what_waits():
-    gate, done = threading.Event(), []
-    with pytest.raises(KeyError), Lanes(Crew(1), waiting=3) as lanes:
-        lanes.put(0, lambda: gate.wait(5))
-        lanes.put(0, lambda: done.append(1))
-        threading.Timer(0.05, gate.set).start()
-        raise KeyError
-    assert done == []
+@pytest.mark.parametrize("threads", [1, 2])
+def test_check_stops_long_pieces_between_their_steps(threads):
+    done = []
+
+    def check():
+        if len(done) >= 3:
+            raise KeyError("stop")
+
+    def task(_):
+        for _ in range(500):
+            time.sleep(0.01)
+            done.append(1)
+            yield
+
+    with pytest.raises(KeyError):
+        Crew(threads, check).walk(task, range(threads))
+    assert 3 <= len(done) < 60
+    assert running() == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_step_raises_comes_out(threads):
+    def task(piece):
+        yield
+        raise ValueError(f"{piece}")
+
+    with pytest.raises(ValueError, match="four"):
+        Crew(threads).walk(task, ["four"])
+    assert running() == []

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from napari_mrisr.errors import MemoryEstimateError, explain
 from napari_mrisr.presets import Preset
-from napari_mrisr.sampling import BATCH
 from napari_mrisr.scale import Scale
 from napari_mrisr.volume import Shape
 
@@ -26,7 +25,7 @@ class MemoryNeed:
     volume : int
         The largest volume with all that is made of it.
     batches : int
-        Patches on their way into the sums.
+        Patches on their way into the sums: a block and its products a thread.
     """
 
     sums: int
@@ -52,7 +51,7 @@ def estimate_training(
         Shape of the largest volume; by default only the sums count.
     threads : int
     """
-    sums, widest = 0, 0
+    sums, block = 0, 0
     for plan in preset.stages:
         taps, outputs = plan.spec.taps, plan.spec.outputs(scale)
         # Features still to be cut at their terciles make three of each bucket.
@@ -61,9 +60,10 @@ def estimate_training(
         values = buckets * taps * (taps + outputs)
         # In double precision the sums of half of the volumes are kept besides.
         sums += values * (2 * 4 if plan.single else 4 * 8)
-        widest = max(widest, taps + outputs)
+        # In the cache: 64 samples, and the products of their values, padded to whole vectors.
+        block = max(block, 4 * (taps + outputs + 16) * (64 + taps + 16))
     voxels = largest[0] * largest[1] * largest[2]
-    return MemoryNeed(sums, _BYTES_A_VOXEL * voxels, 2 * threads * BATCH * 4 * widest)
+    return MemoryNeed(sums, _BYTES_A_VOXEL * voxels, threads * block)
 
 
 def check_memory(need: MemoryNeed, preset: str) -> None:

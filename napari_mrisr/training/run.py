@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from napari_mrisr.crew import Crew, Lanes
+from napari_mrisr.crew import Crew
 from napari_mrisr.errors import Cancelled, VolumeError, explain
 from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.presets import Preset, StagePlan
 from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import Pair, TrainParameters, feature_sample, pair_of, samples_of
+from napari_mrisr.sampling import Pair, TrainParameters, feature_sample, find_samples, pair_of
 from napari_mrisr.scale import format_scale, scale_label
+from napari_mrisr.training.accumulate import add_samples
 from napari_mrisr.training.calibrating import calibrated
 from napari_mrisr.training.checkpoint import (
     TrainingState,
@@ -172,19 +172,13 @@ class Run:
     ) -> int:
         """Add a volume's samples to the sums; how many there were."""
         pair = self._pair(index)
-        work, before_us = self.work, self.work.samples
-        batches = samples_of(pair, plan, before, self.parameters, self.crew)
-        started = 0.0
+        samples = find_samples(pair, plan, before, self.parameters, self.crew)
+        started = time.perf_counter()
         # Half a volume that a stop leaves in these sums is not on disk, and not used.
-        with Lanes(self.crew) as lanes:
-            for bucket, patches, targets in batches:
-                self.crew.check()
-                # The first batch waits for hashing and the stages before.
-                started = started or time.perf_counter()
-                lanes.put(bucket, partial(equations.add, bucket, patches, targets))
-                work.count(patches, targets)
-        work.seconds += time.perf_counter() - started if started else 0.0
-        return work.samples - before_us
+        add_samples(equations, samples, self.crew)
+        seconds = time.perf_counter() - started
+        self.work.count(samples.count, samples.taps, samples.outputs, seconds)
+        return samples.count
 
     def _tell_volume(self, number: int, equations: NormalEquations) -> None:
         done, work, support = self.state.done[number], self.work, equations.count.copy()

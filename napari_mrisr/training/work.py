@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_mrisr.presets import StagePlan
 from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray
 
 # Before the first volume: voxels of a head at 1 mm.
 _HEAD_VOXELS = 2_500_000
@@ -41,12 +40,12 @@ class Work:
         self._cost_done, self._cost_left = 0.0, 1.0
         self.samples, self.seconds = 0, 0.0
 
-    def count(self, patches: FloatArray, targets: FloatArray) -> None:
-        """Count samples."""
-        n, taps = patches.shape
-        self.samples += n
+    def count(self, samples: int, taps: int, outputs: int, seconds: float) -> None:
+        """Count samples that were gathered and added in so many seconds."""
+        self.samples += samples
+        self.seconds += seconds
         # Half of Q is computed, the other mirrored.
-        self._operations += n * taps * (taps + 2.0 * targets.shape[1])
+        self._operations += samples * taps * (taps + 1.0 + 2.0 * outputs)
 
     @property
     def samples_per_s(self) -> float:
@@ -55,7 +54,7 @@ class Work:
 
     @property
     def gflops(self) -> float:
-        """Rate of the arithmetic meanwhile, half of Q counted."""
+        """Rate of the arithmetic meanwhile, the symmetric half of Q counted once."""
         return self._operations / self.seconds / 1e9 if self.seconds else 0.0
 
     def finished(

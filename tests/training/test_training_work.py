@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from made_up_scans import small_preset
 
@@ -46,11 +45,12 @@ def test_what_does_not_fit_is_refused_with_a_mend(monkeypatch):
 def test_rates_are_samples_and_operations_over_the_time():
     work = Work(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
     assert (work.samples_per_s, work.gflops) == (0.0, 0.0)
-    work.count(np.zeros((1000, 27), np.float32), np.zeros((1000, 8), np.float32))
-    work.seconds = 0.5
+    work.count(600, 27, 8, 0.3)
+    work.count(400, 27, 8, 0.2)
     assert work.samples_per_s == 2000
-    # Half of 2 · 27² for Q, 2 · 27 · 8 for V, a sample.
-    assert work.gflops == pytest.approx(1000 * (27**2 + 2 * 27 * 8) / 0.5 / 1e9)
+    # 27 · 28 / 2 sums of products for Q and 27 · 8 for V, a sample.
+    products = sum(1 for i in range(27) for _ in range(i, 27)) + 27 * 8
+    assert work.gflops == pytest.approx(2 * products * 1000 / 0.5 / 1e9)
 
 
 def test_share_left_falls_to_nothing():
