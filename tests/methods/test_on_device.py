@@ -10,10 +10,11 @@ import pytest
 from host_machine import COMPILER, HostMachine
 from scipy import ndimage
 
-from napari_mrisr import gradients, hashing
+from napari_mrisr import interpolate
 from napari_mrisr.errors import Cancelled, DeviceError
+from napari_mrisr.hashing import element_offsets, phase_offsets
 from napari_mrisr.kernels import reference
-from napari_mrisr.methods import get_method, hashed, on_device
+from napari_mrisr.methods import get_method, on_device
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.on_device import Resident, block_regions, run, try_out
 from napari_mrisr.progress import Progress
@@ -56,23 +57,47 @@ def computed(method, machine, volume, region=None):
     return machine.get(there.compute(resident, region or fine(method, volume)))
 
 
-@pytest.fixture
-def by_the_reference(monkeypatch):
-    """The hashed method with every kernel after the start replaced by the reference's."""
+def mirrored(array, by):
+    return np.pad(array, by, mode="reflect")
 
-    def rows_xyz(array, rows, out):
-        for axis, (first, taps) in enumerate(rows):
-            array = reference.apply_rows(array, first, taps, axis)
-        out[:] = array
 
-    def products(array, components):
-        return reference.gradient_products(array)[list(components)]
+def tensor_by_the_reference(source, window):
+    """Structure tensor and smoothed intensities with a border of one."""
+    fields = []
+    for field in (*reference.gradient_products(mirrored(source, 1)), source):
+        smooth = field
+        for axis, n in enumerate(source.shape):
+            by = [(window.radius,) * 2 if a == axis else (0, 0) for a in range(3)]
+            taps = np.tile(window.taps(), (n, 1))
+            smooth = reference.apply_rows(mirrored(smooth, by), np.arange(n), taps, axis)
+        fields.append(mirrored(smooth, 1))
+    return np.stack(fields[:6]), fields[6]
 
-    monkeypatch.setattr(gradients.cpu_rows, "apply_rows_xyz", rows_xyz)
-    monkeypatch.setattr(gradients.cpu, "gradient_products", products)
-    monkeypatch.setattr(hashing.cpu_hash, "hash_voxels", reference.hash_voxels)
-    for name in ("filter_cells", "filter_voxels"):
-        monkeypatch.setattr(hashed.cpu, name, getattr(reference, name))
+
+def by_the_reference(bank, lr):
+    """The whole result of a bank, every kernel the reference's."""
+    upsample = interpolate.tricubic if bank.start == "tricubic" else interpolate.quadratic
+    start = upsample(lr.data, bank.scale, None, reference.apply_rows).clip(*lr.extrema)
+    image = start
+    for stage in bank.stages:
+        spec, cells = stage.spec, stage.spec.grid == "cell"
+        seen = lr.data if cells else image
+        fields = tensor_by_the_reference(seen, spec.hash.window)
+        buckets = reference.hash_voxels(*fields, (0, 0, 0), spec.hash.code)
+        source = mirrored(seen, spec.width // 2)
+        strides = source.shape[1] * source.shape[2], source.shape[2], 1
+        offsets = element_offsets(spec.width, strides)
+        if cells:
+            places = phase_offsets(bank.scale) @ [image[0].size, image.shape[2], 1]
+            arguments = source, *buckets, offsets, places, stage.weights, bank.scale
+            image = image.copy()
+            reference.filter_cells(*arguments, image)
+        else:
+            weights = stage.weights[:, :, 0]
+            found = reference.filter_voxels(source, *buckets, offsets, weights, spec.residual)
+            image = found + image if spec.residual else found
+        image = np.maximum(image, lr.extrema[0])
+    return np.where(start > 1.0, np.maximum(image, start), image)
 
 
 def assert_equal_but_for_cuts(found, expected, at_most):
@@ -95,12 +120,12 @@ def away_from_corners(method, shape):
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape"), [("cube 2x", (8, 9, 7)), ("flips 1x1x4", (12, 11, 4)), ("paper", (8, 9, 7))]
+    ("kind", "shape"), [("cube 2x", (7, 8, 6)), ("flips 1x1x4", (12, 11, 4)), ("paper", (8, 9, 7))]
 )
-def test_equals_the_reference(machine, make_bank, by_the_reference, kind, shape):
-    method, volume = Hashed(make_bank(**KINDS[kind])), volume_of(shape, 3)
+def test_equals_the_reference(machine, make_bank, kind, shape):
+    method, volume = Hashed(make_bank(**KINDS[kind])), volume_of(shape, 3, 1.2)
     found = computed(method, machine, volume)
-    expected = method.compute(volume, fine(method, volume))
+    expected = by_the_reference(method.bank, volume)
     inside = away_from_corners(method, found.shape)
     assert inside.sum() > 500
     assert_equal_but_for_cuts(found[inside], expected[inside], 0.001 * found.size)
