@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +51,26 @@ def our_threads() -> list[str]:
 def _no_thread_is_left() -> Iterator[None]:
     yield
     assert our_threads() == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_viewers(qapp: Any) -> Iterator[None]:
+    """Spare every viewer what is the same for all.
+
+    What is imported by now, Python's collector never looks at again; napari sweeps
+    after each viewer, and so do tests of what is left behind. And the manifests of
+    the installed plugins are read once.
+    """
+    import leaks  # noqa: F401
+    import napari._qt.qt_main_window  # noqa: F401
+
+    found = list(PluginManifest.discover())
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
+        yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,6 @@ _PASSED = pytest.StashKey[bool]()
 SHAPE = (40, 48, 56)
 
 
-@pytest.fixture(scope="session")
-def _old_objects() -> Iterator[None]:
-    """What is there before the first test is never looked at again: a sweep takes 10 ms."""
-    import leaks  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Note whether the test itself went well: a failure's traceback holds objects."""
@@ -40,7 +28,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_leaks(request: pytest.FixtureRequest, qapp: Any, _old_objects: None) -> Iterator[None]:
+def no_leaks(request: pytest.FixtureRequest, qapp: Any) -> Iterator[None]:
     """Fail where a test leaves an object, widget, window or timer of ours behind.
 
     Set up before any viewer, so asked after it has gone.
