@@ -6,8 +6,9 @@
 Everything computes every voxel of the same output (192 and 256 cubed): the phantom's
 middle, and a skull-stripped head (``inputs.py``). Rounds are interleaved; the table
 gives the median ratio to ``scipy.ndimage.zoom(order=3)`` of the same round, with its
-range, and median seconds. Below it, the steps of ``hashed`` on one thread beside what
-the machine can do (``stages.py``, ``roofline.py``).
+range, the same of processor seconds ("cpu", all threads together), and median seconds.
+Below it, the steps of ``hashed`` on one thread beside what the machine can do
+(``stages.py``, ``roofline.py``).
 """
 
 from __future__ import annotations
@@ -34,12 +35,16 @@ def numbers(value: str) -> list[int]:
 
 def side_by_side(found: dict[str, list[Ratio]]) -> str:
     """A row a function, and for each input its ratio, the range of it, and seconds."""
-    head = ["2x, ratio to scipy's zoom", *(c for name in found for c in (name, "range", "s"))]
+    head = [
+        "2x, ratio to scipy's zoom",
+        *(c for name in found for c in (name, "range", "cpu", "s")),
+    ]
     lines = []
     for same in zip(*found.values(), strict=True):
         line: list[object] = [same[0].name]
         for one in same:
-            line += [one.ratio, f"{number(one.low)} to {number(one.high)}", one.seconds]
+            line += [one.ratio, f"{number(one.low)} to {number(one.high)}"]
+            line += [one.processor, one.seconds]
         lines.append(line)
     return table(head, lines)
 

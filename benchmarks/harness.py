@@ -2,7 +2,8 @@
 
 Absolute seconds vary between machines and with what else runs on one; the ratio
 of two functions timed one right after the other holds. So every round calls all
-functions once, and ratios are taken within rounds.
+functions once, and ratios are taken within rounds. Processor seconds, of all
+threads together, hardly count what else the machine does.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 from napari_mrisr.upscale import processors
 
-Times = dict[str, list[float]]
+
+class Took(NamedTuple):
+    """Seconds of a call: on the clock, and of processors."""
+
+    wall: float
+    processor: float
+
+
+Times = dict[str, list[Took]]
 
 _PACKAGES = ("napari-mrisr", "numpy", "scipy", "scikit-image", "numba", "llvmlite")
 _RIVALS = ("SimpleITK", "volresample", "torch")
@@ -34,31 +44,54 @@ def interleaved(
     times: Times = {name: [] for name in functions}
     for number in range(-1 if warm else 0, runs):
         for name, function in functions.items():
-            start = time.perf_counter()
-            function()
+            took = clocked(function)
             if number >= 0:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(took)
     return times
+
+
+def clocked(function: Callable[[], object]) -> Took:
+    """Call a function."""
+    wall, processor = time.perf_counter(), time.process_time()
+    function()
+    return Took(time.perf_counter() - wall, time.process_time() - processor)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median seconds, and the ratio to another function: median and range of the rounds."""
+    """A function beside another one.
+
+    Attributes
+    ----------
+    seconds : float
+        Median.
+    ratio, low, high : float
+        Of the seconds: median, lowest and highest of the rounds.
+    processor : float
+        Median ratio of the processor seconds.
+    """
 
     name: str
     seconds: float
     ratio: float
     low: float
     high: float
+    processor: float
 
 
 def ratios(times: Times, base: str) -> list[Ratio]:
     """Every function beside ``base``, round by round."""
     rows = []
     for name, values in times.items():
-        found = [a / b for a, b in zip(values, times[base], strict=True)]
+        pairs = list(zip(values, times[base], strict=True))
+        found = [ours.wall / theirs.wall for ours, theirs in pairs]
         row = Ratio(
-            name, statistics.median(values), statistics.median(found), min(found), max(found)
+            name,
+            statistics.median(took.wall for took in values),
+            statistics.median(found),
+            min(found),
+            max(found),
+            statistics.median(ours.processor / theirs.processor for ours, theirs in pairs),
         )
         rows.append(row)
     return rows

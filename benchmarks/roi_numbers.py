@@ -84,11 +84,13 @@ def main() -> None:
             "skimage": lambda box=box: skimage(volumes, box, data_range),
         }
         times = interleaved(run, runs)
-        ours, lr, theirs = (1e3 * statistics.median(values) for values in times.values())
+        ours, lr, theirs = (
+            1e3 * statistics.median(took.wall for took in values) for values in times.values()
+        )
         print(f"{edge:>6}³ {ours:14.1f}{lr:10.1f}{theirs:15.1f}")
     # Once: what was found of the head is kept.
     whole = {"ours": same.head, "skimage": lambda: skimage(volumes, (slice(None),) * 3, data_range)}
-    ours, theirs = (values[0] for values in interleaved(whole, 1, warm=False).values())
+    ours, theirs = (values[0].wall for values in interleaved(whole, 1, warm=False).values())
     print(f"\nwhole head: {ours:.1f} s; scikit-image over the volume: {theirs:.1f} s")
 
 

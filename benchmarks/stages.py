@@ -3,10 +3,10 @@
     python benchmarks/stages.py [--kind crop] [--size 96] [--runs 3] [--bank NAME]
 
 The engine itself runs, whole and on one thread, and its own functions are timed as
-it calls them. What each must do at least is counted: arithmetic, bytes that have to
-move. The longest of the times that these take at the measured rates (``roofline.py``)
-is the step's limit. Of all runs the fastest counts, of the rates the highest: both are
-slowed by whatever else the machine does.
+it calls them, in processor seconds. What each must do at least is counted: arithmetic,
+bytes that have to move. The longest of the times that these take at the measured rates
+(``roofline.py``) is the step's limit. Of all runs the fastest counts, of the rates the
+highest: both are slowed by whatever else the machine does.
 
 Counts, for each voxel that a step works on (cells are low-resolution voxels; flat
 surroundings are passed over before any step and count for none):
@@ -35,7 +35,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from harness import table
+from harness import clocked, table
 from inputs import KINDS, cube
 from roofline import Limits, best, measure
 
@@ -84,15 +84,15 @@ class Stopwatch:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self.within.append(0.0)
-            start = time.perf_counter()
+            start = time.thread_time()
             result = function(*args, **kwargs)
-            took = time.perf_counter() - start
+            took = time.thread_time() - start
             self.seconds[self.number, step] += took - self.within.pop()
             if step == HASH:
                 filters = self.bank.stages[self.number - 1].spec.hash.filter_count
                 self.hashed[self.number] += result[0].size
                 self.filtered[self.number] += int(np.count_nonzero(result[0] < filters))
-            self.within[-1] += time.perf_counter() - start
+            self.within[-1] += time.thread_time() - start
             return result
 
         return call
@@ -109,7 +109,7 @@ class Stopwatch:
 
 
 def profile(bank: FilterBank, volume: Volume) -> tuple[Stopwatch, float]:
-    """A whole run on one thread: its steps, and its seconds in all."""
+    """A whole run on one thread: its steps, and its processor seconds in all."""
     run_method(Hashed(bank), volume)
     watch = Stopwatch(bank)
     with ExitStack() as patches:
@@ -121,9 +121,7 @@ def profile(bank: FilterBank, volume: Volume) -> tuple[Stopwatch, float]:
         # Compiling and the tiny volume it is done on do not count.
         warmed = mock.patch("napari_mrisr.upscale._warm", lambda method, progress: None)
         patches.enter_context(warmed)
-        start = time.perf_counter()
-        run_method(Hashed(bank), volume)
-        total = time.perf_counter() - start
+        total = clocked(lambda: run_method(Hashed(bank), volume)).processor
     return watch, total
 
 

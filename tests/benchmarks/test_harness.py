@@ -24,17 +24,24 @@ def test_rounds_are_interleaved_and_the_first_is_not_measured(harness):
 def test_seconds_are_of_each_function(harness):
     functions = {"long": lambda: time.sleep(0.05), "short": lambda: time.sleep(0.002)}
     times = harness.interleaved(functions, 2, warm=False)
-    assert min(times["long"]) >= 0.05
-    assert min(times["short"]) < 0.05
+    assert min(took.wall for took in times["long"]) >= 0.05
+    assert min(took.wall for took in times["short"]) < 0.05
+    assert max(took.processor for took in times["long"]) < 0.05  # asleep
 
 
 def test_ratios_are_taken_within_rounds(harness):
     # The machine is three times as slow in the last two rounds.
-    times = {"base": [1.0, 1.0, 3.0, 3.0, 1.0], "ours": [0.5, 0.6, 1.5, 1.2, 0.9]}
+    walls = {"base": [1.0, 1.0, 3.0, 3.0, 1.0], "ours": [0.5, 0.6, 1.5, 1.2, 0.9]}
+    processors = {"base": [1.0] * 5, "ours": [0.7, 0.8, 0.9, 0.6, 0.5]}
+    times = {
+        name: [harness.Took(*both) for both in zip(walls[name], processors[name], strict=True)]
+        for name in walls
+    }
     base, ours = harness.ratios(times, "base")
     assert (base.ratio, base.low, base.high) == (1.0, 1.0, 1.0)
     assert ours.seconds == 0.9
     assert (ours.ratio, ours.low, ours.high) == pytest.approx((0.5, 0.4, 0.9))
+    assert (base.processor, ours.processor) == (1.0, 0.7)
 
 
 @pytest.mark.parametrize(
