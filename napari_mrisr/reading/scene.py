@@ -145,6 +145,11 @@ class Cutter:
         self.frame = frame
         self._kept: OrderedDict[tuple[object, ...], Slice | None] = OrderedDict()
 
+    def forget(self, key: str) -> None:
+        """A volume has other voxels: cut it anew."""
+        for name in [name for name in self._kept if key in name[:2]]:
+            del self._kept[name]
+
     def volume(self, key: str, plane: Plane, position: float) -> Slice | None:
         """The cut through a volume; position along the normal in frame mm."""
         volume = self.volumes[key]

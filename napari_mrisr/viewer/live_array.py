@@ -94,6 +94,14 @@ class LiveArray:
         """Whether a plane is computed."""
         return name in self._planes or name in self._finished
 
+    @property
+    def share(self) -> float:
+        """How much of the whole is finished, 0 to 1."""
+        counts = [0, 0, 0]
+        for axis, _ in tuple(self._finished):
+            counts[axis] += 1
+        return max(count / n for count, n in zip(counts, self.grid.shape, strict=True))
+
     def approximate(self) -> bool:
         """Whether the plane asked for last is not exactly that of the whole run."""
         plane = self._planes.get(self.shown)

@@ -24,7 +24,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
-from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer import geometry
 from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.layers import METADATA_KEY, LayerData, LayerSnapshot, ScanRecord
@@ -221,6 +221,8 @@ class LiveLayer(QObject):
         whole = self._places is not None
 
         def make_array(volume: Volume) -> LiveArray:
+            if whole:
+                check_memory(volume.grid, subject.parameters)
             return LiveArray(name, volume, subject.parameters.scale, self._missed.emit, whole)
 
         def take() -> PlaneName | None:

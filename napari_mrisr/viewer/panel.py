@@ -151,15 +151,11 @@ class Panel(QWidget):
         """Say something."""
         self.status.setText(escape(text))
 
-    @property
-    def status_is_free(self) -> bool:
-        """Whether nothing stands there that a hint must not replace."""
-        return self.status.text() in ("", self._hint)
-
     def show_hint(self, text: str) -> None:
-        """Say something that anything else may replace."""
-        self.show_status(text)
-        self._hint = self.status.text()
+        """Say something where nothing else is said; anything else replaces it."""
+        if self.status.text() in ("", self._hint):
+            self.show_status(text)
+            self._hint = self.status.text()
 
     def show_error(self, line: str) -> None:
         """Say what is wrong."""

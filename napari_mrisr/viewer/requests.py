@@ -152,6 +152,12 @@ def plan_label(grid: Grid, parameters: UpscaleParameters) -> str:
     return f"{grid_label(out)}\nabout {memory} of memory"
 
 
+def preview_label(approximate: bool) -> str:
+    """What a preview is."""
+    exactly = "approximately" if approximate else "as Run computes it"
+    return f"Preview: the slice on screen, {exactly}. Run fills the rest."
+
+
 def progress_label(state: ProgressState) -> str:
     """``hashed 2x: 45 %, 8 s left``."""
     percent = f"{100 * state.done // max(1, state.total)} %"

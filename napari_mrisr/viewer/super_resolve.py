@@ -50,6 +50,7 @@ from napari_mrisr.viewer.requests import (
     grid_label,
     offered_scales,
     plan_label,
+    preview_label,
     progress_label,
     source_label,
 )
@@ -326,18 +327,16 @@ class SuperResolveWidget(Docked):
 
     def _update_preview(self) -> None:
         """Show what the form would make, if that is wanted and possible."""
-        source = parameters = None
-        if self.panel.live.isChecked():
-            try:
-                source, parameters = self._snapshot(), self._parameters()
-            except MrisrError:  # told below the buttons
-                source = None
-        if source is None or parameters is None:
+        try:
+            request = self._upscale_request() if self.panel.live.isChecked() else None
+        except MrisrError:  # told below the buttons
+            request = None
+        if isinstance(request, UpscaleRequest):
+            name = f"{request.result_name} (preview)"
+            self.live.show(request.source, request.parameters, name)
+            self._say_preview()
+        else:
             self.live.clear()
-            return
-        name = UpscaleRequest(source, parameters).result_name
-        self.live.show(source, parameters, f"{name} (preview)")
-        self._say_preview()
 
     def _live_toggled(self, on: bool) -> None:
         if not on:
@@ -346,10 +345,8 @@ class SuperResolveWidget(Docked):
 
     def _say_preview(self) -> None:
         array = self.live.array
-        if self.jobs.running or array is None or not self.panel.status_is_free:
-            return
-        exactly = "approximately" if array.approximate() else "as Run computes it"
-        self.panel.show_hint(f"Preview: the slice on screen, {exactly}. Run fills the rest.")
+        if array is not None and not self.jobs.running:
+            self.panel.show_hint(preview_label(array.approximate()))
 
     def _preview_failed(self, error: Exception) -> None:
         if not self.jobs.running:

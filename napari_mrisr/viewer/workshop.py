@@ -46,18 +46,24 @@ class Subject:
 class Workshop:
     """Keeps the normalized volume and the planes' bands of what was asked for last.
 
-    Its methods are for working threads, those of :meth:`planes` for one at a time.
+    Its methods are for working threads; one subject's planes are for one at a time.
+
+    Parameters
+    ----------
+    results : int
+        Of so many results the planes' bands are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, results: int = 1) -> None:
         self._lock = threading.Lock()
+        self._results = results
         self._volume: tuple[Subject, Volume, Volume] | None = None
-        self._planes: tuple[Subject, Planes] | None = None
+        self._planes: list[tuple[Subject, Planes]] = []
 
     def forget(self) -> None:
         """The voxels may have changed in place."""
         with self._lock:
-            self._volume = self._planes = None
+            self._volume, self._planes = None, []
 
     def volume(self, subject: Subject) -> tuple[Volume, Volume]:
         """The layer's volume in the scan's intensities, and normalized.
@@ -78,12 +84,14 @@ class Workshop:
 
     def planes(self, subject: Subject) -> Planes:
         """What computes the subject's planes."""
-        known = self._planes
-        if known is None or not subject.same(known[0]):
-            method = check_parameters(subject.parameters)
-            known = (subject, Planes(method, self.volume(subject)[1]))
-            self._planes = known
-        return known[1]
+        with self._lock:
+            for known, planes in self._planes:
+                if subject.same(known):
+                    return planes
+        planes = Planes(check_parameters(subject.parameters), self.volume(subject)[1])
+        with self._lock:
+            self._planes = [(subject, planes), *self._planes][: self._results]
+        return planes
 
     def compute(
         self,

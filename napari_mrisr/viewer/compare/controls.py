@@ -179,7 +179,14 @@ class Controls(QWidget):
             self,
         )
         self.measured.picked.connect(self.measured_picked)
-        return Group(self, "Columns", self.columns)
+        self.live = button(
+            "Live ▾", "Add a column that is computed while you look at it: choose a method", self
+        )
+        self.live.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.live_menu = QMenu(self.live)
+        self.live_menu.setToolTipsVisible(True)
+        self.live.setMenu(self.live_menu)
+        return Group(self, "Columns", [*self.columns, self.live])
 
     def _role_group(self) -> Group:
         return Group(self, "Truth", [self.truth, QLabel("LR", self), self.measured])

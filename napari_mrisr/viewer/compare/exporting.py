@@ -104,6 +104,8 @@ class Exporter(QObject):
         if not controller.state.columns:
             self._widget.numbers.say("There is nothing to save yet.")
             return
+        if self._unfinished():
+            return
         path = path or self._ask("Save the comparison", "comparison.json", "JSON (*.json)")
         if not path:
             return
@@ -123,6 +125,8 @@ class Exporter(QObject):
         if not controller.state.columns:
             self._widget.numbers.say("There is nothing to draw yet.")
             return
+        if self._unfinished():
+            return
         path = path or self._ask("Save the figure", "comparison.png", _FIGURES)
         if not path:
             return
@@ -133,6 +137,14 @@ class Exporter(QObject):
             save_figure(scene_figure(scene, colormaps=colors), path)
 
         self._run(path, write)
+
+    def _unfinished(self) -> bool:
+        """Whether a column is still being computed; says so."""
+        live = self._widget.live
+        if live is None or not live.names():
+            return False
+        self._widget.numbers.say(f"Wait until {live.names()[0]} is computed, or take it out.")
+        return True
 
     def _inset(self) -> RoiBox | None:
         """The chosen region, if it shall be magnified."""

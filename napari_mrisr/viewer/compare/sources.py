@@ -10,6 +10,7 @@ from napari.layers import Image
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.reading.state import Look
 from napari_mrisr.viewer.layers import METADATA_KEY, LayerSnapshot, ScanRecord, snapshot
+from napari_mrisr.viewer.live_array import LiveArray
 from napari_mrisr.volume import Volume
 
 # What makes another volume of a layer.
@@ -28,6 +29,9 @@ class LayerVolumes(Mapping[str, Volume]):
         self._made: dict[str, Volume] = {}
 
     def __getitem__(self, key: str) -> Volume:
+        data = self._layers[key].data
+        if isinstance(data, LiveArray) and data.keeps_whole and data.volume is not None:
+            return data.volume
         if key not in self._made:
             self._made[key] = snapshot(self._layers[key]).to_volume()
         return self._made[key]

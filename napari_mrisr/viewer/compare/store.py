@@ -140,6 +140,11 @@ class Store:
         self.follow(state)
         self.announce()
 
+    def cut_anew(self, key: str) -> None:
+        """A volume has other voxels than a moment ago; nothing is told."""
+        self._cutter.forget(key)
+        self.generation += 1
+
     def rename(self, old: str, new: str, volumes: Mapping[str, Volume]) -> None:
         """A volume's key has changed."""
         self._volumes = volumes

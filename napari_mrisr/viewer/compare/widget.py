@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QSplitter, QVBoxLayout
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.reading.roi import BoxRoi, Roi
-from napari_mrisr.reading.state import CompareState
+from napari_mrisr.reading.state import MAX_COLUMNS, CompareState
+from napari_mrisr.upscale import UpscaleParameters
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.defaults import Choice, choose
@@ -21,6 +22,8 @@ from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
 from napari_mrisr.viewer.compare.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.link import Link
+from napari_mrisr.viewer.compare.live import LiveColumns
+from napari_mrisr.viewer.compare.live_menu import empty, fill_menu
 from napari_mrisr.viewer.compare.measuring import Meter
 from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
@@ -54,6 +57,8 @@ class CompareWidget(Docked):
         self.controller = Controller()
         self.link = Link(napari_viewer, self.controller, self._layers_changed)
         self.view: CompareView | None = None
+        self.live: LiveColumns | None = None
+        self._said = ""
         # Until the person picks columns, new layers are shown as they come.
         self._choose_columns = True
         self._measured_state: CompareState | None = None
@@ -76,7 +81,7 @@ class CompareWidget(Docked):
         self._push_timer = QTimer(self)
         self._push_timer.setSingleShot(True)
         self._push_timer.setInterval(_PUSH_MS)
-        self._push_timer.timeout.connect(self._push)
+        self._push_timer.timeout.connect(self.link.push)
         self._connect()
         self.attach()
 
@@ -105,6 +110,7 @@ class CompareWidget(Docked):
     def _connect(self) -> None:
         controls = self.controls
         controls.columns_picked.connect(self._pick_columns)
+        controls.live_menu.aboutToShow.connect(self._fill_live_menu)
         controls.truth_picked.connect(lambda key: self._pick_role("truth", key))
         controls.measured_picked.connect(lambda key: self._pick_role("measured", key))
         controls.convention_picked.connect(remember_convention)
@@ -147,6 +153,41 @@ class CompareWidget(Docked):
         usable = [key for key in keys if self._usable(key)]
         self.controller.set_columns(usable)
         self.controls.show_again()
+
+    def _fill_live_menu(self) -> None:
+        live, volumes = self.live, self.link.volumes
+        if live is not None:
+            layers = {key: volumes.layer(key) for key in volumes if key not in live.names()}
+            measured = self.controller.state.measured
+            fill_menu(self.controls.live_menu, layers, measured, live.is_on, self.toggle_live)
+
+    def toggle_live(self, layer: Any, parameters: UpscaleParameters) -> None:
+        """Compute a layer's result as a column while it is looked at, or no longer."""
+        if self.live is not None:
+            self._choose_columns = False
+            self.numbers.show_error("")
+            self.live.toggle(layer, parameters)
+
+    def _live_added(self, key: str) -> None:
+        self._pick_columns([*self.controller.state.columns[: MAX_COLUMNS - 1], key])
+
+    def _live_changed(self, key: str) -> None:
+        self.controller.cut_anew(key)
+        if self.view is not None:
+            self.view.schedule()
+        self._say(self._said)
+
+    def _live_gone(self) -> None:
+        self._say(self._said)
+        self._measure(self.controller.state)
+
+    def _say(self, text: str) -> None:
+        """What is being measured, or still computed."""
+        self._said = text
+        if not text and self.live is not None and self.live.names():
+            share = round(100 * self.live.share())
+            text = f"{share} % of {', '.join(self.live.names())} is computed; numbers follow."
+        self.numbers.say(text)
 
     def _pick_role(self, role: str, key: str | None) -> None:
         if key is None or self._usable(key):
@@ -225,14 +266,14 @@ class CompareWidget(Docked):
         self.controls.show_state(state)
         self.numbers.setVisible(bool(state.columns) and self.numbers_button.isChecked())
         self._push_soon()
+        if self.live is not None:
+            self.live.prune()
+            self.live.look()
         self._measure(state)
 
     def _push_soon(self) -> None:
         if self._attached and not self._push_timer.isActive():
             self._push_timer.start()
-
-    def _push(self) -> None:
-        self.link.push()
 
     # Numbers.
 
@@ -240,6 +281,9 @@ class CompareWidget(Docked):
         if not self._attached or not self.numbers_button.isChecked():
             return
         self.numbers.set_titles(self.controller.titles_of_state())
+        # No number of a volume that is not all computed.
+        for key in self.live.names() if self.live is not None else ():
+            state = state.without(key)
         self.meter.set_volumes(self.controller.volumes, state.columns, state.truth, state.measured)
         before = self._measured_state
         self._measured_state = state
@@ -298,7 +342,7 @@ class CompareWidget(Docked):
         self.meter = Meter()
         self.meter.regions_measured.connect(self.numbers.show_regions)
         self.meter.head_measured.connect(self.numbers.show_head)
-        self.meter.said.connect(self.numbers.say)
+        self.meter.said.connect(self._say)
         self._measured_state = None
         # Volumes first: the view draws at once.
         self.link.attach()
@@ -310,6 +354,11 @@ class CompareWidget(Docked):
         self._splitter.setStretchFactor(1, 0)
         self._splitter.setSizes([700, 150])
         self.setFocusProxy(self.view)
+        self.live = LiveColumns(self._viewer, self.controller)
+        self.live.added.connect(self._live_added)
+        self.live.changed.connect(self._live_changed)
+        self.live.gone.connect(self._live_gone)
+        self.live.failed.connect(self.tell_error)
         self.controller.subscribe(self._state_changed)
         self._viewer.events.theme.connect(self._theme_changed)
         self._theme_changed()
@@ -333,6 +382,10 @@ class CompareWidget(Docked):
         """End all threads and timers, let go of the viewer, free what OpenGL holds."""
         self._push_timer.stop()
         self.controller.unsubscribe(self._state_changed)
+        live, self.live = self.live, None
+        if live is not None:
+            live.close(remove=not closing)
+        empty(self.controls.live_menu)
         self._viewer.events.theme.disconnect(self._theme_changed)
         self.link.detach()
         self.regions.watch(None)
