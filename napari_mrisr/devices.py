@@ -2,9 +2,8 @@
 
 ``auto`` takes a GPU where CuPy and a device are there, and says nothing where
 they are not; ``gpu`` says in one line why it computes on the CPU. A device is
-used only after it has computed a small volume as the CPU does
-(:func:`napari_mrisr.methods.on_device.try_out`): a driver or compiler that
-does not fit costs a line, not a result.
+used only after a trial, a small volume computed as the CPU does it: a driver
+or compiler that does not fit costs a line, not a result.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from collections.abc import Callable
 
 from napari_mrisr.errors import DeviceError, explain
 from napari_mrisr.kernels.machine import Machine
-from napari_mrisr.methods import Method
 
 DEVICES = ("auto", "cpu", "gpu")
 
@@ -24,14 +22,16 @@ Say = Callable[[str], None]
 _said: set[str] = set()
 
 
-def choose(wanted: str, method: Method, say: Say) -> Machine | None:
-    """The device to run a method on.
+def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine | None:
+    """The device to compute on.
 
     Parameters
     ----------
     wanted : str
         One of :data:`DEVICES`.
-    method : Method
+    trial : callable
+        Computes something small on a device, and raises when the result is not the
+        CPU's: :class:`DeviceError`. ``NotImplementedError`` when it has no kernels for it.
     say : callable
         Told, once a process, why a GPU that was asked for is not used, or one
         that is there does not work.
@@ -48,14 +48,12 @@ def choose(wanted: str, method: Method, say: Say) -> Machine | None:
         if wanted == "gpu":
             _say_once("--device gpu", why_not, say)
         return None
-    from napari_mrisr.methods.on_device import on_device, try_out
-
-    if on_device(method, machine) is None:
-        if wanted == "gpu":
-            _say_once("--device gpu", f"method {method.name} has no kernels for it", say)
-        return None
     try:
-        try_out(method, machine)
+        trial(machine)
+    except NotImplementedError as error:
+        if wanted == "gpu":
+            _say_once("--device gpu", str(error), say)
+        return None
     except Exception as error:  # CuPy's and CUDA's are many
         machine.release()
         _say_once(machine.name, f"fails its trial: {error}", say)

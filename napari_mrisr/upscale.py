@@ -126,7 +126,8 @@ def run(
     method: Method, volume: Volume, parameters: UpscaleParameters, *, progress: Progress
 ) -> Volume:
     """Run a method on the device and threads of ``parameters``; see :func:`upscale`."""
-    machine = choose(parameters.device, method, progress.message)
+    trial = functools.partial(on_device.try_out, method)
+    machine = choose(parameters.device, trial, progress.message)
     if machine is not None:
         try:
             out = on_device.run(method, volume, machine, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -13,10 +14,13 @@ from host_machine import COMPILER, HostMachine
 from napari_mrisr import devices
 from napari_mrisr.devices import _find, choose, say_fallen_back
 from napari_mrisr.methods import get_method
+from napari_mrisr.methods.on_device import try_out
+from napari_mrisr.progress import Progress
 from napari_mrisr.upscale import UpscaleParameters, run
 from napari_mrisr.volume import Grid, Volume
 
 TRICUBIC = get_method("tricubic", (2, 1, 3))
+TRIAL = partial(try_out, TRICUBIC)
 
 needs_compiler = pytest.mark.skipif(
     COMPILER is None, reason="no C++ compiler to try the CUDA kernels with"
@@ -53,13 +57,13 @@ def test_gpu_without_one_says_why_once(found):
     found(None, "there is no CUDA device")
     said = []
     for _ in range(2):
-        assert choose("gpu", TRICUBIC, said.append) is None
+        assert choose("gpu", TRIAL, said.append) is None
     assert said == ["--device gpu: there is no CUDA device; computing on the CPU"]
 
 
 def test_auto_without_one_says_nothing(found):
     found(None, "there is no CUDA device")
-    assert choose("auto", TRICUBIC, pytest.fail) is None
+    assert choose("auto", TRIAL, pytest.fail) is None
 
 
 @needs_compiler
@@ -67,8 +71,8 @@ def test_a_machine_that_works_is_taken(found):
     machine = HostMachine()
     found(machine)
     for wanted in ("auto", "gpu"):
-        assert choose(wanted, TRICUBIC, pytest.fail) is machine
-    assert choose("cpu", TRICUBIC, pytest.fail) is None
+        assert choose(wanted, TRIAL, pytest.fail) is machine
+    assert choose("cpu", TRIAL, pytest.fail) is None
 
 
 @needs_compiler
@@ -80,17 +84,17 @@ def test_a_machine_that_works_is_taken(found):
 def test_one_that_fails_its_trial_is_left_with_a_line(found, wanted, machine, part):
     found(machine)
     said = []
-    assert choose(wanted, TRICUBIC, said.append) is None
+    assert choose(wanted, TRIAL, said.append) is None
     assert said == [f"this processor: fails its trial: {part}; computing on the CPU"]
     assert machine.released > 0
 
 
 def test_a_method_without_kernels_runs_on_the_cpu(found):
     found(HostMachine())
-    said = []
-    assert choose("auto", NoMethod(), said.append) is None
+    trial, said = partial(try_out, NoMethod()), []
+    assert choose("auto", trial, said.append) is None
     assert said == []
-    assert choose("gpu", NoMethod(), said.append) is None
+    assert choose("gpu", trial, said.append) is None
     assert said == ["--device gpu: method mine has no kernels for it; computing on the CPU"]
 
 
@@ -177,8 +181,7 @@ def test_what_cupy_finds(monkeypatch, driver, count, why):
 
 def test_cupy_is_not_imported_for_the_cpu():
     code = (
-        "import sys; from napari_mrisr import devices; from napari_mrisr.methods import get_method;"
-        "devices.choose('cpu', get_method('nearest', (2, 2, 2)), print);"
+        "import sys; from napari_mrisr import devices; devices.choose('cpu', print, print);"
         "print('cupy' in sys.modules)"
     )
     done = subprocess.run(
@@ -195,8 +198,6 @@ def test_the_gpu_is_found_and_computes():
     volume = Volume(data, Grid(data.shape, np.eye(4)))
     results = []
     for device in ("gpu", "cpu"):
-        from napari_mrisr.progress import Progress
-
         parameters = UpscaleParameters((2, 1, 3), "tricubic", device=device)
         results.append(run(TRICUBIC, volume, parameters, progress=Progress()))
     assert results[0].history["device"] == machine.name

@@ -76,7 +76,7 @@ def add_parser(commands: options.Commands) -> None:
         help="call the images 'volume 1' and so on in the bank: names may be patients'",
     )
     parser.add_argument("--resume", action="store_true", help="go on from a checkpoint")
-    options.add_threads(parser)
+    options.add_running(parser)
     options.add_overwrite(parser)
 
 
@@ -124,6 +124,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             progress=session.progress,
             watch=watch,
             threads=arguments.threads,
+            device=arguments.device,
         )
     except Cancelled:
         session.progress.close()

@@ -257,17 +257,19 @@ def try_out(method: Method, machine: Machine) -> None:
 
     Raises
     ------
+    NotImplementedError
+        When the method has no kernels there.
     DeviceError
         When the device's result is not the CPU's.
     """
+    there = on_device(method, machine)
+    if there is None:
+        raise NotImplementedError(f"method {method.name} has no kernels for it")
     shape = (7, 8, 9)
     x, y, z = np.indices(shape) / 10.0
     data = np.exp(-((x - 0.3) ** 2) - 2.0 * (y - 0.4) ** 2 - 3.0 * (z - 0.2 * x) ** 2)
     lr = Volume(data.astype(np.float32), Grid(shape, np.eye(4)))
     region = Region.whole(lr.grid.upsampled(method.scale).shape)
-    there = on_device(method, machine)
-    if there is None:
-        raise DeviceError(f"{method.name} has no kernels there")
     found = machine.get(there.compute(Resident.of(lr, machine), region))
     wrong = ~(np.abs(found - method.compute(lr, region)) <= _TOLERANCE)
     if wrong.mean() > _MAY_DIFFER:

@@ -29,6 +29,7 @@ from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training.checkpoint import checkpoint_path
 from napari_mrisr.training.events import Began, Observer, ignore
 from napari_mrisr.training.memory import check_memory, estimate_training
+from napari_mrisr.training.on_device import accumulator
 from napari_mrisr.training.run import Run
 from napari_mrisr.training.sources import FileSource, Source
 from napari_mrisr.training.speed import measure_sgemm
@@ -102,6 +103,7 @@ def train(
     progress: Progress | None = None,
     watch: Watch | None = None,
     threads: int | None = None,
+    device: str = "auto",
 ) -> TrainingReport:
     """Train a bank and save it.
 
@@ -124,6 +126,8 @@ def train(
         For events, a curve of validation gain, and to stop with a bank.
     threads : int, optional
         One a processor by default.
+    device : str
+        Where samples are added up: ``auto``, ``cpu`` or ``gpu``.
 
     Returns
     -------
@@ -151,6 +155,7 @@ def train(
     check_memory(estimate_training(preset, parameters.scale, threads=crew.threads), preset.name)
     sgemm = measure_sgemm()
     run = Run(parameters, preset, target, crew, watch.observe)
+    run.accumulate = accumulator(device, progress.message)
     # The crew shares out the work; threads of BLAS's own would wait for one another.
     with threadpool_limits(1, user_api="blas"):
         try:

@@ -34,6 +34,7 @@ from napari_mrisr.training.events import (
     VolumeBegan,
 )
 from napari_mrisr.training.halves import kept_apart
+from napari_mrisr.training.on_device import Accumulate
 from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
 from napari_mrisr.training.sources import FileSource, Source
 from napari_mrisr.training.validation import Check
@@ -72,6 +73,7 @@ class Run:
         self.state = TrainingState.empty(preset)
         self.checks: Sequence[Check] = ()
         self.work = Work(preset.stages, parameters.scale)
+        self.accumulate: Accumulate = add_samples
         self._sources: dict[str, Source] = {}
 
     def resume(self) -> None:
@@ -175,7 +177,7 @@ class Run:
         samples = find_samples(pair, plan, before, self.parameters, self.crew)
         started = time.perf_counter()
         # Half a volume that a stop leaves in these sums is not on disk, and not used.
-        add_samples(equations, samples, self.crew)
+        self.accumulate(equations, samples, self.crew)
         seconds = time.perf_counter() - started
         self.work.count(samples.count, samples.taps, samples.outputs, seconds)
         return samples.count
