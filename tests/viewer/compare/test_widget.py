@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_mrisr.planes import PLANES
 from napari_mrisr.progress import Progress
+from napari_mrisr.reading.facts import Facts
 from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.state import CompareState, RoiBox
 from napari_mrisr.viewer.compare.docking import dock_of
@@ -321,8 +322,10 @@ def test_exports_name_nobody(desk, volumes, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def endless(monkeypatch):
+def endless(monkeypatch, volumes):
     """The numbers of the head, replaced by some that never come."""
+    # A thread cannot be stopped while it compiles kernels: they are compiled here.
+    NumberBook(volumes, ("truth", "tricubic"), "truth", "LR", Facts()).prepare(Progress())
     running = threading.Event()
 
     def head(self: NumberBook, progress: Progress) -> Any:
@@ -340,7 +343,7 @@ def test_closing_leaves_nothing_five_times(desk, volumes, endless):
     desk.add_all(volumes)
     viewer = desk.viewer
     for _ in range(5):
-        assert endless.wait(5)
+        assert endless.wait(30)
         endless.clear()
         viewer.window.remove_dock_widget(desk.widget)
         assert not [t for t in threading.enumerate() if t.name.startswith("mrisr")]
@@ -366,7 +369,7 @@ def test_closed_and_docked_again(desk, volumes):
 def test_closing_napari_stops_the_numbers(make_napari_viewer, qtbot, volumes, endless):
     viewer = make_napari_viewer(show=True)
     add_comparison(viewer, volumes, None, truth="truth", measured="LR")
-    assert endless.wait(5)
+    assert endless.wait(30)
     viewer.close()
     qtbot.wait(10)
     assert not [t for t in threading.enumerate() if t.name.startswith("mrisr")]
