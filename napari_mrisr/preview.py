@@ -99,7 +99,7 @@ class Planes:
             if axis not in self._bands:
                 self._bands[axis] = Band(self.method, self.lr, axis)
             values, approximate = self._bands[axis].planes(index, index + 1, crew), False
-        return Plane(axis, index, values.take(0, axis=axis), approximate)
+        return Plane(axis, index, np.moveaxis(values, axis, 0)[0], approximate)
 
     def through(self, voxel: Shape, axes: Sequence[int], crew: Crew) -> Iterator[Plane]:
         """The planes through an output voxel, in the order of ``axes``."""

@@ -173,9 +173,9 @@ class LiveArray:
         if plane is not None:
             values = plane.values
         elif self.volume is not None:
-            values = self.volume.data.take(index, axis=axis)
+            values = np.moveaxis(self.volume.data, axis, 0)[index]
         else:
-            measured = self._source.data.take(index // self._scale[axis], axis=axis)
+            measured = np.moveaxis(self._source.data, axis, 0)[index // self._scale[axis]]
             a, b = (s for i, s in enumerate(self._scale) if i != axis)
             values = _repeated(measured, (a, b))
         return values.T[::-1, ::-1]

@@ -11,7 +11,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
@@ -35,7 +34,7 @@ from napari_mrisr.viewer.jobs import (
     Told,
 )
 from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_count, snapshot
+from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.live_array import LiveArray
 from napari_mrisr.viewer.live_layer import LiveLayer
 from napari_mrisr.viewer.mailbox import Mailbox
@@ -185,15 +184,9 @@ class SuperResolveWidget(Docked):
 
     def _snapshot(self) -> LayerSnapshot | None:
         layer = self.panel.layer.layer
-        return None if layer is None else snapshot(layer, self._frame(layer))
-
-    def _frame(self, layer: Image) -> int:
-        """The frame of a 4D layer that is on screen."""
-        count = frame_count(layer)
-        if count is None:
-            return 0
-        index = layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]
-        return int(np.clip(round(float(index)), 0, count - 1))
+        if layer is None:
+            return None
+        return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def _parameters(self) -> UpscaleParameters | None:
         panel = self.panel
