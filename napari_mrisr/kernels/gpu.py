@@ -78,7 +78,7 @@ class Gpu:
 @functools.cache
 def _module(file: str, width: int) -> Any:
     # CuPy keeps the machine code in a folder of its own from run to run.
-    return cupy.RawModule(code=source_of(file), options=(f"-DWIDTH={width}", "-std=c++14"))
+    return cupy.RawModule(code=source_of(file), options=(f"-DWIDTH={width}",))
 
 
 def _why_none(error: Exception) -> str:
