@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
+from napari_mrisr.errors import GeometryError, MrisrError, ParameterError, VolumeError, explain
 from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.note import NOTICE, software
 from napari_mrisr.planes import rotation_of
@@ -188,14 +188,14 @@ def open_ngff(path: PathLike, frame: int | None = None) -> NgffImage:
         attributes = json.loads(json.dumps(node.attrs.asdict()))
         image = _first_image(path, attributes)
         levels = [node[str(entry["path"])] for entry in image["datasets"]]
-    except (VolumeError, ParameterError):
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
+        return _checked(path, levels, axes, image, attributes.get(KEY, {}), frame)
+    except MrisrError:
         raise
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = f"is no readable OME-Zarr image ({reason})"
         raise VolumeError(explain(path, found, "export it again")) from error
-    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
-    return _checked(path, levels, axes, image, attributes.get(KEY, {}), frame)
 
 
 def _first_image(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""Blocks of every method, anywhere: the bits of the whole run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_streams import save_scan
+
+from napari_mrisr.crew import Crew
+from napari_mrisr.io import read_volume
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.progress import Progress
+from napari_mrisr.streaming import compute
+from napari_mrisr.streaming.compute import BlockRun, pieces
+from napari_mrisr.streaming.source import open_file
+from napari_mrisr.streaming.statistics import survey
+from napari_mrisr.upscale import run_method
+from napari_mrisr.volume import Region
+
+
+def blocks(shape):
+    x, y, z = shape
+    yield Region.whole(shape)
+    yield Region((0, 0, 0), (3, 5, 2))  # less than the halo, in a corner
+    yield Region((x - 5, y - 1, 0), (x, y, z))
+    yield Region((x // 3, 1, z // 2), (x // 3 + 7, y - 3, z // 2 + 9))
+
+
+def check(method, path):
+    volume = read_volume(path)
+    expected = run_method(method, volume, threads=2).data
+    with open_file(path, None, None, None) as source:
+        run = BlockRun(method, source, survey(source, Progress()))
+        for block in blocks(expected.shape):
+            told = []
+            found = run.compute(block, Crew(2), lambda told=told: told.append(1))
+            np.testing.assert_array_equal(found, expected[block.slices])
+            assert len(told) == run.steps(block)
+
+
+@pytest.fixture
+def small_scan(tmp_path, monkeypatch):
+    # Many pieces even in a small volume.
+    monkeypatch.setattr(compute, "PIECE_VOXELS", 4000)
+    return save_scan(tmp_path / "scan.nii", shape=(13, 17, 22))
+
+
+@pytest.mark.parametrize("name", ["nearest", "tricubic", "quadratic"])
+@pytest.mark.parametrize("scale", [(2, 2, 2), (1, 3, 4)])
+def test_interpolation(small_scan, name, scale):
+    check(get_method(name, scale), small_scan)
+
+
+@pytest.mark.parametrize(
+    ("scale", "grids"),
+    [((2, 2, 2), ("cell", "voxel", "voxel")), ((3, 1, 2), ("voxel",)), ((1, 2, 3), ("cell",))],
+)
+def test_hashed(small_scan, make_bank, scale, grids):
+    check(Hashed(make_bank(scale, grids)), small_scan)
+
+
+def test_the_bundled_bank(small_scan):
+    check(get_method("hashed", (2, 2, 2)), small_scan)
+
+
+@pytest.mark.parametrize("scale", [(2, 2, 2), (1, 3, 4)])
+@pytest.mark.parametrize(
+    "box",
+    [
+        Region((0, 0, 0), (128, 64, 190)),
+        Region((6, 3, 4), (7, 300, 301)),
+        Region((1, 1, 1), (2, 2, 2)),
+    ],
+)
+def test_pieces_cover_a_box_once_at_whole_cells(box, scale):
+    covered = np.zeros(box.shape, np.uint8)
+    for piece in pieces(box, scale):
+        covered[compute.within(piece, box.start)] += 1
+        for start, stop, s, a, b in zip(
+            piece.start, piece.stop, scale, box.start, box.stop, strict=True
+        ):
+            assert start == a or start % s == 0
+            assert stop == b or stop % s == 0
+        assert np.prod(piece.shape) <= 2 * compute.PIECE_VOXELS
+    assert (covered == 1).all()

@@ -1,0 +1,193 @@
+"""OME-Zarr metadata: written by the specification, read as others write it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from made_up_streams import OBLIQUE
+
+from napari_mrisr.errors import GeometryError, ParameterError, VolumeError
+from napari_mrisr.io.orientation import grid_in_ras
+from napari_mrisr.streaming.ngff import half, metadata, open_ngff
+from napari_mrisr.volume import Grid
+
+zarr = pytest.importorskip("zarr")
+
+UPRIGHT = np.array([[0.5, 0, 0, -31], [0, 0.8, 0, 17], [0, 0, 2.25, 8], [0, 0, 0, 1.0]])
+SHAPE = (6, 5, 4)  # z, y, x
+
+
+def write(path, attributes, shape=SHAPE, zarr_format=3, dtype="int16", levels=1):
+    group = zarr.create_group(str(path), zarr_format=zarr_format)
+    for level in range(levels):
+        group.create_array(str(level), shape=shape, dtype=dtype, chunks=shape)
+    group.attrs.update(attributes)
+    return path
+
+
+def image(transforms, units=("millimeter",) * 3, names="zyx", whole=()):
+    axes = [
+        {"name": name, "type": "space", "unit": unit}
+        for name, unit in zip(names, units, strict=True)
+    ]
+    datasets = [{"path": "0", "coordinateTransformations": list(transforms)}]
+    return {
+        "version": "0.4",
+        "axes": axes,
+        "datasets": datasets,
+        "coordinateTransformations": list(whole),
+    }
+
+
+def step(kind, *values):
+    return {"type": kind, kind: list(values)}
+
+
+def test_metadata_is_that_of_the_specification():
+    grid = Grid((4, 5, 6), UPRIGHT)
+    found = json.loads(json.dumps(metadata(grid, 2, "scan.nii", {"method": "hashed"}, (0.0, 9.0))))
+    assert found["ome"]["version"] == "0.5"
+    (multiscale,) = found["ome"]["multiscales"]
+    assert [axis["name"] for axis in multiscale["axes"]] == ["z", "y", "x"]
+    assert {axis["type"] for axis in multiscale["axes"]} == {"space"}
+    assert {axis["unit"] for axis in multiscale["axes"]} == {"millimeter"}
+    first, second = multiscale["datasets"]
+    assert [first["path"], second["path"]] == ["0", "1"]
+    assert first["coordinateTransformations"] == [
+        step("scale", 2.25, 0.8, 0.5),
+        step("translation", 8, 17, -31),
+    ]
+    # Half the resolution over the same field of view: its first voxel reaches as far out.
+    (scale, place) = (t[t["type"]] for t in second["coordinateTransformations"])
+    np.testing.assert_allclose(scale, [4.5, 1.6, 1.0])
+    np.testing.assert_allclose(np.array(place) - np.array(scale) / 2, [8 - 1.125, 16.6, -31.25])
+    ours = found["napari-mrisr"]
+    assert ours["notice"] == "research use, not for diagnosis"
+    assert ours["history"] == {"method": "hashed"}
+
+
+@pytest.mark.parametrize("affine", [UPRIGHT, OBLIQUE], ids=["upright", "oblique"])
+def test_the_grid_comes_back(tmp_path, affine):
+    grid = grid_in_ras(SHAPE[::-1], affine)
+    shape = grid.shape[::-1]
+    path = write(tmp_path / "a.ome.zarr", metadata(grid, 1, "a", {"scale": "2"}, (1.0, 5.0)), shape)
+    found = open_ngff(path)
+    assert found.shape == grid.shape
+    np.testing.assert_allclose(found.affine, grid.affine, atol=1e-12)
+    assert found.limits == (1.0, 5.0)
+    assert found.history == {"scale": "2"}
+
+
+def test_an_affine_that_no_longer_fits_is_not_believed(tmp_path):
+    attributes = metadata(Grid((4, 5, 6), OBLIQUE_RAS), 1, "a", {}, (0.0, 1.0))
+    steps = attributes["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    steps[1]["translation"][0] += 2.0  # as a program that crops would
+    found = open_ngff(write(tmp_path / "a.ome.zarr", attributes))
+    np.testing.assert_allclose(found.affine[:3, 3], steps[1]["translation"][::-1])
+    assert np.count_nonzero(found.affine[:3, :3]) == 3
+
+
+OBLIQUE_RAS = grid_in_ras((4, 5, 6), OBLIQUE).affine
+
+
+@pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3)])
+def test_both_versions_are_read(tmp_path, version, zarr_format):
+    steps = [step("scale", 2.0, 0.5, 0.4), step("translation", 7.0, 8.0, 9.0)]
+    multiscales = {"multiscales": [image(steps)]}
+    attributes = multiscales if version == "0.4" else {"ome": {"version": "0.5", **multiscales}}
+    found = open_ngff(write(tmp_path / "a.zarr", attributes, zarr_format=zarr_format))
+    expected = np.diag([0.4, 0.5, 2.0, 1.0])
+    expected[:3, 3] = [9, 8, 7]
+    np.testing.assert_allclose(found.affine, expected)
+    assert found.shape == (4, 5, 6)
+    assert found.history == {}
+    assert found.limits is None
+
+
+def test_units_and_transforms_of_all_levels(tmp_path):
+    units = ("micrometer", "meter", "millimeter")
+    whole = [step("scale", 10, 1, 1), step("translation", 0, 0, 3)]
+    attributes = {
+        "multiscales": [
+            image([step("scale", 50, 0.001, 2), step("translation", 5, 0, 0)], units, whole=whole)
+        ]
+    }
+    affine = open_ngff(write(tmp_path / "a.zarr", attributes)).affine
+    np.testing.assert_allclose(np.diag(affine), [2, 1, 0.5, 1])
+    np.testing.assert_allclose(affine[:3, 3], [3, 0, 0.05])
+
+
+def test_axes_in_another_order_and_orientation(tmp_path):
+    content = image([step("scale", 1.0, 2.0, 3.0), step("translation", 4.0, 5.0, 6.0)], names="xyz")
+    content["axes"][0]["orientation"] = {"type": "anatomical", "value": "right-to-left"}
+    affine = open_ngff(write(tmp_path / "a.zarr", {"multiscales": [content]})).affine
+    # Index along the last axis first: z, y, x.
+    np.testing.assert_allclose(affine[:3, 0], [0, 0, 3])
+    np.testing.assert_allclose(affine[:3, 2], [-1, 0, 0])
+    np.testing.assert_allclose(affine[:3, 3], [-4, 5, 6])
+
+
+def test_frames(tmp_path):
+    content = image([step("scale", 1, 1, 2, 2, 2)])
+    content["axes"] = [
+        {"name": "t", "type": "time"},
+        {"name": "c", "type": "channel"},
+        *content["axes"],
+    ]
+    path = write(tmp_path / "a.zarr", {"multiscales": [content]}, (3, 1, *SHAPE))
+    with pytest.raises(VolumeError, match=r"3 frames.*--frame, 0 to 2"):
+        open_ngff(path)
+    with pytest.raises(ParameterError, match="no frame 3"):
+        open_ngff(path, 3)
+    found = open_ngff(path, 1)
+    assert found.index == (1, 0, slice(None), slice(None), slice(None))
+    np.testing.assert_allclose(np.diag(found.affine), [2, 2, 2, 1])
+
+
+def test_a_plain_array_has_voxels_of_1_mm(tmp_path):
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=SHAPE, dtype="uint8")
+    found = open_ngff(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(found.affine, np.eye(4))
+    assert found.shape == (4, 5, 6)
+
+
+FLAT = {**image([]), "axes": [{"name": "y"}, {"name": "x"}]}
+OLD = {"version": "0.1", "datasets": [{"path": "0"}]}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "options", "kind", "text"),
+    [
+        ({}, {}, VolumeError, "holds no image"),
+        ({"multiscales": [FLAT]}, {"shape": (5, 4)}, GeometryError, "axes y, x"),
+        ({"multiscales": [image([])]}, {"shape": (6, 1, 4)}, GeometryError, "one voxel thin"),
+        ({"multiscales": [image([])]}, {"dtype": "complex64"}, VolumeError, "voxels of type"),
+        ({"multiscales": [image([step("scale", 0, 1, 1)])]}, {}, GeometryError, "correct its"),
+        ({"multiscales": [image([step("scale", 1)])]}, {}, VolumeError, "no readable OME-Zarr"),
+        ({"multiscales": [OLD]}, {}, VolumeError, "version 0.1 without axes"),
+    ],
+)
+def test_what_cannot_be_used(tmp_path, attributes, options, kind, text):
+    path = write(tmp_path / "a.zarr", attributes, **options)
+    with pytest.raises(kind, match=text) as caught:
+        open_ngff(path)
+    assert "a.zarr" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_such_folder_and_no_zarr_in_it(tmp_path):
+    with pytest.raises(VolumeError, match="no such file"):
+        open_ngff(tmp_path / "a.zarr")
+    (tmp_path / "b.zarr").mkdir()
+    with pytest.raises(VolumeError, match="no readable OME-Zarr"):
+        open_ngff(tmp_path / "b.zarr")
+
+
+def test_halves_are_means(rng):
+    data = rng.random((4, 6, 5), dtype=np.float32)
+    found = half(data)
+    assert found.shape == (2, 3, 3)
+    np.testing.assert_allclose(found[1, 2, 1], data[2:4, 4:6, 2:4].mean(), rtol=1e-6)
+    np.testing.assert_allclose(found[0, 1, 2], data[0:2, 2:4, 4].mean(), rtol=1e-6)
