@@ -30,7 +30,7 @@ LEVELS = [
     {"training", "inspection", "trust", "streaming"},
     {"experiment", "explain", "figure", "page", "protocol", "report", "demo"}
     | {"trust_figure", "trust_report"},
-    {"reading"},
+    {"reading", "cluster"},
     {"viewer", "cli"},
     {"__main__"},
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_mrisr.cli import clusters
 from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
 from napari_mrisr.errors import MrisrError, OutputError, explain
 from napari_mrisr.scale import Scale
@@ -41,13 +42,14 @@ class Job:
     """One input, where its result goes, and the scale in RAS order.
 
     ``memory`` is what a run may hold that streams from and to disk, bytes; None for
-    a run in memory.
+    a run in memory. ``beside`` are further files that it writes.
     """
 
     scan: Scan
     out: Path
     scale: Scale
     memory: int | None = None
+    beside: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -186,7 +188,7 @@ def run_images(
     """Plan a job for each input of ``arguments``, then do them all; the exit code.
 
     ``plan`` checks what can be known before voxels are loaded and is given the
-    outputs taken so far; ``work`` does a job and returns the line to say.
+    outputs taken so far; ``work`` does a job and returns what to say of its output.
     """
     batch = Batch.find(arguments.inputs)
     out = Path(arguments.out)
@@ -196,7 +198,11 @@ def run_images(
         for path in batch.paths:
             with batch.each():
                 jobs.append(plan(path, arguments, taken))
-        return run_jobs(jobs, batch, session, lambda job: work(job, arguments, session))
+        with clusters.connected(arguments, session):
+            if session.cluster is None:
+                return run_jobs(jobs, batch, session, lambda job: work(job, arguments, session))
+            with clusters.on_cluster(session.cluster, jobs, work, arguments, session) as text_of:
+                return run_jobs(jobs, batch, session, text_of)
 
 
 def run_jobs(
@@ -205,9 +211,9 @@ def run_jobs(
     """Do each job, say its result line, report failures; the exit code."""
     done = 0
     for number, job in enumerate(jobs, start=1):
-        if len(jobs) > 1:
+        if len(jobs) > 1 and session.cluster is None:
             session.progress.prefix = f"[{number}/{len(jobs)}] {job.scan.path.name}: "
         with batch.each():
-            session.say(work(job))
+            session.say(f"{job.out}: {work(job)}")
             done += 1
     return batch.finish(done, session)

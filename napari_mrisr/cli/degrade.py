@@ -82,4 +82,4 @@ def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
     result = degrade(volume, job.scale, arguments.degradation, progress=session.progress)
     with session.writing(job.out):
         write_volume(result, job.out, overwrite=arguments.overwrite)
-    return f"{job.out}: {describe_grid(job, result.grid.shape, result.grid.voxel_size)}"
+    return describe_grid(job, result.grid.shape, result.grid.voxel_size)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_mrisr.cli import options
+from napari_mrisr.cli import clusters, options
 from napari_mrisr.cli.batch import Batch
 from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
 
@@ -60,6 +61,7 @@ def add_parser(commands: options.Commands) -> None:
         help="draw the first image at the first scale: .png, .pdf, .svg or .tif (replaced)",
     )
     options.add_running(parser)
+    options.add_dask(parser)
     options.add_reading(parser)
 
 
@@ -85,6 +87,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
+    from napari_mrisr.cluster.evaluating import evaluate_on
     from napari_mrisr.experiment import EvaluateParameters, evaluate
     from napari_mrisr.protocol import get_protocol
     from napari_mrisr.report import times
@@ -113,9 +116,19 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             drawn.append(path)
             draw(comparison, parameters, f"{path.name}, {times(scale)}", arguments.figure)
 
-    report = evaluate(
-        batch.paths, parameters, progress=session.progress, on_comparison=on_comparison
-    )
+    with clusters.connected(arguments, session):
+        if session.cluster is None:
+            report = evaluate(
+                batch.paths, parameters, progress=session.progress, on_comparison=on_comparison
+            )
+        else:
+            report = evaluate_on(session.cluster, batch.paths, parameters, session.progress)
+    if arguments.dask is not None and arguments.figure is not None and report.rows:
+        # Volumes stay where they are computed: the one to draw is compared again.
+        first = [path for path in batch.paths if str(path) == report.rows[0].file]
+        evaluate(
+            first, replace(parameters, scales=parameters.scales[:1]), on_comparison=on_comparison
+        )
     return _finish(report, batch, arguments, session)
 
 

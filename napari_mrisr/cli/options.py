@@ -79,6 +79,16 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dask(parser: argparse.ArgumentParser) -> None:
+    """``--dask``."""
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS|local",
+        help="do the work on a Dask cluster: local for one on this machine, or the address or "
+        "file of a scheduler; --threads are then those of each worker (docs/clusters.md)",
+    )
+
+
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """``--overwrite``."""
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")

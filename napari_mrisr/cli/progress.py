@@ -75,9 +75,10 @@ class TerminalProgress(Progress):
     def _show_bar(self, state: ProgressState) -> None:
         if self._new_task:
             self.close()
-            self._bar = _new_bar(self._text(state), state.total, self._stream)
-        if self._bar is None:  # done before
+        elif self._bar is None and state.done == state.total:  # done before
             return
+        if self._bar is None:  # also where a line in between took it away
+            self._bar = _new_bar(self._text(state), state.total, self._stream)
         self._bar.set_postfix_str(_left(state), refresh=False)
         self._bar.update(state.done - self._bar.n)
         if state.done == state.total:

@@ -11,11 +11,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli.progress import TerminalProgress
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.progress import CancelToken
+
+if TYPE_CHECKING:
+    from napari_mrisr.cluster.pieces import Cluster
 
 EXIT_GOOD, EXIT_USAGE, EXIT_CANCELLED = 0, 2, 130
 
@@ -31,11 +34,17 @@ class Session:
     ----------
     quiet : bool
         No progress and no lines about results.
+
+    Attributes
+    ----------
+    cluster : Cluster or None
+        Where the command's work is done, with ``--dask``.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         self.token = CancelToken()
         self.quiet = quiet
+        self.cluster: Cluster | None = None
         self.progress = TerminalProgress(self.token, quiet=quiet)
         self._at_once = False
         self._before: Any = None

@@ -90,14 +90,19 @@ def run(
     job: Job, arguments: argparse.Namespace, parameters: UpscaleParameters, session: Session
 ) -> None:
     """Stream a job; say so when nobody asked for it."""
+    from napari_mrisr.cluster.streaming import stream_on
     from napari_mrisr.streaming import stream
 
     assert job.memory is not None
     if arguments.memory is None:
         text = f"{job.scan.path.name}: streamed from and to disk within {job.memory / 1e9:.1f} GB"
         session.progress.message(f"{text} (--memory sets it)")
+    request = _request(job, arguments, parameters)
     try:
-        stream(_request(job, arguments, parameters), session.progress)
+        if session.cluster is None:
+            stream(request, session.progress)
+        else:
+            stream_on(session.cluster, request, session.progress)
     except (Cancelled, KeyboardInterrupt):
         if arguments.resume:
             session.progress.message(f"{job.out}: what is done is kept; --resume goes on with it")

@@ -67,6 +67,7 @@ def add_parser(commands: options.Commands) -> None:
     trust.add_arguments(parser)
     streamed.add_arguments(parser)
     options.add_running(parser)
+    options.add_dask(parser)
     options.add_reading(parser)
     options.add_overwrite(parser)
 
@@ -97,7 +98,7 @@ def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) ->
     check_memory(scan.grid, parameters)
     out_bytes = 4 * math.prod(scan.grid.upsampled(scale).shape)
     batches.check_output(job, out_bytes, arguments.overwrite, taken)
-    return job
+    return replace(job, beside=tuple(trust.files_of(job, arguments)))
 
 
 def _scale(scan: Scan, arguments: argparse.Namespace) -> Scale:
@@ -121,7 +122,7 @@ def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameter
 
 
 def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
-    """Read, super-resolve, write; the line to say."""
+    """Read, super-resolve, write; what to say of the result."""
     from napari_mrisr.io import read_volume, write_volume
     from napari_mrisr.upscale import check_parameters, upscale
 
@@ -131,7 +132,7 @@ def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
         streamed.run(job, arguments, parameters, session)
         out = job.scan.grid.upsampled(job.scale)
         took = format_seconds(time.monotonic() - start)
-        return f"{job.out}: {describe_grid(job, out.shape, out.voxel_size)}, {took}"
+        return f"{describe_grid(job, out.shape, out.voxel_size)}, {took}"
     with session.at_once():
         volume = read_volume(
             job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
@@ -145,7 +146,7 @@ def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
     text = judged.write(job, arguments, session) if judged is not None else ""
     took = format_seconds(time.monotonic() - start)
     grid = describe_grid(job, result.grid.shape, result.grid.voxel_size)
-    return f"{job.out}: {grid}{text}, {took}"
+    return f"{grid}{text}, {took}"
 
 
 def describe_grid(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from napari_mrisr.io.formats import PathLike, stem_of
+
+_TOKEN_BYTES = 6
 
 
 @contextlib.contextmanager
@@ -47,7 +50,7 @@ def atomic_write_all(paths: Sequence[PathLike]) -> Iterator[list[Path]]:
     that did not exist before are taken away again.
     """
     targets = [Path(path) for path in paths]
-    token = secrets.token_hex(6)
+    token = secrets.token_hex(_TOKEN_BYTES)
     temporaries = [_temporary_name(target, token) for target in targets]
     created: list[Path] = []
     try:
@@ -71,6 +74,16 @@ def _temporary_name(target: Path, token: str) -> Path:
     stem = stem_of(target)
     # File systems allow 255 bytes a name; the stem is only there for people.
     return target.with_name(f".{stem[:40]}-{token}{target.name[len(stem) :]}")
+
+
+def leftovers(path: PathLike) -> list[Path]:
+    """Temporary files of writes to ``path`` whose process was killed.
+
+    Ask only when nobody writes there.
+    """
+    target = Path(path)
+    stem = glob.escape(stem_of(target)[:40])
+    return sorted(target.parent.glob(f".{stem}-{'[0-9a-f]' * (2 * _TOKEN_BYTES)}*"))
 
 
 def _flush(path: Path) -> None:

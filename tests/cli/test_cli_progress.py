@@ -92,6 +92,21 @@ def test_messages_stand_above_the_bar(terminal):
     assert "compiling\n" in terminal.getvalue()
 
 
+def test_a_bar_that_a_line_took_away_comes_back(terminal, clock):
+    progress = TerminalProgress(stream=terminal)
+    progress.begin("images", 4)
+    progress.advance()
+    progress.close()
+    progress.advance(0)
+    threading.Event().wait(0.15)  # the bar is drawn at most every tenth of a second
+    progress.advance()
+    assert "2/4" in terminal.getvalue()
+    progress.advance(2)
+    shown = terminal.getvalue()
+    progress.advance(0)
+    assert terminal.getvalue() == shown
+
+
 def test_a_terminal_without_a_size_gets_lines(terminal, monkeypatch):
     monkeypatch.setattr(module.os, "get_terminal_size", lambda fd: module.os.terminal_size((0, 0)))
     progress = TerminalProgress(stream=terminal)

@@ -116,3 +116,11 @@ def test_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="no"), atomic.atomic_write_all(targets):
         pass
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.hdr", "a.img"]
+
+
+@pytest.mark.parametrize("name", ["scan.nii.gz", "noext", ("[n" * 100) + ".nii"])
+def test_what_a_kill_leaves_is_found(name: str, tmp_path: Path) -> None:
+    target = tmp_path / name
+    with atomic_write(tmp_path / f"other-{name}"), atomic_write(target) as temporary:
+        assert atomic.leftovers(target) == [temporary]
+    assert atomic.leftovers(target) == []

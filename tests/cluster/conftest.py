@@ -1,0 +1,76 @@
+"""A real cluster: a scheduler and three worker processes on the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+pytest.importorskip("distributed")
+
+import dask
+from distributed import Client, LocalCluster
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The cluster, and a way to kill one of its workers."""
+
+    address: str
+    client: Client
+
+    def kill_one(self):
+        """Kill a worker that has something to do; its process number."""
+        pids = self.client.run(os.getpid)
+        for _ in range(2000):
+            busy = [a for a, tasks in self.client.processing().items() if tasks and a in pids]
+            if busy:
+                os.kill(pids[busy[0]], signal.SIGKILL)
+                return pids[busy[0]]
+            time.sleep(0.005)
+        raise AssertionError("no worker was ever busy")
+
+    @contextlib.contextmanager
+    def one_killed(self):
+        """While the body runs, a worker is killed at its work."""
+        killed = []
+        thread = threading.Thread(target=lambda: killed.append(self.kill_one()))
+        thread.start()
+        yield
+        thread.join()
+        assert len(killed) == 1
+        assert killed[0] not in self.client.run(os.getpid).values()
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory):
+    # A piece that kills one worker after the other is given up at the second.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        cluster = LocalCluster(
+            n_workers=3,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            local_directory=str(tmp_path_factory.mktemp("dask")),
+        )
+    with cluster, Client(cluster, set_as_default=False) as client:
+        yield Workers(cluster.scheduler_address, client)
+
+
+@pytest.fixture
+def cluster(workers):
+    """Connected as a user connects who has an address."""
+    from napari_mrisr.cluster.connecting import connect
+
+    workers.client.wait_for_workers(3)
+    with connect(workers.address, threads=1) as (cluster, _):
+        yield cluster

@@ -1,0 +1,95 @@
+"""A local cluster comes and goes; a foreign one is asked whether it will do."""
+
+from __future__ import annotations
+
+import tempfile
+
+import made_up_pieces as pieces
+import psutil
+import pytest
+
+from napari_mrisr.cluster import connecting
+from napari_mrisr.cluster.connecting import connect, local_shape
+from napari_mrisr.errors import ClusterError, ParameterError
+from napari_mrisr.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("threads", "count", "shape"),
+    [(None, 1, (1, 1)), (None, 2, (2, 1)), (None, 16, (4, 4)), (8, 16, (2, 8)), (9, 4, (1, 4))],
+)
+def test_workers_and_threads(threads, count, shape):
+    assert local_shape(threads, count) == shape
+
+
+def listening(process):
+    places = process.net_connections("inet")
+    return {place.laddr.ip for place in places if place.status == psutil.CONN_LISTEN}
+
+
+def test_a_local_cluster_is_on_the_loopback_and_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(connecting, "processors", lambda: 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    me = psutil.Process()
+    before = set(me.children(recursive=True))
+    with connect("local") as (cluster, dashboard):
+        workers = set(me.children(recursive=True)) - before
+        assert cluster.slots == 2
+        assert set().union(*map(listening, {me, *workers})) == {"127.0.0.1"}
+        assert list(tmp_path.iterdir())
+        assert list(cluster.each(pieces.threads_of, [0, 1], Progress())) == [1, 1]
+        assert "dashboard" in dashboard
+    psutil.wait_procs(workers, timeout=5)
+    running = [p for p in workers if p.is_running() and "resource_tracker" not in str(p.cmdline())]
+    assert running == []
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("mrisr-dask")]
+
+
+@pytest.mark.parametrize("has_bokeh", [True, False])
+def test_the_dashboard_is_named_or_what_it_lacks(monkeypatch, has_bokeh):
+    monkeypatch.setattr(connecting.importlib.util, "find_spec", lambda name: has_bokeh or None)
+    line = connecting.local_dashboard("http://127.0.0.1:1234/status")
+    assert line == (
+        "dashboard: http://127.0.0.1:1234/status"
+        if has_bokeh
+        else "no dashboard: bokeh is not installed (pip install bokeh)"
+    )
+
+
+def test_nobody_answers(monkeypatch):
+    monkeypatch.setattr(connecting, "_CONNECT_S", 0.3)
+    with (
+        pytest.raises(ClusterError, match=r"127\.0\.0\.1:9: no scheduler answers"),
+        connect("tcp://127.0.0.1:9"),
+    ):
+        pass
+    with pytest.raises(ClusterError, match="tcp://host:8786"), connect("nonsense"):
+        pass
+
+
+def test_impossible_threads():
+    with pytest.raises(ParameterError, match="--threads: 0"), connect("local", 0):
+        pass
+
+
+def test_without_dask(monkeypatch):
+    monkeypatch.setattr(connecting.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ClusterError, match="pip install 'napari-mrisr"), connect("local"):
+        pass
+
+
+def test_a_scheduler_file_will_do(workers, tmp_path):
+    file = tmp_path / "scheduler.json"
+    workers.client.write_scheduler_file(str(file))
+    with connect(str(file)) as (cluster, dashboard):
+        assert cluster.slots == 3
+        assert dashboard.startswith("dashboard: http://127.0.0.1:")
+
+
+def test_workers_of_another_version_are_refused(workers, monkeypatch):
+    monkeypatch.setattr("napari_mrisr.__version__", "0.0.1")
+    with (
+        pytest.raises(ClusterError, match=r"worker tcp://.*install napari-mrisr 0\.0\.1"),
+        connect(workers.address),
+    ):
+        pass
