@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import threading
 from collections.abc import Callable
 
 from napari_mrisr.errors import DeviceError, explain
@@ -48,6 +49,10 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
         if wanted == "gpu":
             _say_once("--device gpu", why_not, say)
         return None
+    text = f"compiling the kernels for {machine.name} (once)"
+    timer = threading.Timer(1.0, say, [text])
+    timer.daemon = True
+    timer.start()
     try:
         trial(machine)
     except NotImplementedError as error:
@@ -58,6 +63,9 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
         machine.release()
         _say_once(machine.name, f"fails its trial: {error}", say)
         return None
+    finally:
+        timer.cancel()
+        timer.join()
     return machine
 
 

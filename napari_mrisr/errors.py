@@ -9,7 +9,7 @@
     ├── BankError                 a filter bank that is damaged, unknown or does not fit
     ├── OutputError               the result cannot be written there
     ├── MemoryEstimateError       the run would not fit into memory
-    ├── DeviceError               a GPU is not there or does not work: the CPU takes over
+    ├── DeviceError               a GPU that is not there, does not work or cannot do that
     ├── ClusterError              a Dask cluster that cannot be used, or lost its workers
     └── ParameterError            any other option with an impossible value
 
@@ -51,7 +51,7 @@ class MemoryEstimateError(MrisrError, MemoryError):
 
 
 class DeviceError(MrisrError, RuntimeError):
-    """A device (GPU) that is not usable; a run then says so and goes on without it."""
+    """A device (GPU) that is not usable; most runs say so and go on without it."""
 
 
 class ClusterError(MrisrError, RuntimeError):

@@ -256,7 +256,7 @@ def evaluate(
 
     Raises
     ------
-    ParameterError, ScaleError, BankError, DeviceError
+    ParameterError, ScaleError, BankError
         When the parameters cannot be met by any file.
     Cancelled
         When asked to stop.

@@ -10,14 +10,16 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from napari_mrisr.devices import DEVICES, choose, say_fallen_back
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
+from napari_mrisr.kernels.machine import Machine
 from napari_mrisr.methods import Method, MultiPass, get_method, on_device
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale, format_scale, scale_label
@@ -126,8 +128,7 @@ def run(
     method: Method, volume: Volume, parameters: UpscaleParameters, *, progress: Progress
 ) -> Volume:
     """Run a method on the device and threads of ``parameters``; see :func:`upscale`."""
-    trial = functools.partial(on_device.try_out, method)
-    machine = choose(parameters.device, trial, progress.message)
+    machine = _choose(method, parameters.device, progress)
     if machine is not None:
         try:
             out = on_device.run(method, volume, machine, progress)
@@ -135,6 +136,18 @@ def run(
         except machine.failures as error:
             say_fallen_back(machine, error, progress.message)
     return run_method(method, volume, threads=parameters.thread_count, progress=progress)
+
+
+def _choose(method: Method, wanted: str, progress: Progress) -> Machine | None:
+    """The device that passes its trial; on a thread, since kernels may have to be compiled."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="mrisr")
+    try:
+        trial = functools.partial(on_device.try_out, method)
+        future = pool.submit(choose, wanted, trial, progress.message)
+        _await([future], progress)
+        return future.result()
+    finally:
+        pool.shutdown(wait=False)
 
 
 def run_method(
@@ -196,7 +209,7 @@ def _compute_slab(
 
 
 def _await(
-    futures: list[Future[None]],
+    futures: Sequence[Future[Any]],
     progress: Progress,
     each: Callable[[int], None] | None = None,
 ) -> None:

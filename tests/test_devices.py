@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from functools import partial
 from types import ModuleType
 
@@ -70,6 +71,7 @@ def test_auto_without_one_says_nothing(found):
 def test_a_machine_that_works_is_taken(found):
     machine = HostMachine()
     found(machine)
+    TRIAL(machine)  # compiles, which would be said
     for wanted in ("auto", "gpu"):
         assert choose(wanted, TRIAL, pytest.fail) is machine
     assert choose("cpu", TRIAL, pytest.fail) is None
@@ -85,8 +87,16 @@ def test_one_that_fails_its_trial_is_left_with_a_line(found, wanted, machine, pa
     found(machine)
     said = []
     assert choose(wanted, TRIAL, said.append) is None
-    assert said == [f"this processor: fails its trial: {part}; computing on the CPU"]
+    assert said[-1] == f"this processor: fails its trial: {part}; computing on the CPU"
     assert machine.released > 0
+
+
+def test_compiling_is_said_when_it_takes_long(found):
+    found(HostMachine())
+    said = []
+    assert choose("auto", lambda machine: time.sleep(1.1), said.append) is not None
+    assert said == ["compiling the kernels for this processor (once)"]
+    assert choose("auto", lambda machine: None, pytest.fail) is not None
 
 
 def test_a_method_without_kernels_runs_on_the_cpu(found):

@@ -397,6 +397,20 @@ def test_a_gpu_that_fails_at_work_is_left(volume, gpu, monkeypatch, error):
     assert result.history == expected.history
 
 
+def test_cancel_does_not_wait_for_a_trial(volume, gpu, monkeypatch):
+    monkeypatch.setattr("napari_mrisr.methods.on_device.try_out", lambda *a: time.sleep(1.0))
+    watch = Watch()
+    threading.Timer(0.1, watch.token.cancel).start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        upscale(volume, UpscaleParameters(method="tricubic"), progress=watch)
+    assert time.monotonic() - start < 0.1 + 0.2
+    deadline = time.monotonic() + 5
+    while threads_of_ours() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threads_of_ours() == []
+
+
 def test_cpu_asks_for_no_gpu(volume, monkeypatch):
     monkeypatch.setattr(devices, "_find", lambda: pytest.fail("asked"))
     upscale(volume, UpscaleParameters(method="nearest", device="cpu"))
