@@ -227,7 +227,8 @@ class LiveLayer(QObject):
 
         def take() -> PlaneName | None:
             wanted = self._wanted  # replaced, never added to, by the GUI's thread
-            return wanted.popleft() if wanted else None
+            # Read before asking whose it is: what is asked for next must be left to the next.
+            return wanted.popleft() if wanted and self._subject is subject else None
 
         self._latest.ask(
             lambda progress: self.workshop.compute(subject, array, make_array, take, progress)

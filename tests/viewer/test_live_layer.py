@@ -19,6 +19,7 @@ from napari_mrisr.viewer.jobs import PostedProgress
 from napari_mrisr.viewer.layers import layer_data, snapshot
 from napari_mrisr.viewer.live_array import LiveArray
 from napari_mrisr.viewer.live_layer import LiveLayer
+from napari_mrisr.viewer.workshop import Workshop
 
 TRICUBIC = UpscaleParameters((2, 3, 1), "tricubic", threads=1)
 NEAREST = UpscaleParameters((2, 2, 2), "nearest", threads=1)
@@ -168,6 +169,26 @@ def test_stale_requests_are_dropped(desk, monkeypatch):
     desk.settle()
     assert desk.live.layer.data.shape == (15, 36, 20)
     assert desk.failed == []
+
+
+def test_a_stale_request_takes_no_plane_of_the_next(desk, monkeypatch):
+    """It is about to ask for its first plane when another result is asked for."""
+    begun, go_on = threading.Event(), threading.Event()
+    planes = Workshop.planes
+
+    def slow(self, subject):
+        if subject.parameters.method == "nearest":
+            begun.set()
+            go_on.wait(5)
+        return planes(self, subject)
+
+    monkeypatch.setattr(Workshop, "planes", slow)
+    desk.show(NEAREST)
+    assert begun.wait(5)
+    desk.show(TRICUBIC)
+    go_on.set()
+    desk.settle()
+    assert desk.live.layer.data.shape == (15, 36, 20)
 
 
 def test_normalization_is_not_computed_at_each_change(desk, monkeypatch):

@@ -1,0 +1,226 @@
+"""From a change to new pixels: live previews in Super-resolve and in the reading room.
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/live_preview.py [--size 128]
+
+A phantom of ``--size`` cubed low-resolution voxels, 2x, real widgets in a real
+window, kernels warm. For each kind of change: milliseconds from it until the
+canvas has painted the computed pixels, median and 95th percentile, in a median
+run the processor's milliseconds of all threads (which hardly count what else
+the machine does; software OpenGL included), and the longest wait of a 5 ms
+timer (GUI stall) in all runs. The others of the three planes are computed
+before the next change, outside of the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import napari
+import numpy as np
+from harness import where
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_mrisr.samples import phantom
+from napari_mrisr.upscale import UpscaleParameters
+from napari_mrisr.viewer.compare import live as compare_live
+from napari_mrisr.viewer.compare.docking import dock_of
+from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.layers import layer_data
+from napari_mrisr.viewer.live_array import LiveArray
+from napari_mrisr.viewer.super_resolve import SuperResolveWidget
+from napari_mrisr.volume import Grid, Volume
+
+METHODS = ("hashed", "tricubic")
+FAR = 40
+
+
+class Meter:
+    """Times changes, and how long Qt's loop does not come around."""
+
+    def __init__(self, runs: int, paint: Callable[[], None]) -> None:
+        self.runs, self._paint = runs, paint
+        self._longest, self._last = 0.0, time.perf_counter()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(5)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._longest = max(self._longest, now - self._last)
+        self._last = now
+
+    def measure(
+        self,
+        name: str,
+        change: Callable[[int], Any],
+        seen: Callable[[], bool],
+        settled: Callable[[], bool],
+        before: Callable[[int], Any] = lambda run: None,
+    ) -> None:
+        """Print what a change costs until ``seen``; everything is ``settled`` before each."""
+        wall, processor, stall = [], [], 0.0
+        for run in range(-1, self.runs):  # one to warm up
+            before(run)
+            until(settled)
+            self._longest, self._last = 0.0, time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
+            change(run)
+            until(seen)
+            self._paint()
+            if run >= 0:
+                wall.append(1000 * (time.perf_counter() - start))
+                processor.append(1000 * (time.process_time() - used))
+                stall = max(stall, 1000 * self._longest)
+        print(
+            f"{name:<44s}{np.median(wall):6.0f} ms   95 %{np.percentile(wall, 95):6.0f} ms"
+            f"   processor{statistics.median(processor):6.0f} ms   stall{stall:5.0f} ms",
+            flush=True,
+        )
+
+
+def until(ready: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        QApplication.processEvents()
+        time.sleep(0.001)
+        if time.monotonic() > end:
+            raise TimeoutError("the preview did not come")
+
+
+def head(size: int) -> Volume:
+    """A head of ``size`` cubed voxels."""
+    data = phantom().data
+    for axis in range(3):
+        index = np.linspace(0, data.shape[axis] - 1, size).round().astype(int)
+        data = data.take(index, axis=axis)
+    return Volume(data, Grid(data.shape, np.eye(4)))
+
+
+def in_super_resolve(volume: Volume, runs: int) -> None:
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1280, 800)
+    data, kwargs, _ = layer_data(volume, "head")
+    viewer.add_image(data, **kwargs)
+    widget = SuperResolveWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
+    panel, live = widget.panel, widget.live
+
+    def paint() -> None:
+        QApplication.processEvents()
+        viewer.window._qt_viewer.canvas.native.repaint()
+
+    def on_screen() -> bool:
+        array = live.array
+        return array is not None and array.holds(array.shown)
+
+    def settled() -> bool:
+        return on_screen() and not live.busy and not live._others.isActive()
+
+    def choose(method: str) -> None:
+        panel.method.setCurrentText(method)
+
+    def move(steps: int) -> None:
+        viewer.dims.set_point(0, viewer.dims.point[0] + viewer.dims.range[0].step * steps)
+
+    meter = Meter(runs, paint)
+    panel.live.setChecked(True)
+    for method, other in (METHODS, METHODS[::-1]):
+        meter.measure(
+            f"Super-resolve: method becomes {method}",
+            lambda run, method=method: choose(method),
+            on_screen,
+            settled,
+            lambda run, other=other: choose(other),
+        )
+    for method in METHODS:
+        choose(method)
+        until(settled)
+        meter.measure(
+            f"Super-resolve, {method}: next slice", lambda run: move(1), on_screen, settled
+        )
+        meter.measure(
+            f"Super-resolve, {method}: a slice far off",
+            lambda run: move((FAR + run) * (-1 if run % 2 else 1)),
+            on_screen,
+            settled,
+        )
+    viewer.close()
+
+
+def in_compare(volume: Volume, runs: int) -> None:
+    viewer = napari.Viewer(show=True)
+    data, kwargs, _ = layer_data(volume, "head")
+    source = viewer.add_image(data, **kwargs)
+    widget = CompareWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Compare", area="right")
+    dock_of(widget).setFloating(True)
+    dock_of(widget).resize(1600, 1000)
+    controller = widget.controller
+
+    def paint() -> None:
+        widget.view.draw()
+        QApplication.processEvents()
+        widget.view.canvas.finish()
+
+    def array() -> LiveArray | None:
+        names = widget.live.names()
+        return viewer.layers[names[0]].data if names else None
+
+    def on_screen() -> bool:
+        """All three planes at the crosshair."""
+        made = array()
+        return made is not None and all(made.holds(n) for n in widget.live._places(made.grid))
+
+    def go(steps: int) -> None:
+        x, y, z = controller.state.crosshair
+        size = 0.5 * steps
+        controller.go_to((x + size, y + size, z + size))
+
+    meter = Meter(runs, paint)
+    for method in METHODS:
+        parameters = UpscaleParameters((2, 2, 2), method)
+
+        def none(run: int, parameters: UpscaleParameters = parameters) -> None:
+            if widget.live.names():
+                widget.toggle_live(source, parameters)
+
+        meter.measure(
+            f"Compare: a column of {method} appears",
+            lambda run, parameters=parameters: widget.toggle_live(source, parameters),
+            on_screen,
+            lambda: not widget.meter.busy,
+            none,
+        )
+        settled = on_screen
+        meter.measure(
+            f"Compare, {method}: crosshair by a voxel", lambda run: go(1), on_screen, settled
+        )
+        meter.measure(
+            f"Compare, {method}: crosshair far off",
+            lambda run: go((FAR + run) * (-1 if run % 2 else 1)),
+            on_screen,
+            settled,
+        )
+        widget.toggle_live(source, parameters)
+    viewer.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=128, help="voxels an axis of the input")
+    parser.add_argument("--runs", type=int, default=15)
+    arguments = parser.parse_args()
+    print(where())
+    volume = head(arguments.size)
+    compare_live._FILL_AFTER_MS = 10_000_000  # planes only
+    in_super_resolve(volume, arguments.runs)
+    in_compare(volume, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()
