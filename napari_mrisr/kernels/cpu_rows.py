@@ -16,6 +16,7 @@ IndexArray = NDArray[np.int64]
 Rows = tuple[IndexArray, FloatArray]
 
 _LINES = 8
+_STRIP = 1000
 
 _weigh: Any = weigh_rows  # mypy takes an intrinsic for what builds it
 
@@ -86,16 +87,22 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
 def _rows_xyz(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
     ny, nz = array.shape[1], array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
-    for i in range(x[0].size):
-        _weigh(source, x[0][i] * ny * nz, ny * nz, x[1][i], ny * nz, plane, 0)
-        # Some lines at a time: one read as soon as it is written would wait for the stores.
-        for first in range(0, y[0].size, _LINES):
-            some = min(_LINES, y[0].size - first)
-            for j in range(some):
-                _weigh(plane, y[0][first + j] * nz, nz, y[1][first + j], nz, lines, j * nz)
-            for j in range(some):
-                place = (i * y[0].size + first + j) * z[0].size
-                _along_z(lines, j * nz, z[0], z[1], run, scratch, target, place)
+    # Strips of y, so that the planes that one of the output reads are still there for the next.
+    for strip in range(0, y[0].size, _STRIP):
+        end = min(strip + _STRIP, y[0].size)
+        low, high = y[0][strip:end].min(), y[0][strip:end].max() + y[1].shape[1]
+        size = (high - low) * nz
+        for i in range(x[0].size):
+            _weigh(source, (x[0][i] * ny + low) * nz, ny * nz, x[1][i], size, plane, 0)
+            # Some lines at a time: one read as soon as it is written would wait for the stores.
+            for first in range(strip, end, _LINES):
+                some = min(_LINES, end - first)
+                for j in range(some):
+                    row = first + j
+                    _weigh(plane, (y[0][row] - low) * nz, nz, y[1][row], nz, lines, j * nz)
+                for j in range(some):
+                    place = (i * y[0].size + first + j) * z[0].size
+                    _along_z(lines, j * nz, z[0], z[1], run, scratch, target, place)
 
 
 def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> None:

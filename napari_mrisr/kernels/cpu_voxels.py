@@ -41,10 +41,19 @@ def filter_rows(weights: FloatArray, width: int) -> FloatArray:
     (2 filters, width², lanes) ndarray of float32
         Each filter, then the same with its rows reversed; rows padded by zeros.
     """
-    rows = weights.reshape(-1, 1, width * width, width)
-    out = np.zeros((rows.shape[0], 2, width * width, -(-width // LANES) * LANES), np.float32)
-    out[..., :width] = np.concatenate((rows, rows[..., ::-1]), axis=1)
-    return out.reshape(-1, *out.shape[2:])
+    taps = weights.reshape(-1, 1, width * width, width)
+    rows = _aligned((taps.shape[0], 2, width * width, -(-width // LANES) * LANES))
+    rows[:] = 0.0
+    rows[..., :width] = np.concatenate((taps, taps[..., ::-1]), axis=1)
+    return rows.reshape(-1, *rows.shape[2:])
+
+
+def _aligned(shape: tuple[int, ...]) -> FloatArray:
+    """Memory in which no row of eight lies across two lines of the cache."""
+    size = int(np.prod(shape))
+    memory = np.empty(size + 15, np.float32)
+    first = -memory.ctypes.data % 64 // 4
+    return memory[first : first + size].reshape(shape)
 
 
 @jit
