@@ -1,6 +1,6 @@
 """Run a method over a volume: checks, device, blocks, threads, progress, cancel.
 
-The output is cut into slabs along x. Methods are region-addressable, so slabs
+The output is cut into blocks along x. Methods are region-addressable, so blocks
 are independent: threads compute several at once, progress counts them, and
 cancel takes effect between them.
 """
@@ -8,6 +8,8 @@ cancel takes effect between them.
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -27,12 +29,12 @@ from napari_mrisr.volume import FloatArray, Grid, Region, Volume
 
 RESEARCH_USE = "research use, not for diagnosis"
 
-# Long enough that a slab's halo costs little, short enough for a smooth
-# progress, and for two threads' temporaries to stay within the size of the output.
-SLAB_VOXELS = 600_000
-_SLABS_AT_LEAST = 20
+# Large enough that a block's halo costs little, small enough for a smooth progress
+# and for its temporaries to stay in a cache.
+BLOCK_VOXELS = 250_000
+_BLOCKS_AT_LEAST = 20
 
-# Arrays of the output's size, and of a slab's size a thread, that a run holds at its
+# Arrays of the output's size, and of a block's size a thread, that a run holds at its
 # peak; see benchmarks/memory.py. Other methods are taken to be as hungry as hashed.
 _HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
 _HOLDS_AT_MOST = (2, 18)
@@ -97,7 +99,7 @@ def upscale(
     parameters : UpscaleParameters
         Scale, method, bank, device, threads.
     progress : Progress, optional
-        Reports every slab, and cancels between slabs.
+        Reports every block, and cancels between blocks.
 
     Returns
     -------
@@ -153,23 +155,23 @@ def _choose(method: Method, wanted: str, progress: Progress) -> Machine | None:
 def run_method(
     method: Method, volume: Volume, *, threads: int = 1, progress: Progress | None = None
 ) -> Volume:
-    """Run a method over a whole volume on the CPU, in slabs; see :func:`upscale`."""
+    """Run a method over a whole volume on the CPU, in blocks; see :func:`upscale`."""
     progress = progress or Progress()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="mrisr")
     try:
         _await([pool.submit(_warm, method, progress)], progress)
         lr = volume.normalized()
         grid = lr.grid.upsampled(method.scale)
-        slabs = slab_regions(grid, method.scale)
+        blocks = block_regions(grid, method.scale)
         passes = method.passes if isinstance(method, MultiPass) else 1
-        progress.begin(f"{method.name} {scale_label(method.scale)}", passes * len(slabs))
+        progress.begin(f"{method.name} {scale_label(method.scale)}", passes * len(blocks))
         out = np.empty(grid.shape, np.float32)
         for number in range(passes):
             previous, out = out, (np.empty(grid.shape, np.float32) if number else out)
-            task = functools.partial(_compute_slab, method, lr, number, passes, previous, out)
-            _await([pool.submit(task, slab) for slab in slabs], progress, progress.advance)
+            task = functools.partial(_compute_block, method, lr, number, passes, previous, out)
+            _await([pool.submit(task, block) for block in blocks], progress, progress.advance)
     except BaseException:
-        # Slabs in flight end by themselves, within a fraction of a second; nobody waits for them.
+        # Blocks in flight end by themselves, within a fraction of a second; nobody waits for them.
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
@@ -191,21 +193,21 @@ def _finished(method: Method, volume: Volume, out: FloatArray, **more: str) -> V
     return Volume(out, grid, origin=volume.origin, history=history)
 
 
-def _compute_slab(
+def _compute_block(
     method: Method,
     lr: Volume,
     number: int,
     passes: int,
     previous: FloatArray,
     out: FloatArray,
-    slab: Region,
+    block: Region,
 ) -> None:
-    """One slab of one pass into ``out``; the last pass in the scan's intensities."""
+    """One block of one pass into ``out``; the last pass in the scan's intensities."""
     if isinstance(method, MultiPass):
-        image = method.compute_pass(number, lr, previous, slab)
+        image = method.compute_pass(number, lr, previous, block)
     else:
-        image = method.compute(lr, slab)
-    out[slab.slices] = lr.window.from_unit(image) if number == passes - 1 else image
+        image = method.compute(lr, block)
+    out[block.slices] = lr.window.from_unit(image) if number == passes - 1 else image
 
 
 def _await(
@@ -224,22 +226,40 @@ def _await(
         progress.token.check()
 
 
-def slab_regions(grid: Grid, scale: Scale) -> list[Region]:
-    """The output cut along x into slabs of whole low-resolution voxels."""
+def block_regions(grid: Grid, scale: Scale) -> list[Region]:
+    """The output cut along x and y into blocks of whole low-resolution voxels.
+
+    Along z they are whole, since the kernels work on lines along z.
+    """
     x, y, z = grid.shape
-    voxels = min(SLAB_VOXELS, x * y * z // _SLABS_AT_LEAST)
-    cells = max(1, voxels // (y * z * scale[0]))
-    thick = cells * scale[0]
-    return [Region((a, 0, 0), (min(a + thick, x), y, z)) for a in range(0, x, thick)]
+    side = math.sqrt(_block_voxels(x * y * z) / z)
+    # Longer along y, where the kernels reuse what they have for the row before.
+    x_edges, y_edges = _edges(x, scale[0], side / 1.4), _edges(y, scale[1], side * 1.4)
+    return [
+        Region((a, c, 0), (b, d, z))
+        for a, b in itertools.pairwise(x_edges)
+        for c, d in itertools.pairwise(y_edges)
+    ]
+
+
+def _edges(size: int, cell: int, thick: float) -> list[int]:
+    """Edges of about equal pieces of whole cells, about so thick."""
+    cells = -(-size // cell)
+    pieces = min(cells, max(1, round(size / thick)))
+    return [min(size, cells * n // pieces * cell) for n in range(pieces + 1)]
+
+
+def _block_voxels(output: int) -> int:
+    return max(1, min(BLOCK_VOXELS, output // _BLOCKS_AT_LEAST))
 
 
 def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     """Bytes that :func:`upscale` needs at its peak for an input on ``grid``."""
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = voxels * int(np.prod(parameters.scale))
-    slab = max(min(SLAB_VOXELS, output // _SLABS_AT_LEAST), output // grid.shape[0])
-    whole, slabs = _HOLDS.get(parameters.method, _HOLDS_AT_MOST)
-    return 4 * (whole * output + 2 * voxels + slabs * slab * parameters.thread_count)
+    whole, blocks = _HOLDS.get(parameters.method, _HOLDS_AT_MOST)
+    held = blocks * _block_voxels(output) * parameters.thread_count
+    return 4 * (whole * output + 2 * voxels + held)
 
 
 def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:

@@ -26,12 +26,13 @@ from napari_mrisr.kernels import jit
 from napari_mrisr.methods import get_method
 from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.upscale import (
+    BLOCK_VOXELS,
     UpscaleParameters,
+    block_regions,
     check_memory,
     check_parameters,
     estimate_memory,
     run_method,
-    slab_regions,
     upscale,
 )
 from napari_mrisr.volume import Grid, IntensityWindow, Origin, Region, Volume
@@ -88,7 +89,7 @@ def wait_for_no_threads(seconds=5.0):
 
 @dataclass
 class Slow:
-    """A method of many small slabs that only takes time."""
+    """A method of many small blocks that only takes time."""
 
     scale: tuple[int, int, int] = (2, 1, 1)
     name: str = "slow"
@@ -146,7 +147,7 @@ def test_history_says_how_it_was_made(volume, bank_file):
     assert volume.history == {"reader": "test"}
 
 
-def test_slabs_are_the_methods_regions_bit_for_bit(volume, bank_file):
+def test_blocks_are_the_methods_regions_bit_for_bit(volume, bank_file):
     parameters = UpscaleParameters(bank=bank_file, threads=2)
     result = upscale(volume, parameters)
     lr = volume.normalized()
@@ -192,31 +193,33 @@ def test_tiny_volumes(bank_file, rng, shape):
     assert np.isfinite(result.data).all()
 
 
-# Slabs
+# Blocks
 
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (3, 1, 4), (8, 8, 8)])
 @pytest.mark.parametrize("shape", [(23, 17, 12), (2, 300, 200), (1, 2, 3), (300, 40, 50)])
-def test_slabs_cover_the_output_once_in_whole_cells(shape, scale):
+def test_blocks_cover_the_output_once_in_whole_cells(shape, scale):
     grid = Grid(shape, np.eye(4)).upsampled(scale)
-    end = 0
-    for slab in slab_regions(grid, scale):
-        assert slab.start == (end, 0, 0)
-        assert slab.stop[1:] == grid.shape[1:]
-        assert slab.start[0] % scale[0] == slab.stop[0] % scale[0] == 0
-        end = slab.stop[0]
-    assert end == grid.shape[0]
+    count = np.zeros(grid.shape, np.uint8)
+    blocks = block_regions(grid, scale)
+    for block in blocks:
+        assert all(n % s == 0 for n, s in zip((*block.start, *block.stop), scale * 2, strict=True))
+        assert np.prod(block.shape) < 2 * BLOCK_VOXELS
+        count[block.slices] += 1
+    assert (count == 1).all()
+    cells = count.size // np.prod(scale)
+    assert len(blocks) >= min(15, cells // shape[2])
 
 
 # Progress, cancel, errors
 
 
-def test_progress_counts_every_slab(volume, bank_file):
+def test_progress_counts_every_block(volume, bank_file):
     watch = Watch()
     result = upscale(volume, UpscaleParameters(bank=bank_file, threads=2), progress=watch)
     passes = get_method("hashed", (2, 2, 2), bank_file).passes
     assert passes >= 3
-    total = passes * len(slab_regions(result.grid, (2, 2, 2)))
+    total = passes * len(block_regions(result.grid, (2, 2, 2)))
     assert {(task, n) for task, _, n in watch.seen} == {("hashed 2x", total)}
     done = [done for _, done, _ in watch.seen]
     assert done[0] == 0
@@ -245,15 +248,15 @@ def test_cancel_takes_effect_within_200_ms_and_leaves_no_thread(volume, threads)
         run_method(method, volume, threads=threads, progress=Progress(token))
     assert time.monotonic() - asked[0] < 0.2
     assert wait_for_no_threads()
-    slabs = slab_regions(volume.grid.upsampled(method.scale), method.scale)
-    assert 0 < len(method.started) < len(slabs)
+    blocks = block_regions(volume.grid.upsampled(method.scale), method.scale)
+    assert 0 < len(method.started) < len(blocks)
     started = len(method.started)
     time.sleep(0.1)
     assert len(method.started) == started  # nothing goes on in the background
 
 
-def test_cancel_does_not_wait_for_a_slow_slab(volume):
-    """One slab may take long; the user need not."""
+def test_cancel_does_not_wait_for_a_slow_block(volume):
+    """One block may take long; the user need not."""
     method, token = Slow(seconds=1.0), CancelToken()
     threading.Timer(0.05, token.cancel).start()
     start = time.monotonic()
@@ -280,7 +283,7 @@ def test_cancelled_before_the_start(volume):
     assert wait_for_no_threads()
 
 
-def test_an_error_in_a_slab_is_raised_and_ends_the_run(volume):
+def test_an_error_in_a_block_is_raised_and_ends_the_run(volume):
     method = Slow(fail_at=4)
     with pytest.raises(ValueError, match="broken on purpose"):
         run_method(method, volume, threads=2)

@@ -12,7 +12,7 @@ from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.gradients import tensor_box
 from napari_mrisr.hashing import FEATURES, HashSpec
 from napari_mrisr.inspection.features import feature_values, orientation_color
-from napari_mrisr.inspection.source import StageInput, over_slabs
+from napari_mrisr.inspection.source import StageInput, over_blocks
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.progress import Progress
 from napari_mrisr.volume import FloatArray, Region
@@ -46,7 +46,7 @@ def bucket_map(
         box, corner = source.around(region)
         out[region.slices] = spec.hash_box(box, corner, source.shape, region)[0]
 
-    over_slabs(source.grid, _WHOLE_VOXELS, compute, "buckets", threads, progress)
+    over_blocks(source.grid, _WHOLE_VOXELS, compute, "buckets", threads, progress)
     return out
 
 
@@ -165,7 +165,7 @@ def _analyze(
     threads: int | None,
     progress: Progress | None,
 ) -> None:
-    over_slabs(
+    over_blocks(
         source.grid,
         _WHOLE_VOXELS,
         lambda region: fill(region, analyze(source, region)),

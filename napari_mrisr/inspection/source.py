@@ -16,11 +16,11 @@ from napari_mrisr.masks import head_mask
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale
-from napari_mrisr.upscale import processors, slab_regions
+from napari_mrisr.upscale import block_regions, processors
 from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
 
 _POLL_S = 0.05
-_COMPILING_AFTER = 40  # polls without a slab
+_COMPILING_AFTER = 40  # polls without a block
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def stage_input(
     threads : int, optional
         By default one a processor.
     progress : Progress, optional
-        One step a slab and stage; cancels between slabs.
+        One step a block and stage; cancels between blocks.
 
     Returns
     -------
@@ -136,11 +136,11 @@ def stage_input(
         previous, image = image, np.empty(grid.shape, np.float32)
 
         def compute(region: Region, step: int = step) -> None:
-            # Bound now: the loop goes on only after all slabs are done.
+            # Bound now: the loop goes on only after all blocks are done.
             image[region.slices] = method.compute_pass(step, lr, previous, region)  # noqa: B023
 
         text = "interpolating" if step == 0 else f"stage {step} of {len(bank.stages)}"
-        over_slabs(grid, bank.scale, compute, text, threads, progress)
+        over_blocks(grid, bank.scale, compute, text, threads, progress)
     return StageInput(bank, number, image, grid, lr)
 
 
@@ -160,7 +160,7 @@ def _taken_up(
     return np.empty(0, np.float32), 0
 
 
-def over_slabs(
+def over_blocks(
     grid: Grid,
     scale: Scale,
     task: Callable[[Region], None],
@@ -168,14 +168,14 @@ def over_slabs(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Run a task on every slab of a grid, in threads; ask for cancelling meanwhile.
+    """Run a task on every block of a grid, in threads; ask for cancelling meanwhile.
 
     Parameters
     ----------
     grid : Grid
-        What is cut along x into slabs.
+        What is cut into blocks.
     scale : tuple of int
-        Slabs hold whole blocks of so many voxels.
+        Blocks hold whole cells of so many voxels.
     task : callable
         Given a :class:`Region`; writes its own part of a result.
     text : str
@@ -184,24 +184,24 @@ def over_slabs(
         As :func:`stage_input`.
     """
     progress = progress or Progress()
-    slabs = slab_regions(grid, scale)
-    progress.begin(text, len(slabs))
+    blocks = block_regions(grid, scale)
+    progress.begin(text, len(blocks))
     pool = ThreadPoolExecutor(threads or processors(), thread_name_prefix="mrisr-inspect")
     try:
-        pending = {pool.submit(task, slab) for slab in slabs}
+        pending = {pool.submit(task, block) for block in blocks}
         polls = 0
         while pending:
             done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
             polls += 1
-            if polls == _COMPILING_AFTER and len(pending) == len(slabs):
+            if polls == _COMPILING_AFTER and len(pending) == len(blocks):
                 progress.message("compiling the kernels for this machine (once, about 10 s)")
             if done:
                 progress.advance(len(done))
             progress.token.check()
     finally:
-        # Waits for slabs in flight, a fraction of a second: no thread outlives the work.
+        # Waits for blocks in flight, a fraction of a second: no thread outlives the work.
         pool.shutdown(cancel_futures=True)
 
 

@@ -9,7 +9,6 @@ region agree bit for bit.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,9 +27,6 @@ from napari_mrisr.volume import FloatArray, Region, Shape, Volume
 Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 ELEMENT_TABLE = np.array(ELEMENTS)
-
-# The tensors of so many voxels and what else a stage makes of them fit into a cache.
-_PART_VOXELS = 60_000
 
 _START_HALO = {"tricubic": interpolate.TRICUBIC_HALO, "quadratic": 3}
 
@@ -192,29 +188,17 @@ def voxel_stage(
     stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
 ) -> FloatArray:
     """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
+    residual = stage.spec.residual
     out = crop(image, corner, region).copy()
-    for part in _parts(region):
-        if box := _busy(stage, image, corner, shape, part):
-            bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
-            source = padded(image, corner, shape, box, stage.spec.width)
-            change = cpu_voxels.filter_voxels(
-                source, bucket, element, ELEMENT_TABLE, stage.rows, stage.spec.residual
-            )
-            if stage.spec.residual:
-                crop(out, region.start, box)[:] += change
-            else:
-                crop(out, region.start, box)[:] = change
+    if box := _busy(stage, image, corner, shape, region):
+        bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
+        source = padded(image, corner, shape, box, stage.spec.width)
+        change = cpu_voxels.filter_voxels(
+            source, bucket, element, ELEMENT_TABLE, stage.rows, residual
+        )
+        target = crop(out, region.start, box)
+        target[:] = target + change if residual else change
     return out
-
-
-def _parts(region: Region) -> Iterator[Region]:
-    """A region cut along y into pieces whose fields stay in the cache."""
-    (x, y, z), (x_end, y_end, z_end) = region.start, region.stop
-    rows = max(1, _PART_VOXELS // ((x_end - x) * (z_end - z)))
-    pieces = max(1, round((y_end - y) / rows))
-    edges = [y + (y_end - y) * n // pieces for n in range(pieces + 1)]
-    for a, b in itertools.pairwise(edges):
-        yield Region((x, a, z), (x_end, b, z_end))
 
 
 def _busy(

@@ -11,7 +11,7 @@ import pytest
 from napari_mrisr.errors import Cancelled, MemoryEstimateError, ParameterError
 from napari_mrisr.inspection import source as module
 from napari_mrisr.inspection import stage_input
-from napari_mrisr.inspection.source import over_slabs
+from napari_mrisr.inspection.source import over_blocks
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.progress import Progress
 from napari_mrisr.volume import Grid, Region
@@ -88,7 +88,7 @@ def test_cancel_leaves_no_thread():
 
     done = []
     with pytest.raises(Cancelled):
-        over_slabs(
+        over_blocks(
             Grid((60, 30, 30), np.eye(4)), (1, 1, 1), done.append, "t", 1, Impatient()
         )  # fmt: skip
     assert 0 < len(done) < 20
@@ -101,14 +101,14 @@ def test_slabs_cover_the_grid_once_and_errors_come_out():
     def count(region):
         counts[region.slices] += 1
 
-    over_slabs(Grid(counts.shape, np.eye(4)), (2, 1, 1), count, "t", 2)
+    over_blocks(Grid(counts.shape, np.eye(4)), (2, 1, 1), count, "t", 2)
     assert (counts == 1).all()
 
     def fail(region):
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        over_slabs(Grid(counts.shape, np.eye(4)), (1, 1, 1), fail, "t", 2)
+        over_blocks(Grid(counts.shape, np.eye(4)), (1, 1, 1), fail, "t", 2)
 
 
 def test_a_long_first_slab_is_said_to_compile(monkeypatch):
@@ -121,7 +121,7 @@ def test_a_long_first_slab_is_said_to_compile(monkeypatch):
             go.set()
 
     go = threading.Event()
-    over_slabs(Grid((1, 4, 4), np.eye(4)), (1, 1, 1), lambda _: go.wait(5), "t", 1, Told())
+    over_blocks(Grid((1, 4, 4), np.eye(4)), (1, 1, 1), lambda _: go.wait(5), "t", 1, Told())
     assert len(said) == 1
     assert "compiling" in said[0]
 

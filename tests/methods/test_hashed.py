@@ -360,14 +360,3 @@ def test_what_is_passed_over_would_not_have_changed(monkeypatch, rng, background
     assert 0 < looked_at < 0.8 * whole
     monkeypatch.setattr(hashed, "_busy", lambda *a: a[-1])
     np.testing.assert_array_equal(result, method.compute(lr, region))
-
-
-def test_parts_cover_a_region_once():
-    region = Region((3, 5, 7), (99, 103, 111))
-    count = np.zeros((100, 104, 112), int)
-    parts = list(hashed._parts(region))
-    assert len(parts) > 5
-    for part in parts:
-        count[part.slices] += 1
-    assert (count[region.slices] == 1).all()
-    assert count.sum() == np.prod(region.shape)
