@@ -20,7 +20,9 @@ COMPONENTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 @jit
 def _product(array, first, second, out):  # type: ignore[no-untyped-def]
-    quarter = np.float32(0.25)
+    quarter, zero = np.float32(0.25), np.float32(0.0)
+    # Far below any intensity, and squared: sums of less would be denormal, which is slow.
+    least = np.float32(1e-30)
     nz = out.shape[2]
     x1, y1, z1 = int(first == 0), int(first == 1), int(first == 2)
     x2, y2, z2 = int(second == 0), int(second == 1), int(second == 2)
@@ -33,7 +35,8 @@ def _product(array, first, second, out):  # type: ignore[no-untyped-def]
             behind2 = array[i + 1 - x2, j + 1 - y2][1 - z2 : 1 - z2 + nz]
             row = out[i, j]
             for k in range(nz):
-                row[k] = quarter * (ahead1[k] - behind1[k]) * (ahead2[k] - behind2[k])
+                value = quarter * (ahead1[k] - behind1[k]) * (ahead2[k] - behind2[k])
+                row[k] = value if abs(value) > least else zero
 
 
 def gradient_products(array: FloatArray, components: Sequence[int] = range(6)) -> FloatArray:

@@ -121,7 +121,7 @@ class Hashed:
         else:
             around = grown(region, stage.spec.reach, shape)
             result = voxel_stage(stage, crop(image, corner, around), around.start, shape, region)
-        return np.maximum(result, lr.extrema[0])
+        return np.maximum(result, lr.extrema[0], out=result)
 
     def _finish(self, lr: Volume, image: FloatArray, region: Region) -> FloatArray:
         """Above the clip the start is the floor: a vessel keeps its brightness."""
@@ -162,7 +162,16 @@ def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
     """Buckets and symmetries of low-resolution voxels."""
     shape = (lr.shape[0], lr.shape[1], lr.shape[2])
     box = grown(cells, stage.spec.hash.window.reach, shape)
-    return stage.spec.hash.hash_box(lr[box.slices], box.start, shape, cells)
+    source = lr[box.slices]
+    busy = _busy(stage, source, box.start, shape, cells)
+    if busy == cells:
+        return stage.spec.hash.hash_box(source, box.start, shape, cells)
+    bucket = np.full(cells.shape, stage.spec.hash.filter_count, np.int32)
+    element = np.zeros(cells.shape, np.uint8)
+    if busy:
+        found = stage.spec.hash.hash_box(source, box.start, shape, busy)
+        crop(bucket, cells.start, busy)[:], crop(element, cells.start, busy)[:] = found
+    return bucket, element
 
 
 def add_cell_stage(
