@@ -209,5 +209,6 @@ def _say(out: Path, report: TrainingReport, session: Session) -> None:
     if report.samples:
         session.say(
             f"{report.samples:,} samples added, {report.samples_per_s:,.0f}/s, "
-            f"{report.gflops:.0f} GFLOP/s (this machine's sgemm: {report.sgemm_gflops:.0f})"
+            f"{report.gflops:.0f} GFLOP/s, the symmetric half counted once "
+            f"(this machine's sgemm: {report.sgemm_gflops:.0f})"
         )

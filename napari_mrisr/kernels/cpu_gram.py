@@ -19,7 +19,7 @@ from napari_mrisr.volume import FloatArray
 BLOCK = 64
 """Samples that are gathered at once."""
 FLUSH = 2048
-"""Samples whose products are summed in float32."""
+"""Samples whose products are summed in float32, blocks first."""
 
 IndexArray = NDArray[np.int64]
 

@@ -6,6 +6,9 @@ each times up to three panels) is a sum over samples of small outer products
 from three streams of vectors and one of numbers, with all sums in registers.
 A library's product first copies its factors into such an order, which costs as
 much as multiplying where patches are small; here gathering writes them so.
+
+Numba keeps machine code as long as the text of the module that calls these stays
+the same, so a change here needs one there.
 """
 
 from __future__ import annotations
@@ -118,7 +121,7 @@ def tile_of(tall: int, lanes: int = LANES, columns: int = COLUMNS) -> Callable[.
                 for r in range(tall):
                     places.append(builder.add(row, _INDEX(r * lanes)))
                     totals.append(cgutils.alloca_once(builder, vector))
-                    builder.store(load(builder, target, places[-1]), totals[-1])
+                    builder.store(ir.Constant(vector, [0.0] * lanes), totals[-1])
             with cgutils.for_range(builder, samples) as loop:
                 address = builder.load(builder.gep(far, [loop.index]))
                 # To read, into the second cache, data.
@@ -132,8 +135,10 @@ def tile_of(tall: int, lanes: int = LANES, columns: int = COLUMNS) -> Callable[.
                     for value, total in zip(values, totals[c * tall :], strict=False):
                         added = builder.call(fused, [factor, value, builder.load(total)])
                         builder.store(added, total)
+            # A block's sum by itself, then to the others: in float32 that errs less.
             for spot, total in zip(places, totals, strict=True):
-                builder.store(builder.load(total), at(builder, target, spot)).align = 4
+                added = builder.fadd(load(builder, target, spot), builder.load(total))
+                builder.store(added, at(builder, target, spot)).align = 4
             return context.get_dummy_value()
 
         return signature, build
