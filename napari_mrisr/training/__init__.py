@@ -53,9 +53,11 @@ class TrainingReport:
     samples_per_s : float
         Samples a second while accumulating (gathering and BLAS).
     gflops : float
-        Rate of the accumulation's arithmetic, half of Q counted.
+        Rate of the accumulation (gathering and multiplying), with the symmetric half
+        of Q counted once: k (k + 1) operations a sample for k taps, and 2 k m for V.
     sgemm_gflops : float
-        The machine's rate in a single-precision matrix product, measured now.
+        The machine's rate in a single-precision matrix product, measured now on as
+        many threads.
     stopped : str
         How far it came when it was stopped; empty for a whole training.
     """
@@ -153,7 +155,8 @@ def train(
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
     crew = Crew(threads or processors(), partial(_check, progress, watch))
     check_memory(estimate_training(preset, parameters.scale, threads=crew.threads), preset.name)
-    sgemm = measure_sgemm()
+    with threadpool_limits(crew.threads, user_api="blas"):
+        sgemm = measure_sgemm()
     run = Run(parameters, preset, target, crew, watch.observe)
     run.accumulate = accumulator(device, progress.message)
     # The crew shares out the work; threads of BLAS's own would wait for one another.
