@@ -190,6 +190,25 @@ class Calibration:
         return found
 
 
+@dataclass(frozen=True, eq=False)
+class VolumeErrors:
+    """Squared errors of one held-out volume.
+
+    Attributes
+    ----------
+    noise : float
+        Of the volume, engine units.
+    squares : (cells, buckets) ndarray of float64
+        Sums of squared errors.
+    counts : (cells, buckets) ndarray of int64
+        Voxels.
+    """
+
+    noise: float
+    squares: NDFloat
+    counts: NDArray[np.int64]
+
+
 class CalibrationSums:
     """Squared errors of held-out volumes, volume by volume.
 
@@ -203,16 +222,16 @@ class CalibrationSums:
         self.buckets = buckets
         self.shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
         self._lock = threading.Lock()
-        self._volumes: list[tuple[NDFloat, NDArray[np.int64]]] = []
-        self._noise: list[float] = []
+        self.volumes: list[VolumeErrors] = []
 
     def begin_volume(self, noise: float) -> None:
         """What is added from here on is of another volume, of that noise level."""
-        self._noise.append(noise)
-        cells = int(np.prod(self.shape))
-        self._volumes.append(
-            (np.zeros((cells, self.buckets)), np.zeros((cells, self.buckets), np.int64))
-        )
+        size = (int(np.prod(self.shape)), self.buckets)
+        self.take(VolumeErrors(noise, np.zeros(size), np.zeros(size, np.int64)))
+
+    def take(self, volume: VolumeErrors) -> None:
+        """Add a volume that somebody else has summed."""
+        self.volumes.append(volume)
 
     def add(
         self,
@@ -228,7 +247,7 @@ class CalibrationSums:
         rows = np.searchsorted(STRENGTH_CUTS, strength, side="right")
         columns = np.searchsorted(DETAIL_CUTS, detail, side="right")
         index = (rows * self.shape[1] + columns) * self.buckets + bucket
-        squares, counts = self._volumes[-1]
+        squares, counts = self.volumes[-1].squares, self.volumes[-1].counts
         square = error.astype(np.float64) ** 2
         square_sums = np.bincount(index, square, squares.size).reshape(squares.shape)
         numbers = np.bincount(index, minlength=counts.size).reshape(counts.shape)
@@ -238,14 +257,11 @@ class CalibrationSums:
 
     def solve(self) -> Calibration | None:
         """The calibration; None when fewer than two volumes have voxels."""
-        known = [
-            (s, n, noise)
-            for (s, n), noise in zip(self._volumes, self._noise, strict=True)
-            if n.any() and noise > 0.0
-        ]
+        known = [volume for volume in self.volumes if volume.counts.any() and volume.noise > 0.0]
         if len(known) < 2:
             return None
-        volumes, noises = [(s, n) for s, n, _ in known], np.log([noise for *_, noise in known])
+        volumes = [(volume.squares, volume.counts) for volume in known]
+        noises = np.log([volume.noise for volume in known])
         squares = np.stack([s.sum(axis=1) for s, _ in volumes])
         counts = np.stack([n.sum(axis=1) for _, n in volumes])
         pooled = _smoothed(squares.sum(axis=0), counts.sum(axis=0), self.shape)

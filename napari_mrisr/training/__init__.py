@@ -13,7 +13,7 @@ the volumes of the first call.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training.checkpoint import checkpoint_path
 from napari_mrisr.training.events import Began, Observer, ignore
+from napari_mrisr.training.hands import Hands, Here
 from napari_mrisr.training.memory import check_memory, estimate_training
 from napari_mrisr.training.on_device import accumulator
 from napari_mrisr.training.run import Run
@@ -106,6 +107,7 @@ def train(
     watch: Watch | None = None,
     threads: int | None = None,
     device: str = "auto",
+    hands: Callable[[Crew], Hands] | None = None,
 ) -> TrainingReport:
     """Train a bank and save it.
 
@@ -130,6 +132,9 @@ def train(
         One a processor by default.
     device : str
         Where samples are added up: ``auto``, ``cpu`` or ``gpu``.
+    hands : callable, optional
+        Gives who does the work on volumes instead of this process; their check is
+        that of the crew.
 
     Returns
     -------
@@ -157,8 +162,8 @@ def train(
     check_memory(estimate_training(preset, parameters.scale, threads=crew.threads), preset.name)
     with threadpool_limits(crew.threads, user_api="blas"):
         sgemm = measure_sgemm()
-    run = Run(parameters, preset, target, crew, watch.observe)
-    run.accumulate = accumulator(device, progress.message)
+    doing = hands(crew) if hands else Here(crew, accumulator(device, progress.message))
+    run = Run(parameters, preset, target, crew, watch.observe, doing)
     # The crew shares out the work; threads of BLAS's own would wait for one another.
     with threadpool_limits(1, user_api="blas"):
         try:

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from napari_mrisr.calibration import CalibrationSums, detail_of
+from napari_mrisr.calibration import CalibrationSums, VolumeErrors, detail_of
 from napari_mrisr.crew import Crew
 from napari_mrisr.filterbank import FilterBank
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.predictors import before_last, predict_from
 from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import Pair, run_stages, slabs_of
+from napari_mrisr.sampling import Pair, TrainParameters, run_stages, slabs_of
 from napari_mrisr.training.checkpoint import TrainingState
 from napari_mrisr.training.halves import both_halves, in_first_half
+from napari_mrisr.training.hands import TrainingVolume
 from napari_mrisr.training.outcome import solved_stage
-from napari_mrisr.traits import TraitRanges, measure_traits
+from napari_mrisr.traits import TraitRanges, Traits, measure_traits
 from napari_mrisr.volume import Region
+
+
+@dataclass(frozen=True, eq=False)
+class Strangers:
+    """Who judges a volume.
+
+    Attributes
+    ----------
+    banks : tuple of FilterBank or None
+        Fitted to the second half, and to the first: each for volumes of the other.
+    parameters : TrainParameters
+    """
+
+    banks: tuple[FilterBank, FilterBank] | None
+    parameters: TrainParameters
+
+
+Judge = Callable[
+    [Sequence[TrainingVolume], Strangers], Iterable[tuple[Traits, VolumeErrors | None]]
+]
 
 
 def calibrated(
     bank: FilterBank,
     state: TrainingState,
-    pair_of_volume: Callable[[int], Pair],
-    crew: Crew,
+    volumes: Sequence[TrainingVolume],
+    parameters: TrainParameters,
+    judge: Judge,
     progress: Progress,
 ) -> FilterBank:
     """The bank with its calibration and the ranges of its training volumes.
@@ -37,24 +59,20 @@ def calibrated(
         The finished bank.
     state : TrainingState
         With all volumes in all sums.
-    pair_of_volume : callable
-        Gives a training volume by its number.
-    crew : Crew
+    volumes : sequence of TrainingVolume
+        All of them.
+    parameters : TrainParameters
+    judge : callable
+        Gives what :func:`judged` finds, for each volume.
     progress : Progress
         Advanced by one step a volume.
     """
-    held_out = _banks_of_halves(bank, state)
-    buckets = bank.stages[-1].spec.hash.bucket_count
-    sums, traits = CalibrationSums(buckets), []
-    for index in range(len(state.files)):
-        pair = pair_of_volume(index)
-        found = measure_traits(pair.lr, Progress(progress.token))
+    strangers = Strangers(_banks_of_halves(bank, state), parameters)
+    sums, traits = CalibrationSums(bank.stages[-1].spec.hash.bucket_count), []
+    for found, errors in judge(volumes, strangers):
         traits.append(found)
-        crew.check()
-        if held_out is not None:
-            stranger = held_out[1] if in_first_half(index) else held_out[0]
-            sums.begin_volume(found.noise)
-            _add_volume(sums, pair, stranger, crew)
+        if errors is not None:
+            sums.take(errors)
         progress.advance()
     provenance = dict(bank.provenance)
     ranges = TraitRanges.of(traits)
@@ -63,9 +81,25 @@ def calibrated(
     return replace(bank, provenance=provenance, calibration=sums.solve())
 
 
+def judged(
+    strangers: Strangers, volume: TrainingVolume, crew: Crew
+) -> tuple[Traits, VolumeErrors | None]:
+    """What a volume is like, and where a bank that does not know it errs."""
+    pair = volume.pair(strangers.parameters, crew)
+    traits = measure_traits(pair.lr, crew.progress)
+    if strangers.banks is None:
+        return traits, None
+    bank = strangers.banks[0 if in_first_half(volume.index) else 1]
+    sums = CalibrationSums(bank.stages[-1].spec.hash.bucket_count)
+    sums.begin_volume(traits.noise)
+    _add_volume(sums, pair, bank, crew)
+    return traits, sums.volumes[-1]
+
+
 def _banks_of_halves(
     bank: FilterBank, state: TrainingState
 ) -> tuple[FilterBank, FilterBank] | None:
+    """Fitted to the second half, and to the first."""
     if len(state.files) < 2 or bank.stages[-1].spec.grid != "voxel":
         return None
     stages = []
@@ -74,7 +108,7 @@ def _banks_of_halves(
             return None
         stages.append([solved_stage(plan, part) for part in both_halves(half, equations)])
     first, second = zip(*stages, strict=True)
-    return replace(bank, stages=first), replace(bank, stages=second)
+    return replace(bank, stages=second), replace(bank, stages=first)
 
 
 def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, crew: Crew) -> None:

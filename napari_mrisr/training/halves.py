@@ -6,9 +6,6 @@ of every second volume are kept; the others' are the difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from napari_mrisr.normal_equations import NormalEquations
 
 Halves = list[NormalEquations | None]
@@ -19,39 +16,35 @@ def in_first_half(index: int) -> bool:
     return index % 2 == 0
 
 
-@contextmanager
-def kept_apart(
-    halves: Halves, number: int, index: int, equations: NormalEquations
-) -> Iterator[None]:
-    """Keep what a volume adds to a stage's sums for the first half too, if it belongs there.
-
-    Where the first half was not kept from the first volume on, it stays None.
+def first_half(
+    half: NormalEquations | None,
+    done: int,
+    added: tuple[NormalEquations | None, NormalEquations | None],
+) -> NormalEquations | None:
+    """The first half's sums of a stage with what is added to them.
 
     Parameters
     ----------
-    halves : list of NormalEquations or None
-        The first half's sums of each stage.
-    number, index : int
-        Stage and volume, from 0.
-    equations : NormalEquations
-        The stage's sums of all volumes, to which the body adds the volume.
+    half : NormalEquations or None
+        What they are; None where they were not kept from the first volume on.
+    done : int
+        Volumes that the stage has taken in before.
+    added : tuple of NormalEquations or None
+        Sums of volumes of the first half and of the second.
+
+    Returns
+    -------
+    NormalEquations or None
+        ``half`` itself, if it was given. None in single precision, which takes too
+        much memory, and in which differences would be too coarse.
     """
-    if equations.gram.dtype.itemsize < 8:
-        # Large and in single precision: too much memory, and differences would be too coarse.
-        yield
-        return
-    if index == 0:
-        # It is the first half: the sums of all volumes so far.
-        yield
-        halves[number] = equations.copy()
-        return
-    half = halves[number]
-    if half is None or not in_first_half(index):
-        yield
-        return
-    before = equations.copy()
-    yield
-    half.merge(equations.less(before))
+    first = added[0]
+    if first is None or first.gram.dtype.itemsize < 8:
+        return half
+    if half is None:
+        return first.copy() if done == 0 else None
+    half.merge(first)
+    return half
 
 
 def both_halves(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,9 @@ from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.presets import Preset, StagePlan
 from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import Pair, TrainParameters, feature_sample, find_samples, pair_of
+from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.scale import format_scale, scale_label
-from napari_mrisr.training.accumulate import add_samples
-from napari_mrisr.training.calibrating import calibrated
+from napari_mrisr.training.calibrating import calibrated, judged
 from napari_mrisr.training.checkpoint import (
     TrainingState,
     checkpoint_path,
@@ -33,8 +32,8 @@ from napari_mrisr.training.events import (
     VolumeAdded,
     VolumeBegan,
 )
-from napari_mrisr.training.halves import kept_apart
-from napari_mrisr.training.on_device import Accumulate
+from napari_mrisr.training.halves import first_half
+from napari_mrisr.training.hands import Hands, Here, Part, StageJob, TrainingVolume, features
 from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
 from napari_mrisr.training.sources import FileSource, Source
 from napari_mrisr.training.validation import Check
@@ -57,6 +56,8 @@ class Run:
         sums on disk those of whole volumes.
     observe : callable
         Told every event.
+    hands : Hands, optional
+        Who does the work on volumes; by default the crew.
     """
 
     def __init__(
@@ -66,14 +67,15 @@ class Run:
         target: Path,
         crew: Crew,
         observe: Observer,
+        hands: Hands | None = None,
     ) -> None:
         self.parameters, self.preset, self.target = parameters, preset, target
         self.crew, self.observe = crew, observe
+        self.hands = hands or Here(crew)
         self.identity = training_identity(parameters, preset)
         self.state = TrainingState.empty(preset)
         self.checks: Sequence[Check] = ()
         self.work = Work(preset.stages, parameters.scale)
-        self.accumulate: Accumulate = add_samples
         self._sources: dict[str, Source] = {}
 
     def resume(self) -> None:
@@ -117,7 +119,9 @@ class Run:
             stages.append(self._train(number, stages, progress))
         bank = bank_of(stages, self.state.files, self.parameters, self.preset, self.target)
         self.observe(Calibrating(len(self.state.files)))
-        return calibrated(bank, self.state, self._pair, self.crew, progress)
+        judge = partial(self.hands.each, judged)
+        volumes = self._volumes(0)
+        return calibrated(bank, self.state, volumes, self.parameters, judge, progress)
 
     def unfinished(self) -> FilterBank:
         """The bank that the sums on disk make, after a stop.
@@ -150,37 +154,37 @@ class Run:
         if state.done[number] < len(state.files):
             self._fix_cuts(number, stages)
         plan = state.plans[number]
+        job = StageJob(plan, self._bank(stages), self.parameters)
         equations = state.equations[number]
         if equations is None:
-            equations = state.equations[number] = _empty(plan, self.parameters)
-        before = self._bank(stages)
+            equations = state.equations[number] = job.empty()
         stage: Stage | None = None
+        # The gain is measured after each volume; single precision is added in order.
+        singly = bool(self.checks) or plan.single
+        parts = self.hands.sums(job, self._volumes(state.done[number]), singly=singly)
         while state.done[number] < len(state.files):
             self.observe(VolumeBegan(number + 1, state.done[number] + 1))
-            index = state.done[number]
-            with kept_apart(state.halves, number, index, equations):
-                added = self._add_volume(plan, equations, index, before)
-            state.done[number] += 1
+            part = next(parts)
+            self._take(number, equations, part)
             save_checkpoint(checkpoint_path(self.target), state, self.identity)
-            self.work.finished(number, added, self.missing, len(state.files))
+            each = part.samples // part.volumes
+            self.work.finished(number, each, self.missing, len(state.files))
             self._tell_volume(number, equations)
-            progress.advance()
+            progress.advance(part.volumes)
             if self.checks:
                 stage = self._measure(number, plan, equations, stages)
         return stage or solved_stage(plan, equations)
 
-    def _add_volume(
-        self, plan: StagePlan, equations: NormalEquations, index: int, before: FilterBank
-    ) -> int:
-        """Add a volume's samples to the sums; how many there were."""
-        pair = self._pair(index)
-        samples = find_samples(pair, plan, before, self.parameters, self.crew)
-        started = time.perf_counter()
-        # Half a volume that a stop leaves in these sums is not on disk, and not used.
-        self.accumulate(equations, samples, self.crew)
-        seconds = time.perf_counter() - started
-        self.work.count(samples.count, samples.taps, samples.outputs, seconds)
-        return samples.count
+    def _take(self, number: int, equations: NormalEquations, part: Part) -> None:
+        """Add a part to a stage's sums, and to those of the first half."""
+        state, spec = self.state, self.state.plans[number].spec
+        state.halves[number] = first_half(state.halves[number], state.done[number], part.halves)
+        for half in part.halves:
+            if half is not None:
+                equations.merge(half)
+        state.done[number] += part.volumes
+        outputs = spec.outputs(self.parameters.scale)
+        self.work.count(part.samples, spec.taps, outputs, part.seconds)
 
     def _tell_volume(self, number: int, equations: NormalEquations) -> None:
         done, work, support = self.state.done[number], self.work, equations.count.copy()
@@ -211,9 +215,8 @@ class Run:
         count = len(state.files)
         share = -(-CUT_SAMPLES // count)
         bank = self._bank(stages)
-        parts = [
-            feature_sample(self._pair(i), plan.spec, bank, share, self.crew) for i in range(count)
-        ]
+        job = StageJob(plan, bank, self.parameters)
+        parts = list(self.hands.each(features, self._volumes(0), job, share))
         cuts = {
             name: tuple(
                 float(c)
@@ -224,8 +227,11 @@ class Run:
         spec = replace(plan.spec, hash=plan.spec.hash.with_cuts(**cuts))
         state.plans[number] = replace(plan, spec=spec)
 
-    def _pair(self, index: int) -> Pair:
-        self.crew.check()
+    def _volumes(self, first: int) -> list[TrainingVolume]:
+        """The volumes from a number on."""
+        return [self._volume(index) for index in range(first, len(self.state.files))]
+
+    def _volume(self, index: int) -> TrainingVolume:
         entry, path = self.state.files[index], self.state.paths[index]
         source = self._sources.get(entry["sha256"])
         if source is None:
@@ -234,16 +240,4 @@ class Run:
                 mend = "add it again, or train from the start"
                 raise VolumeError(explain(entry["name"], found, mend))
             source = FileSource(path)
-        if source.digest() != entry["sha256"]:
-            found = "has changed since its sums were saved"
-            mend = "restore it, or train from the start"
-            raise VolumeError(explain(path or entry["name"], found, mend))
-        step = self.parameters.thinning(source.name)
-        return pair_of(source.volume(), self.parameters, step, self.crew)
-
-
-def _empty(plan: StagePlan, parameters: TrainParameters) -> NormalEquations:
-    spec = plan.spec
-    dtype = np.float32 if plan.single else np.float64
-    outputs = spec.outputs(parameters.scale)
-    return NormalEquations.empty(spec.hash.filter_count, spec.taps, outputs, dtype)
+        return TrainingVolume(index, source, entry["sha256"])
