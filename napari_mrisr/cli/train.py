@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Callable
 from fnmatch import fnmatch
 from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_mrisr.cli import options
+from napari_mrisr.cli import clusters, options
 from napari_mrisr.cli.batch import Batch, Scan, read_scan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import Cancelled, OutputError, ParameterError, ScaleError, explain
@@ -18,9 +19,11 @@ from napari_mrisr.progress import format_seconds
 from napari_mrisr.scale import Scale, format_scale
 
 if TYPE_CHECKING:
+    from napari_mrisr.crew import Crew
     from napari_mrisr.sampling import TrainParameters
     from napari_mrisr.training import TrainingReport
     from napari_mrisr.training.events import TrainEvent
+    from napari_mrisr.training.hands import Hands
 
 _EXAMPLE = """\
 example:
@@ -77,6 +80,7 @@ def add_parser(commands: options.Commands) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on from a checkpoint")
     options.add_running(parser)
+    options.add_dask(parser)
     options.add_overwrite(parser)
 
 
@@ -115,23 +119,34 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     _say_memory(parameters, scans, arguments.threads, session)
     watch = Watch(partial(_say_event, session), [FileSource(scan.path) for scan in checks])
     try:
-        report = train(
-            [scan.path for scan in scans],
-            arguments.out,
-            parameters,
-            resume=arguments.resume,
-            overwrite=arguments.overwrite,
-            progress=session.progress,
-            watch=watch,
-            threads=arguments.threads,
-            device=arguments.device,
-        )
+        with clusters.connected(arguments, session):
+            report = train(
+                [scan.path for scan in scans],
+                arguments.out,
+                parameters,
+                resume=arguments.resume,
+                overwrite=arguments.overwrite,
+                progress=session.progress,
+                watch=watch,
+                threads=arguments.threads,
+                device=arguments.device,
+                hands=_hands(arguments, session),
+            )
     except Cancelled:
         session.progress.close()
         session.progress.message("finished volumes are kept: go on with --resume")
         raise
     _say(arguments.out, report, session)
     return batch.finish(len(scans), session)
+
+
+def _hands(arguments: argparse.Namespace, session: Session) -> Callable[[Crew], Hands] | None:
+    """Who does the work on volumes, with ``--dask``."""
+    if session.cluster is None:
+        return None
+    from napari_mrisr.cluster.summing import Away
+
+    return partial(Away, session.cluster, device=arguments.device)
 
 
 def _thin_value(text: str) -> tuple[str, Scale]:

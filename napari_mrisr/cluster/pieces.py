@@ -51,7 +51,8 @@ class Cluster:
     @property
     def slots(self) -> int:
         """How many pieces run at a time, now."""
-        return max(1, sum(self._client.nthreads().values()))
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
 
     def submit(self, task: Callable[..., Any], *arguments: Any, priority: int = 0) -> Future[Any]:
         """Hand out a piece.

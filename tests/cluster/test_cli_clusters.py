@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from made_up_scans import save_scans
+from made_up_scans import save_scans, small_preset
 
+from napari_mrisr import presets, training
 from napari_mrisr.cli import main
+from napari_mrisr.filterbank import load_bank
 from napari_mrisr.io import read_volume
 
 FAST = ("--method", "tricubic")
@@ -92,6 +94,20 @@ def test_evaluate_writes_rows_and_draws(run, folder, tmp_path):
         str(folder / f"sub-{number}_T1w.nii.gz") for number in (1, 2)
     ]
     assert figure.stat().st_size > 10_000
+
+
+def test_training(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "get_preset", small_preset)
+    monkeypatch.setattr(presets, "get_preset", small_preset)
+    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+    out = tmp_path / "b.safetensors"
+    (folder / "sub-1_a.nii.gz").unlink()
+    code, said, errors = run("train", folder, "--scale", "2", "--out", out)
+    assert code == 2
+    assert "trained on 2 volumes" in said
+    assert "3 workers, dashboard" in errors
+    assert errors.splitlines()[-1] == "napari-mrisr: error: 1 failed, 2 done"
+    assert load_bank(out).calibration.volumes == 2
 
 
 def test_no_scheduler_is_one_line(run, folder, monkeypatch):
