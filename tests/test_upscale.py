@@ -407,7 +407,7 @@ def test_cancel_does_not_wait_for_a_trial(volume, gpu, monkeypatch):
     start = time.monotonic()
     with pytest.raises(Cancelled):
         upscale(volume, UpscaleParameters(method="tricubic"), progress=watch)
-    assert time.monotonic() - start < 0.1 + 0.2
+    assert time.monotonic() - start < 0.1 + 0.5
     deadline = time.monotonic() + 5
     while threads_of_ours() and time.monotonic() < deadline:
         time.sleep(0.01)

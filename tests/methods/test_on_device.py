@@ -283,7 +283,7 @@ def test_cancel_within_a_block_waits_for_nothing(make_bank):
     timer.start()
     with pytest.raises(Cancelled):
         run(Hashed(make_bank()), volume_of((6, 5, 4)), machine, watch)
-    assert time.monotonic() - start < 0.3 + 0.1
+    assert time.monotonic() - start < 0.1 + 0.5
     wait_for_the_end()
     assert machine.released > 0
 
