@@ -92,6 +92,13 @@ def until(ready: Callable[[], bool], seconds: float = 120.0) -> None:
             raise TimeoutError("the preview did not come")
 
 
+def settle(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
 def head(size: int) -> Volume:
     """A head of ``size`` cubed voxels."""
     data = phantom().data
@@ -159,7 +166,8 @@ def in_compare(volume: Volume, runs: int) -> None:
     widget = CompareWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Compare", area="right")
     dock_of(widget).setFloating(True)
-    dock_of(widget).resize(1600, 1000)
+    dock_of(widget).setGeometry(0, 0, 1600, 1000)
+    settle(1.0)
     controller = widget.controller
 
     def paint() -> None:

@@ -149,6 +149,20 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     controller.change(truth=None)
     room.shoot("11-no-truth")
     controller.change(truth="truth")
+    live = UpscaleParameters(scale=(2, 2, 2), method="hashed")
+    controller.set_columns(["truth", "LR 2x", "tricubic"])
+    widget.toggle_live(room.viewer.layers["LR 2x"], live)
+    name = "LR 2x hashed 2x (live)"
+    settle(60, until=lambda: widget.live.share() > 0.2)
+    room.shoot("12-live")
+    menu, button = widget.controls.live_menu, widget.controls.live
+    menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+    settle()
+    room.viewer.window._qt_window.screen().grabWindow(0).save(str(out / "12-live-menu.png"))
+    menu.close()
+    settle(120, until=lambda: name not in controller.state.columns)
+    room.shoot("12-live-finished")
+    controller.set_columns(["truth", "tricubic", "hashed"])
     room.viewer.layers["hashed"].name = "a layer whose name is far too long " * 3
     room.viewer.theme = "light"
     room.shoot("12-long-names-light")

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,17 @@ class LiveLayer(QObject):
         self._latest.drop()
         layer, self.layer, self._array = self.layer, None, None
         if remove and layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+            with self._place_kept():
+                self._viewer.layers.remove(layer)
+
+    @contextmanager
+    def _place_kept(self) -> Iterator[None]:
+        """Where a layer with finer steps goes, napari's sliders would move: they stay."""
+        dims = self._viewer.dims
+        place = dims.point
+        yield
+        if dims.ndim == len(place) and dims.point != place:
+            dims.point = place
 
     # The whole.
 
@@ -285,23 +296,25 @@ class LiveLayer(QObject):
         scale, translate = geometry.scale_and_translate(array.grid)
         layer = self.layer
         if layer is None or layer not in self._viewer.layers:
-            self.layer = self._viewer.add_image(
-                array,
-                name=self._name,
-                scale=scale,
-                translate=translate,
-                units=("mm", "mm", "mm"),
-                axis_labels=geometry.AXIS_LABELS,
-                metadata={METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)},
-                **self._subject.source.look,
-            )
+            with self._place_kept():
+                self.layer = self._viewer.add_image(
+                    array,
+                    name=self._name,
+                    scale=scale,
+                    translate=translate,
+                    units=("mm", "mm", "mm"),
+                    axis_labels=geometry.AXIS_LABELS,
+                    metadata={METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)},
+                    **self._subject.source.look,
+                )
             return
-        if not np.array_equal(layer.scale, scale):  # each costs napari some 10 ms
-            layer.scale = scale
-        if not np.array_equal(layer.translate, translate):
-            layer.translate = translate
-        layer.metadata = {METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)}
-        layer.data = array
+        with self._place_kept():
+            if not np.array_equal(layer.scale, scale):  # each costs napari some 10 ms
+                layer.scale = scale
+            if not np.array_equal(layer.translate, translate):
+                layer.translate = translate
+            layer.metadata = {METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)}
+            layer.data = array
         layer.name = self._name
 
     def _fail(self, error: Exception) -> None:

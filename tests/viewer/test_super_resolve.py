@@ -593,3 +593,23 @@ def test_a_preview_cannot_be_saved(desk, volume, tmp_path):
     layer = preview_of(desk)
     with pytest.raises(VolumeError, match="press Run"):
         snapshot(layer).to_volume()
+
+
+def test_the_slice_on_screen_stays_when_a_preview_goes(make_napari_viewer, qtbot, volume, banks):
+    """napari's slider has more steps with a preview, and would be cut off at the end."""
+    viewer = make_napari_viewer(show=True)
+    widget = SuperResolveWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    desk = Desk(viewer, widget, qtbot)
+    desk.add(volume)
+    desk.choose("nearest", (4, 4, 4))
+    place = viewer.dims.point
+    preview_of(desk)
+    assert viewer.dims.nsteps[0] == 60
+    desk.choose("nearest", (2, 2, 2))
+    qtbot.waitUntil(lambda: viewer.dims.nsteps[0] == 30, timeout=20_000)
+    # Its sliders round to their steps.
+    np.testing.assert_allclose(viewer.dims.point, place, atol=0.4)
+    desk.panel.live.setChecked(False)
+    assert viewer.dims.nsteps[0] == 15
+    np.testing.assert_allclose(viewer.dims.point, place, atol=0.4)
