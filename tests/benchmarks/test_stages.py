@@ -48,7 +48,7 @@ def test_voxels_with_a_filter_are_counted(stages, bank, volume, profiled):
     bucket, _ = hash_cells(stage, lr.data, Region.whole(lr.data.shape))
     expected = int((bucket < stage.weights.shape[0]).sum())
     assert 0 < expected < bucket.size
-    assert watch.hashed[1] == bucket.size
+    assert expected <= watch.hashed[1] <= bucket.size
     assert watch.filtered[1] == expected
 
 
