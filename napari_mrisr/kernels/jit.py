@@ -17,6 +17,17 @@ import numba
 KERNELS: list[Any] = []
 """All kernels of the modules loaded so far, as numba's dispatchers."""
 
+_FOLDER = Path(__file__).parent
+
+
+def _sources_stamp() -> tuple[tuple[str, float, int], ...]:
+    """When the files were changed that any kernel's machine code may come from."""
+    stats = ((path.name, path.stat()) for path in sorted(_FOLDER.glob("*.py")))
+    return tuple((name, stat.st_mtime, stat.st_size) for name, stat in stats)
+
+
+_STAMP = _sources_stamp()
+
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile a function with numba, and keep its machine code where that is possible."""
@@ -32,8 +43,20 @@ def jit(function: Callable[..., Any]) -> Any:
         kernel = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # "no locator available": no folder can be written to
         kernel = numba.njit(**options)(function)
+    _watch_all_sources(kernel)
     KERNELS.append(kernel)
     return kernel
+
+
+def _watch_all_sources(kernel: Any) -> None:
+    """Compile anew after a change of any file of kernels.
+
+    numba looks at the kernel's own file only, not at those whose kernels and
+    intrinsics it was compiled with. It has no public way to say so.
+    """
+    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    if hasattr(file, "_source_stamp"):
+        file._source_stamp = (file._source_stamp, _STAMP)
 
 
 def cache_folder() -> Path | None:

@@ -86,3 +86,29 @@ def test_without_any_folder_it_still_runs(install, tmp_path):
     wanted = DATA.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     np.testing.assert_allclose(result, wanted, atol=0.01)
     assert not list(home.rglob("*"))
+
+
+def test_a_change_of_any_kernel_file_compiles_anew(tmp_path):
+    """Also of files that a kernel only draws intrinsics or constants from."""
+    package = tmp_path / "napari_mrisr"
+    left_out = shutil.ignore_patterns("__pycache__", "banks", "viewer")
+    shutil.copytree(Path(napari_mrisr.__file__).parent, package, ignore=left_out)
+    code = (
+        "import numpy as np; from napari_mrisr.kernels import cpu;"
+        "cpu.gradient_products(np.ones((3, 4, 5), np.float32), (0,));"
+        "print(cpu.__file__, sum(cpu._product.stats.cache_misses.values()))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def compiled() -> int:
+        words = [sys.executable, "-c", code]
+        found = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        path, misses = found.stdout.split()
+        assert Path(path).is_relative_to(package)
+        return int(misses)
+
+    assert compiled() == 1
+    assert compiled() == 0
+    with (package / "kernels" / "vector.py").open("a") as file:
+        file.write("\n# changed\n")
+    assert compiled() == 1
