@@ -15,6 +15,8 @@ from napari_mrisr.upscale import UpscaleParameters, check_parameters
 
 # At 2x, blocks of 64 planes are two and a bit along the last stored axis.
 SHAPE = (19, 23, 66)
+# The same from head to foot, which OME-Zarr stores last.
+TALL = (19, 66, 23)
 
 OBLIQUE = np.array(
     [[-1.1, -0.2, 0.1, 3.0], [0.1, 0.2, -1.4, 7.0], [0.05, 1.2, 0.2, 9.0], [0, 0, 0, 1]]

@@ -109,7 +109,7 @@ def choose_block(
             block[axis] = min(whole[axis], chunks * CHUNK)
             if need() <= memory:
                 return block[0], block[1], block[2]
-    found = f"{memory / 1e9:.2g} GB is too little; this run needs {need() / 1e9:.2g} GB"
+    found = f"{memory / 1e9:.2g} GB is too little, this run needs {need() / 1e9:.2g} GB"
     raise MemoryEstimateError(explain("--memory", found, "give more, or fewer --threads"))
 
 

@@ -1,0 +1,232 @@
+"""A plan: the file of the run in memory, in any process and order; resumed after a kill."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from made_up_streams import OBLIQUE, SHAPE, TALL, save_scan, small_request
+
+from napari_mrisr.errors import OutputError
+from napari_mrisr.io import read_volume, write_volume
+from napari_mrisr.progress import Progress
+from napari_mrisr.streaming import prepare, run_blocks
+from napari_mrisr.upscale import UpscaleParameters, upscale
+
+
+class Listen(Progress):
+    def __init__(self):
+        super().__init__()
+        self.said = []
+
+    def message(self, text):
+        self.said.append(text)
+
+
+def in_memory(path, parameters, out):
+    write_volume(upscale(read_volume(path), parameters), out)
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize("method", ["hashed", "tricubic", "nearest"])
+def test_the_file_of_the_run_in_memory(tmp_path, scan, bank, method):
+    parameters = UpscaleParameters(
+        method=method, bank=bank if method == "hashed" else None, threads=2
+    )
+    expected = in_memory(scan, parameters, tmp_path / "expected.nii")
+    plan = prepare(small_request(scan, tmp_path / "out.nii", parameters))
+    assert len(plan.blocks) == 3
+    assert plan.finished() == set()
+    # In another order, one of them twice, and as another process would get the plan.
+    for number in (2, 0, 1, 0):
+        pickle.loads(pickle.dumps(plan)).compute(number)  # noqa: S301
+    assert plan.finished() == {0, 1, 2}
+    plan.complete()
+    assert (tmp_path / "out.nii").read_bytes() == expected
+    assert not plan.request.folder.exists()
+
+
+def test_two_processes_at_once(tmp_path, scan):
+    expected = in_memory(scan, UpscaleParameters(method="tricubic"), tmp_path / "expected.nii")
+    plan = prepare(small_request(scan, tmp_path / "out.nii"))
+    code = "import pickle, sys; pickle.load(sys.stdin.buffer).compute(int(sys.argv[1]))"
+    processes = []
+    for number in ("0", "1"):
+        command = [sys.executable, "-c", code, number]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/")
+        process.stdin.write(pickle.dumps(plan))
+        process.stdin.close()
+        processes.append(process)
+    plan.compute(1)
+    plan.compute(2)
+    assert [process.wait(120) for process in processes] == [0, 0]
+    plan.complete()
+    assert (tmp_path / "out.nii").read_bytes() == expected
+
+
+KILL = """
+import os, pickle, sys
+from napari_mrisr.progress import Progress
+from napari_mrisr.streaming import prepare, run_blocks
+from napari_mrisr.streaming.compute import BlockRun
+
+compute, count = BlockRun.compute, []
+
+def compute_or_die(self, block, crew, done):
+    count.append(block)
+    def tell():
+        done()
+        if len(count) == 2:
+            os._exit(9)  # in the middle of the second block
+    return compute(self, block, crew, tell)
+
+BlockRun.compute = compute_or_die
+run_blocks(prepare(pickle.load(sys.stdin.buffer)), Progress())
+"""
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".ome.zarr"])
+def test_a_killed_run_is_resumed_without_redoing_blocks(tmp_path, suffix, monkeypatch):
+    scan = save_scan(tmp_path / "scan.nii", shape=SHAPE if suffix == ".nii" else TALL)
+    out = tmp_path / f"out{suffix}"
+    request = small_request(scan, out, resume=True)
+    done = subprocess.run(
+        [sys.executable, "-c", KILL], input=pickle.dumps(request), check=False, timeout=120
+    )
+    assert done.returncode == 9
+    assert request.folder.is_dir()
+    assert not out.exists()
+    progress = Listen()
+    # With more memory the blocks stay those of the run before.
+    plan = prepare(replace(request, memory=10**10), progress)
+    assert progress.said == [f"{out}: resuming, 1 of 3 blocks are done"]
+    assert plan.finished() == {0}
+    computed = []
+    compute_with = type(plan).compute_with
+
+    def count(self, run, number, crew, told):
+        computed.append(number)
+        compute_with(self, run, number, crew, told)
+
+    monkeypatch.setattr(type(plan), "compute_with", count)
+    run_blocks(plan, Progress())
+    assert computed == [1, 2]
+    plan.complete()
+    expected = upscale(read_volume(scan), UpscaleParameters(method="tricubic")).data
+    if suffix == ".nii":
+        np.testing.assert_array_equal(read_volume(out).data, expected)
+    else:
+        import zarr
+
+        array = zarr.open_array(str(out / "0"), mode="r")
+        np.testing.assert_array_equal(array[:].transpose(2, 1, 0), expected)
+
+
+def begun(scan, out, **options):
+    plan = prepare(small_request(scan, out, **options))
+    plan.compute(0)
+    return plan.request
+
+
+@pytest.mark.parametrize("change", ["method", "input", "fill", "bank", "journal"])
+def test_another_run_starts_anew_and_says_so(tmp_path, scan, make_bank, bank, change):
+    out = tmp_path / "out.nii"
+    parameters = UpscaleParameters(bank=bank, threads=1)
+    request = begun(scan, out, parameters=parameters)
+    if change == "method":
+        request = replace(request, parameters=replace(parameters, method="nearest", bank=None))
+    if change == "input":
+        save_scan(scan, slope=(0.38, -12.5))
+    if change == "fill":
+        request = replace(request, fill_nonfinite=0.0)
+    if change == "bank":
+        make_bank((2, 2, 2), ("cell", "voxel", "voxel"), seed=1).save(bank)
+    if change == "journal":
+        (request.folder / "plan.json").write_text("{}")
+    progress = Listen()
+    plan = prepare(replace(request, resume=True), progress)
+    assert plan.finished() == set()
+    assert len(progress.said) == 1
+    assert "starting anew" in progress.said[0]
+
+
+def test_the_same_run_goes_on_with_other_threads(tmp_path, scan):
+    request = begun(scan, tmp_path / "out.nii")
+    threads = replace(request.parameters, threads=1)
+    plan = prepare(replace(request, resume=True, parameters=threads))
+    assert plan.finished() == {0}
+
+
+def test_blocks_too_large_for_less_memory_start_anew(tmp_path, scan):
+    request = begun(scan, tmp_path / "out.nii", planes=128)
+    smaller = small_request(scan, tmp_path / "out.nii").memory
+    progress = Listen()
+    plan = prepare(replace(request, resume=True, memory=smaller), progress)
+    assert plan.finished() == set()
+    assert "blocks too large for --memory; starting anew" in progress.said[0]
+
+
+def test_an_unfinished_run_is_not_lost_by_mistake(tmp_path, scan):
+    request = begun(scan, tmp_path / "out.nii")
+    with pytest.raises(OutputError, match="unfinished run is there; continue it with --resume"):
+        prepare(request)
+    assert prepare(replace(request, overwrite=True)).finished() == set()
+
+
+def test_missing_blocks_are_not_taken_for_a_result(tmp_path, scan):
+    plan = prepare(small_request(scan, tmp_path / "out.nii"))
+    plan.compute(1)
+    with pytest.raises(OutputError, match="2 of 3 blocks are not computed"):
+        plan.complete()
+    assert not (tmp_path / "out.nii").exists()
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, scan):
+    plan = prepare(small_request(scan, tmp_path / "out.nii"))
+    for number in range(3):
+        plan.compute(number)
+    (tmp_path / "out.nii").write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match="exists already"):
+        plan.complete()
+    assert (tmp_path / "out.nii").read_bytes() == b"somebody's"
+
+
+def test_the_partial_result_is_private_and_names_nothing(tmp_path, scan):
+    plan = prepare(small_request(scan, tmp_path / "out.nii"))
+    assert plan.request.folder.stat().st_mode & 0o077 == 0
+    assert str(tmp_path) not in (plan.request.folder / "plan.json").read_text()
+
+
+def test_without_indexed_gzip_the_input_is_unpacked_once(tmp_path, monkeypatch):
+    from napari_mrisr.streaming import request as requests
+    from napari_mrisr.streaming import source
+
+    for module in (source, requests):
+        monkeypatch.setattr(module, "has_indexed_gzip", lambda: False)
+    path = save_scan(tmp_path / "scan.nii.gz")
+    progress = Listen()
+    plan = prepare(small_request(path, tmp_path / "out.nii"), progress)
+    assert "unpacked once into a private file" in progress.said[0]
+    assert plan.aid.parent == plan.request.folder
+    run_blocks(plan, progress)
+    plan.complete()
+    expected = upscale(read_volume(path), UpscaleParameters(method="tricubic")).data
+    np.testing.assert_array_equal(read_volume(tmp_path / "out.nii").data, expected)
+    assert {p.name for p in tmp_path.iterdir()} == {"scan.nii.gz", "out.nii"}
+
+
+def test_nifti_from_a_frame_and_two_files(tmp_path):
+    path = save_scan(tmp_path / "a.hdr", shape=(9, 8, 7), image_class=nib.Nifti1Pair)
+    series = save_scan(tmp_path / "b.nii", shape=(9, 8, 7, 2), affine=OBLIQUE)
+    for scan, frame in ((path, None), (series, 1)):
+        out = tmp_path / f"{scan.stem}-out.nii"
+        plan = prepare(small_request(scan, out, frame=frame))
+        run_blocks(plan, Progress())
+        plan.complete()
+        expected = upscale(read_volume(scan, frame=frame), UpscaleParameters(method="tricubic"))
+        np.testing.assert_array_equal(read_volume(out).data, expected.data)
