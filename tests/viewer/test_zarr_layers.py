@@ -93,11 +93,12 @@ def test_folders_that_are_no_zarr_are_passed_on(tmp_path):
         open_layer(tmp_path / "b.zarr")
 
 
-def test_napari_offers_the_reader_for_the_folder(tmp_path):
-    from npe2 import PluginManager
+def test_napari_offers_the_reader_for_the_folder(tmp_path, repository):
+    from npe2 import PluginManager, PluginManifest
 
     path = tmp_path / "a.ome.zarr"
     path.mkdir()
-    manager = PluginManager.instance()
-    found = [r.command for r in manager.iter_compatible_readers([str(path)])]
-    assert "napari-mrisr.get_reader" in found
+    manager = PluginManager()
+    manager.register(PluginManifest.from_file(repository / "napari.yaml"))
+    found = [reader.command for reader in manager.iter_compatible_readers([str(path)])]
+    assert found == ["napari-mrisr.get_reader"]
