@@ -40,7 +40,7 @@ def fill_menu(
     if first is None:
         menu.addAction("needs a volume").setEnabled(False)
         return
-    menu.addSection(_short(first))
+    menu.addAction(f"Of {_short(first)}").setEnabled(False)
     _offer(menu, layers[first], is_on, toggle)
     others = [key for key in layers if key != first]
     if others:
@@ -69,7 +69,8 @@ def _offering(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> Callable[
 
 
 def _offer(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> None:
-    for method in available_methods():
+    usual = UpscaleParameters().method
+    for method in sorted(available_methods(), key=lambda name: name != usual):
         found = choices(method)
         if not found:
             continue

@@ -151,6 +151,8 @@ class CompareWidget(Docked):
         self._choose_columns = False
         self.numbers.show_error("")
         usable = [key for key in keys if self._usable(key)]
+        # Layers that came later have no look yet.
+        self.controller.set_looks({**self.link.looks(), **self.controller.state.looks})
         self.controller.set_columns(usable)
         self.controls.show_again()
 
@@ -158,14 +160,13 @@ class CompareWidget(Docked):
         live, volumes = self.live, self.link.volumes
         if live is not None:
             layers = {key: volumes.layer(key) for key in volumes if key not in live.names()}
-            measured = self.controller.state.measured
-            fill_menu(self.controls.live_menu, layers, measured, live.is_on, self.toggle_live)
+            menu, measured = self.controls.live_menu, self.controller.state.measured
+            fill_menu(menu, layers, measured, live.is_on, self.toggle_live)
 
     def toggle_live(self, layer: Any, parameters: UpscaleParameters) -> None:
         """Compute a layer's result as a column while it is looked at, or no longer."""
         if self.live is not None:
             self._choose_columns = False
-            self.numbers.show_error("")
             self.live.toggle(layer, parameters)
 
     def _live_added(self, key: str) -> None:

@@ -94,6 +94,8 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
     assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
     assert isinstance(layer.data, LiveArray)
     desk.qtbot.waitUntil(lambda: desk.shows(expected), timeout=20_000)
+    look = desk.widget.controller.look("LR tricubic 2x (live)")
+    assert look.limits == tuple(desk.viewer.layers["LR"].contrast_limits)
     before = desk.widget.controller.state.crosshair
     desk.widget.controller.go_to((before[0] + 7.0, before[1] - 5.0, before[2] + 9.0))
     assert not desk.shows(expected)
@@ -205,7 +207,7 @@ def test_menu_offers_methods_of_the_measured_layer_first(qtbot):
         lambda *choice: chosen.append(choice),
     )
     texts = [action.text() for action in menu.actions()]
-    assert texts[0] == "LR"
+    assert texts[:2] == ["Of LR", "hashed"]
     assert {"hashed", "tricubic", "nearest"} <= set(texts)
     assert texts[-1] == "Of another layer"
     below = next(action.menu() for action in menu.actions() if action.text() == "tricubic")
