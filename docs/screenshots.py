@@ -61,6 +61,14 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     widget.panel.live.setChecked(True)
     settle(60, until=lambda: widget.live.layer is not None and not widget.live.busy)
     shoot("3-preview")
+    viewer.layers[0].visible = False
+    viewer.canvas.grid.enabled = True
+    viewer.reset_view()
+    viewer.scene.camera.zoom *= 1.5
+    shoot("3-preview-side-by-side")
+    viewer.layers[0].visible = True
+    viewer.canvas.grid.enabled = False
+    viewer.reset_view()
     widget.run()
     settle(60, until=lambda: "left" in widget.panel.status.text())
     shoot("3-preview-filling")
