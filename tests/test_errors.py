@@ -18,7 +18,7 @@ ALL = [
 def test_every_error_is_one_that_the_command_line_catches() -> None:
     others = [kind for kind in ALL if not issubclass(kind, MrisrError)]
     assert others == [errors.Cancelled]
-    assert len(ALL) == 10
+    assert len(ALL) == 11
 
 
 def test_every_error_is_in_the_drawn_tree() -> None:

@@ -55,7 +55,7 @@ def _watch_all_sources(kernel: Any) -> None:
     intrinsics it was compiled with. It has no public way to say so.
     """
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if hasattr(file, "_source_stamp"):
+    if file is not None and hasattr(file, "_source_stamp"):
         file._source_stamp = (file._source_stamp, _STAMP)
 
 

@@ -170,7 +170,7 @@ def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
     element = np.zeros(cells.shape, np.uint8)
     if busy:
         found = stage.spec.hash.hash_box(source, box.start, shape, busy)
-        crop(bucket, cells.start, busy)[:], crop(element, cells.start, busy)[:] = found
+        bucket[_inner(cells.start, busy)], element[_inner(cells.start, busy)] = found
     return bucket, element
 
 
@@ -274,7 +274,11 @@ def whole_cells(region: Region, scale: Scale) -> Region:
 
 def crop(image: FloatArray, corner: Shape, region: Region) -> FloatArray:
     """A region of an image that begins at ``corner``."""
-    inner = tuple(
+    return image[_inner(corner, region)]
+
+
+def _inner(corner: Shape, region: Region) -> tuple[slice, ...]:
+    """Where a region lies in an array that begins at ``corner``."""
+    return tuple(
         slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
     )
-    return image[inner]
