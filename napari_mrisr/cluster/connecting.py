@@ -7,28 +7,30 @@ the run ends, however it ends.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.util
-import logging
+import json
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cluster import worker
+from napari_mrisr.cluster import local, worker
 from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.errors import ClusterError, ParameterError, explain
 from napari_mrisr.upscale import processors
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
 LOCAL = "local"
-_LOOPBACK = "127.0.0.1"
 _WORKERS = 4
 _CONNECT_S = 10
+_DEATH_S = 1.0
 
 _SETTINGS = {
     # What pieces share (two filter banks, at most) may be larger than Dask expects.
@@ -86,29 +88,44 @@ def local_shape(threads: int | None, count: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _local(threads: int | None) -> Iterator[tuple[Cluster, str]]:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     workers, threads = local_shape(threads, processors())
     with tempfile.TemporaryDirectory(prefix="mrisr-dask-", ignore_cleanup_errors=True) as scratch:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host=_LOOPBACK,
-            dashboard_address=f"{_LOOPBACK}:0",
-            # Runs say beforehand what they need; a worker that is paused or killed at
-            # some share of the memory would only take longer.
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-            local_directory=scratch,
+        command = [sys.executable, "-m", local.__name__, str(workers), scratch]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C on the terminal is for the program alone
         )
         try:
-            with Client(cluster, set_as_default=False) as client:
-                kill = partial(_kill, cluster)
-                yield Cluster(client, threads, kill), local_dashboard(cluster.dashboard_link)
+            places = _places(process)
+            # Results come from the workers, not by way of the scheduler.
+            client = Client(places["scheduler"], set_as_default=False, direct_to_workers=True)
+            # The client first: one without a scheduler tries to find it again.
+            with contextlib.closing(client):
+                kill = partial(_end, client, process)
+                yield Cluster(client, threads, kill), local_dashboard(places["dashboard"])
         finally:
-            _kill(cluster)
-            cluster.close()
+            _kill(process)
+
+
+def _end(client: Client, process: subprocess.Popen[str]) -> None:
+    client.close()
+    _kill(process)
+
+
+def _places(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Where the scheduler and its dashboard are."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        found = f"the local cluster ended with {process.wait()} before it had begun"
+        raise ClusterError(explain("--dask local", found, "see what it wrote above"))
+    places: dict[str, str] = json.loads(line)
+    return places
 
 
 def local_dashboard(link: str) -> str:
@@ -118,16 +135,34 @@ def local_dashboard(link: str) -> str:
     return f"dashboard: {link}"
 
 
-def _kill(cluster: LocalCluster) -> None:
-    """Kill the workers, whatever they do."""
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a local cluster, whatever its workers do."""
+    import psutil
 
-    async def kill() -> None:
-        nannies: list[Any] = list(cluster.workers.values())
-        for nanny in nannies:
-            nanny.auto_restart = False
-        await asyncio.gather(*(n.kill(timeout=0) for n in nannies), return_exceptions=True)
+    killed: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        killed = psutil.Process(process.pid).children(recursive=True)
+    # First the one that would start them again.
+    process.kill()
+    process.wait()
+    for child in killed:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    until = time.monotonic() + _DEATH_S
+    while any(map(_lives, killed)) and time.monotonic() < until:
+        time.sleep(0.005)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
-    cluster.sync(kill)
+
+def _lives(process: Any) -> bool:
+    import psutil
+
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextlib.contextmanager

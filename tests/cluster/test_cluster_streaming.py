@@ -29,9 +29,8 @@ def request_(make_bank, tmp_path, monkeypatch):
     return StreamRequest(scan, tmp_path / "out.nii", parameters, 2_000_000_000)
 
 
-def test_the_result_is_that_of_memory(cluster, workers, request_):
-    with workers.one_killed():
-        done = stream_on(cluster, request_)
+def test_the_result_is_that_of_memory(cluster, request_):
+    done = stream_on(cluster, request_)
     assert len(done.blocks) == 3
     expected = upscale(read_volume(request_.path), request_.parameters)
     np.testing.assert_array_equal(read_volume(request_.out).data, expected.data)
