@@ -206,6 +206,7 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
         aid = prepare_file(
             request.path, request.frame, request.folder, progress.message, progress.token.check
         )
+        progress.advance()
     with open_source(request, aid) as source:
         statistics = survey(source, progress)
         grid = source.grid.upsampled(method.scale)
