@@ -110,7 +110,7 @@ def block_for(request: StreamRequest, source: Source, method: Method) -> Shape:
 def _check_method(request: StreamRequest) -> Method:
     method = check_parameters(request.parameters)
     if request.parameters.device == "gpu":
-        mend = "drop one of the two; the result is the same"
+        mend = "use --device cpu, the result is the same"
         raise DeviceError(explain("--device gpu", "streaming computes on the CPU", mend))
     if method.halo is None:
         found = f"{method.name} needs the whole volume at once"
