@@ -71,6 +71,6 @@ def cluster(workers):
     """Connected as a user connects who has an address."""
     from napari_mrisr.cluster.connecting import connect
 
-    workers.client.wait_for_workers(3)
+    workers.client.wait_for_workers(3, timeout=60)
     with connect(workers.address, threads=1) as (cluster, _):
         yield cluster

@@ -32,7 +32,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run(capsys, workers):
     """Run a command on the cluster; exit code, output, errors."""
-    workers.client.wait_for_workers(3)
+    workers.client.wait_for_workers(3, timeout=60)
 
     def run(*arguments, where=None):
         capsys.readouterr()

@@ -50,7 +50,7 @@ def test_pieces_have_the_threads_that_were_asked_for(cluster, workers):
 
 
 def test_cancel_takes_less_than_200_ms_and_stops_the_workers(workers, tmp_path):
-    workers.client.wait_for_workers(3)
+    workers.client.wait_for_workers(3, timeout=60)
     token = CancelToken()
     cancelled_at = []
 
@@ -84,7 +84,7 @@ def test_a_worker_that_dies_is_made_good(cluster, tmp_path):
 
 
 def test_a_piece_that_kills_all_its_workers_is_an_error_of_its_own(workers):
-    workers.client.wait_for_workers(3)
+    workers.client.wait_for_workers(3, timeout=60)
     with connect(workers.address) as (cluster, _):
         found = list(cluster.each(pieces.dies_always, range(4), Progress()))
     assert [f for f in found if not isinstance(f, ClusterError)] == [0, 1, 3]
