@@ -67,6 +67,8 @@ SYMMETRIES = tuple(_CANONICAL_RANGES)
 
 Cuts = tuple[float, ...]
 
+_SHORT = 4  # times as long must lines along y be for swapping the axes to be worth it
+
 PERMUTATIONS = tuple(itertools.permutations(range(3)))
 SIGNS = tuple(itertools.product((1, -1), repeat=3))
 
@@ -224,8 +226,14 @@ class HashSpec:
             Index into :data:`ELEMENTS` of the symmetry that makes the patch
             canonical; 0 (the identity) without symmetry.
         """
-        tensor, smooth = tensor_box(source, corner, shape, region, self.window)
-        return cpu_hash.hash_voxels(tensor, smooth, region.start, self.code)
+        # The kernels work on lines; along y where those along z are short, to the same bits.
+        swapped = _SHORT * region.shape[2] < region.shape[1]
+        tensor, smooth = tensor_box(source, corner, shape, region, self.window, swapped)
+        found = cpu_hash.hash_voxels(tensor, smooth, region.start, self.code, swapped)
+        if not swapped:
+            return found
+        bucket, element = (np.ascontiguousarray(a.transpose(0, 2, 1)) for a in found)
+        return bucket, element
 
     def with_cuts(self, **cuts: Cuts) -> HashSpec:
         """The spec with some features cut anew."""

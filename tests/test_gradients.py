@@ -111,3 +111,14 @@ def test_mirrored_box_of_a_part():
 def test_impossible_windows_are_refused(sigma, radius):
     with pytest.raises(MrisrError, match=r"window: sigma .*, radius .*; "):
         Window(sigma, radius)
+
+
+@pytest.mark.parametrize("span", [(0, 2), (5, 6), (9, 14)])
+def test_axes_that_lie_swapped_give_the_same_bits(rng, span):
+    data = rng.random((13, 40, 14)).astype(np.float32)
+    region = Region((2, 0, span[0]), (9, 40, span[1]))
+    window = Window(1.1, 3)
+    expected = tensor_box(data, (0, 0, 0), data.shape, region, window)
+    found = tensor_box(data, (0, 0, 0), data.shape, region, window, True)
+    for result, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.swapaxes(result, -1, -2), right)

@@ -39,12 +39,19 @@ def _product(array, first, second, out):  # type: ignore[no-untyped-def]
                 row[k] = value if abs(value) > least else zero
 
 
-def gradient_products(array: FloatArray, components: Sequence[int] = range(6)) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.gradient_products`; some components only."""
-    nx, ny, nz = array.shape
-    out = np.empty((len(components), nx - 2, ny - 2, nz - 2), np.float32)
+def gradient_products(
+    array: FloatArray, components: Sequence[int] = range(6), swapped: bool = False
+) -> FloatArray:
+    """See :func:`napari_mrisr.kernels.reference.gradient_products`; some components only.
+
+    ``swapped``: both arrays lie as (x, z, y).
+    """
+    lies_at = (0, 2, 1) if swapped else (0, 1, 2)
+    a, b, c = array.shape
+    out = np.empty((len(components), a - 2, b - 2, c - 2), np.float32)
     for target, component in zip(out, components, strict=True):
-        _product(array, *COMPONENTS[component], target)
+        first, second = COMPONENTS[component]
+        _product(array, lies_at[first], lies_at[second], target)
     return out
 
 

@@ -189,7 +189,7 @@ def _three(field, i, j, start, size):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _shape_row(trace, smooth, i, j, start, values, direction, shape):  # type: ignore[no-untyped-def]
+def _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape):  # type: ignore[no-untyped-def]
     """Point a row's directions to growing energy; asymmetry and curvature into ``shape``.
 
     Voxel k of row (i, j) stands at (i + 1, j + 1, start + k + 1) of the bordered arrays.
@@ -211,6 +211,13 @@ def _shape_row(trace, smooth, i, j, start, values, direction, shape):  # type: i
     _, s201, _ = _three(smooth, i + 2, j, start, n)
     s210, s211, s212 = _three(smooth, i + 2, j + 1, start, n)
     _, s221, _ = _three(smooth, i + 2, j + 2, start, n)
+    if swapped:
+        # Rows lie along y: what was said of y above holds for z.
+        behind_y, behind_z, ahead_y, ahead_z = behind_z, behind_y, ahead_z, ahead_y
+        s010, s001, s012, s021 = s001, s010, s021, s012
+        s101, s110, s121, s112 = s110, s101, s112, s121
+        s102, s120 = s120, s102
+        s210, s201, s212, s221 = s201, s210, s221, s212
     l1, l2, l3 = values[0], values[1], values[2]
     dx, dy, dz = direction[0], direction[1], direction[2]
     asymmetry, curvature = shape[0], shape[1]
@@ -247,7 +254,9 @@ def _shape_row(trace, smooth, i, j, start, values, direction, shape):  # type: i
 
 
 @jit
-def analyze_row(tensor, trace, smooth, i, j, start, values, direction, shape):  # type: ignore[no-untyped-def]
+def analyze_row(  # type: ignore[no-untyped-def]
+    tensor, trace, smooth, i, j, start, swapped, values, direction, shape
+):
     """Features of voxels of row (i, j), in the precision of the last three arrays.
 
     Parameters
@@ -258,6 +267,8 @@ def analyze_row(tensor, trace, smooth, i, j, start, values, direction, shape):  
         Of the tensor, from :func:`trace_of`.
     i, j, start : int
         First voxel, not counting the border.
+    swapped : bool
+        The arrays lie as (x, z, y): j counts along z, and the row lies along y.
     values : (3, n) ndarray of float32 or float64
         Receives λ1, λ2, λ3 of n voxels.
     direction : (4, n) ndarray
@@ -279,4 +290,4 @@ def analyze_row(tensor, trace, smooth, i, j, start, values, direction, shape):  
     single = values.itemsize == 4
     _eigen_row(xx, xy, xz, yy, yz, zz, 1e-3 if single else 1e-7, values, direction)
     _mend(xx, xy, xz, yy, yz, zz, 1e-9 if single else 1e-24, values, direction)
-    _shape_row(trace, smooth, i, j, start, values, direction, shape)
+    _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape)

@@ -21,7 +21,7 @@ def _features(tensor, smooth, out):  # type: ignore[no-untyped-def]
     values, direction, shape = np.empty((3, nz)), np.empty((4, nz)), np.empty((2, nz))
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
-            analyze_row(tensor, trace, smooth, i, j, 0, values, direction, shape)
+            analyze_row(tensor, trace, smooth, i, j, 0, False, values, direction, shape)
             for k in range(nz):
                 for f in range(3):
                     out[i, j, k, f] = values[f, k]
@@ -132,13 +132,14 @@ def _rows(work, first, count, size):  # type: ignore[no-untyped-def]
 
 @jit
 def _hash(  # type: ignore[no-untyped-def]
-    tensor, smooth, origin, scale, cuts, strides, symmetric, flat, phase, last, bucket, element
+    tensor, smooth, swapped, grid, cuts, strides, symmetric, flat, phase, last, bucket, element
 ):
     trace = trace_of(tensor)
+    origin, scale, step = grid[0], grid[1], grid[2]  # of phases, in the order in which the axes lie
     nz = bucket.shape[2]
     work, ids = np.empty(13 * nz, np.float32), np.empty((2, nz), np.int32)
     for i in range(bucket.shape[0]):
-        phase_x = (origin[0] + i) % scale[0]
+        phase_i = (origin[0] + i) % scale[0] * step[0]
         for j in range(bucket.shape[1]):
             energy = trace[i + 1, j + 1, 1:-1]
             start, stop = _busy_range(energy, flat)
@@ -150,7 +151,7 @@ def _hash(  # type: ignore[no-untyped-def]
             numbers, shape = _rows(work, 7, 4, n), _rows(work, 11, 2, n)
             b, e = ids[0, :n], ids[1, :n]
             b[:] = 0
-            analyze_row(tensor, trace, smooth, i, j, start, values, direction, shape)
+            analyze_row(tensor, trace, smooth, i, j, start, swapped, values, direction, shape)
             if symmetric == 2:
                 _turned_row(direction, numbers[0], numbers[1], e)
             elif symmetric == 1:
@@ -162,14 +163,14 @@ def _hash(  # type: ignore[no-untyped-def]
                 _add_digits(numbers[f], cuts[f], strides[f], b)
             for f in range(2):
                 _add_digits(shape[f], cuts[f + 4], strides[f + 4], b)
-            phase_xy = (phase_x * scale[1] + (origin[1] + j) % scale[1]) * scale[2]
+            phase_ij = phase_i + (origin[1] + j) % scale[1] * step[1]
+            phase_k = (origin[2] + start) % scale[2]
             target, turn = bucket[i, j], element[i, j]
-            phase_z = (origin[2] + start) % scale[2]
             for k in range(n):
                 if energy[start + k] >= flat:
-                    target[start + k] = b[k] + phase[e[k], phase_xy + phase_z]
+                    target[start + k] = b[k] + phase[e[k], phase_ij + phase_k * step[2]]
                     turn[start + k] = e[k]
-                phase_z = phase_z + 1 if phase_z + 1 < scale[2] else 0
+                phase_k = phase_k + 1 if phase_k + 1 < scale[2] else 0
 
 
 def hash_voxels(
@@ -177,11 +178,17 @@ def hash_voxels(
     smooth: FloatArray,
     origin: tuple[int, int, int],
     code: HashCode,
+    swapped: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """See :func:`napari_mrisr.kernels.reference.hash_voxels`."""
-    nx, ny, nz = smooth.shape
-    bucket = np.empty((nx - 2, ny - 2, nz - 2), np.int32)
+    """See :func:`napari_mrisr.kernels.reference.hash_voxels`.
+
+    ``swapped``: tensor and smooth lie as (x, z, y), and so does what is returned.
+    """
+    a, b, c = smooth.shape
+    bucket = np.empty((a - 2, b - 2, c - 2), np.int32)
     element = np.empty(bucket.shape, np.uint8)
+    _, sy, sz = code.scale
+    grid = np.array([origin, code.scale, (sy * sz, sz, 1)])[:, [0, 2, 1] if swapped else [0, 1, 2]]
     # What a cut counts for in the mixed-radix number.
     radices = np.append(code.counts + 1, code.phase.shape[1])
     strides = np.cumprod(radices[::-1])[-2::-1]
@@ -191,8 +198,8 @@ def hash_voxels(
     _hash(
         tensor,
         smooth,
-        np.array(origin, np.int64),
-        np.array(code.scale, np.int64),
+        swapped,
+        np.ascontiguousarray(grid),
         cuts,
         strides.astype(np.int32),
         code.symmetry,

@@ -105,7 +105,23 @@ def _rows_xyz(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[
                     _along_z(lines, j * nz, z[0], z[1], run, scratch, target, place)
 
 
-def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> None:
+@jit
+def _rows_of_short_z(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
+    nz, ny = array.shape[1], array.shape[2]
+    source, target = array.reshape(-1), out.reshape(-1)
+    size = y[0].size
+    for i in range(x[0].size):
+        _weigh(source, x[0][i] * nz * ny, nz * ny, x[1][i], nz * ny, plane, 0)
+        for k in range(nz):
+            _along_z(plane, k * ny, y[0], y[1], run, scratch, lines, k * size)
+        for k in range(z[0].size):
+            place = (i * z[0].size + k) * size
+            _weigh(lines, z[0][k] * size, size, z[1][k], size, target, place)
+
+
+def apply_rows_xyz(
+    array: FloatArray, rows: Sequence[Rows], out: FloatArray, swapped: bool = False
+) -> None:
     """:func:`apply_rows` along x, then y, then z, plane by plane, so that nothing leaves the cache.
 
     Parameters
@@ -113,15 +129,22 @@ def apply_rows_xyz(array: FloatArray, rows: Sequence[Rows], out: FloatArray) -> 
     array : (nx, ny, nz) ndarray of float32
         Input.
     rows : sequence of three (first, taps)
-        Of each axis.
+        Of x, y and z.
     out : ndarray of float32, C contiguous
         Receives the same bits as three calls of :func:`apply_rows`.
+    swapped : bool
+        Both arrays lie as (x, z, y): faster where z is short.
     """
     x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
     plane = np.empty(array.shape[1] * array.shape[2], np.float32)
-    lines = np.empty(_LINES * array.shape[2], np.float32)
     scratch = np.empty(out.shape[2], np.float32)
-    _rows_xyz(np.ascontiguousarray(array), x, y, z, _same_rows(*z), plane, lines, scratch, out)
+    array = np.ascontiguousarray(array)
+    if swapped:
+        lines = np.empty(array.shape[1] * out.shape[2], np.float32)
+        _rows_of_short_z(array, x, y, z, _same_rows(*y), plane, lines, scratch, out)
+    else:
+        lines = np.empty(_LINES * array.shape[2], np.float32)
+        _rows_xyz(array, x, y, z, _same_rows(*z), plane, lines, scratch, out)
 
 
 def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:

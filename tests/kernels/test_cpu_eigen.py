@@ -15,7 +15,7 @@ from napari_mrisr.kernels import cpu_eigen
 def analyzed(tensor, smooth, kind, i=0, j=0, start=0, size=None):
     size = size or smooth.shape[2] - 2 - start
     rows = [np.full((n, size), np.nan, kind) for n in (3, 4, 2)]
-    cpu_eigen.analyze_row(tensor, cpu_eigen.trace_of(tensor), smooth, i, j, start, *rows)
+    cpu_eigen.analyze_row(tensor, cpu_eigen.trace_of(tensor), smooth, i, j, start, False, *rows)
     return rows
 
 

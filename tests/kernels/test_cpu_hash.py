@@ -193,3 +193,14 @@ def test_origin_moves_the_phases_and_nothing_else(rng, symmetry):
     np.testing.assert_array_equal(same, element)
     shifted, _ = cpu_hash.hash_voxels(tensor, smooth, (1, 0, 0), spec.code)
     assert (shifted != at_corner).all()
+
+
+@pytest.mark.parametrize("symmetry", ["none", "flips", "cube"])
+def test_axes_that_lie_swapped_give_the_same_bits(rng, symmetry):
+    spec = HashSpec(cuts={**CUTS[symmetry], **OTHER_CUTS}, symmetry=symmetry, phases=(3, 3, 3))
+    tensor, smooth = random_fields(rng, (7, 31, 5))
+    expected = cpu_hash.hash_voxels(tensor, smooth, (4, 1, 2), spec.code)
+    turned = (np.ascontiguousarray(np.swapaxes(a, -1, -2)) for a in (tensor, smooth))
+    found = cpu_hash.hash_voxels(*turned, (4, 1, 2), spec.code, True)
+    for result, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(result.transpose(0, 2, 1), right)
