@@ -79,6 +79,7 @@ def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
     # Banks of other scales, and of the other preset's training, take the same ways.
     for bank in (name for name in bundled_banks() if "-2x" in name):
         yield partial(_judged, volume, bank, progress)
+    yield partial(_previewed, volume)
     bank_path = folder / "bank.safetensors"
     yield partial(train, [path], bank_path, TrainParameters(), progress=progress)
     yield partial(evaluate, [path], EvaluateParameters(), progress=progress)
@@ -98,6 +99,15 @@ def _tiny_scan(path: Path) -> Volume:
     data = np.where(x**2 + y**2 + z**2 < 0.7, noise, 0).astype(np.float32)
     write_volume(Volume(data, Grid(_SHAPE, np.eye(4))), path)
     return read_volume(path)
+
+
+def _previewed(volume: Volume) -> None:
+    """A plane across the short lines of an axial slice."""
+    from napari_mrisr.methods import get_method
+    from napari_mrisr.volume import Region
+
+    x, y, z = (2 * n for n in _SHAPE)
+    get_method("hashed", (2, 2, 2)).compute(volume.normalized(), Region((0, 0, z - 1), (x, y, z)))
 
 
 def _judged(volume: Volume, name: str, progress: Progress) -> None:

@@ -440,10 +440,10 @@ def test_the_gui_goes_on_and_moves_are_quick(desk):
     desk.panel.show_button.click()
     desk.wait()
     timer.stop()
-    # By the clock ten times what is promised: the machine that tests may be busy.
+    # Some times what is promised: the machine that tests may be slow, and busy.
     wall, own = np.diff(ticks, axis=0).max(axis=0)
-    assert wall < 0.5
-    assert own < 0.1
+    assert wall < 1.0
+    assert own < 0.4
     moves = []
     for n in range(20):
         place = world_of(desk.inspection.source.grid, (20 + n, 30, 40))

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QApplication
 from napari_mrisr import training
 from napari_mrisr.filterbank import list_banks, load_bank
 from napari_mrisr.io import read_volume
-from napari_mrisr.normal_equations import NormalEquations
+from napari_mrisr.kernels import cpu_gram
 from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training import train
 from napari_mrisr.viewer.layers import layer_data
@@ -85,15 +85,15 @@ def desk(plugin, make_napari_viewer, qtbot, tmp_path, monkeypatch):
 def slow(monkeypatch):
     """Adding samples takes its time; set to go on at full speed."""
     running, fast = threading.Event(), threading.Event()
-    add = NormalEquations.add
+    add = cpu_gram.add_samples
 
-    def slowly(self: NormalEquations, *args: Any) -> None:
-        add(self, *args)
+    def slowly(*args: Any) -> None:
+        add(*args)
         if not fast.is_set():
             running.set()
             time.sleep(0.02)
 
-    monkeypatch.setattr(NormalEquations, "add", slowly)
+    monkeypatch.setattr(cpu_gram, "add_samples", slowly)
     running.fast = fast  # type: ignore[attr-defined]
     return running
 
