@@ -229,10 +229,9 @@ class HashSpec:
         # The kernels work on lines; along y where those along z are short, to the same bits.
         swapped = _SHORT * region.shape[2] < region.shape[1]
         tensor, smooth = tensor_box(source, corner, shape, region, self.window, swapped)
-        found = cpu_hash.hash_voxels(tensor, smooth, region.start, self.code, swapped)
-        if not swapped:
-            return found
-        bucket, element = (np.ascontiguousarray(a.transpose(0, 2, 1)) for a in found)
+        bucket, element = cpu_hash.hash_voxels(tensor, smooth, region.start, self.code, swapped)
+        if swapped:
+            return bucket.transpose(0, 2, 1).copy(), element.transpose(0, 2, 1).copy()
         return bucket, element
 
     def with_cuts(self, **cuts: Cuts) -> HashSpec:
