@@ -16,8 +16,8 @@ from napari_mrisr.crew import Crew
 from napari_mrisr.methods import Method
 from napari_mrisr.preview import Band
 from napari_mrisr.progress import Progress
-from napari_mrisr.scale import format_scale, scale_label
-from napari_mrisr.upscale import RESEARCH_USE, run_method
+from napari_mrisr.scale import scale_label
+from napari_mrisr.upscale import as_result, run_method
 from napari_mrisr.volume import FloatArray, Region, Volume
 
 # Of a step: thick enough that rows and borders cost little, see benchmarks/live_preview.py.
@@ -75,16 +75,7 @@ def fill_method(
         finished(Region.whole(whole.grid.shape))
     else:
         _fill(method, volume.normalized(), out, axis, focus, finished, threads, progress)
-    # In the file's own axis order, as on the command line.
-    scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
-    history = {
-        **volume.history,
-        **method.provenance(),
-        "scale": format_scale(scale),
-        "note": RESEARCH_USE,
-    }
-    grid = volume.grid.upsampled(method.scale)
-    return Volume(out, grid, origin=volume.origin, history=history)
+    return as_result(method, volume, out)
 
 
 def _fill(

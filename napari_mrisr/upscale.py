@@ -134,7 +134,7 @@ def run(
     if machine is not None:
         try:
             out = on_device.run(method, volume, machine, progress)
-            return _finished(method, volume, out, device=machine.name)
+            return as_result(method, volume, out, device=machine.name)
         except machine.failures as error:
             say_fallen_back(machine, error, progress.message)
     return run_method(method, volume, threads=parameters.thread_count, progress=progress)
@@ -175,10 +175,10 @@ def run_method(
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
-    return _finished(method, volume, out)
+    return as_result(method, volume, out)
 
 
-def _finished(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
+def as_result(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
     """The result with what a saved file should say of it."""
     # In the file's own axis order, as on the command line.
     scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
