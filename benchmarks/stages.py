@@ -226,7 +226,7 @@ def rows(bank: FilterBank, volume: Volume, runs: int = 3) -> tuple[list[Row], Li
                 bound,
             )
         )
-    found.append(Row("rest: copies, borders, slabs", rest, rest / total, 0, 0, 0, 0, ""))
+    found.append(Row("rest: copies, borders, blocks", rest, rest / total, 0, 0, 0, 0, ""))
     return found, highest, total
 
 

@@ -159,7 +159,7 @@ def run_method(
     progress = progress or Progress()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="mrisr")
     try:
-        _await([pool.submit(_warm, method, progress)], progress)
+        _await([pool.submit(compile_kernels, method, progress)], progress)
         lr = volume.normalized()
         grid = lr.grid.upsampled(method.scale)
         blocks = block_regions(grid, method.scale)
@@ -274,7 +274,7 @@ def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
         raise MemoryEstimateError(explain("memory", found, "use a smaller scale or crop the input"))
 
 
-def _warm(method: Method, progress: Progress) -> None:
+def compile_kernels(method: Method, progress: Progress) -> None:
     """Compile (or load from the cache) what the method runs; say so if it takes long."""
     from napari_mrisr.kernels.jit import cache_folder
 

@@ -11,7 +11,7 @@ from napari_mrisr.progress import Progress
 from napari_mrisr.scale import scale_label
 from napari_mrisr.streaming.plan import StreamPlan, prepare
 from napari_mrisr.streaming.request import StreamRequest
-from napari_mrisr.upscale import _warm
+from napari_mrisr.upscale import compile_kernels
 
 _POLL_S = 0.05
 
@@ -95,7 +95,7 @@ def _warm_up(method: Method, progress: Progress) -> None:
     """Compile what the method runs; a cancel does not wait for it."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="mrisr")
     try:
-        future = pool.submit(_warm, method, progress)
+        future = pool.submit(compile_kernels, method, progress)
         while not wait([future], timeout=_POLL_S).done:
             progress.token.check()
         future.result()

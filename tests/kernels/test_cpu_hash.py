@@ -6,22 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from made_up_fields import random_fields
+from made_up_fields import CUTS, OTHER_CUTS, random_fields
 
 from napari_mrisr.hashing import ELEMENTS, HashSpec
 from napari_mrisr.kernels import cpu_hash, reference
-
-CUTS = {
-    "none": {"elevation": (40.0, 90.0, 130.0), "azimuth": (45.0, 90.0, 135.0)},
-    "flips": {"elevation": (30.0, 60.0), "azimuth": (20.0, 45.0, 80.0)},
-    "cube": {"elevation": (15.0, 30.0), "azimuth": (22.5,)},
-}
-OTHER_CUTS = {
-    "strength": (0.05, 0.1),
-    "coherence": (-0.05, 0.15),
-    "asymmetry": (0.1, 0.3),
-    "curvature": (-0.15, 0.15),
-}
 
 
 def uniform(matrix, shape=(4, 5, 6)):

@@ -6,35 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from made_up_fields import CUTS, OTHER_CUTS, random_fields
 
 from napari_mrisr.hashing import ELEMENTS, HashSpec, element_offsets, phase_offsets
 from napari_mrisr.kernels import gpu_kernels, reference
-
-CUTS = {
-    "none": {"elevation": (40.0, 90.0, 130.0), "azimuth": (45.0, 90.0, 135.0)},
-    "flips": {"elevation": (30.0, 60.0), "azimuth": (20.0, 45.0, 80.0)},
-    "cube": {"elevation": (15.0, 30.0), "azimuth": (22.5,)},
-}
-OTHER_CUTS = {
-    "strength": (0.05, 0.1),
-    "coherence": (-0.05, 0.15),
-    "asymmetry": (0.1, 0.3),
-    "curvature": (-0.15, 0.15),
-}
-
-
-def fields(rng, shape):
-    """A tensor and intensities such as a real volume gives."""
-    volume = ndimage.gaussian_filter(rng.normal(size=[n + 4 for n in shape]), 1.2)
-    gradient = np.gradient(volume)
-    tensor = [
-        ndimage.gaussian_filter(a * b, 1.0)
-        for a, b in itertools.combinations_with_replacement(gradient, 2)
-    ]
-    inner = np.s_[..., 2:-2, 2:-2, 2:-2]
-    smooth = ndimage.gaussian_filter(volume, 1.0)[inner]
-    return np.stack(tensor)[inner].astype(np.float32), smooth.astype(np.float32)
 
 
 def put(machine, *arrays):
@@ -88,7 +63,7 @@ def test_products(machine, rng):
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (9, 7, 12)])
 def test_features(machine, rng, shape):
-    tensor, smooth = fields(rng, shape)
+    tensor, smooth = random_fields(rng, shape)
     found = machine.get(gpu_kernels.voxel_features(machine, *put(machine, tensor, smooth)))
     expected = reference.voxel_features(tensor, smooth)
     np.testing.assert_allclose(found[..., :3], expected[..., :3], atol=1e-7)
@@ -101,7 +76,7 @@ def test_buckets(machine, rng, symmetry, flat):
     phases = (2, 2, 2) if symmetry == "cube" else (1, 2, 3)
     cuts = {**CUTS[symmetry], **OTHER_CUTS}
     spec = HashSpec(cuts=cuts, symmetry=symmetry, phases=phases, flat=flat)
-    tensor, smooth = fields(rng, (11, 12, 13))
+    tensor, smooth = random_fields(rng, (11, 12, 13))
     origin = (3, 0, 5)
     code = gpu_kernels.put_code(machine, spec.code)
     there = gpu_kernels.hash_voxels(machine, *put(machine, tensor, smooth), origin, code)

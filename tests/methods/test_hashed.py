@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up_kinds import KINDS
 from scipy import ndimage
 
 from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
@@ -16,21 +17,6 @@ from napari_mrisr.hashing import ELEMENTS, HashSpec
 from napari_mrisr.methods import get_method, hashed
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.volume import Grid, Region, Volume
-
-KINDS = {
-    "cube 2x": {"scale": (2, 2, 2), "grids": ("cell", "voxel")},
-    "cube 3x, wide": {"scale": (3, 3, 3), "grids": ("cell", "voxel"), "width": 5},
-    "flips 1x1x4": {"scale": (1, 1, 4), "grids": ("cell", "voxel")},
-    "two voxel stages": {"scale": (2, 1, 3), "grids": ("voxel", "voxel")},
-    "cells last": {"scale": (2, 2, 2), "grids": ("voxel", "cell")},
-    "paper": {
-        "scale": (2, 2, 2),
-        "grids": ("voxel",),
-        "symmetry": "none",
-        "residual": False,
-        "start": "quadratic",
-    },
-}
 
 checks = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

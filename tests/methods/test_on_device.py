@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from host_machine import COMPILER, HostMachine
+from made_up_kinds import KINDS
 from scipy import ndimage
 
 from napari_mrisr import interpolate
@@ -20,20 +21,6 @@ from napari_mrisr.methods.on_device import Resident, block_regions, run, try_out
 from napari_mrisr.progress import Progress
 from napari_mrisr.volume import Grid, Region, Volume
 
-KINDS = {
-    "cube 2x": {"scale": (2, 2, 2), "grids": ("cell", "voxel")},
-    "cube 3x, wide": {"scale": (3, 3, 3), "grids": ("cell", "voxel"), "width": 5},
-    "flips 1x1x4": {"scale": (1, 1, 4), "grids": ("cell", "voxel")},
-    "two voxel stages": {"scale": (2, 1, 3), "grids": ("voxel", "voxel")},
-    "cells last": {"scale": (2, 2, 2), "grids": ("voxel", "cell")},
-    "paper": {
-        "scale": (2, 2, 2),
-        "grids": ("voxel",),
-        "symmetry": "none",
-        "residual": False,
-        "start": "quadratic",
-    },
-}
 MANY = 2**30
 
 needs_compiler = pytest.mark.skipif(
