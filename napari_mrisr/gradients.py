@@ -98,11 +98,12 @@ def tensor_box(
     out = np.empty((7, x, z, y) if swapped else (7, x, y, z), np.float32)
     if swapped:
         padded = np.ascontiguousarray(padded.transpose(0, 2, 1))
+    smoothing = cpu_rows.RowsXYZ(rows, swapped)
     for number, component in enumerate(out[:6]):
         # One at a time: the products take more memory than anything else here.
         product = cpu.gradient_products(padded, (number,), swapped)[0]
-        cpu_rows.apply_rows_xyz(product, rows, component, swapped)
-    cpu_rows.apply_rows_xyz(padded[1:-1, 1:-1, 1:-1], rows, out[6], swapped)
+        smoothing.apply(product, component)
+    smoothing.apply(padded[1:-1, 1:-1, 1:-1], out[6])
     return out[:6], out[6]
 
 

@@ -57,10 +57,14 @@ def gradient_products(
 
 @jit
 def _take(source, x, y, z, start, stop, out):  # type: ignore[no-untyped-def]
+    # Unsigned, since an index that might be negative stops the vectorizer; no slices,
+    # since one costs as much as a short row.
+    ahead = np.uint64(z[start] - start)
     for i in range(x.size):
         for j in range(y.size):
             row, target = source[x[i], y[j]], out[i, j]
-            target[start:stop] = row[z[start] : z[start] + stop - start]
+            for k in range(np.uint64(start), np.uint64(stop)):
+                target[k] = row[ahead + k]
             for k in range(start):
                 target[k] = row[z[k]]
             for k in range(stop, z.size):

@@ -17,6 +17,7 @@ Rows = tuple[IndexArray, FloatArray]
 
 _LINES = 8
 _STRIP = 1000
+_SHORT = 32
 
 _weigh: Any = weigh_rows  # mypy takes an intrinsic for what builds it
 
@@ -71,6 +72,10 @@ def _rows_z(array, first, taps, run, scratch, out):  # type: ignore[no-untyped-d
 
 def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int) -> FloatArray:
     """See :func:`napari_mrisr.kernels.reference.apply_rows`."""
+    if axis == 2 and first.size < _SHORT < array.shape[1]:
+        # Lines too short for vectors: lie them along y meanwhile, to the same bits.
+        turned = apply_rows(array.transpose(0, 2, 1), first, taps, 1)
+        return np.ascontiguousarray(turned.transpose(0, 2, 1))
     shape = list(array.shape)
     shape[axis] = first.size
     out = np.empty(shape, np.float32)
@@ -119,32 +124,33 @@ def _rows_of_short_z(array, x, y, z, run, plane, lines, scratch, out):  # type: 
             _weigh(lines, z[0][k] * size, size, z[1][k], size, target, place)
 
 
-def apply_rows_xyz(
-    array: FloatArray, rows: Sequence[Rows], out: FloatArray, swapped: bool = False
-) -> None:
+class RowsXYZ:
     """:func:`apply_rows` along x, then y, then z, plane by plane, so that nothing leaves the cache.
 
     Parameters
     ----------
-    array : (nx, ny, nz) ndarray of float32
-        Input.
     rows : sequence of three (first, taps)
         Of x, y and z.
-    out : ndarray of float32, C contiguous
-        Receives the same bits as three calls of :func:`apply_rows`.
     swapped : bool
-        Both arrays lie as (x, z, y): faster where z is short.
+        Arrays lie as (x, z, y): faster where z is short.
     """
-    x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
-    plane = np.empty(array.shape[1] * array.shape[2], np.float32)
-    scratch = np.empty(out.shape[2], np.float32)
-    array = np.ascontiguousarray(array)
-    if swapped:
-        lines = np.empty(array.shape[1] * out.shape[2], np.float32)
-        _rows_of_short_z(array, x, y, z, _same_rows(*y), plane, lines, scratch, out)
-    else:
-        lines = np.empty(_LINES * array.shape[2], np.float32)
-        _rows_xyz(array, x, y, z, _same_rows(*z), plane, lines, scratch, out)
+
+    def __init__(self, rows: Sequence[Rows], swapped: bool = False) -> None:
+        x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
+        self._rows, self._swapped = (x, y, z), swapped
+        self._run = _same_rows(*(y if swapped else z))
+
+    def apply(self, array: FloatArray, out: FloatArray) -> None:
+        """Fill ``out``, C contiguous, with the same bits as three calls of :func:`apply_rows`."""
+        array = np.ascontiguousarray(array)
+        plane = np.empty(array.shape[1] * array.shape[2], np.float32)
+        scratch = np.empty(out.shape[2], np.float32)
+        lines = np.empty(
+            (array.shape[1], out.shape[2]) if self._swapped else (_LINES, array.shape[2]),
+            np.float32,
+        )
+        kernel = _rows_of_short_z if self._swapped else _rows_xyz
+        kernel(array, *self._rows, self._run, plane, lines.reshape(-1), scratch, out)
 
 
 def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:

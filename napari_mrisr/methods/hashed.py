@@ -225,10 +225,10 @@ def _busy(
     seen = grown(region, reach, shape)
     box = crop(image, corner, seen)
     busy = box > box.min() + np.float32(0.99 * spec.flat * (4.0 / 3.0) ** 0.5)
+    plane = busy.any(axis=0)
     start, stop = [], []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        index = np.flatnonzero(busy.any(axis=others))
+    for axis, found in enumerate((busy.any(axis=(1, 2)), plane.any(axis=1), plane.any(axis=0))):
+        index = np.flatnonzero(found)
         if not index.size:
             return None
         low, high = (int(n) + seen.start[axis] for n in (index[0] - reach, index[-1] + 1 + reach))

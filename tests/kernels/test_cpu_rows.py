@@ -78,6 +78,15 @@ def test_a_run_of_equal_rows(rng, axis):
         np.testing.assert_array_equal(part, np.take(whole, range(start, stop), axis))
 
 
+def test_short_lines_along_z_give_the_bits_of_long_ones(rng):
+    array, first, taps = random_array(rng, (3, 40, 50)), np.arange(46), random_array(rng, (46, 5))
+    whole = cpu_rows.apply_rows(array, first, taps, 2)
+    for start, stop in [(0, 1), (20, 31)]:
+        part = cpu_rows.apply_rows(array, first[start:stop], taps[start:stop], 2)
+        assert part.flags.c_contiguous
+        np.testing.assert_array_equal(part, whole[:, :, start:stop])
+
+
 @pytest.mark.parametrize("shape", [(7, 9, 80), (4, 5, 6), (3, 12, 75)])
 def test_three_axes_at_once_are_one_after_the_other(rng, shape):
     array = ORDERS["sliced"](random_array(rng, shape))
@@ -89,8 +98,11 @@ def test_three_axes_at_once_are_one_after_the_other(rng, shape):
     for axis, (first, taps) in enumerate(rows):
         expected = cpu_rows.apply_rows(expected, first, taps, axis)
     out = np.empty(expected.shape, np.float32)
-    cpu_rows.apply_rows_xyz(array, rows, out)
+    cpu_rows.RowsXYZ(rows).apply(array, out)
     np.testing.assert_array_equal(out, expected)
+    lying = np.empty(np.array(expected.shape)[[0, 2, 1]], np.float32)
+    cpu_rows.RowsXYZ(rows, swapped=True).apply(array.transpose(0, 2, 1), lying)
+    np.testing.assert_array_equal(lying.transpose(0, 2, 1), expected)
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 63, 64, 65, 200])
