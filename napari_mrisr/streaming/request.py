@@ -119,14 +119,24 @@ def _check_method(request: StreamRequest) -> Method:
 
 
 def _check_place(request: StreamRequest) -> None:
-    out, folder = request.out, request.out.parent
+    out = request.out
+    if out.resolve() == request.path.resolve():
+        raise OutputError(explain(out, "is the input itself", "choose another name"))
+    check_place(out, overwrite=request.overwrite)
+    if request.folder.exists() and not (request.overwrite or request.resume):
+        found = "an unfinished run is there"
+        mend = "continue it with --resume or start anew with --overwrite"
+        raise OutputError(explain(out, found, mend))
+
+
+def check_place(out: Path, *, overwrite: bool) -> None:
+    """Raise where a result cannot be written piece by piece, or would replace a strange folder."""
+    folder = out.parent
     if is_zarr(out):
         need_zarr(out)
     elif suffix_of(out) not in STREAMED:
         found = f"cannot be written piece by piece as {suffix_of(out) or 'a file without suffix'}"
         raise OutputError(explain(out, found, f"choose one of {', '.join(STREAMED)}"))
-    if out.resolve() == request.path.resolve():
-        raise OutputError(explain(out, "is the input itself", "choose another name"))
     if not folder.is_dir():
         raise OutputError(explain(folder, "no such folder", "create it first"))
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -134,12 +144,8 @@ def _check_place(request: StreamRequest) -> None:
         raise OutputError(explain(folder, "folder cannot be written to", mend))
     if out.is_dir() and not (is_zarr(out) and _looks_like_zarr(out)):
         raise OutputError(explain(out, "is a folder", "give another name"))
-    if not request.overwrite:
+    if not overwrite:
         check_absent(out)
-        if request.folder.exists() and not request.resume:
-            found = "an unfinished run is there"
-            mend = "continue it with --resume or start anew with --overwrite"
-            raise OutputError(explain(out, found, mend))
 
 
 def _looks_like_zarr(folder: Path) -> bool:
@@ -164,11 +170,16 @@ def _check_room(request: StreamRequest, shape: Shape, source: Source) -> None:
         needed *= 2  # first uncompressed; how small it gets is not known before
     if not is_zarr(request.path) and expansion_of(request.path) > 1 and not has_indexed_gzip():
         needed += 8 * math.prod(source.shape)
-    free = shutil.disk_usage(request.out.parent).free
     held = 0
     if request.folder.exists():
         files = (file.stat() for file in request.folder.rglob("*") if file.is_file())
         held = sum(getattr(s, "st_blocks", 0) * 512 for s in files)
-    if free + held < needed:
-        found = f"needs {needed / 2**20:.0f} MiB and the disk has {(free + held) / 2**20:.0f}"
-        raise OutputError(explain(request.out, found, "free some room or choose another folder"))
+    check_room(request.out, needed, held)
+
+
+def check_room(out: Path, needed: int, held: int = 0) -> None:
+    """Raise when the disk has no room for so many bytes, some of which it holds already."""
+    free = shutil.disk_usage(out.parent).free + held
+    if free < needed:
+        found = f"needs {needed / 2**20:.0f} MiB and the disk has {free / 2**20:.0f}"
+        raise OutputError(explain(out, found, "free some room or choose another folder"))

@@ -88,5 +88,7 @@ def grid_from_display(shape: Shape, matrix: Matrix) -> tuple[Grid, Matrix]:
 
 
 def reorient(data: NDArray, orientation: Matrix) -> NDArray:
-    """Bring an array into RAS+ order (a view)."""
-    return nib.apply_orientation(data, orientation)
+    """Bring an array into RAS+ order: a view, and of a dask array one that stays on disk."""
+    # nibabel's own function would load the array to turn it.
+    flipped = data[tuple(slice(None, None, int(flip)) for flip in orientation[:, 1])]
+    return flipped.transpose([int(axis) for axis in np.argsort(orientation[:, 0])])

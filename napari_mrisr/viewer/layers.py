@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_mrisr.errors import GeometryError, VolumeError, explain
 from napari_mrisr.upscale import RESEARCH_USE
 from napari_mrisr.viewer import geometry
-from napari_mrisr.volume import Grid, Origin, Volume
+from napari_mrisr.volume import FloatArray, Grid, Origin, Region, Volume
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -83,25 +83,39 @@ class LayerSnapshot:
         VolumeError
             When voxels are not finite, or all the same.
         """
-        array = np.asarray(self.data)
+        data = self.reader()(Region.whole(self.grid.shape))
+        origin = self.record.origin if self.record else None
+        low, high = float(data.min()), float(data.max())
+        if low == high:
+            found = f"all voxels are {low:g}"
+            raise VolumeError(explain(self.name, found, "choose a scan with contrast"))
+        return Volume(data, self.grid, origin=origin, history=self.history)
+
+    @property
+    def history(self) -> Mapping[str, str]:
+        """How the volume was made, where that is known."""
+        return self.record.history if self.record else {}
+
+    def reader(self) -> Callable[[Region], FloatArray]:
+        """Gives boxes of the volume, RAS+; a dask array stays where it is.
+
+        The callable raises VolumeError when voxels of a box are not finite.
+        """
+        array = self.data if hasattr(self.data, "__dask_graph__") else np.asarray(self.data)
         if self.orientation is None:
             array = geometry.to_display(array)
         else:
             array = geometry.reorient(array, self.orientation)
-        origin = self.record.origin if self.record else None
-        history = self.record.history if self.record else {}
-        volume = Volume(
-            array.astype(np.float32, copy=False), self.grid, origin=origin, history=history
-        )
-        low, high = float(volume.data.min()), float(volume.data.max())
-        # NaN and infinity both come through to the difference.
-        if not np.isfinite(high - low):
-            mend = "replace them, for example by numpy.nan_to_num"
-            raise VolumeError(explain(self.name, "some voxels are NaN or infinite", mend))
-        if low == high:
-            found = f"all voxels are {low:g}"
-            raise VolumeError(explain(self.name, found, "choose a scan with contrast"))
-        return volume
+
+        def take(region: Region) -> FloatArray:
+            box = np.asarray(array[region.slices]).astype(np.float32, copy=False)
+            # NaN and infinity both come through to the difference.
+            if not np.isfinite(float(box.max()) - float(box.min())):
+                mend = "replace them, for example by numpy.nan_to_num"
+                raise VolumeError(explain(self.name, "some voxels are NaN or infinite", mend))
+            return box
+
+        return take
 
 
 def layer_data(volume: Volume, name: str, look: Mapping[str, Any] | None = None) -> LayerData:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
 
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io import write_volume
+from napari_mrisr.io.formats import is_zarr
+from napari_mrisr.streaming.save import save_zarr
+from napari_mrisr.upscale import processors
 from napari_mrisr.viewer.layers import snapshot
 
 
@@ -16,13 +20,14 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Save one image layer (npe2's single-layer writer).
 
     A layer that this plugin made is saved with its true affine and in its
-    file's orientation; any other by its ``scale``, ``translate`` and units.
+    file's orientation (OME-Zarr is RAS+); any other by its ``scale``, ``translate``
+    and units. To OME-Zarr a layer that stays on disk is copied piece by piece.
 
     Parameters
     ----------
     path : str
-        Ends in .nii, .nii.gz, .mgz or .mgh. An existing file is replaced, since
-        napari's dialog has asked.
+        Ends in .nii, .nii.gz, .mgz, .mgh or .ome.zarr. An existing file, or folder
+        that is a Zarr image, is replaced, since napari's dialog has asked.
     data : array
         The layer's.
     meta : dict
@@ -42,7 +47,19 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     if layer.ndim == 4:
         mend = "split it first (right-click > Split Stack) and save the frame"
         raise VolumeError(explain(layer.name, "has 4 axes", mend))
-    write_volume(snapshot(layer).to_volume(), path, overwrite=True)
+    taken = snapshot(layer)
+    if is_zarr(path):
+        save_zarr(
+            taken.reader(),
+            taken.grid,
+            Path(path),
+            history=taken.history,
+            limits=taken.look["contrast_limits"],
+            overwrite=True,
+            threads=processors(),
+        )
+    else:
+        write_volume(taken.to_volume(), path, overwrite=True)
     return [str(path)]
 
 

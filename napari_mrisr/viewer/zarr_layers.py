@@ -45,7 +45,5 @@ def _as_displayed(level: Any, image: NgffImage) -> Any:
     import dask.array
 
     array = dask.array.from_zarr(level)[image.index]
-    # nibabel's own function would load the array to turn it.
     turn = nib.io_orientation(image.affine)
-    stored = array.transpose(2, 1, 0)[tuple(slice(None, None, int(flip)) for flip in turn[:, 1])]
-    return geometry.to_display(stored.transpose([int(axis) for axis in np.argsort(turn[:, 0])]))
+    return geometry.to_display(geometry.reorient(array.transpose(2, 1, 0), turn))
