@@ -55,22 +55,26 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_viewers(qapp: Any) -> Iterator[None]:
-    """Spare every viewer what is the same for all.
-
-    What is imported by now, Python's collector never looks at again; napari sweeps
-    after each viewer, and so do tests of what is left behind. And the manifests of
-    the installed plugins are read once.
-    """
+    """Import, and read the manifests of the installed plugins, once for all viewers."""
     import leaks  # noqa: F401
     import napari._qt.qt_main_window  # noqa: F401
 
     found = list(PluginManifest.discover())
-    gc.collect()
-    gc.freeze()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManifest, "discover", lambda paths=(): iter(found))
         yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_sweeps(_quick_viewers: None) -> None:
+    """What is there by now, Python's collector need not look at after each test.
+
+    napari sweeps after each viewer, and so do tests of what is left behind; other
+    files' tests load and compile much.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
