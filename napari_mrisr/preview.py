@@ -7,10 +7,6 @@ keeps them: the next plane then costs one new plane a pass. So nothing is
 computed twice, neither by neighboring strips nor by neighboring planes, and the
 fill of a whole volume (:mod:`napari_mrisr.fill`) is a band that moves.
 
-How far a pass looks is not declared by a method but observed: each pass is
-asked once for single voxels in the middle of a small volume, from an image that
-notes which box was read.
-
 A method whose voxels depend on the whole volume (``halo`` None) is run on a
 crop around the plane; what comes out is marked approximate.
 """
@@ -25,8 +21,8 @@ from typing import cast
 import numpy as np
 
 from napari_mrisr.crew import Crew
-from napari_mrisr.methods import Method, MultiPass
-from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+from napari_mrisr.methods import Method, MultiPass, pass_regions
+from napari_mrisr.volume import FloatArray, Region, Shape, Volume
 
 # Around a plane, for methods that depend on the whole volume.
 CROP_MARGIN = 16
@@ -34,9 +30,6 @@ CROP_MARGIN = 16
 # Strips a thread, so that none waits long for another; smaller ones where a cancel would wait.
 _STRIPS = 2
 _STRIP_VOXELS = 250_000
-
-# Low-resolution voxels an axis of the volume in which passes are observed.
-_OBSERVED = 48
 
 Slices = tuple[slice, slice, slice]
 
@@ -123,8 +116,7 @@ class Band:
     def __init__(self, method: Method, lr: Volume, axis: int) -> None:
         self.method, self.lr, self.axis = method, lr, axis
         self.shape = lr.grid.upsampled(method.scale).shape
-        self._reach = [r[axis] for r in pass_reaches(method)]
-        self._kept: list[_Box | None] = [None] * len(self._reach)
+        self._kept: list[_Box | None] = []  # after each pass
 
     def copy(self) -> Band:
         """Another band that starts with what this one has."""
@@ -147,10 +139,9 @@ class Band:
         ndarray of float32
             ``stop - start`` voxels thick, whole along the other axes.
         """
-        spans = [(start, stop)]
-        for reach in reversed(self._reach[1:]):
-            low, high = spans[0]
-            spans.insert(0, (max(0, low - reach), min(self.shape[self.axis], high + reach)))
+        regions = pass_regions(self.method, self._region((start, stop)), self.shape)
+        spans = [(region.start[self.axis], region.stop[self.axis]) for region in regions]
+        self._kept = self._kept or [None] * len(spans)
         before: _Box | None = None
         for number, span in enumerate(spans):
             before = self._kept[number] = self._filled(number, span, before, crew)
@@ -219,49 +210,14 @@ class _Box:
         self.array[self._inner(slices)] = values
 
 
-class _Observer:
-    """An image that holds nothing but notes which box is read."""
-
-    def __init__(self) -> None:
-        self.read: list[Slices] = []
-
-    def __getitem__(self, slices: Slices) -> FloatArray:
-        self.read.append(slices)
-        return np.zeros([s.stop - s.start for s in slices], np.float32)
-
-
 def compute_pass(
-    method: Method, number: int, lr: Volume, before: _Box | _Observer | None, region: Region
+    method: Method, number: int, lr: Volume, before: _Box | None, region: Region
 ) -> FloatArray:
     """A region after a pass; a method without passes has one."""
     if isinstance(method, MultiPass):
         # Passes read the image before by boxes, and nothing else of it.
         return method.compute_pass(number, lr, cast(FloatArray, before), region)
     return method.compute(lr, region)
-
-
-def pass_reaches(method: Method) -> list[Shape]:
-    """How far each pass looks into the one before, output voxels an axis; nothing for the first."""
-    reaches: list[Shape] = [(0, 0, 0)]
-    if not isinstance(method, MultiPass):
-        return reaches
-    tiny = Volume(
-        np.linspace(0, 1, _OBSERVED**3, dtype=np.float32).reshape((_OBSERVED,) * 3),
-        Grid((_OBSERVED,) * 3, np.eye(4)),
-    ).normalized()
-    scale = method.scale
-    for number in range(1, method.passes):
-        found = [0, 0, 0]
-        # All places within a low-resolution voxel: a pass may work on whole ones.
-        for phase in range(max(scale)):
-            x, y, z = (_OBSERVED // 2 * s + min(phase, s - 1) for s in scale)
-            observer = _Observer()
-            compute_pass(method, number, tiny, observer, Region((x, y, z), (x + 1, y + 1, z + 1)))
-            for slices in observer.read:
-                for axis, (box, at) in enumerate(zip(slices, (x, y, z), strict=True)):
-                    found[axis] = max(found[axis], at - box.start, box.stop - at - 1)
-        reaches.append((found[0], found[1], found[2]))
-    return reaches
 
 
 def cropped_compute(method: Method, lr: Volume, region: Region) -> FloatArray:

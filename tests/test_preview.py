@@ -10,7 +10,7 @@ from napari_mrisr.crew import Crew
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.preview import Band, Planes, pass_reaches, plane_region, strips
+from napari_mrisr.preview import Band, Planes, plane_region, strips
 from napari_mrisr.progress import CancelToken
 from napari_mrisr.upscale import run_method
 from napari_mrisr.volume import Grid, Region, Volume
@@ -39,8 +39,7 @@ class Counted:
         return self._method.passes
 
     def compute_pass(self, number, lr, previous, region):
-        if lr.data.shape != (48, 48, 48):  # not when its reach is being found out
-            self.seen[number].append(region)
+        self.seen[number].append(region)
         return self._method.compute_pass(number, lr, previous, region)
 
 
@@ -93,28 +92,21 @@ def test_planes_through_a_voxel_come_in_the_order_asked_for(volume, make_bank):
         np.testing.assert_array_equal(plane.values, expected)
 
 
-def test_a_neighboring_plane_costs_one_plane_a_pass(volume, make_bank):
+def test_going_on_costs_a_plane_a_pass_for_each_plane(volume, make_bank):
     method = Counted(methods(make_bank)[2])
     planes = Planes(method, volume.normalized())
     planes.plane(0, 20, Crew())
     before = [len(seen) for seen in method.seen]
-    planes.plane(0, 21, Crew())
+    # Passes over cells go on by whole ones.
+    steps = method.scale[0]
+    for index in range(21, 21 + steps):
+        planes.plane(0, index, Crew())
     for seen, old in zip(method.seen, before, strict=True):
-        new = seen[old:]
-        assert {region.shape[0] for region in new} == {1}
-        assert sum(region.shape[1] for region in new) == planes.shape[1]
-    planes.plane(0, 21, Crew())
-    assert [len(seen) for seen in method.seen] == [
-        old + len(strips(plane_region(planes.shape, 0, 21), 0, 2)) for old in before
-    ]
-
-
-def test_reach_of_a_pass_is_that_of_its_stage(make_bank):
-    bank = make_bank((3, 3, 3), ("cell", "voxel", "voxel"), width=5)
-    reach = [stage.spec.reach for stage in bank.stages]
-    # Cells are whole ones: from any of three voxels the two others.
-    assert pass_reaches(Hashed(bank)) == [(0, 0, 0), (2,) * 3, (reach[1],) * 3, (reach[2],) * 3]
-    assert pass_reaches(get_method("tricubic", (2, 2, 2))) == [(0, 0, 0)]
+        computed = sum(region.shape[0] * region.shape[1] for region in seen[old:])
+        assert computed == steps * planes.shape[1]
+    done = [len(seen) for seen in method.seen]
+    planes.plane(0, 20 + steps, Crew())
+    assert [len(seen) for seen in method.seen] == done
 
 
 def test_a_method_of_the_whole_volume_is_approximate_and_keeps_its_extrema(volume):

@@ -15,6 +15,7 @@ from napari_mrisr.methods.registry import (
     available_methods,
     available_scales,
     get_method,
+    pass_regions,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "available_methods",
     "available_scales",
     "get_method",
+    "pass_regions",
 ]

@@ -79,8 +79,8 @@ class Hashed:
         """
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         boxes = [region]
-        for stage in reversed(self.bank.stages[:stages]):
-            boxes.insert(0, self._needs(stage, boxes[0], shape))
+        for number in range(stages, 0, -1):
+            boxes.insert(0, self.needs(number, boxes[0], shape))
         image = self._begin(lr, boxes[0])
         yield boxes[0], image
         for number, target in enumerate(boxes[1:]):
@@ -100,6 +100,13 @@ class Hashed:
             return self._begin(lr, region)
         image = self._continue(number - 1, lr, previous, (0, 0, 0), region)
         return self._finish(lr, image, region) if number == self.passes - 1 else image
+
+    def needs(self, number: int, region: Region, shape: Shape) -> Region:
+        """See :class:`~napari_mrisr.methods.MultiPass`."""
+        spec = self.bank.stages[number - 1].spec
+        if spec.grid == "cell":
+            return whole_cells(region, self.scale)
+        return grown(region, spec.reach, shape)
 
     def _begin(self, lr: Volume, region: Region) -> FloatArray:
         """The interpolation that the first stage starts from."""
@@ -129,12 +136,6 @@ class Hashed:
             start = self._begin(lr, region)
             image = np.where(start > 1.0, np.maximum(image, start), image)
         return np.ascontiguousarray(image)
-
-    def _needs(self, stage: Stage, region: Region, shape: Shape) -> Region:
-        """What must be ready for a stage to give a region."""
-        if stage.spec.grid == "cell":
-            return whole_cells(region, self.scale)
-        return grown(region, stage.spec.reach, shape)
 
     def provenance(self) -> dict[str, str]:
         """See :class:`~napari_mrisr.methods.Method`."""

@@ -83,10 +83,30 @@ class MultiPass(Protocol):
     ) -> FloatArray:
         """A region's voxels after pass ``number`` (from 0).
 
-        ``previous`` is the whole output after the pass before; the first pass
-        must not read it.
+        ``previous`` is the output after the pass before, whole or (behind the same
+        indices) a box that holds what :meth:`needs` says; the first pass must not
+        read it.
         """
         ...
+
+    def needs(self, number: int, region: Region, shape: Shape) -> Region:
+        """The box of the image before that pass ``number`` (from 1) reads for a region.
+
+        ``shape`` is that of the whole output.
+        """
+        ...
+
+
+def pass_regions(method: Method, region: Region, shape: Shape) -> list[Region]:
+    """What must be there after each pass for a region of the output; the last is the region.
+
+    A method without passes has one. ``shape`` is that of the whole output.
+    """
+    regions = [region]
+    if isinstance(method, MultiPass):
+        for number in range(method.passes - 1, 0, -1):
+            regions.insert(0, method.needs(number, regions[0], shape))
+    return regions
 
 
 MethodFactory = Callable[[Scale, str | None], Method]

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.crew import Crew
-from napari_mrisr.methods import Method
-from napari_mrisr.methods.hashed import Hashed, grown, whole_cells
+from napari_mrisr.methods import Method, MultiPass, pass_regions
 from napari_mrisr.scale import Scale
 from napari_mrisr.streaming.lazy import BoxArray, LazyVolume
 from napari_mrisr.streaming.source import Source
@@ -66,7 +65,7 @@ class BlockRun:
             Told of each finished piece, on any thread.
         """
         lr = self._volume(block, crew)
-        boxes = stage_boxes(self.method, block, self.grid.shape)
+        boxes = pass_regions(self.method, block, self.grid.shape)
         last = len(boxes) - 1
         image = np.empty((0, 0, 0), np.float32)
         for number, box in enumerate(boxes):
@@ -82,7 +81,7 @@ class BlockRun:
                 previous: FloatArray = previous,
                 image: FloatArray = image,
             ) -> None:
-                if isinstance(self.method, Hashed):
+                if isinstance(self.method, MultiPass):
                     part = self.method.compute_pass(number, lr, previous, piece)
                 else:
                     part = self.method.compute(lr, piece)
@@ -96,7 +95,7 @@ class BlockRun:
 
     def steps(self, block: Region) -> int:
         """Pieces that :meth:`compute` will tell of."""
-        boxes = stage_boxes(self.method, block, self.grid.shape)
+        boxes = pass_regions(self.method, block, self.grid.shape)
         return sum(len(pieces(box, self.method.scale)) for box in boxes)
 
     def _volume(self, block: Region, crew: Crew) -> LazyVolume:
@@ -127,21 +126,6 @@ class BlockRun:
             for n, b, s, h in zip(shape, block.stop, scale, halo, strict=True)
         ]
         return Region((low[0], low[1], low[2]), (high[0], high[1], high[2]))
-
-
-def stage_boxes(method: Method, block: Region, shape: Shape) -> list[Region]:
-    """What must be computed at each pass for a block; the last is the block."""
-    boxes = [block]
-    if isinstance(method, Hashed):
-        for stage in reversed(method.bank.stages):
-            cells = stage.spec.grid == "cell"
-            wider = (
-                whole_cells(boxes[0], method.scale)
-                if cells
-                else grown(boxes[0], stage.spec.reach, shape)
-            )
-            boxes.insert(0, wider)
-    return boxes
 
 
 def within(region: Region, corner: Shape) -> tuple[slice, slice, slice]:

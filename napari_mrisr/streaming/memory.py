@@ -7,8 +7,8 @@ import math
 import re
 
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
-from napari_mrisr.methods import Method
-from napari_mrisr.streaming.compute import PIECE_VOXELS, stage_boxes
+from napari_mrisr.methods import Method, pass_regions
+from napari_mrisr.streaming.compute import PIECE_VOXELS
 from napari_mrisr.volume import Region, Shape
 
 CHUNK = 64
@@ -20,6 +20,9 @@ _PROGRAM = 300 * 10**6
 # Arrays of a piece's size with its halo that a thread holds; see benchmarks/memory.py.
 _HELD = 18
 _HALO_GROWTH = 2.5
+
+# Bytes a voxel, read, brought to the window and measured; see tests/streaming/test_look.py.
+_LOOKED_AT = 24
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -60,7 +63,7 @@ def bytes_needed(block: Shape, low: Shape, method: Method, threads: int, layer: 
     # A block in the middle of a volume without end has its halo on all sides.
     far = 1 << 20
     middle = Region((far, far, far), (far + block[0], far + block[1], far + block[2]))
-    boxes = stage_boxes(method, middle, (2 * far, 2 * far, 2 * far))
+    boxes = pass_regions(method, middle, (2 * far, 2 * far, 2 * far))
     sizes = [math.prod(map(min, box.shape, whole)) for box in boxes]
     images = max((a + b for a, b in itertools.pairwise(sizes)), default=sizes[0])
     read = math.prod(
@@ -70,6 +73,11 @@ def bytes_needed(block: Shape, low: Shape, method: Method, threads: int, layer: 
     plane = math.prod(sorted(low)[1:])
     pieces = threads * _HELD * _HALO_GROWTH * min(PIECE_VOXELS, max(sizes))
     return int(_PROGRAM + 4 * (images + read + pieces) + 20 * plane + 2 * layer)
+
+
+def voxels_to_look_at(memory: int) -> int:
+    """How many voxels may be in memory while traits are measured."""
+    return max(0, memory - _PROGRAM) // _LOOKED_AT
 
 
 def choose_block(

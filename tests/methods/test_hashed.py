@@ -313,6 +313,30 @@ def test_stages_run_one_after_the_other(make_bank):
     )
 
 
+class Observer:
+    """An image of zeros that notes which boxes of it are read."""
+
+    def __init__(self):
+        self.read = []
+
+    def __getitem__(self, slices):
+        self.read.append(slices)
+        return np.zeros([s.stop - s.start for s in slices], np.float32)
+
+
+def test_a_pass_reads_what_it_needs_and_no_more(make_bank):
+    method = Hashed(make_bank((3, 3, 3), ("cell", "voxel", "voxel"), width=5))
+    lr = volume_of((11, 13, 14)).normalized()
+    shape = (33, 39, 42)
+    for number in (1, 2, 3):
+        for region in (Region((1, 17, 20), (2, 19, 21)), Region((15, 30, 0), (33, 31, 42))):
+            image, needed = Observer(), method.needs(number, region, shape)
+            method.compute_pass(number, lr, image, region)
+            start = [min(box[a].start for box in image.read) for a in range(3)]
+            stop = [max(box[a].stop for box in image.read) for a in range(3)]
+            assert (tuple(start), tuple(stop)) == (needed.start, needed.stop)
+
+
 def test_halo_counts_voxel_stages_in_low_resolution_voxels(make_bank):
     # Window of radius 2: reach 4 a stage; tricubic needs 12.
     assert Hashed(make_bank((2, 2, 2), ("voxel", "voxel"))).halo == (17, 17, 17)

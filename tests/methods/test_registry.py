@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -9,7 +10,8 @@ import pytest
 
 from napari_mrisr import filterbank
 from napari_mrisr.errors import BankError, ParameterError, ScaleError
-from napari_mrisr.methods import available_methods, available_scales, get_method
+from napari_mrisr.methods import available_methods, available_scales, get_method, pass_regions
+from napari_mrisr.volume import Region
 
 
 @dataclass
@@ -75,3 +77,14 @@ def test_hashed_by_path_and_by_scale(make_bank, tmp_path, monkeypatch):
 def test_interpolation_takes_any_scale():
     assert available_scales("tricubic") is None
     assert get_method("nearest", (7, 1, 8)).scale == (7, 1, 8)
+
+
+def test_regions_of_the_passes_grow_backwards():
+    region, shape = Region((40, 0, 41), (42, 9, 42)), (90, 80, 70)
+    assert pass_regions(get_method("tricubic", (2, 2, 2)), region, shape) == [region]
+    method = get_method("hashed", (2, 2, 2))
+    regions = pass_regions(method, region, shape)
+    assert len(regions) == method.passes
+    assert regions[-1] == region
+    for number, (before, after) in enumerate(itertools.pairwise(regions), start=1):
+        assert before == method.needs(number, after, shape)
