@@ -28,7 +28,7 @@ KEPT = 24
 PlaneName = tuple[int, int]
 """Axis (0 = x) and index of an output plane."""
 
-Missed = Callable[[list[PlaneName]], None]
+Asked = Callable[[list[PlaneName]], None]
 
 
 class LiveArray:
@@ -44,8 +44,8 @@ class LiveArray:
         Low resolution, in the scan's intensities.
     scale : tuple of int
         Factor of each axis (x, y, z).
-    missed : callable
-        Told the planes that were asked for and are not there, at the time.
+    asked : callable
+        Told which planes were asked for, at the time.
     whole : bool
         Allocate the whole at once, and keep it.
 
@@ -61,7 +61,7 @@ class LiveArray:
     ndim = 3
 
     def __init__(
-        self, name: str, source: Volume, scale: Scale, missed: Missed, whole: bool = False
+        self, name: str, source: Volume, scale: Scale, asked: Asked, whole: bool = False
     ) -> None:
         self.name = name
         self.grid = source.grid.upsampled(scale)
@@ -69,8 +69,9 @@ class LiveArray:
         self.shape = (z, y, x)
         self.size = x * y * z
         self.shown: PlaneName = (2, z // 2)
+        self._stood_in_for: set[PlaneName] = set()
         self.volume: Volume | None = None
-        self._source, self._scale, self._missed = source, scale, missed
+        self._source, self._scale, self._asked = source, scale, asked
         self._planes: OrderedDict[PlaneName, Plane] = OrderedDict()
         self._finished: set[PlaneName] = set()
         self.keeps_whole = whole
@@ -93,6 +94,10 @@ class LiveArray:
     def holds(self, name: PlaneName) -> bool:
         """Whether a plane is computed."""
         return name in self._planes or name in self._finished
+
+    def awaits(self, name: PlaneName) -> bool:
+        """Whether measured voxels stood in for that plane when planes were asked for last."""
+        return name in self._stood_in_for
 
     @property
     def share(self) -> float:
@@ -161,9 +166,8 @@ class LiveArray:
 
     def _shown_planes(self, names: list[PlaneName]) -> list[FloatArray]:
         self.shown = names[len(names) // 2]
-        missing = [name for name in names if not self.holds(name)]
-        if missing:
-            self._missed(missing)
+        self._stood_in_for = {name for name in names if not self.holds(name)}
+        self._asked(names)
         return [self._plane(name) for name in names]
 
     def _plane(self, name: PlaneName) -> FloatArray:

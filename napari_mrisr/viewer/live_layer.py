@@ -2,14 +2,17 @@
 
 napari itself says what to compute: it slices the layer's data, a
 :class:`~napari_mrisr.viewer.live_array.LiveArray`, which tells of the plane
-that it does not have. That plane is computed on a thread, then the other two
+that it does not have. That plane is computed on a thread, then its neighbors,
+which somebody who goes through a scan asks for next, and the other two planes
 through the same point.
 
 Only the latest request counts. When another result is asked for, what is under
 way is cancelled, and the layer keeps showing what it shows until the first
-plane of the new one is there. When another place is asked for, the plane under
-way is finished first: while somebody drags, planes come at the pace at which
-they can be computed, instead of none at all.
+plane of the new one is there; the planes of the one before are kept for a
+while, since methods are compared by going back and forth. When another place is
+asked for, the plane under way is finished first, unless nobody had asked for
+it: while somebody drags, planes come at the pace at which they can be computed,
+instead of none at all.
 """
 
 from __future__ import annotations
@@ -42,6 +45,12 @@ Places = Callable[[Grid], list[PlaneName]]
 # After the plane on screen: a person who goes on scrolling has asked for the next by then.
 _OTHERS_AFTER_MS = 250
 
+# Neighbors of the plane on screen that are computed ahead: steps in the direction of the last move.
+_AHEAD = (1, 2, -1, 3)
+
+# Results whose planes are kept, the one that is shown included.
+_KEPT = 3
+
 
 class LiveLayer(QObject):
     """Shows what a layer would become.
@@ -71,7 +80,7 @@ class LiveLayer(QObject):
 
     arrived = Signal()
     failed = Signal(object)
-    _missed = Signal(object)
+    _asked = Signal(object)
 
     def __init__(
         self, viewer: Any, workshop: Workshop | None = None, places: Places | None = None
@@ -81,6 +90,9 @@ class LiveLayer(QObject):
         self.workshop = workshop or Workshop()
         self._places = places
         self._wanted: deque[PlaneName] = deque()
+        self._ahead: deque[PlaneName] = deque()
+        self._looked_at: list[PlaneName] = []  # the plane on screen, after the one before
+        self._kept: deque[tuple[Subject, LiveArray]] = deque(maxlen=_KEPT)
         self.layer: Any = None
         self._name = ""
         self._subject: Subject | None = None
@@ -91,7 +103,7 @@ class LiveLayer(QObject):
         self._latest.finished.connect(self._planes_done)
         self._latest.failed.connect(self._fail)
         # Queued: napari is in the middle of slicing when it asks.
-        self._missed.connect(self._want_missing, Qt.ConnectionType.QueuedConnection)
+        self._asked.connect(self._want_shown, Qt.ConnectionType.QueuedConnection)
         self._others = QTimer(self)
         self._others.setSingleShot(True)
         self._others.setInterval(_OTHERS_AFTER_MS)
@@ -119,10 +131,17 @@ class LiveLayer(QObject):
         subject = Subject(source, parameters)
         if subject.same(self._subject) or subject.same(self._done):
             return
+        self._keep()
+        self._latest.drop()
         self._subject, self._done, self._array, self._name = subject, None, None, name
+        for known, array in self._kept:
+            if subject.same(known):
+                self._array = array
+                self._put_in_place(array)
         grid = source.grid.upsampled(parameters.scale)
         self._want(self._places(grid) if self._places else self._planes_through_point(grid)[:1])
-        self._begin()
+        if self._wanted or self._array is None:
+            self._begin()
 
     def look(self) -> None:
         """What ``places`` says has changed."""
@@ -142,6 +161,7 @@ class LiveLayer(QObject):
     def forget(self) -> None:
         """The layer's voxels may have changed in place."""
         self.workshop.forget()
+        self._kept.clear()
         self._subject = self._done = None
 
     def close(self, *, remove: bool = True) -> None:
@@ -152,7 +172,8 @@ class LiveLayer(QObject):
 
     def _let_go(self, *, remove: bool) -> None:
         self._others.stop()
-        self._wanted = deque()
+        self._wanted, self._ahead = deque(), deque()
+        self._kept.clear()
         self._latest.drop()
         layer, self.layer, self._array = self.layer, None, None
         if remove and layer is not None and layer in self._viewer.layers:
@@ -221,6 +242,7 @@ class LiveLayer(QObject):
         """These are wanted now, and no others."""
         self._others.stop()
         array = self._array
+        self._ahead = deque()
         self._wanted = deque(n for n in names if array is None or not array.holds(n))
         if array is not None and self._wanted and not self._latest.busy:
             self._begin()
@@ -230,30 +252,72 @@ class LiveLayer(QObject):
         if subject is None:
             return
         whole = self._places is not None
+        unasked: PlaneName | None = None
 
         def make_array(volume: Volume) -> LiveArray:
             if whole:
                 check_memory(volume.grid, subject.parameters)
-            return LiveArray(name, volume, subject.parameters.scale, self._missed.emit, whole)
+            return LiveArray(name, volume, subject.parameters.scale, self._asked.emit, whole)
 
         def take() -> PlaneName | None:
-            wanted = self._wanted  # replaced, never added to, by the GUI's thread
-            # Read before asking whose it is: what is asked for next must be left to the next.
-            return wanted.popleft() if wanted and self._subject is subject else None
+            nonlocal unasked
+            wanted, ahead = self._wanted, self._ahead  # replaced by the GUI's thread, never changed
+            # Read before asking whose they are: what is asked for next must be left to the next.
+            if self._subject is not subject:
+                return None
+            if wanted:
+                return wanted.popleft()
+            unasked = ahead.popleft() if ahead else None
+            return unasked
+
+        def superseded(plane: PlaneName) -> bool:
+            wanted = self._wanted
+            return plane == unasked and bool(wanted) and plane not in wanted
 
         self._latest.ask(
-            lambda progress: self.workshop.compute(subject, array, make_array, take, progress)
+            lambda progress: self.workshop.compute(
+                subject, array, make_array, take, superseded, progress
+            )
         )
 
-    def _want_missing(self, names: list[PlaneName]) -> None:
+    def _want_shown(self, names: list[PlaneName]) -> None:
         array = self._array
         # Of several requests that came at once the last counts.
-        if array is not None and array.shown in names:
-            self._want([*names, *(self._places(array.grid) if self._places else [])])
+        if array is None or array.shown not in names:
+            return
+        if self._places is not None:
+            self._want([*names, *self._places(array.grid)])
+            return
+        if array.shown not in self._looked_at:
+            self._looked_at = [*self._looked_at[-1:], array.shown]
+        self._want(names)
+        if not self._wanted:
+            self._look_ahead(array)
+
+    def _look_ahead(self, array: LiveArray) -> None:
+        """What is shown is there: compute what may be asked for next."""
+        self._compute_ahead(array, self._neighbors(array))
+        if not all(array.holds(name) for name in self._planes_through_point(array.grid)):
+            self._others.start()
 
     def _want_others(self) -> None:
-        if self._array is not None:
-            self._want(self._planes_through_point(self._array.grid))
+        array = self._array
+        if array is not None:
+            others = self._planes_through_point(array.grid)
+            self._compute_ahead(array, [*others, *self._neighbors(array)])
+
+    def _compute_ahead(self, array: LiveArray, names: list[PlaneName]) -> None:
+        self._ahead = deque(name for name in names if not array.holds(name))
+        if self._ahead and not self._latest.busy:
+            self._begin()
+
+    def _neighbors(self, array: LiveArray) -> list[PlaneName]:
+        """Of the plane on screen, those in the direction of the last move first."""
+        axis, index = array.shown
+        before = self._looked_at[0] if self._looked_at else array.shown
+        sign = -1 if before[0] == axis and before[1] > index else 1
+        places = (index + sign * step for step in _AHEAD)
+        return [(axis, place) for place in places if 0 <= place < array.grid.shape[axis]]
 
     def _planes_through_point(self, grid: Grid) -> list[PlaneName]:
         """The three planes where the viewer's sliders stand, those on screen first."""
@@ -272,12 +336,15 @@ class LiveLayer(QObject):
 
     # What the thread tells.
 
-    def _receive(self, array: LiveArray) -> None:
+    def _receive(self, told: tuple[LiveArray, PlaneName | None]) -> None:
+        array, name = told
         if array is not self._array:
             self._array = array
             self._put_in_place(array)
-        else:
+        elif name is None or array.awaits(name):
             self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+        elif self._places is None:
+            return  # computed ahead: nothing to see
         self.arrived.emit()
 
     def _planes_done(self, _: object) -> None:
@@ -287,9 +354,15 @@ class LiveLayer(QObject):
         if self._wanted:  # since the thread looked for the last time
             self._begin()
         elif self._places is None:
-            others = self._planes_through_point(array.grid)
-            if not all(array.holds(name) for name in others):
-                self._others.start()
+            self._look_ahead(array)
+
+    def _keep(self) -> None:
+        """Keep the planes of what was shown, for when it is asked for again."""
+        subject, array = self._subject, self._array
+        if subject is None or array is None or array.volume is not None:
+            return
+        others = [(s, a) for s, a in self._kept if a is not array]
+        self._kept = deque([(subject, array), *others], maxlen=_KEPT)
 
     def _put_in_place(self, array: LiveArray) -> None:
         assert self._subject is not None, "planes of nothing"

@@ -43,6 +43,10 @@ class Subject:
         return self.same_source(other) and self.parameters == other.parameters  # type: ignore[union-attr]
 
 
+class _Superseded(Exception):
+    """Something else is wanted first."""
+
+
 class Workshop:
     """Keeps the normalized volume and the planes' bands of what was asked for last.
 
@@ -54,7 +58,7 @@ class Workshop:
         Of so many results the planes' bands are kept.
     """
 
-    def __init__(self, results: int = 1) -> None:
+    def __init__(self, results: int = 2) -> None:
         self._lock = threading.Lock()
         self._results = results
         self._volume: tuple[Subject, Volume, Volume] | None = None
@@ -99,6 +103,7 @@ class Workshop:
         array: LiveArray | None,
         make_array: Callable[[Volume], LiveArray],
         take: Callable[[], PlaneName | None],
+        superseded: Callable[[PlaneName], bool],
         progress: PostedProgress,
     ) -> None:
         """Compute planes as long as some are wanted; tell of each as soon as it is there.
@@ -113,19 +118,29 @@ class Workshop:
             Makes a new one of the layer's volume.
         take : callable
             The next plane; None when there is none.
+        superseded : callable
+            Whether a plane is better left for another; asked between strips.
         progress : PostedProgress
-            Told the array after each plane; asked between strips.
+            Told the array and the plane after each; asked between strips.
         """
         if array is None:
             array = make_array(self.volume(subject)[0])
             if array.volume is not None:
-                progress.tell(array)
+                progress.tell((array, None))
         planes = self.planes(subject)
-        crew = Crew(subject.parameters.thread_count, progress.token.check)
         while (name := take()) is not None:
-            if not array.holds(name):
+            if array.holds(name):
+                continue
+
+            def check(name: PlaneName = name) -> None:
+                progress.token.check()
+                if superseded(name):
+                    raise _Superseded
+
+            with contextlib.suppress(_Superseded):
+                crew = Crew(subject.parameters.thread_count, check)
                 array.put(planes.plane(*name, crew))
-                progress.tell(array)
+                progress.tell((array, name))
 
 
 def fill_array(

@@ -23,13 +23,13 @@ def source(rng):
 
 
 @pytest.fixture
-def missed():
+def asked():
     return []
 
 
 @pytest.fixture
-def array(source, missed):
-    return LiveArray("scan 2x", source, SCALE, missed.append)
+def array(source, asked):
+    return LiveArray("scan 2x", source, SCALE, asked.append)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_looks_like_an_array(array):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_planes_in_naparis_order(array, result, missed, axis):
+def test_planes_in_naparis_order(array, result, asked, axis):
     n = result.shape[axis]
     for index in (0, n // 3, n - 1):
         array.put(plane_of(result, axis, index))
@@ -64,27 +64,31 @@ def test_planes_in_naparis_order(array, result, missed, axis):
         key[2 - axis] -= n  # from the end
         np.testing.assert_array_equal(array[tuple(key)], to_display(result)[tuple(key)])
         assert array.shown == (axis, index)
-    assert missed == []
+        assert asked[-1] == [(axis, index)]
+        assert not array.awaits((axis, index))
     array.put(plane_of(result, 2, 4))
     np.testing.assert_array_equal(array[10, 2:5, ::2], to_display(result)[10, 2:5, ::2])
     np.testing.assert_array_equal(array[np.int64(10)], to_display(result)[10])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_measured_voxels_stand_in_and_the_plane_is_asked_for(array, source, missed, axis):
+def test_measured_voxels_stand_in_and_the_plane_is_asked_for(array, source, asked, axis):
     key = [slice(None)] * 3
     key[2 - axis] = 1
     expected = to_display(repeated(source))[tuple(key)]
     np.testing.assert_array_equal(array[tuple(key)], expected)
-    assert missed == [[(axis, repeated(source).shape[axis] - 2)]]
+    name = (axis, repeated(source).shape[axis] - 2)
+    assert asked == [[name]]
+    assert array.awaits(name)
 
 
-def test_a_thick_slice_asks_for_all_its_planes(array, source, result, missed):
+def test_a_thick_slice_asks_for_all_its_planes(array, source, result, asked):
     array.put(plane_of(result, 2, 9))
     expected = repeated(source)
     expected[:, :, 9] = result[:, :, 9]
     np.testing.assert_array_equal(array[4:7], to_display(expected)[4:7])
-    assert missed == [[(2, 10), (2, 8)]]
+    assert asked == [[(2, 10), (2, 9), (2, 8)]]
+    assert [array.awaits(name) for name in asked[0]] == [True, False, True]
     assert array.shown == (2, 9)
     np.testing.assert_array_equal(array[5:6, 1:, ::3], to_display(expected)[5:6, 1:, ::3])
 
@@ -128,7 +132,7 @@ def test_a_begun_whole_has_planes_and_measured_voxels(array, source, result):
     np.testing.assert_array_equal(array[1:3], to_display(expected)[1:3])
 
 
-def test_finished_regions_are_held_and_dropped(array, result, missed):
+def test_finished_regions_are_held_and_dropped(array, result, asked):
     whole = array.begin()
     region = Region((0, 0, 4), (8, 6, 7))
     whole[region.slices] = result[region.slices]
@@ -136,12 +140,13 @@ def test_finished_regions_are_held_and_dropped(array, result, missed):
     assert [array.holds((2, i)) for i in (3, 4, 6, 7)] == [False, True, True, False]
     assert not array.holds((0, 0))
     np.testing.assert_array_equal(array[15 - 1 - 5], to_display(result)[15 - 1 - 5])
-    assert missed == []
+    assert not array.awaits((2, 5))
     array.drop()
     assert array.volume is None
     assert not array.holds((2, 5))
     _ = array[15 - 1 - 5]
-    assert missed == [[(2, 5)]]
+    assert array.awaits((2, 5))
+    assert asked == [[(2, 5)], [(2, 5)]]
 
 
 def test_a_plane_of_a_crop_says_so(array, result):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -111,16 +112,85 @@ def test_lies_where_the_result_would(desk, volume):
     assert [str(unit) for unit in desk.live.layer.units] == ["millimeter"] * 3
 
 
-def test_visible_plane_first_then_the_other_two_then_none(desk, count_planes):
+def test_visible_plane_first_then_its_neighbors_then_the_other_two_then_none(desk, count_planes):
     desk.show(NEAREST)
-    desk.qtbot.waitUntil(lambda: desk.live.layer is not None)
-    assert count_planes == [(2, count_planes[0][1])]
     desk.settle()
-    assert [axis for axis, _ in count_planes] in ([2, 1, 0], [2, 0, 1])
+    axis, index = desk.live.array.shown
+    neighbors = [(axis, index + step) for step in (1, 2, -1, 3)]
+    assert axis == 2
+    assert count_planes[:5] == [(axis, index), *neighbors]
+    assert sorted(axis for axis, _ in count_planes[5:]) == [0, 1]
     desk.show(NEAREST)
     desk.viewer.layers.selection.clear()
     desk.qtbot.wait(400)
-    assert len(count_planes) == 3
+    assert len(count_planes) == 7
+
+
+def go_to(desk, index):
+    """The plane of that index along z."""
+    layer = desk.live.layer
+    place = layer.translate[0] + layer.scale[0] * (layer.data.shape[0] - 1 - index)
+    desk.viewer.dims.set_point(0, place)
+    assert desk.live.array.shown == (2, index)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_next_slice_is_there_already(desk, volume, count_planes, sign):
+    desk.show(NEAREST)
+    desk.settle()
+    index = desk.live.array.shown[1] + sign
+    go_to(desk, index)
+    # Further on in the direction of the move.
+    desk.qtbot.waitUntil(lambda: (2, index + 3 * sign) in count_planes)
+    desk.settle()
+    before = len(count_planes)
+    go_to(desk, index + sign)
+    assert len(count_planes) == before
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, NEAREST, desk.viewer))
+
+
+def test_what_nobody_asked_for_waits(desk, monkeypatch):
+    """A neighbor under way is left for a slice far off."""
+    compute, left = Planes.plane, []
+    far = (2, 3)
+
+    def slow(self, axis, index, crew):
+        while (axis, index) not in (far, first):
+            try:
+                crew.check()
+            except BaseException:
+                left.append((axis, index))
+                raise
+            time.sleep(0.001)
+        return compute(self, axis, index, crew)
+
+    grid = desk.scan.data.shape[::-1]
+    first = (2, grid[2])
+    monkeypatch.setattr(Planes, "plane", slow)
+    desk.show(NEAREST)
+    desk.qtbot.waitUntil(lambda: desk.live.array is not None)
+    assert desk.live.array.shown == first
+    go_to(desk, far[1])
+    desk.qtbot.waitUntil(lambda: desk.live.array.holds(far))
+    assert left[0] in [(2, first[1] + 1), (0, left[0][1]), (1, left[0][1])]
+    assert not desk.live.array.holds(left[0])
+    monkeypatch.setattr(Planes, "plane", compute)
+    desk.live.clear()
+
+
+def test_back_to_a_method_shows_what_was_computed(desk, volume, count_planes):
+    for parameters in (NEAREST, TRICUBIC):
+        desk.show(parameters)
+        desk.settle()
+    before = len(count_planes)
+    desk.show(NEAREST)
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, NEAREST, desk.viewer))
+    desk.settle()
+    assert len(count_planes) == before
+    desk.live.forget()
+    desk.show(TRICUBIC)
+    desk.settle()
+    assert len(count_planes) > before
 
 
 def test_a_hidden_layer_computes_nothing(desk, count_planes):
