@@ -13,7 +13,7 @@ from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import Cancelled, MemoryEstimateError, ParameterError, explain
 
 if TYPE_CHECKING:
-    from napari_mrisr.streaming import StreamRequest
+    from napari_mrisr.streaming import StreamPlan, StreamRequest
     from napari_mrisr.upscale import UpscaleParameters
 
 
@@ -98,11 +98,15 @@ def run(
         text = f"{job.scan.path.name}: streamed from and to disk within {job.memory / 1e9:.1f} GB"
         session.progress.message(f"{text} (--memory sets it)")
     request = _request(job, arguments, parameters)
+
+    def look(plan: StreamPlan) -> None:
+        trust.look_at_streamed(plan, session)
+
     try:
         if session.cluster is None:
-            stream(request, session.progress)
+            stream(request, session.progress, look)
         else:
-            stream_on(session.cluster, request, session.progress)
+            stream_on(session.cluster, request, session.progress, look)
     except (Cancelled, KeyboardInterrupt):
         if arguments.resume:
             session.progress.message(f"{job.out}: what is done is kept; --resume goes on with it")

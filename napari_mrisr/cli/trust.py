@@ -14,6 +14,7 @@ from napari_mrisr.errors import ParameterError, explain
 if TYPE_CHECKING:
     from napari_mrisr.filterbank import FilterBank
     from napari_mrisr.methods import Method
+    from napari_mrisr.streaming import StreamPlan
     from napari_mrisr.traits import Traits
     from napari_mrisr.trust import Caution, TrustMaps
     from napari_mrisr.volume import Volume
@@ -148,10 +149,30 @@ def look_at(volume: Volume, bank: FilterBank, session: Session) -> Found:
     """Look at a volume and say, before the run, how it differs from the training set."""
     from napari_mrisr.progress import Progress
     from napari_mrisr.traits import measure_traits
-    from napari_mrisr.trust import cautions_for
 
     traits = measure_traits(volume, Progress(session.token))
+    return Found(volume, bank, traits, _warn(traits, bank, session))
+
+
+def look_at_streamed(plan: StreamPlan, session: Session) -> None:
+    """:func:`look_at` within a plan's memory; say so where a part had to do."""
+    from napari_mrisr.streaming.look import look_at
+    from napari_mrisr.upscale import check_parameters
+
+    bank = bank_of(check_parameters(plan.request.parameters))
+    if bank is None:
+        return
+    look = look_at(plan, session.progress)
+    if look.part:
+        text = f"too large to look at whole; cautions are about {look.part}"
+        session.progress.message(f"{plan.request.path.name}: {text}")
+    _warn(look.traits, bank, session)
+
+
+def _warn(traits: Traits, bank: FilterBank, session: Session) -> tuple[Caution, ...]:
+    from napari_mrisr.trust import cautions_for
+
     cautions = cautions_for(traits, bank)
     for caution in cautions:
         session.progress.message(f"caution ({caution.kind}): {caution.text}")
-    return Found(volume, bank, traits, cautions)
+    return cautions

@@ -11,10 +11,14 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import scale_label
 from napari_mrisr.streaming import StreamPlan, StreamRequest, prepare
+from napari_mrisr.streaming.run import Begun
 
 
 def stream_on(
-    cluster: Cluster, request: StreamRequest, progress: Progress | None = None
+    cluster: Cluster,
+    request: StreamRequest,
+    progress: Progress | None = None,
+    begun: Begun | None = None,
 ) -> StreamPlan:
     """As :func:`~napari_mrisr.streaming.stream`: the same file, and resumed as that is.
 
@@ -26,6 +30,8 @@ def stream_on(
         Its memory is that of each worker.
     progress : Progress, optional
         One step a block.
+    begun : callable, optional
+        Given the plan before the first block.
     """
     progress = progress or Progress()
     old = request.parameters
@@ -34,6 +40,8 @@ def stream_on(
     )
     plan = prepare(replace(request, parameters=parameters), progress)
     try:
+        if begun is not None:
+            begun(plan)
         left = sorted(set(range(len(plan.blocks))) - plan.finished())
         label = f"{parameters.method} {scale_label(parameters.scale)}"
         progress.begin(f"{label}, {len(left)} blocks on the cluster", len(left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from napari_mrisr.crew import Crew
@@ -15,8 +16,12 @@ from napari_mrisr.upscale import compile_kernels
 
 _POLL_S = 0.05
 
+Begun = Callable[[StreamPlan], object]
 
-def stream(request: StreamRequest, progress: Progress | None = None) -> StreamPlan:
+
+def stream(
+    request: StreamRequest, progress: Progress | None = None, begun: Begun | None = None
+) -> StreamPlan:
     """Super-resolve from disk to disk.
 
     Parameters
@@ -25,6 +30,8 @@ def stream(request: StreamRequest, progress: Progress | None = None) -> StreamPl
         What to do.
     progress : Progress, optional
         Reports every piece, and cancels between pieces.
+    begun : callable, optional
+        Given the plan before the first block.
 
     Returns
     -------
@@ -42,6 +49,8 @@ def stream(request: StreamRequest, progress: Progress | None = None) -> StreamPl
     progress = progress or Progress()
     plan = prepare(request, progress)
     try:
+        if begun is not None:
+            begun(plan)
         run_blocks(plan, progress)
         plan.complete(progress)
     except BaseException:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from napari_mrisr.streaming import look
+
 from .conftest import make_scan
 
 
@@ -88,17 +90,47 @@ def test_existing_files_are_kept(run, low, bank, tmp_path, taken, option):
     assert (tmp_path / taken).read_bytes()[:4] != b"mine"
 
 
-def test_an_interpolated_axis_is_told_before_the_run(run, low, bank, tmp_path):
+@pytest.fixture
+def soft(low, tmp_path):
+    """Interpolated from head to foot."""
     image = nib.load(low)
     data = signal.resample(image.get_fdata(), 50, axis=2).astype(np.float32)
-    soft = tmp_path / "soft.nii"
-    nib.save(nib.Nifti1Image(data, np.diag([1.0, 1.1, 0.6, 1.0])), soft)
+    nib.save(nib.Nifti1Image(data, np.diag([1.0, 1.1, 0.6, 1.0])), tmp_path / "soft.nii")
+    return tmp_path / "soft.nii"
+
+
+def test_an_interpolated_axis_is_told_before_the_run(run, soft, bank, tmp_path):
     found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank)
     assert found.code == 0
     assert "caution (interpolated)" in found.err
     assert "along foot-head" in found.err
     quiet = run("upscale", soft, tmp_path / "p.nii", "--bank", bank, "-q")
     assert quiet.err == ""
+
+
+def cautions(outcome):
+    assert outcome.code == 0, outcome.err
+    return [line for line in outcome.err.splitlines() if "caution (" in line]
+
+
+def test_a_streamed_run_tells_the_same(run, soft, bank, tmp_path):
+    whole = cautions(run("upscale", soft, tmp_path / "o.nii", "--bank", bank))
+    assert len(whole) >= 2
+    streamed = run("upscale", soft, tmp_path / "p.nii", "--bank", bank, "--memory", "2GB")
+    assert cautions(streamed) == whole
+    assert "too large" not in streamed.err
+    # Before the first block.
+    assert streamed.err.index("caution (") < streamed.err.index("hashed 2x")
+    without = run("upscale", soft, tmp_path / "q.nii", "--method", "tricubic", "--memory", "2GB")
+    assert cautions(without) == []
+
+
+def test_a_streamed_run_tells_of_a_part(run, soft, bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(look, "voxels_to_look_at", lambda memory: 25_000)
+    found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank, "--memory", "2GB")
+    words = "its middle 29 x 29 x 29 voxels; for the contrast, steps of 1 x 1 x 2 voxels"
+    assert f"soft.nii: too large to look at whole; cautions are about {words}" in found.err
+    assert any("along foot-head" in line for line in cautions(found))
 
 
 def test_a_bank_without_calibration_says_so(run, low, bank, tmp_path):
