@@ -64,8 +64,8 @@ def speed_text(story: Story) -> str:
     if not story.samples_per_s:
         return ""
     return (
-        f"{_thousands(story.samples_per_s)} samples/s; {story.gflops:.0f} GFLOP/s "
-        f"(this machine's sgemm: {story.sgemm_gflops:.0f})"
+        f"{_thousands(story.samples_per_s)} samples/s; {story.gflops:.0f} GFLOP/s, "
+        f"the symmetric half counted once (this machine's sgemm: {story.sgemm_gflops:.0f})"
     )
 
 

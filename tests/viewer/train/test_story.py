@@ -77,7 +77,8 @@ def test_a_resume_keeps_what_is_not_learned_anew(story):
 
 def test_texts(story):
     assert texts.speed_text(story) == (
-        "1.5 million samples/s; 21 GFLOP/s (this machine's sgemm: 80)"
+        "1.5 million samples/s; 21 GFLOP/s, the symmetric half counted once "
+        "(this machine's sgemm: 80)"
     )
     assert texts.gain_title(story) == "Validation gain: +1.20 dB over tricubic"
     assert "2 axial slabs" in texts.gain_note(story)
