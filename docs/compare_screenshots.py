@@ -170,6 +170,11 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     room.viewer.close()
     settle()
 
+    shoot_blinded(volumes, (width, height), out)
+
+
+def shoot_blinded(volumes: Mapping[str, Volume], size: tuple[int, int], out: Path) -> None:
+    """The first case of a blinded reading."""
     with tempfile.TemporaryDirectory() as scratch:
         files = {}
         for method in ("tricubic", "hashed"):
@@ -179,7 +184,7 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
         window = ReadingWindow(
             Reading(plan, Path(scratch) / "reading.csv"), napari.qt.get_stylesheet("dark")
         )
-        window.resize(width, height)
+        window.resize(*size)
         window.show()
         settle(20, until=lambda: bool(window.controller.state.columns))
         settle(1.0)
