@@ -10,7 +10,7 @@ import pytest
 from made_up_scans import SHAPES, save_scans, small_preset
 from scipy import ndimage
 
-from napari_mrisr import sampling
+from napari_mrisr import sampling, training
 from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.normal_equations import NormalEquations
@@ -171,7 +171,9 @@ def test_pair_is_clipped_normalized_and_cropped(scans):
     np.testing.assert_allclose(pair.lr.window.high, top, rtol=1e-5)
 
 
-def test_interpolated_axes_are_thinned(scans, tmp_path):
+def test_interpolated_axes_are_thinned(scans, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "get_preset", small_preset)
+    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
     parameters = TrainParameters(thin=(("sub-2*", (1, 2, 1)),))
     pair = prepare_pair(scans[1], parameters)
     assert pair.truth.shape == (38, 20, 46)  # every second of 42, and a multiple of two
