@@ -16,6 +16,9 @@ pytest.importorskip("distributed")
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
+
+MODULES = ("training", "experiment", "streaming", "cluster.worker")
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,16 @@ class Workers:
 
 @pytest.fixture(scope="session")
 def workers(tmp_path_factory):
-    # A piece that kills one worker after the other is given up at the second.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+    settings = {
+        # A piece that kills one worker after the other is given up at the second.
+        "distributed.scheduler.allowed-failures": 1,
+        # Workers, also those that take the place of a killed one, import nothing anew.
+        "distributed.worker.multiprocessing-method": "forkserver",
+    }
+    with dask.config.set(settings):
+        get_mp_context().set_forkserver_preload(
+            ["distributed", *(f"napari_mrisr.{name}" for name in MODULES)]
+        )
         cluster = LocalCluster(
             n_workers=3,
             threads_per_worker=1,
@@ -62,8 +73,8 @@ def workers(tmp_path_factory):
             silence_logs=logging.CRITICAL,
             local_directory=str(tmp_path_factory.mktemp("dask")),
         )
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield Workers(cluster.scheduler_address, client)
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield Workers(cluster.scheduler_address, client)
 
 
 @pytest.fixture
