@@ -11,6 +11,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,7 @@ def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
     yield partial(_previewed, volume)
     bank_path = folder / "bank.safetensors"
     yield partial(train, [path], bank_path, TrainParameters(), progress=progress)
+    yield partial(_trained_in_single, path, folder / "single.safetensors", progress)
     yield partial(evaluate, [path], EvaluateParameters(), progress=progress)
     yield partial(_inspected, volume, progress)
     yield partial(_compared, volume, progress)
@@ -108,6 +110,23 @@ def _previewed(volume: Volume) -> None:
 
     x, y, z = (2 * n for n in _SHAPE)
     get_method("hashed", (2, 2, 2)).compute(volume.normalized(), Region((0, 0, z - 1), (x, y, z)))
+
+
+def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
+    """The preset ``paper``, whose sums are of single precision, with small filters."""
+    from napari_mrisr.crew import Crew
+    from napari_mrisr.presets import get_preset
+    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.training.events import ignore
+    from napari_mrisr.training.run import Run
+    from napari_mrisr.training.sources import FileSource
+
+    parameters = TrainParameters(preset="paper")
+    paper = get_preset(parameters.preset, parameters.scale)
+    stages = [replace(plan, spec=replace(plan.spec, width=3)) for plan in paper.stages]
+    training = Run(parameters, replace(paper, stages=tuple(stages)), out, Crew(), ignore)
+    training.add([FileSource(path)])
+    training.finish(progress)
 
 
 def _judged(volume: Volume, name: str, progress: Progress) -> None:
