@@ -165,7 +165,8 @@ def look_at_streamed(plan: StreamPlan, session: Session) -> None:
     look = look_at(plan, session.progress)
     if look.part:
         text = f"too large to look at whole; cautions are about {look.part}"
-        session.progress.message(f"{plan.request.path.name}: {text}")
+        of = session.progress.prefix or f"{plan.request.path.name}: "
+        session.progress.message(f"{of}{text}")
     _warn(look.traits, bank, session)
 
 
@@ -174,5 +175,7 @@ def _warn(traits: Traits, bank: FilterBank, session: Session) -> tuple[Caution, 
 
     cautions = cautions_for(traits, bank)
     for caution in cautions:
-        session.progress.message(f"caution ({caution.kind}): {caution.text}")
+        # Of several scans, which one.
+        text = f"{session.progress.prefix}caution ({caution.kind}): {caution.text}"
+        session.progress.message(text)
     return cautions

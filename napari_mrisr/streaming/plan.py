@@ -241,6 +241,10 @@ def _resumed(
     """The plan of an earlier run, when it is for the same work."""
     if not request.folder.exists():
         return None
+
+    def say(text: str) -> None:
+        progress.message(f"{request.out.name}: {text}")
+
     try:
         document = json.loads((request.folder / "plan.json").read_text("utf-8"))
         x, y, z = (int(n) for n in document["block"])
@@ -249,22 +253,20 @@ def _resumed(
         aid = request.folder / document["aid"] if document["aid"] else None
         same = document["key"] == key
     except (OSError, ValueError, KeyError, TypeError):
-        progress.message(f"{request.out}: the unfinished run cannot be read; starting anew")
+        say("the unfinished run cannot be read; starting anew")
         return None
     if not same:
-        text = "the unfinished run had other parameters or another input; starting anew"
-        progress.message(f"{request.out}: {text}")
+        say("the unfinished run had other parameters or another input; starting anew")
         return None
     threads = request.parameters.thread_count
     layer = layer_bytes(source)
     if bytes_needed((x, y, z), source.grid.shape, method, threads, layer) > request.memory:
-        text = "the unfinished run has blocks too large for --memory; starting anew"
-        progress.message(f"{request.out}: {text}")
+        say("the unfinished run has blocks too large for --memory; starting anew")
         return None
     shape = source.grid.upsampled(method.scale).shape
     plan = StreamPlan(request, (x, y, z), shape, stored_codes(request, source), statistics, aid)
     done, count = len(plan.finished()), len(plan.blocks)
-    progress.message(f"{request.out}: resuming, {done} of {count} blocks are done")
+    say(f"resuming, {done} of {count} blocks are done")
     return plan
 
 

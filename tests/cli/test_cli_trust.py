@@ -133,6 +133,19 @@ def test_a_streamed_run_tells_of_a_part(run, soft, bank, tmp_path, monkeypatch):
     assert any("along foot-head" in line for line in cautions(found))
 
 
+@pytest.mark.parametrize("options", [(), ("--memory", "2GB")])
+def test_of_several_scans_it_is_told_which(run, soft, bank, tmp_path, options):
+    other = soft.rename(tmp_path / "other.nii")
+    again = tmp_path / "again.nii"
+    again.write_bytes(other.read_bytes())
+    found = run("upscale", other, again, tmp_path / "out", "--bank", bank, *options)
+    interpolated = [line for line in cautions(found) if "foot-head" in line]
+    assert [line.partition(": caution")[0] for line in interpolated] == [
+        "[1/2] other.nii",
+        "[2/2] again.nii",
+    ]
+
+
 def test_a_bank_without_calibration_says_so(run, low, bank, tmp_path):
     from dataclasses import replace
 

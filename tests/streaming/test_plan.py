@@ -104,7 +104,7 @@ def test_a_killed_run_is_resumed_without_redoing_blocks(tmp_path, suffix, monkey
     progress = Listen()
     # With more memory the blocks stay those of the run before.
     plan = prepare(replace(request, memory=10**10), progress)
-    assert progress.said == [f"{out}: resuming, 1 of 3 blocks are done"]
+    assert progress.said == [f"{out.name}: resuming, 1 of 3 blocks are done"]
     assert plan.finished() == {0}
     computed = []
     compute_with = type(plan).compute_with
