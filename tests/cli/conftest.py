@@ -9,8 +9,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from made_up_scans import small_preset
 from scipy import ndimage
 
+from napari_mrisr import presets, training
 from napari_mrisr.cli import main
 
 SHAPE = (18, 22, 15)
@@ -31,13 +33,27 @@ def scan(tmp_path: Path) -> Path:
     return make_scan(tmp_path / "sub-01_T1w.nii.gz")
 
 
+def use_small_presets(patch: pytest.MonkeyPatch) -> None:
+    """Trainings take a second: two stages, few buckets."""
+    patch.setattr(training, "get_preset", small_preset)
+    patch.setattr(presets, "get_preset", small_preset)
+    patch.setattr(training, "measure_sgemm", lambda: 100.0)
+
+
+@pytest.fixture
+def small_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_small_presets(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A filter bank for 2x, trained on two small volumes."""
     folder = tmp_path_factory.mktemp("bank")
     paths = [make_scan(folder / f"{seed}.nii", seed, (29, 34, 25)) for seed in (2, 3)]
     out = folder / "small.safetensors"
-    assert main(["train", *map(str, paths), "--scale", "2", "--out", str(out), "-q"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_presets(patch)
+        assert main(["train", *map(str, paths), "--scale", "2", "--out", str(out), "-q"]) == 0
     return out
 
 
