@@ -186,7 +186,6 @@ def in_compare(volume: Volume, runs: int) -> None:
         widget.view.draw()
         QApplication.processEvents()
         widget.view.canvas.finish()
-        widget.view.canvas.native.doneCurrent()  # napari's own canvas has another context
 
     def array() -> LiveArray | None:
         names = widget.live.names()

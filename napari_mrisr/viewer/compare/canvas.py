@@ -149,6 +149,7 @@ class CompareCanvas:
             self._painters.delete()
             self._painters = None
             self._canvas.context.flush_commands()
+        self.native.doneCurrent()
         self._canvas.close()
         # Now, and not when Python collects garbage, maybe while another canvas paints.
         self.native.deleteLater()
