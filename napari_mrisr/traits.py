@@ -132,7 +132,7 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     contrast, noise = np.nan, np.nan
     if mask.any():
         contrast = _contrast(data, mask)
-        noise = _noise(data, mask)
+        noise = _noise(data, mask, progress)
     progress.advance()
     band = []
     for axis in range(3):
@@ -190,9 +190,16 @@ def _contrast(data: FloatArray, mask: NDArray[np.bool_]) -> float:
     return float((high + low - 2.0 * middle) / (high - low)) if high > low else 0.0
 
 
-def _noise(data: FloatArray, mask: NDArray[np.bool_]) -> float:
-    taps = np.array([-1.0, 2.0, -1.0]) / np.sqrt(6.0)
-    fine = data
-    for axis in range(3):
-        fine = ndimage.correlate1d(fine, taps, axis=axis, mode="mirror")
-    return float(1.4826 * np.median(np.abs(fine[mask])))
+def _noise(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> float:
+    taps, found = np.array([-1.0, 2.0, -1.0]) / np.sqrt(6.0), []
+    for start in range(0, data.shape[0], _PLANES):
+        progress.token.check()
+        inside = mask[start : start + _PLANES]
+        # The planes beside them, for the difference across.
+        first = max(start - 1, 0)
+        fine = ndimage.correlate1d(data[first : start + _PLANES + 1], taps, axis=0, mode="mirror")
+        fine = fine[start - first :][: len(inside)]
+        for axis in (1, 2):
+            fine = ndimage.correlate1d(fine, taps, axis=axis, mode="mirror")
+        found.append(np.abs(fine[inside]))
+    return float(1.4826 * np.median(np.concatenate(found)))

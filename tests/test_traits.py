@@ -7,6 +7,7 @@ import pytest
 from made_up_scans import head
 from scipy import ndimage, signal
 
+from napari_mrisr import traits
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.progress import CancelToken, Progress
 from napari_mrisr.traits import TraitRanges, Traits, filled_band, measure_traits
@@ -88,6 +89,17 @@ def test_noise_is_measured_in_parts_of_the_window(rng):
     assert found.voxel_size == pytest.approx((1.0, 1.1, 2.4))
     # The unit of the intensities plays no part.
     assert measure_traits(volume(data * 37.0)).noise == pytest.approx(found.noise, rel=1e-4)
+
+
+@pytest.mark.parametrize("planes", [1, 2, 8, 9, 23])
+def test_noise_in_slabs_is_that_of_the_whole(rng, planes):
+    data = rng.random((planes, 11, 14), dtype=np.float32)
+    mask = rng.random(data.shape) < 0.3
+    fine = data
+    for axis in range(3):
+        fine = ndimage.correlate1d(fine, np.array([-1, 2, -1]) / 6**0.5, axis=axis, mode="mirror")
+    expected = 1.4826 * np.median(np.abs(fine[mask]))
+    assert traits._noise(data, mask, Progress()) == pytest.approx(expected, rel=1e-6)
 
 
 def test_without_a_head_contrast_and_noise_are_unknown():

@@ -23,6 +23,8 @@ _HALO_GROWTH = 2.5
 
 # Bytes a voxel, read, brought to the window and measured; see tests/streaming/test_look.py.
 _LOOKED_AT = 24
+# 320^3 and a little: some seconds.
+_MOST_LOOKED_AT = 1 << 25
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -76,8 +78,8 @@ def bytes_needed(block: Shape, low: Shape, method: Method, threads: int, layer: 
 
 
 def voxels_to_look_at(memory: int) -> int:
-    """How many voxels may be in memory while traits are measured."""
-    return max(0, memory - _PROGRAM) // _LOOKED_AT
+    """How many voxels may be in memory while traits are measured; no more than tell enough."""
+    return min(_MOST_LOOKED_AT, max(0, memory - _PROGRAM) // _LOOKED_AT)
 
 
 def choose_block(

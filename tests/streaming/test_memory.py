@@ -12,7 +12,7 @@ from napari_mrisr.errors import MemoryEstimateError, ParameterError
 from napari_mrisr.methods import get_method
 from napari_mrisr.streaming import compute, parse_memory, stream
 from napari_mrisr.streaming import memory as memories
-from napari_mrisr.streaming.memory import bytes_needed, choose_block, cut
+from napari_mrisr.streaming.memory import bytes_needed, choose_block, cut, voxels_to_look_at
 
 LOW = (300, 200, 250)
 
@@ -99,3 +99,11 @@ def test_a_run_holds_what_was_reckoned(tmp_path, monkeypatch):
     finally:
         tracemalloc.stop()
     assert peak < arrays
+
+
+@pytest.mark.parametrize(
+    ("memory", "voxels"),
+    [(10**6, 0), (324 * 10**6, 10**6), (1200 * 10**6, 1 << 25), (10**12, 1 << 25)],
+)
+def test_voxels_to_look_at(memory, voxels):
+    assert voxels_to_look_at(memory) == voxels
