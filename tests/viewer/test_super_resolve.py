@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
-from scipy import ndimage
 
 from napari_mrisr import filterbank
 from napari_mrisr.errors import BankError, VolumeError
-from napari_mrisr.io import write_volume
 from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import TrainParameters
-from napari_mrisr.training import train
 from napari_mrisr.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer import requests, workshop
 from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
@@ -61,9 +59,20 @@ class Desk:
 
 
 @pytest.fixture
-def desk(plugin, banks, make_napari_viewer, qtbot):
+def desk(banks, qtbot):
+    """On the viewer's model alone, which takes no second to open."""
+    viewer = ViewerModel()
+    # As from the menu: napari gives a proxy, which warns of what is private.
+    desk = Desk(viewer, SuperResolveWidget(PublicOnlyProxy(viewer)), qtbot)
+    desk.choose("nearest", (2, 2, 2))
+    yield desk
+    desk.widget.close()
+
+
+@pytest.fixture
+def real_desk(plugin, banks, make_napari_viewer, qtbot):
+    """In a real viewer, by the manifest."""
     viewer = make_napari_viewer()
-    # By the manifest, as from the menu: the widget then gets napari's proxy of the viewer.
     _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Super-resolve")
     assert isinstance(widget, SuperResolveWidget)
     desk = Desk(viewer, widget, qtbot)
@@ -102,7 +111,8 @@ def test_not_for_diagnosis_is_on_the_form(desk):
 
 
 @pytest.mark.parametrize(("method", "scale"), [("nearest", (2, 2, 2)), ("tricubic", (1, 3, 2))])
-def test_run_to_a_result(desk, volume, method, scale):
+def test_run_to_a_result(real_desk, volume, method, scale):
+    desk = real_desk
     source = desk.add(volume)
     desk.choose(method, scale)
     assert f"{10 * scale[0]} × {12 * scale[1]} × {15 * scale[2]} voxels" in desk.panel.plan.text()
@@ -125,7 +135,8 @@ def test_run_to_a_result(desk, volume, method, scale):
     assert desk.panel.run_button.isEnabled()
 
 
-def test_simulate_in_one_click(desk, volume):
+def test_simulate_in_one_click(real_desk, volume):
+    desk = real_desk
     desk.add(volume, "truth")
     desk.panel.degradation.setCurrentText("kspace")
     desk.panel.simulate_button.click()
@@ -169,7 +180,8 @@ def test_cancel_of_the_real_engine(desk, rng):
     assert desk.names == ["scan"]
 
 
-def test_the_gui_stays_responsive(desk, rng):
+def test_the_gui_stays_responsive(real_desk, rng):
+    desk = real_desk
     shape = (70, 72, 74)
     desk.add(Volume(rng.random(shape, dtype=np.float32), Grid(shape, np.eye(4))))
     desk.choose("nearest", (1, 1, 1))
@@ -190,7 +202,8 @@ def test_the_gui_stays_responsive(desk, rng):
     assert np.diff(ticks).max() < 0.2
 
 
-def test_closing_the_dock_stops_the_run(desk, volume, endless):
+def test_closing_the_dock_stops_the_run(real_desk, volume, endless):
+    desk = real_desk
     desk.add(volume)
     desk.widget.run()
     assert endless.wait(5)
@@ -205,7 +218,8 @@ def test_closing_the_dock_stops_the_run(desk, volume, endless):
     assert desk.panel.layer.count() == 2
 
 
-def test_closing_the_viewer_stops_the_run(desk, volume, endless):
+def test_closing_the_viewer_stops_the_run(real_desk, volume, endless):
+    desk = real_desk
     desk.add(volume)
     desk.widget.run()
     assert endless.wait(5)
@@ -469,24 +483,14 @@ def test_no_file_chosen_changes_nothing(desk, volume, monkeypatch):
     assert desk.widget._parameters().bank == "bank-a"
 
 
-@pytest.fixture(scope="module")
-def trained_bank(tmp_path_factory):
-    """A bank for 2x, trained on one small smooth volume."""
-    folder = tmp_path_factory.mktemp("bank")
-    rng = np.random.default_rng(5)
-    data = ndimage.gaussian_filter(rng.random((40, 44, 48)), 1.5).astype(np.float32)
-    write_volume(Volume(data, Grid(data.shape, np.eye(4))), folder / "train.nii")
-    path = folder / "mine.safetensors"
-    train([folder / "train.nii"], path, TrainParameters(scale=(2, 2, 2)))
-    return path
-
-
-def test_hashed_with_a_bank_of_ones_own(desk, trained_bank, monkeypatch):
+def test_hashed_with_a_bank_of_ones_own(desk, make_bank, monkeypatch, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    make_bank().save(path)
     data = np.zeros((20, 22, 24), np.float32)
     data[6:14, 7:15, 8:16] = 100
     desk.add(Volume(data, Grid(data.shape, np.eye(4))))
     desk.panel.method.setCurrentText("hashed")
-    browse(desk, monkeypatch, str(trained_bank))
+    browse(desk, monkeypatch, str(path))
     desk.panel.run_button.click()
     desk.wait()
     assert desk.names == ["scan", "scan hashed 2x"], desk.panel.status.text()
@@ -504,7 +508,8 @@ def preview_of(desk) -> Any:
     return desk.viewer.layers[-1]
 
 
-def test_live_preview_is_a_layer_that_is_no_input(desk, volume):
+def test_live_preview_is_a_layer_that_is_no_input(real_desk, volume):
+    desk = real_desk
     source = desk.add(volume)
     assert not desk.panel.live.isChecked()
     layer = preview_of(desk)
@@ -522,7 +527,8 @@ def test_live_preview_is_a_layer_that_is_no_input(desk, volume):
     assert desk.panel.status.text() == ""
 
 
-def test_run_fills_the_preview_and_makes_it_the_result(desk, volume):
+def test_run_fills_the_preview_and_makes_it_the_result(real_desk, volume):
+    desk = real_desk
     desk.add(volume)
     desk.choose("tricubic", (2, 2, 2))
     layer = preview_of(desk)
@@ -576,7 +582,8 @@ def test_a_preview_that_is_deleted_is_switched_off(desk, volume):
     assert desk.names == ["scan"]
 
 
-def test_a_preview_goes_with_its_source_and_with_the_dock(desk, volume):
+def test_a_preview_goes_with_its_source_and_with_the_dock(real_desk, volume):
+    desk = real_desk
     source = desk.add(volume)
     preview_of(desk)
     desk.viewer.layers.remove(source)
