@@ -11,6 +11,8 @@ import pytest
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
+from napari_mrisr.progress import Progress
+from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.volume import Grid, Volume
 
 _PASSED = pytest.StashKey[bool]()
@@ -46,6 +48,14 @@ def no_leaks(request: pytest.FixtureRequest, qapp: Any) -> Iterator[None]:
     assert leaks.ours_alive() == []
     assert len(QApplication.topLevelWidgets()) <= windows
     assert leaks.timers_running() <= timers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _numbers_are_compiled() -> None:
+    """A thread cannot be stopped while it compiles kernels: closing would leave it behind."""
+    noise = np.random.default_rng(0).uniform(0, 100, (20, 24, 28)).astype(np.float32)
+    volume = Volume(noise, Grid(noise.shape, np.eye(4)))
+    NumberBook({"truth": volume, "a": volume}, ("truth", "a"), "truth").prepare(Progress())
 
 
 @pytest.fixture(autouse=True)

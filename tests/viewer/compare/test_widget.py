@@ -11,6 +11,7 @@ from typing import Any
 import leaks
 import numpy as np
 import pytest
+from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
@@ -19,7 +20,6 @@ from scipy.spatial.transform import Rotation
 
 from napari_mrisr.planes import PLANES
 from napari_mrisr.progress import Progress
-from napari_mrisr.reading.facts import Facts
 from napari_mrisr.reading.readouts import NumberBook
 from napari_mrisr.reading.state import CompareState, RoiBox
 from napari_mrisr.viewer.compare.docking import dock_of
@@ -129,6 +129,8 @@ def test_numbers_of_head_and_regions(desk, volumes):
 
 
 def test_labels_and_shapes_as_regions(desk, volumes):
+    # napari would compile 10 s for a rectangle.
+    get_settings().experimental.triangulation_backend = "pure_python"
     desk.add_all(volumes)
     layer = desk.viewer.layers["truth"]
     labels = np.zeros(layer.data.shape, int)
@@ -322,10 +324,8 @@ def test_exports_name_nobody(desk, volumes, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def endless(monkeypatch, volumes):
+def endless(monkeypatch):
     """The numbers of the head, replaced by some that never come."""
-    # A thread cannot be stopped while it compiles kernels: they are compiled here.
-    NumberBook(volumes, ("truth", "tricubic"), "truth", "LR", Facts()).prepare(Progress())
     running = threading.Event()
 
     def head(self: NumberBook, progress: Progress) -> Any:
