@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.kernels.jit import jit
 from napari_mrisr.kernels.lanes import LANES
-from napari_mrisr.kernels.vector import add_products
+from napari_mrisr.kernels.vector import weigh_cell
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
 
 COMPONENTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 """Axes of the structure tensor's six components."""
+
+_weigh_cell: Any = weigh_cell  # mypy takes an intrinsic for what builds it
 
 
 @jit
@@ -112,26 +115,14 @@ def gather(
     return out
 
 
-def _from_corner(
-    offsets: IndexArray, radius: int, source: FloatArray
-) -> tuple[NDArray[np.uint64], np.uint64]:
-    """Offsets from a patch's first voxel, and that of its center.
-
-    Not negative, and unsigned: numba checks signed indices for their sign.
-    """
-    center = radius * ((source.shape[1] + 1) * source.shape[2] + 1)
-    return (offsets + center).astype(np.uint64), np.uint64(center)
-
-
 @jit
 def _filter_cells(  # type: ignore[no-untyped-def]
-    source, center, bucket, element, offsets, places, weights, scale, patch, total, out
+    source, center, bucket, element, steps, places, weights, scale, width, total, out
 ):
     flat_source = source.reshape(-1)
     flat_out = out.reshape(-1)
     sy, sz = source.shape[1], source.shape[2]
     oy, oz = out.shape[1], out.shape[2]
-    taps, outputs = weights.shape[1], places.shape[1]
     for i in range(bucket.shape[0]):
         for j in range(bucket.shape[1]):
             for k in range(bucket.shape[2]):
@@ -139,17 +130,16 @@ def _filter_cells(  # type: ignore[no-untyped-def]
                 if b >= weights.shape[0]:
                     continue
                 e = element[i, j, k]
-                start = np.uint64((i * sy + j) * sz + k)
-                around = offsets[e]
-                middle = flat_source[start + center]
-                for t in range(taps):
-                    patch[t] = flat_source[start + around[t]] - middle
-                total[:] = np.float32(0.0)
+                place = center + (i * sy + j) * sz + k
+                middle = flat_source[np.uint64(place)]
+                step = (steps[e, 1], steps[e, 2], steps[e, 3])
                 for q in range(0, total.size, LANES):
-                    add_products(patch, weights[b], q, total)  # type: ignore[call-arg]
+                    _weigh_cell(
+                        flat_source, place + steps[e, 0], step, middle, weights, b, q, width, total
+                    )
                 corner = (i * scale[0] * oy + j * scale[1]) * oz + k * scale[2]
                 spots = places[e]
-                for q in range(outputs):
+                for q in range(spots.size):
                     flat_out[corner + spots[q]] += total[q]
 
 
@@ -167,19 +157,22 @@ def filter_cells(
     radius = (source.shape[0] - bucket.shape[0]) // 2
     if weights.shape[2] % LANES:
         raise ValueError(f"weights have {weights.shape[2]} outputs; pad them to a multiple of 8")
-    patch = np.empty(weights.shape[1], np.float32)
-    total = np.empty(weights.shape[2], np.float32)
-    offsets_up, center = _from_corner(offsets, radius, source)
+    width = 2 * radius + 1
+    # From a patch's center to its first tap, and from tap to tap along its axes.
+    steps = np.zeros((len(offsets), 4), np.int64)
+    steps[:, 0] = offsets[:, 0]
+    if width > 1:
+        steps[:, 1:] = offsets[:, [width * width, width, 1]] - offsets[:, :1]
     _filter_cells(
         source,
-        center,
+        radius * ((source.shape[1] + 1) * source.shape[2] + 1),
         bucket,
         element,
-        offsets_up,
+        steps,
         places,
         weights,
         np.array(scale, np.int64),
-        patch,
-        total,
+        (0,) * width,
+        np.empty(weights.shape[2], np.float32),
         out,
     )

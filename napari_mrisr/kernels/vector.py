@@ -1,7 +1,7 @@
 """Eight sums at once: numba intrinsics.
 
 Numba vectorizes loops over arrays, but keeps running sums in memory. These
-emit the two loops where that matters, with the sums in registers, as plain
+emit the loops where that matters, with the sums in registers, as plain
 LLVM vectors of eight floats; LLVM maps them to whatever the machine has.
 """
 
@@ -125,42 +125,63 @@ def weigh_rows(typing_context, source, start, step, taps, count, target, place):
 
 
 @intrinsic
-def add_products(typing_context, values, rows, start, totals):  # type: ignore[no-untyped-def]
-    """Add Σ_t ``values[t] * rows[t, start:start + 8]`` to ``totals[start:start + 8]``.
+def weigh_cell(  # type: ignore[no-untyped-def]
+    typing_context, source, corner, steps, middle, rows, number, start, width, totals
+):
+    """Σ_t ``rows[number, t, o] * (source[...] - middle)`` to ``totals[o]``: eight o from ``start``.
 
-    ``values`` (taps,), ``rows`` (taps, outputs) and ``totals`` (outputs,) are C
-    contiguous arrays of float32. Four chains of sums, over t modulo 4, are
-    added at the end.
+    Tap t = (a * w + b) * w + c, for a, b, c < w, the length of the tuple ``width`` (its
+    type, so that the loops over b and c unroll), lies at ``corner + a * steps[0] + b *
+    steps[1] + c * steps[2]`` of ``source``. ``source`` (n,), ``rows`` (filters, w³,
+    outputs) and ``totals`` (outputs,) are C contiguous arrays of float32, ``steps`` is a
+    tuple of three. Four chains of sums, over b * w + c modulo 4, are added at the end.
     """
-    signature = types.void(values, rows, types.intp, totals)
+    index, w = types.intp, len(width)
+    signature = types.void(
+        source,
+        index,
+        types.UniTuple(index, 3),
+        types.float32,
+        rows,
+        index,
+        index,
+        types.UniTuple(index, w),
+        totals,
+    )
 
     def build(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
-        value_array, row_array, begin, total_array = arguments
-        value_view = context.make_array(sig.args[0])(context, builder, value_array)
-        row_view = context.make_array(sig.args[1])(context, builder, row_array)
-        total_view = context.make_array(sig.args[3])(context, builder, total_array)
-        taps, outputs = cgutils.unpack_tuple(builder, row_view.shape, 2)
+        source_array, begin, steps, center, row_array, filter_number, first, _, out = arguments
+        source_view = context.make_array(sig.args[0])(context, builder, source_array)
+        row_view = context.make_array(sig.args[4])(context, builder, row_array)
+        total_view = context.make_array(sig.args[8])(context, builder, out)
+        _, taps, outputs = cgutils.unpack_tuple(builder, row_view.shape, 3)
+        step_a, step_b, step_c = cgutils.unpack_tuple(builder, steps, 3)
         fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
-
-        def step(tap, total):  # type: ignore[no-untyped-def]
-            row = _load(builder, row_view.data, builder.add(builder.mul(tap, outputs), begin))
-            value = _spread(builder, builder.load(builder.gep(value_view.data, [tap])))
-            builder.store(builder.call(fused, [value, row, builder.load(total)]), total)
-
+        filter_begin = builder.mul(builder.mul(filter_number, taps), outputs)
+        weights = builder.gep(row_view.data, [builder.add(filter_begin, first)])
+        patch = builder.gep(source_view.data, [begin])
         chains = [cgutils.alloca_once(builder, _VECTOR) for _ in range(_CHAINS)]
         for chain in chains:
             builder.store(_zeros(), chain)
-        rest = builder.urem(taps, _INDEX(_CHAINS))
-        whole = builder.sub(taps, rest)
-        with cgutils.for_range_slice(builder, _INDEX(0), whole, _INDEX(_CHAINS)) as (tap, _):
-            for number, chain in enumerate(chains):
-                step(builder.add(tap, _INDEX(number)), chain)
-        with cgutils.for_range(builder, rest) as loop:
-            step(builder.add(whole, loop.index), chains[0])
+        with cgutils.for_range(builder, _INDEX(w)) as loop:
+            row = builder.gep(patch, [builder.mul(loop.index, step_a)])
+            tap = builder.mul(builder.mul(loop.index, _INDEX(w * w)), outputs)
+            sums = [builder.load(chain) for chain in chains]
+            for t in range(w * w):
+                if t % w == 0:
+                    value_at = row = row if t == 0 else builder.gep(row, [step_b])
+                else:
+                    value_at = builder.gep(value_at, [step_c])
+                value = _spread(builder, builder.fsub(builder.load(value_at), center))
+                vector = _load(builder, weights, tap)
+                sums[t % _CHAINS] = builder.call(fused, [value, vector, sums[t % _CHAINS]])
+                tap = builder.add(tap, outputs)
+            for total, chain in zip(sums, chains, strict=True):
+                builder.store(total, chain)
         a, b, c, d = (builder.load(chain) for chain in chains)
-        total = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
-        old = _load(builder, total_view.data, begin)
-        _store(builder, builder.fadd(old, total), total_view.data, begin)
+        _store(
+            builder, builder.fadd(builder.fadd(a, b), builder.fadd(c, d)), total_view.data, first
+        )
         return context.get_dummy_value()
 
     return signature, build
