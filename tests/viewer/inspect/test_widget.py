@@ -11,6 +11,7 @@ import leaks
 import made_up_patches as made
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
@@ -32,7 +33,7 @@ def world_of(grid, index):
 
 
 class Desk:
-    """A viewer with the widget docked, and a planted bank chosen."""
+    """A viewer, the widget (docked where there is a window), and a planted bank chosen."""
 
     def __init__(self, viewer, qtbot, path):
         self.viewer, self.qtbot, self.path = viewer, qtbot, path
@@ -40,7 +41,8 @@ class Desk:
 
     def dock(self):
         self.widget = InspectWidget(self.viewer)
-        self.viewer.window.add_dock_widget(self.widget, name="Inspect", area="right")
+        if hasattr(self.viewer, "window"):
+            self.viewer.window.add_dock_widget(self.widget, name="Inspect", area="right")
         self.widget.open_bank(str(self.path))
 
     @property
@@ -70,9 +72,23 @@ class Desk:
 
 
 @pytest.fixture
-def desk(make_napari_viewer, qtbot, tmp_path):
+def path(tmp_path):
     path = tmp_path / "planted.safetensors"
     made.planted_bank().save(path)
+    return path
+
+
+@pytest.fixture
+def desk(qtbot, path):
+    """On the viewer's model alone, which takes no second to open."""
+    made_desk = Desk(ViewerModel(), qtbot, path)
+    yield made_desk
+    made_desk.widget.close()
+    made_desk.__dict__.clear()
+
+
+@pytest.fixture
+def real_desk(make_napari_viewer, qtbot, path):
     made_desk = Desk(make_napari_viewer(), qtbot, path)
     yield made_desk
     made_desk.__dict__.clear()
@@ -155,7 +171,8 @@ def test_map_and_readout_equal_the_api(desk):
     assert bank.number == 1
 
 
-def test_layer_geometry_status_and_looks(desk):
+def test_layer_geometry_status_and_looks(real_desk):
+    desk = real_desk
     layer = desk.add(made.noise())
     desk.show(1)
     shown = desk.labels()[0]
@@ -179,7 +196,8 @@ def test_layer_geometry_status_and_looks(desk):
     assert desk.panel.error_color == "#b00020"
 
 
-def test_parts_are_layers_of_their_own(desk):
+def test_parts_are_layers_of_their_own(real_desk):
+    desk = real_desk
     desk.add(made.noise())
     desk.show()
     titles = [action.text() for action in desk.panel.parts.actions()]
@@ -201,7 +219,8 @@ def test_parts_are_layers_of_their_own(desk):
     assert offered == ["scan, planted stage 1 strength", "scan"]
 
 
-def test_a_click_in_the_histogram_lights_a_bucket(desk):
+def test_a_click_in_the_histogram_lights_a_bucket(real_desk):
+    desk = real_desk
     desk.add(made.noise())
     desk.show()
     histogram = desk.panel.histogram
@@ -225,7 +244,8 @@ def test_a_click_in_the_histogram_lights_a_bucket(desk):
     assert again.show_selected_label
 
 
-def test_the_real_cursor_follows_and_a_click_holds(desk):
+def test_the_real_cursor_follows_and_a_click_holds(real_desk):
+    desk = real_desk
     desk.add(made.noise())
     desk.show()
     source = desk.inspection.source
@@ -383,7 +403,8 @@ def test_cancel(desk, endless):
     assert our_threads() == []
 
 
-def test_closing_midway_leaves_nothing(desk, endless):
+def test_closing_midway_leaves_nothing(real_desk, endless):
+    desk = real_desk
     desk.add(made.noise())
     presses = len(desk.viewer.mouse_drag_callbacks) - 1
     for _ in range(2):
@@ -405,9 +426,7 @@ def test_closing_midway_leaves_nothing(desk, endless):
     assert desk.labels() == []
 
 
-def test_closing_napari_midway(make_napari_viewer, qtbot, tmp_path, endless):
-    path = tmp_path / "planted.safetensors"
-    made.planted_bank().save(path)
+def test_closing_napari_midway(make_napari_viewer, qtbot, path, endless):
     viewer = make_napari_viewer(show=True)
     desk = Desk(viewer, qtbot, path)
     desk.add(made.noise())
@@ -418,7 +437,8 @@ def test_closing_napari_midway(make_napari_viewer, qtbot, tmp_path, endless):
     assert our_threads() == []
 
 
-def test_closed_and_docked_again(desk):
+def test_closed_and_docked_again(real_desk):
+    desk = real_desk
     desk.add(made.noise())
     desk.show()
     desk.viewer.window.remove_dock_widget(desk.widget)
@@ -428,7 +448,8 @@ def test_closed_and_docked_again(desk):
     assert desk.labels()[0].selected_label == 5
 
 
-def test_the_gui_goes_on_and_moves_are_quick(desk):
+def test_the_gui_goes_on_and_moves_are_quick(real_desk):
+    desk = real_desk
     rng = np.random.default_rng(0)
     volume = made.as_volume(rng.random((90, 96, 100)))
     desk.add(volume)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up_scans import save_scans, small_preset
+from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
@@ -71,14 +73,31 @@ class Desk:
 
 
 @pytest.fixture
-def desk(plugin, make_napari_viewer, qtbot, tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
+    """Where banks are kept; trainings are quick."""
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path / "banks"))
     monkeypatch.setattr(training, "get_preset", small_preset)
     monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+    return tmp_path / "banks"
+
+
+@pytest.fixture
+def desk(folder, qtbot):
+    """On the viewer's model alone, which takes no second to open."""
+    viewer = ViewerModel()
+    # As from the menu: napari gives a proxy, which warns of what is private.
+    desk = Desk(viewer, TrainWidget(PublicOnlyProxy(viewer)), qtbot, folder)
+    yield desk
+    desk.widget.close()
+
+
+@pytest.fixture
+def real_desk(plugin, folder, make_napari_viewer, qtbot):
+    """In a real viewer, by the manifest."""
     viewer = make_napari_viewer()
     _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Train filters")
     assert isinstance(widget, TrainWidget)
-    return Desk(viewer, widget, qtbot, tmp_path / "banks")
+    return Desk(viewer, widget, qtbot, folder)
 
 
 @pytest.fixture
@@ -108,7 +127,8 @@ def test_empty_state(desk):
     assert not desk.folder.exists() or list(desk.folder.iterdir()) == []
 
 
-def test_train_on_layers_and_files_to_a_bank_in_super_resolve(desk, scans):
+def test_train_on_layers_and_files_to_a_bank_in_super_resolve(real_desk, scans):
+    desk = real_desk
     chooser = SuperResolveWidget(desk.viewer)
     desk.viewer.window.add_dock_widget(chooser)
     desk.add_layer(scans[0], "Jane Doe 1970")
@@ -194,7 +214,8 @@ def test_stop_before_the_first_volume_leaves_nothing(desk, scans, slow):
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])
-def test_closing_keeps_the_sums_and_leaves_no_thread(desk, scans, slow, how):
+def test_closing_keeps_the_sums_and_leaves_no_thread(real_desk, scans, slow, how):
+    desk = real_desk
     desk.add_files(*scans[:2])
     desk.panel.train_button.click()
     slow.fast.set()
