@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -18,7 +19,13 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 
-MODULES = ("training", "experiment", "streaming", "cluster.worker")
+PRELOAD = [
+    "distributed",
+    "napari_mrisr.cluster.worker",
+    "napari_mrisr.experiment",
+    "napari_mrisr.streaming",
+    "napari_mrisr.training",
+]
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,13 @@ def workers(tmp_path_factory):
     settings = {
         # A piece that kills one worker after the other is given up at the second.
         "distributed.scheduler.allowed-failures": 1,
-        # Workers, also those that take the place of a killed one, import nothing anew.
-        "distributed.worker.multiprocessing-method": "forkserver",
     }
+    if "forkserver" in multiprocessing.get_all_start_methods():  # not on Windows
+        # Workers, also those that take the place of a killed one, import nothing anew.
+        settings["distributed.worker.multiprocessing-method"] = "forkserver"
+        with dask.config.set(settings):
+            get_mp_context().set_forkserver_preload(PRELOAD)
     with dask.config.set(settings):
-        get_mp_context().set_forkserver_preload(
-            ["distributed", *(f"napari_mrisr.{name}" for name in MODULES)]
-        )
         cluster = LocalCluster(
             n_workers=3,
             threads_per_worker=1,
