@@ -59,7 +59,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_viewers(qapp: Any) -> Iterator[None]:
+def _quick_viewers(qapp: Any, plugin: None) -> Iterator[None]:
     """Import, and read the manifests of the installed plugins, once for all viewers."""
     import leaks  # noqa: F401
     import napari._qt.qt_main_window  # noqa: F401
@@ -86,7 +86,8 @@ def _quick_sweeps(_quick_viewers: None) -> None:
 def plugin() -> None:
     """The manifest, registered even where the package is only on the path.
 
-    Once and for all: napari does not let go of a plugin's commands.
+    Once and for all, and before any viewer: napari does not let go of a plugin's commands,
+    and would register them once for each viewer there was.
     """
     manager = PluginManager.instance()
     if "napari-mrisr" not in manager:
