@@ -17,8 +17,9 @@ test:
 	@PYTHON=$(PYTHON) scripts/setup.sh test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+# Kernels are compiled beside mypy, so that not each process of the tests compiles its own.
+	$(BIN)/napari-mrisr warm --quiet & $(BIN)/mypy; code=$$?; wait; exit $$code
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench:
 	@PYTHON=$(PYTHON) scripts/setup.sh bench
