@@ -127,7 +127,8 @@ def in_super_resolve(volume: Volume, runs: int) -> None:
         return array is not None and array.holds(array.shown)
 
     def settled() -> bool:
-        return on_screen() and not live.busy and not live._others.isActive()
+        waiting = live._neighbors.isActive() or live._others.isActive()
+        return on_screen() and not live.busy and not waiting
 
     def choose(method: str) -> None:
         panel.method.setCurrentText(method)

@@ -42,11 +42,15 @@ UNFINISHED = {"note": "preview: only the slices looked at are computed"}
 
 Places = Callable[[Grid], list[PlaneName]]
 
-# After the plane on screen: a person who goes on scrolling has asked for the next by then.
+# After the plane on screen: first it is painted, for which software OpenGL needs all processors,
+# and a person who goes on scrolling has asked for the next before the other two are computed.
+_NEIGHBORS_AFTER_MS = 80
 _OTHERS_AFTER_MS = 250
 
-# Neighbors of the plane on screen that are computed ahead: steps in the direction of the last move.
-_AHEAD = (1, 2, -1, 3)
+# Neighbors of the plane on screen that are computed ahead: steps in the direction of the last
+# move, and where there was none.
+_AHEAD = (1, 2, 3, -1)
+_AROUND = (1, -1, 2, -2)
 
 # Results whose planes are kept, the one that is shown included.
 _KEPT = 3
@@ -104,10 +108,15 @@ class LiveLayer(QObject):
         self._latest.failed.connect(self._fail)
         # Queued: napari is in the middle of slicing when it asks.
         self._asked.connect(self._want_shown, Qt.ConnectionType.QueuedConnection)
-        self._others = QTimer(self)
-        self._others.setSingleShot(True)
-        self._others.setInterval(_OTHERS_AFTER_MS)
-        self._others.timeout.connect(self._want_others)
+        self._neighbors = self._timer(_NEIGHBORS_AFTER_MS, self._want_neighbors)
+        self._others = self._timer(_OTHERS_AFTER_MS, self._want_others)
+
+    def _timer(self, milliseconds: int, call: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(call)
+        return timer
 
     # What is wanted.
 
@@ -134,14 +143,15 @@ class LiveLayer(QObject):
         self._keep()
         self._latest.drop()
         self._subject, self._done, self._array, self._name = subject, None, None, name
-        for known, array in self._kept:
-            if subject.same(known):
-                self._array = array
-                self._put_in_place(array)
         grid = source.grid.upsampled(parameters.scale)
-        self._want(self._places(grid) if self._places else self._planes_through_point(grid)[:1])
-        if self._wanted or self._array is None:
-            self._begin()
+        wanted = self._places(grid) if self._places else self._planes_through_point(grid)[:1]
+        kept = next((array for known, array in self._kept if subject.same(known)), None)
+        if kept is not None and all(kept.holds(plane) for plane in wanted):
+            self._array = kept
+            self._put_in_place(kept)
+        self._want(wanted)
+        if self._array is None:
+            self._begin(kept)
 
     def look(self) -> None:
         """What ``places`` says has changed."""
@@ -171,7 +181,7 @@ class LiveLayer(QObject):
         self._latest.close()
 
     def _let_go(self, *, remove: bool) -> None:
-        self._others.stop()
+        self._rest()
         self._wanted, self._ahead = deque(), deque()
         self._kept.clear()
         self._latest.drop()
@@ -228,7 +238,7 @@ class LiveLayer(QObject):
             return None
         data, kwargs, _ = made
         self._done, self._subject = self._subject, None
-        self._others.stop()
+        self._rest()
         self._latest.drop()
         self.layer = self._array = None
         layer.metadata = kwargs["metadata"]
@@ -240,15 +250,16 @@ class LiveLayer(QObject):
 
     def _want(self, names: list[PlaneName]) -> None:
         """These are wanted now, and no others."""
-        self._others.stop()
+        self._rest()
         array = self._array
         self._ahead = deque()
         self._wanted = deque(n for n in names if array is None or not array.holds(n))
         if array is not None and self._wanted and not self._latest.busy:
             self._begin()
 
-    def _begin(self) -> None:
-        subject, name, array = self._subject, self._name, self._array
+    def _begin(self, kept: LiveArray | None = None) -> None:
+        """Compute what is wanted, then ahead; into a kept array, if none is shown."""
+        subject, name, array = self._subject, self._name, self._array or kept
         if subject is None:
             return
         whole = self._places is not None
@@ -294,29 +305,42 @@ class LiveLayer(QObject):
         if not self._wanted:
             self._look_ahead(array)
 
+    def _rest(self) -> None:
+        """Nothing is to be computed ahead."""
+        self._neighbors.stop()
+        self._others.stop()
+
     def _look_ahead(self, array: LiveArray) -> None:
-        """What is shown is there: compute what may be asked for next."""
-        self._compute_ahead(array, self._neighbors(array))
+        """What is shown is there: compute soon what may be asked for next."""
+        if not all(array.holds(name) for name in self._planes_beside(array)):
+            self._neighbors.start()
         if not all(array.holds(name) for name in self._planes_through_point(array.grid)):
             self._others.start()
+
+    def _want_neighbors(self) -> None:
+        if self._array is not None:
+            self._compute_ahead(self._array, self._planes_beside(self._array))
 
     def _want_others(self) -> None:
         array = self._array
         if array is not None:
             others = self._planes_through_point(array.grid)
-            self._compute_ahead(array, [*others, *self._neighbors(array)])
+            self._compute_ahead(array, [*others, *self._planes_beside(array)])
 
     def _compute_ahead(self, array: LiveArray, names: list[PlaneName]) -> None:
         self._ahead = deque(name for name in names if not array.holds(name))
         if self._ahead and not self._latest.busy:
             self._begin()
 
-    def _neighbors(self, array: LiveArray) -> list[PlaneName]:
-        """Of the plane on screen, those in the direction of the last move first."""
+    def _planes_beside(self, array: LiveArray) -> list[PlaneName]:
+        """Neighbors of the plane on screen, those in the direction of the last move first."""
         axis, index = array.shown
         before = self._looked_at[0] if self._looked_at else array.shown
-        sign = -1 if before[0] == axis and before[1] > index else 1
-        places = (index + sign * step for step in _AHEAD)
+        if before[0] != axis or before[1] == index:
+            places = [index + step for step in _AROUND]
+        else:
+            sign = 1 if before[1] < index else -1
+            places = [index + sign * step for step in _AHEAD]
         return [(axis, place) for place in places if 0 <= place < array.grid.shape[axis]]
 
     def _planes_through_point(self, grid: Grid) -> list[PlaneName]:
