@@ -356,7 +356,8 @@ def _select(
     )
     i, j, k = np.ogrid[region.slices]
     index = (i.astype(np.float64), j.astype(np.float64), k.astype(np.float64))
-    mask = np.broadcast_to(inside(index), region.shape)
+    # A copy, since kernels would be compiled anew for an array that cannot be written to.
+    mask = np.broadcast_to(inside(index), region.shape).copy()
     return _trimmed(region, mask, bool(beyond.any()))
 
 

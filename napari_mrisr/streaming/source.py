@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -74,10 +75,19 @@ class Source(abc.ABC):
     identity: str
     step: int = 1
 
-    @property
+    @functools.cached_property
     def grid(self) -> Grid:
         """Where the voxels are, RAS+."""
         return grid_in_ras(self.shape, self.affine)
+
+    @functools.cached_property
+    def _turn(self) -> NDArray[np.float64]:
+        """For each stored axis the one of RAS+, and its sign, as nibabel says it.
+
+        Kept, as the grid is: looking for it takes longer than reading a small box.
+        """
+        turn: NDArray[np.float64] = _nib.io_orientation(self.affine)
+        return turn
 
     @abc.abstractmethod
     def stored(self, start: Shape, stop: Shape) -> NDArray[Any]:
@@ -99,7 +109,7 @@ class Source(abc.ABC):
         """
         out = np.empty(region.shape, np.float32)
         start, stop = self._in_stored_order(region)
-        view = _nib.apply_orientation(out, _nib.ornt_transform(_RAS, _turn(self.affine)))
+        view = _nib.apply_orientation(out, _nib.ornt_transform(_RAS, self._turn))
         for low, high in self._layers(start[2], stop[2]):
             check()
             part = self.stored((start[0], start[1], low), (stop[0], stop[1], high))
@@ -123,7 +133,7 @@ class Source(abc.ABC):
 
     def _in_stored_order(self, region: Region) -> tuple[Shape, Shape]:
         starts, stops = [], []
-        for n, (axis, flip) in zip(self.shape, _turn(self.affine).astype(int), strict=True):
+        for n, (axis, flip) in zip(self.shape, self._turn.astype(int), strict=True):
             a, b = region.start[axis], region.stop[axis]
             starts.append(a if flip > 0 else n - b)
             stops.append(b if flip > 0 else n - a)
@@ -131,18 +141,13 @@ class Source(abc.ABC):
 
     def _in_ras_order(self, start: Shape, stop: Shape) -> Region:
         low, high = [0, 0, 0], [0, 0, 0]
-        for number, (axis, flip) in enumerate(_turn(self.affine).astype(int)):
+        for number, (axis, flip) in enumerate(self._turn.astype(int)):
             n, a, b = self.shape[number], start[number], stop[number]
             low[axis], high[axis] = (a, b) if flip > 0 else (n - b, n - a)
         return Region((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
 _RAS = _nib.axcodes2ornt("RAS")
-
-
-def _turn(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    turn: NDArray[np.float64] = _nib.io_orientation(affine)
-    return turn
 
 
 @dataclass(frozen=True, eq=False)
