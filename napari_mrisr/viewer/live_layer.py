@@ -30,6 +30,7 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
 from napari_mrisr.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer import geometry
+from napari_mrisr.viewer.ahead import planes_beside
 from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.layers import METADATA_KEY, LayerData, LayerSnapshot, ScanRecord
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
@@ -46,11 +47,6 @@ Places = Callable[[Grid], list[PlaneName]]
 # and a person who goes on scrolling has asked for the next before the other two are computed.
 _NEIGHBORS_AFTER_MS = 80
 _OTHERS_AFTER_MS = 250
-
-# Neighbors of the plane on screen that are computed ahead: steps in the direction of the last
-# move, and where there was none.
-_AHEAD = (1, 2, 3, -1)
-_AROUND = (1, -1, 2, -2)
 
 # Results whose planes are kept, the one that is shown included.
 _KEPT = 3
@@ -333,15 +329,8 @@ class LiveLayer(QObject):
             self._begin()
 
     def _planes_beside(self, array: LiveArray) -> list[PlaneName]:
-        """Neighbors of the plane on screen, those in the direction of the last move first."""
-        axis, index = array.shown
         before = self._looked_at[0] if self._looked_at else array.shown
-        if before[0] != axis or before[1] == index:
-            places = [index + step for step in _AROUND]
-        else:
-            sign = 1 if before[1] < index else -1
-            places = [index + sign * step for step in _AHEAD]
-        return [(axis, place) for place in places if 0 <= place < array.grid.shape[axis]]
+        return planes_beside(array.shown, before, array.grid.shape[array.shown[0]])
 
     def _planes_through_point(self, grid: Grid) -> list[PlaneName]:
         """The three planes where the viewer's sliders stand, those on screen first."""
