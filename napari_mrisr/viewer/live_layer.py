@@ -295,7 +295,7 @@ class LiveLayer(QObject):
         if self._places is not None:
             self._want([*names, *self._places(array.grid)])
             return
-        if array.shown not in self._looked_at:
+        if self._looked_at[-1:] != [array.shown]:
             self._looked_at = [*self._looked_at[-1:], array.shown]
         self._want(names)
         if not self._wanted:

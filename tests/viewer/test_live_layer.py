@@ -149,6 +149,16 @@ def test_the_next_slice_is_there_already(desk, volume, count_planes, sign):
     np.testing.assert_array_equal(desk.shown(), sliced(volume, NEAREST, desk.viewer))
 
 
+def test_a_step_back_turns_the_direction(desk, count_planes):
+    desk.show(NEAREST)
+    desk.settle()
+    index = desk.live.array.shown[1]
+    for place in (index + 1, index):
+        go_to(desk, place)
+        desk.qtbot.wait(20)
+    desk.qtbot.waitUntil(lambda: (2, index - 3) in count_planes)
+
+
 def test_a_method_looked_at_before_does_not_show_measured_voxels_meanwhile(desk, monkeypatch):
     """Its planes are kept, but not this one: what is on screen stays until it is there."""
     for parameters in (NEAREST, TRICUBIC):
