@@ -1,9 +1,10 @@
 """A whole result, outward from where somebody looks.
 
-Two bands (:class:`~napari_mrisr.preview.Band`) move away from the plane looked
+Two stacks (:class:`~napari_mrisr.preview.Stack`) move away from the plane looked
 at, one to either side, a few planes at a time; each time the nearer one. They
 compute what the run in slabs (:func:`~napari_mrisr.upscale.run_method`)
-computes, bit for bit and nothing twice, and hold less: the output and two bands.
+computes, bit for bit and nothing twice, and hold less: the output and two bands,
+or the groundwork, where it was laid before.
 Across z the kernels' rows are as short as a step is thick, which makes them
 slower; across x and y they are whole.
 """
@@ -13,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from napari_mrisr.crew import Crew
-from napari_mrisr.methods import Method
-from napari_mrisr.preview import Band
+from napari_mrisr.preview import Planes, Stack
 from napari_mrisr.progress import Progress
 from napari_mrisr.scale import scale_label
 from napari_mrisr.upscale import as_result, run_method
@@ -27,7 +27,7 @@ Finished = Callable[[Region], None]
 
 
 def fill_method(
-    method: Method,
+    planes: Planes,
     volume: Volume,
     out: FloatArray,
     *,
@@ -41,10 +41,11 @@ def fill_method(
 
     Parameters
     ----------
-    method : Method
-        What to run. One whose voxels depend on the whole volume is run at once.
+    planes : Planes
+        What to run, and on what. A method whose voxels depend on the whole volume is run at
+        once.
     volume : Volume
-        Low resolution; normalized before, or else now.
+        Low resolution, as it was before it was normalized.
     out : (x, y, z) ndarray of float32
         Receives the result in the scan's intensities, and nothing but finished voxels.
     axis : int
@@ -68,19 +69,18 @@ def fill_method(
     Cancelled
         When asked to stop. No thread is left; ``out`` is part done.
     """
-    progress = progress or Progress()
+    progress, method = progress or Progress(), planes.method
     if method.halo is None:
         whole = run_method(method, volume, threads=threads, progress=progress)
         out[:] = whole.data
         finished(Region.whole(whole.grid.shape))
     else:
-        _fill(method, volume.normalized(), out, axis, focus, finished, threads, progress)
+        _fill(planes, out, axis, focus, finished, threads, progress)
     return as_result(method, volume, out)
 
 
 def _fill(
-    method: Method,
-    lr: Volume,
+    planes: Planes,
     out: FloatArray,
     axis: int,
     focus: Callable[[], int],
@@ -91,19 +91,20 @@ def _fill(
     count = out.shape[axis]
     thick = max(1, min(count, STEP_VOXELS * count // out.size))
     crew = Crew(threads, progress.token.check)
+    method = planes.method
     progress.begin(f"{method.name} {scale_label(method.scale)}", count)
 
-    def put(band: Band, start: int, stop: int) -> None:
+    def put(stack: Stack, start: int, stop: int) -> None:
         at = [0, 0, 0], list(out.shape)
         at[0][axis], at[1][axis] = start, stop
         region = Region((at[0][0], at[0][1], at[0][2]), (at[1][0], at[1][1], at[1][2]))
-        out[region.slices] = band.planes(start, stop, crew)
+        out[region.slices] = stack.planes(start, stop, crew)
         finished(region)
         progress.advance(stop - start)
 
     low = max(0, min(focus() - thick // 2, count - thick))
     high = low + thick
-    upward = Band(method, lr, axis)
+    upward = planes.stack(axis)
     put(upward, low, high)
     downward = upward.copy()
     while low > 0 or high < count:

@@ -7,6 +7,9 @@ keeps them: the next plane then costs one new plane a pass. So nothing is
 computed twice, neither by neighboring strips nor by neighboring planes, and the
 fill of a whole volume (:mod:`napari_mrisr.fill`) is a band that moves.
 
+While nobody waits, the groundwork can be laid: the image before the last pass,
+of the whole volume. Any plane then costs its last pass only.
+
 A method whose voxels depend on the whole volume (``halo`` None) is run on a
 crop around the plane; what comes out is marked approximate.
 """
@@ -16,12 +19,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 
 from napari_mrisr.crew import Crew
-from napari_mrisr.methods import Method, MultiPass, pass_regions
+from napari_mrisr.methods import Method, MultiPass, pass_regions, passes_of
 from napari_mrisr.volume import FloatArray, Region, Shape, Volume
 
 # Around a plane, for methods that depend on the whole volume.
@@ -30,6 +33,9 @@ CROP_MARGIN = 16
 # Strips a thread, so that none waits long for another; smaller ones where a cancel would wait.
 _STRIPS = 2
 _STRIP_VOXELS = 250_000
+
+# Of groundwork laid in a piece: its borders, computed twice a strip, cost little.
+_PIECE_VOXELS = 2**21
 
 Slices = tuple[slice, slice, slice]
 
@@ -54,6 +60,31 @@ class Plane:
     approximate: bool = False
 
 
+class Stack(Protocol):
+    """Gives neighboring planes across one axis."""
+
+    def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
+        """The planes from ``start`` to before ``stop``, in the scan's intensities.
+
+        Parameters
+        ----------
+        start, stop : int
+            Counted along the axis.
+        crew : Crew
+            Computes the strips; its ``check`` is asked between them.
+
+        Returns
+        -------
+        ndarray of float32
+            ``stop - start`` voxels thick, whole along the other axes.
+        """
+        ...
+
+    def copy(self) -> Stack:
+        """Another stack that starts with what this one has."""
+        ...
+
+
 class Planes:
     """Any planes of one method's result on one volume.
 
@@ -66,13 +97,16 @@ class Planes:
 
     Notes
     -----
-    For one thread at a time; that thread may share out the work.
+    For one thread at a time, which may share out the work; another may meanwhile
+    lay groundwork, or take stacks of its own.
     """
 
     def __init__(self, method: Method, lr: Volume) -> None:
         self.method, self.lr = method, lr
         self.shape = lr.grid.upsampled(method.scale).shape
         self._bands: dict[int, Band] = {}
+        self._laying: _Laying | None = None
+        self._ground: FloatArray | None = None
 
     def plane(self, axis: int, index: int, crew: Crew) -> Plane:
         """One plane.
@@ -89,15 +123,44 @@ class Planes:
             box = plane_region(self.shape, axis, index)
             values, approximate = cropped_compute(self.method, self.lr, box), True
         else:
-            if axis not in self._bands:
-                self._bands[axis] = Band(self.method, self.lr, axis)
-            values, approximate = self._bands[axis].planes(index, index + 1, crew), False
+            values, approximate = self._stack(axis).planes(index, index + 1, crew), False
         return Plane(axis, index, np.moveaxis(values, axis, 0)[0], approximate)
 
     def through(self, voxel: Shape, axes: Sequence[int], crew: Crew) -> Iterator[Plane]:
         """The planes through an output voxel, in the order of ``axes``."""
         for axis in axes:
             yield self.plane(axis, voxel[axis], crew)
+
+    def stack(self, axis: int) -> Stack:
+        """Planes across an axis, for a thread of its own; not where ``halo`` is None."""
+        if self._ground is not None:
+            return _LastPass(self.method, self.lr, axis, self._ground)
+        return Band(self.method, self.lr, axis)
+
+    def _stack(self, axis: int) -> Stack:
+        if self._ground is not None:
+            self._bands = {}
+            return self.stack(axis)
+        if axis not in self._bands:
+            self._bands[axis] = Band(self.method, self.lr, axis)
+        return self._bands[axis]
+
+    @property
+    def laid(self) -> bool:
+        """Whether the groundwork is there, or there is none to lay."""
+        nothing = self.method.halo is None or passes_of(self.method) == 1
+        return nothing or self._ground is not None
+
+    def lay(self, crew: Crew) -> None:
+        """Lay another piece of the groundwork; goes on where it was interrupted.
+
+        It takes as much memory as the result.
+        """
+        if self.laid:
+            return
+        self._laying = self._laying or _Laying(self.method, self.lr, self.shape)
+        if self._laying.go_on(crew):
+            self._ground, self._laying = self._laying.image, None
 
 
 class Band:
@@ -116,37 +179,29 @@ class Band:
     def __init__(self, method: Method, lr: Volume, axis: int) -> None:
         self.method, self.lr, self.axis = method, lr, axis
         self.shape = lr.grid.upsampled(method.scale).shape
-        self._kept: list[_Box | None] = []  # after each pass
+        self._passes = passes_of(method)
+        self._kept: list[_Box | None] = [None] * self._passes  # after each
 
     def copy(self) -> Band:
-        """Another band that starts with what this one has."""
+        """See :class:`Stack`."""
         twin = Band(self.method, self.lr, self.axis)
         twin._kept = list(self._kept)
         return twin
 
     def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
-        """The planes from ``start`` to before ``stop``, in the scan's intensities.
+        """See :class:`Stack`."""
+        return self.lr.window.from_unit(self.after(self._passes, start, stop, crew))
 
-        Parameters
-        ----------
-        start, stop : int
-            Counted along the axis.
-        crew : Crew
-            Computes the strips; its ``check`` is asked between them.
-
-        Returns
-        -------
-        ndarray of float32
-            ``stop - start`` voxels thick, whole along the other axes.
-        """
-        regions = pass_regions(self.method, self._region((start, stop)), self.shape)
-        spans = [(region.start[self.axis], region.stop[self.axis]) for region in regions]
-        self._kept = self._kept or [None] * len(spans)
+    def after(self, passes: int, start: int, stop: int, crew: Crew) -> FloatArray:
+        """The planes after so many passes, in engine units; parameters as of :meth:`planes`."""
+        region = self._region((start, stop))
+        regions = pass_regions(self.method, region, self.shape, passes)
         before: _Box | None = None
-        for number, span in enumerate(spans):
+        for number, each in enumerate(regions):
+            span = (each.start[self.axis], each.stop[self.axis])
             before = self._kept[number] = self._filled(number, span, before, crew)
         assert before is not None, "a method has a pass at least"
-        return self.lr.window.from_unit(before.array)
+        return before.array
 
     def _filled(self, number: int, span: tuple[int, int], before: _Box | None, crew: Crew) -> _Box:
         """The planes of a span after a pass: those that are kept, and the others computed."""
@@ -162,12 +217,7 @@ class Band:
                 common = self._region((low, high)).slices
                 box[common] = old[common]
                 missing = [(a, b) for a, b in ((span[0], low), (high, span[1])) if a < b]
-        pieces: list[Region] = []
-        for part in missing:
-            region = self._region(part)
-            voxels = int(np.prod(region.shape))
-            count = max(_STRIPS * crew.threads, -(-voxels // _STRIP_VOXELS))
-            pieces += strips(region, self.axis, count)
+        pieces = [p for part in missing for p in _shared_out(self._region(part), self.axis, crew)]
 
         def compute(region: Region) -> None:
             box[region.slices] = compute_pass(self.method, number, self.lr, before, region)
@@ -177,6 +227,45 @@ class Band:
 
     def _region(self, span: tuple[int, int]) -> Region:
         return _across(self.shape, self.axis, *span)
+
+
+class _LastPass:
+    """Planes from groundwork that is laid."""
+
+    def __init__(self, method: Method, lr: Volume, axis: int, ground: FloatArray) -> None:
+        self._method, self._lr, self._axis, self._ground = method, lr, axis, ground
+
+    def copy(self) -> _LastPass:
+        return self
+
+    def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
+        method, ground = self._method, self._ground
+        whole = _across(_shape(ground), self._axis, start, stop)
+        box = _Box.empty(whole)
+
+        def compute(region: Region) -> None:
+            box[region.slices] = compute_pass(
+                method, passes_of(method) - 1, self._lr, ground, region
+            )
+
+        crew.each(compute, _shared_out(whole, self._axis, crew))
+        return self._lr.window.from_unit(box.array)
+
+
+class _Laying:
+    """Groundwork being laid, across x, along which rows are whole."""
+
+    def __init__(self, method: Method, lr: Volume, shape: Shape) -> None:
+        self.image = np.empty(shape, np.float32)
+        self._band, self._passes, self._laid = Band(method, lr, 0), passes_of(method) - 1, 0
+
+    def go_on(self, crew: Crew) -> bool:
+        """Lay another piece; whether that was the last."""
+        x, y, z = self.image.shape
+        stop = min(x, self._laid + max(1, _PIECE_VOXELS // (y * z)))
+        self.image[self._laid : stop] = self._band.after(self._passes, self._laid, stop, crew)
+        self._laid = stop
+        return stop == x
 
 
 class _Box:
@@ -211,7 +300,7 @@ class _Box:
 
 
 def compute_pass(
-    method: Method, number: int, lr: Volume, before: _Box | None, region: Region
+    method: Method, number: int, lr: Volume, before: _Box | FloatArray | None, region: Region
 ) -> FloatArray:
     """A region after a pass; a method without passes has one."""
     if isinstance(method, MultiPass):
@@ -263,6 +352,17 @@ def strips(region: Region, axis: int, count: int) -> list[Region]:
         replace(region, start=_put(region.start, other, a), stop=_put(region.stop, other, b))
         for a, b in itertools.pairwise(cuts)
     ]
+
+
+def _shared_out(region: Region, axis: int, crew: Crew) -> list[Region]:
+    """Strips for a crew."""
+    voxels = int(np.prod(region.shape))
+    return strips(region, axis, max(_STRIPS * crew.threads, -(-voxels // _STRIP_VOXELS)))
+
+
+def _shape(array: FloatArray) -> Shape:
+    x, y, z = array.shape
+    return x, y, z
 
 
 def _across(shape: Shape, axis: int, start: int, stop: int) -> Region:

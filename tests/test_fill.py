@@ -9,10 +9,12 @@ import pytest
 from scipy import ndimage
 
 from napari_mrisr import fill
+from napari_mrisr.crew import Crew
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.fill import fill_method
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.preview import Planes
 from napari_mrisr.progress import Progress
 from napari_mrisr.upscale import run_method
 from napari_mrisr.volume import Grid, Origin, Region, Volume
@@ -33,7 +35,7 @@ def _small_steps(monkeypatch):
     monkeypatch.setattr(fill, "STEP_VOXELS", 4000)
 
 
-def run(method, volume, axis, focus, progress=None, threads=1):
+def run(method, volume, axis, focus, progress=None, threads=1, planes=None):
     out = np.full(volume.grid.upsampled(method.scale).shape, -1e9, np.float32)
     order, states = [], []
 
@@ -41,8 +43,9 @@ def run(method, volume, axis, focus, progress=None, threads=1):
         order.append((region.start[axis], region.stop[axis]))
         states.append(out[region.slices].min() > -1e8)
 
+    planes = planes or Planes(method, volume.normalized())
     result = fill_method(
-        method,
+        planes,
         volume,
         out,
         axis=axis,
@@ -75,6 +78,18 @@ def test_equals_the_run_in_slabs(volume, make_bank, axis, name):
         assert sorted(n for a, b in order for n in range(a, b)) == list(
             range(expected.grid.shape[axis])
         )
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_goes_on_from_groundwork(volume, make_bank, axis):
+    method = Hashed(make_bank((2, 2, 2), ("cell", "voxel", "voxel")))
+    planes = Planes(method, volume.normalized())
+    while not planes.laid:
+        planes.lay(Crew())
+    result, order = run(method, volume, axis, 9, planes=planes)
+    np.testing.assert_array_equal(result.data, run_method(method, volume).data)
+    assert order[0][0] <= 9 < order[0][1]
+    assert sorted(order)[0][0] == 0
 
 
 def test_begins_where_one_looks_and_goes_outward(volume):
@@ -137,7 +152,7 @@ def test_region_of_a_finished_step_is_whole_but_for_its_axis(volume):
     seen: list[Region] = []
     out = np.empty((46, 34, 24), np.float32)
     fill_method(
-        get_method("nearest", (2, 2, 2)),
+        Planes(get_method("nearest", (2, 2, 2)), volume.normalized()),
         volume,
         out,
         axis=1,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_mrisr import preview
 from napari_mrisr.crew import Crew
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.methods import get_method
@@ -150,6 +151,68 @@ def test_cancel_between_strips_leaves_a_band_that_goes_on(volume, make_bank):
         band.planes(11, 20, Crew(1, check))
     assert len(asked) == 4
     np.testing.assert_array_equal(band.planes(11, 20, Crew()), whole[:, 11:20])
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_on_groundwork_planes_are_those_of_the_whole_run(volume, make_bank, which, monkeypatch):
+    monkeypatch.setattr(preview, "_PIECE_VOXELS", 5000)
+    method = methods(make_bank)[which]
+    whole = run_method(method, volume).data
+    planes = Planes(method, volume.normalized())
+    pieces = 0
+    while not planes.laid:
+        planes.lay(Crew(2))
+        pieces += 1
+    assert (pieces > 3) == (which in (2, 3, 4))  # an interpolation has none
+    for axis, n in enumerate(whole.shape):
+        for index in (0, n // 2, n - 1):
+            plane = planes.plane(axis, index, Crew(2))
+            np.testing.assert_array_equal(plane.values, whole.take(index, axis=axis))
+        stack = planes.stack(axis)
+        np.testing.assert_array_equal(
+            stack.copy().planes(2, 9, Crew()), whole.take(range(2, 9), axis=axis)
+        )
+
+
+def test_on_groundwork_a_plane_costs_its_last_pass(volume, make_bank):
+    method = Counted(methods(make_bank)[2])
+    planes = Planes(method, volume.normalized())
+    planes.plane(0, 20, Crew())
+    planes.lay(Crew())
+    assert planes.laid
+    before = [len(seen) for seen in method.seen]
+    planes.plane(1, 3, Crew())
+    computed = [seen[old:] for seen, old in zip(method.seen, before, strict=True)]
+    assert [len(regions) > 0 for regions in computed] == [False] * (method.passes - 1) + [True]
+    assert sum(np.prod(region.shape) for region in computed[-1]) == 46 * 24
+
+
+def test_groundwork_goes_on_where_it_was_interrupted(volume, make_bank, monkeypatch):
+    monkeypatch.setattr(preview, "_PIECE_VOXELS", 5000)
+    method = Counted(methods(make_bank)[2])
+    whole = run_method(method, volume).data
+    token = CancelToken()
+    asked = []
+
+    def check():
+        asked.append(1)
+        if len(asked) == 20:
+            token.cancel()
+        token.check()
+
+    planes = Planes(method, volume.normalized())
+    for seen in method.seen:
+        seen.clear()
+    with pytest.raises(Cancelled):
+        while True:
+            planes.lay(Crew(1, check))
+    assert not planes.laid
+    while not planes.laid:
+        planes.lay(Crew())
+    # Nothing twice, but what was under way in the pass that was interrupted.
+    voxels = sum(np.prod(region.shape) for region in method.seen[0])
+    assert voxels <= 1.3 * whole.size
+    np.testing.assert_array_equal(planes.plane(2, 7, Crew()).values, whole[:, :, 7])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

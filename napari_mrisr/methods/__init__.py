@@ -16,6 +16,7 @@ from napari_mrisr.methods.registry import (
     available_scales,
     get_method,
     pass_regions,
+    passes_of,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "available_scales",
     "get_method",
     "pass_regions",
+    "passes_of",
 ]

@@ -97,14 +97,22 @@ class MultiPass(Protocol):
         ...
 
 
-def pass_regions(method: Method, region: Region, shape: Shape) -> list[Region]:
+def passes_of(method: Method) -> int:
+    """How many passes the whole run takes; a method without passes has one."""
+    return method.passes if isinstance(method, MultiPass) else 1
+
+
+def pass_regions(
+    method: Method, region: Region, shape: Shape, passes: int | None = None
+) -> list[Region]:
     """What must be there after each pass for a region of the output; the last is the region.
 
-    A method without passes has one. ``shape`` is that of the whole output.
+    ``shape`` is that of the whole output. With ``passes``, the region is wanted of the image
+    after so many passes.
     """
     regions = [region]
     if isinstance(method, MultiPass):
-        for number in range(method.passes - 1, 0, -1):
+        for number in range((passes or method.passes) - 1, 0, -1):
             regions.insert(0, method.needs(number, regions[0], shape))
     return regions
 

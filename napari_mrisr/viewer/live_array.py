@@ -3,12 +3,14 @@
 A preview is not an array of zeros that fills up: such an array of the output's
 size would come into being with the first slice across its memory. It keeps the
 few planes that were computed, and where there is none, the measured voxels
-stand in, each repeated. Only a run allocates the whole, and the reading room,
-which cuts where it likes.
+stand in, each repeated. Before they do, it waits a little for the plane: most
+come so soon that painting anything else would only delay them. Only a run
+allocates the whole, and the reading room, which cuts where it likes.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +27,14 @@ from napari_mrisr.volume import FloatArray, Region, Volume
 # Planes kept: enough to go back and forth over some slices.
 KEPT = 24
 
+# Below what is felt as a stall.
+PATIENCE_S = 0.04
+
 PlaneName = tuple[int, int]
 """Axis (0 = x) and index of an output plane."""
 
-Asked = Callable[[list[PlaneName]], None]
+Asked = Callable[[list[PlaneName]], bool]
+"""Told which planes are asked for; says whether those that are missing may come soon."""
 
 
 class LiveArray:
@@ -45,7 +51,7 @@ class LiveArray:
     scale : tuple of int
         Factor of each axis (x, y, z).
     asked : callable
-        Told which planes were asked for, at the time.
+        Told which planes were asked for, at the time; says whether to wait a little.
     whole : bool
         Allocate the whole at once, and keep it.
 
@@ -74,6 +80,7 @@ class LiveArray:
         self._source, self._scale, self._asked = source, scale, asked
         self._planes: OrderedDict[PlaneName, Plane] = OrderedDict()
         self._finished: set[PlaneName] = set()
+        self._changed = threading.Condition()
         self.keeps_whole = whole
         if whole:
             self.begin()
@@ -83,8 +90,10 @@ class LiveArray:
     def put(self, plane: Plane) -> None:
         """Take a plane that was computed."""
         name = (plane.axis, plane.index)
-        self._planes[name] = plane
-        self._planes.move_to_end(name)
+        with self._changed:
+            self._planes[name] = plane
+            self._planes.move_to_end(name)
+            self._changed.notify_all()
         while len(self._planes) > KEPT:
             self._planes.popitem(last=False)
         if self.volume is not None and not plane.approximate:
@@ -166,9 +175,16 @@ class LiveArray:
 
     def _shown_planes(self, names: list[PlaneName]) -> list[FloatArray]:
         self.shown = names[len(names) // 2]
-        self._stood_in_for = {name for name in names if not self.holds(name)}
-        self._asked(names)
+        missing = self._missing(names)
+        self._stood_in_for = missing
+        if self._asked(names) and missing:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._missing(names), PATIENCE_S)
+            self._stood_in_for = self._missing(names)
         return [self._plane(name) for name in names]
+
+    def _missing(self, names: list[PlaneName]) -> set[PlaneName]:
+        return {name for name in names if not self.holds(name)}
 
     def _plane(self, name: PlaneName) -> FloatArray:
         """A plane as napari shows it; where there is none, the measured voxels."""

@@ -3,8 +3,8 @@
 napari itself says what to compute: it slices the layer's data, a
 :class:`~napari_mrisr.viewer.live_array.LiveArray`, which tells of the plane
 that it does not have. That plane is computed on a thread, then its neighbors,
-which somebody who goes through a scan asks for next, and the other two planes
-through the same point.
+which somebody who goes through a scan asks for next, the other two planes
+through the same point, and then the groundwork for all others.
 
 Only the latest request counts. When another result is asked for, what is under
 way is cancelled, and the layer keeps showing what it shows until the first
@@ -19,27 +19,24 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QThread, QTimer, Signal
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
 from napari_mrisr.upscale import UpscaleParameters, check_memory
-from napari_mrisr.viewer import geometry
-from napari_mrisr.viewer.ahead import planes_beside
+from napari_mrisr.viewer.ahead import planes_at, planes_beside
+from napari_mrisr.viewer.jobs import PostedProgress
 from napari_mrisr.viewer.latest import Latest
-from napari_mrisr.viewer.layers import METADATA_KEY, LayerData, LayerSnapshot, ScanRecord
+from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
-from napari_mrisr.viewer.workshop import Subject, Workshop, fill_array
+from napari_mrisr.viewer.live_image import LiveImage
+from napari_mrisr.viewer.workshop import Subject, Taken, Workshop, fill_array
 from napari_mrisr.volume import Grid, Volume
 
 _log = logging.getLogger(__name__)
-
-UNFINISHED = {"note": "preview: only the slices looked at are computed"}
 
 Places = Callable[[Grid], list[PlaneName]]
 
@@ -47,6 +44,7 @@ Places = Callable[[Grid], list[PlaneName]]
 # and a person who goes on scrolling has asked for the next before the other two are computed.
 _NEIGHBORS_AFTER_MS = 80
 _OTHERS_AFTER_MS = 250
+_GROUNDWORK_AFTER_MS = 250  # after these
 
 # Results whose planes are kept, the one that is shown included.
 _KEPT = 3
@@ -71,11 +69,6 @@ class LiveLayer(QObject):
         New voxels are there.
     failed : Exception
         They cannot be computed.
-
-    Attributes
-    ----------
-    layer : napari.layers.Image or None
-        None until the first plane is there.
     """
 
     arrived = Signal()
@@ -87,13 +80,13 @@ class LiveLayer(QObject):
     ) -> None:
         super().__init__()
         self._viewer = viewer
-        self.workshop = workshop or Workshop()
+        self.workshop, self._alone = workshop or Workshop(), workshop is None
         self._places = places
         self._wanted: deque[PlaneName] = deque()
         self._ahead: deque[PlaneName] = deque()
         self._looked_at: list[PlaneName] = []  # the plane on screen, after the one before
         self._kept: deque[tuple[Subject, LiveArray]] = deque(maxlen=_KEPT)
-        self.layer: Any = None
+        self._image = LiveImage(viewer)
         self._name = ""
         self._subject: Subject | None = None
         self._done: Subject | None = None
@@ -102,10 +95,11 @@ class LiveLayer(QObject):
         self._latest.told.connect(self._receive)
         self._latest.finished.connect(self._planes_done)
         self._latest.failed.connect(self._fail)
-        # Queued: napari is in the middle of slicing when it asks.
         self._asked.connect(self._want_shown, Qt.ConnectionType.QueuedConnection)
         self._neighbors = self._timer(_NEIGHBORS_AFTER_MS, self._want_neighbors)
         self._others = self._timer(_OTHERS_AFTER_MS, self._want_others)
+        self._groundwork = self._timer(_GROUNDWORK_AFTER_MS, self._lay)
+        self._laid: Subject | None = None
 
     def _timer(self, milliseconds: int, call: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
@@ -115,6 +109,11 @@ class LiveLayer(QObject):
         return timer
 
     # What is wanted.
+
+    @property
+    def layer(self) -> Any:
+        """The layer, None until the first plane is there."""
+        return self._image.layer
 
     @property
     def busy(self) -> bool:
@@ -140,11 +139,11 @@ class LiveLayer(QObject):
         self._latest.drop()
         self._subject, self._done, self._array, self._name = subject, None, None, name
         grid = source.grid.upsampled(parameters.scale)
-        wanted = self._places(grid) if self._places else self._planes_through_point(grid)[:1]
+        wanted = self._places(grid) if self._places else planes_at(self._viewer.dims, grid)[:1]
         kept = next((array for known, array in self._kept if subject.same(known)), None)
         if kept is not None and all(kept.holds(plane) for plane in wanted):
             self._array = kept
-            self._put_in_place(kept)
+            self._image.put(kept, name, source.look)
         self._want(wanted)
         if self._array is None:
             self._begin(kept)
@@ -156,12 +155,12 @@ class LiveLayer(QObject):
 
     def clear(self) -> None:
         """Show nothing; the layer goes."""
-        self._subject = self._done = None
+        self._done = None
         self._let_go(remove=True)
 
     def retire(self) -> None:
         """The whole result is there by other means: do not show it again until asked anew."""
-        self._done, self._subject = self._subject, None
+        self._done = self._subject
         self._let_go(remove=True)
 
     def forget(self) -> None:
@@ -172,28 +171,28 @@ class LiveLayer(QObject):
 
     def close(self, *, remove: bool = True) -> None:
         """End all work; with ``remove``, take the layer out of the viewer."""
-        self._subject = None
         self._let_go(remove=remove)
         self._latest.close()
 
     def _let_go(self, *, remove: bool) -> None:
-        self._rest()
+        self._stop()
         self._wanted, self._ahead = deque(), deque()
         self._kept.clear()
-        self._latest.drop()
-        layer, self.layer, self._array = self.layer, None, None
-        if remove and layer is not None and layer in self._viewer.layers:
-            with self._place_kept():
-                self._viewer.layers.remove(layer)
+        self._array = None
+        if remove:
+            self._image.remove()
+        else:
+            self._image.let_go()
 
-    @contextmanager
-    def _place_kept(self) -> Iterator[None]:
-        """Where a layer with finer steps goes, napari's sliders would move: they stay."""
-        dims = self._viewer.dims
-        place = dims.point
-        yield
-        if dims.ndim == len(place) and dims.point != place:
-            dims.point = place
+    def _stop(self) -> None:
+        """Nothing of the subject is wanted any more, nor what it is computed with."""
+        self._rest()
+        self._latest.drop()
+        subject, self._subject = self._subject, None
+        if self._alone:
+            self.workshop.forget()
+        elif subject is not None:
+            self.workshop.let_go(subject)
 
     # The whole.
 
@@ -203,19 +202,19 @@ class LiveLayer(QObject):
 
         It takes the same arguments, on a working thread.
         """
-        array = self._array
-        if array is None or self.layer is None:
+        array, subject, workshop = self._array, self._subject, self.workshop
+        if array is None or subject is None or self.layer is None:
             return None
 
         def fill(volume: Volume, parameters: UpscaleParameters, *, progress: Progress) -> Volume:
-            return fill_array(array, volume, parameters, progress=progress)
+            planes = workshop.planes(subject)
+            return fill_array(array, planes, volume, parameters, progress=progress)
 
         return fill
 
     def refresh(self) -> None:
         """Some of the whole is there: show it."""
-        if self.layer is not None:
-            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+        self._image.refresh()
         self.arrived.emit()
 
     def stop(self) -> None:
@@ -229,14 +228,12 @@ class LiveLayer(QObject):
 
         None when the layer has gone meanwhile.
         """
-        layer = self.layer
-        if layer is None or layer not in self._viewer.layers:
+        if not self._image.is_there:
             return None
         data, kwargs, _ = made
-        self._done, self._subject = self._subject, None
-        self._rest()
-        self._latest.drop()
-        self.layer = self._array = None
+        self._done = self._subject
+        self._stop()
+        layer, self._array = self._image.let_go(), None
         layer.metadata = kwargs["metadata"]
         layer.data = data
         layer.name = kwargs["name"]
@@ -255,37 +252,48 @@ class LiveLayer(QObject):
 
     def _begin(self, kept: LiveArray | None = None) -> None:
         """Compute what is wanted, then ahead; into a kept array, if none is shown."""
+        work = self._computation(kept)
+        if work is not None:
+            self._latest.ask(work)
+
+    def _computation(
+        self, kept: LiveArray | None = None
+    ) -> Callable[[PostedProgress], None] | None:
+        """What a thread is to do; None when there is nothing to show."""
         subject, name, array = self._subject, self._name, self._array or kept
         if subject is None:
-            return
+            return None
         whole = self._places is not None
-        unasked: PlaneName | None = None
 
         def make_array(volume: Volume) -> LiveArray:
             if whole:
                 check_memory(volume.grid, subject.parameters)
-            return LiveArray(name, volume, subject.parameters.scale, self._asked.emit, whole)
+            return LiveArray(name, volume, subject.parameters.scale, self._tell_asked, whole)
 
-        def take() -> PlaneName | None:
-            nonlocal unasked
+        def take() -> Taken | None:
             wanted, ahead = self._wanted, self._ahead  # replaced by the GUI's thread, never changed
             # Read before asking whose they are: what is asked for next must be left to the next.
             if self._subject is not subject:
                 return None
             if wanted:
-                return wanted.popleft()
-            unasked = ahead.popleft() if ahead else None
-            return unasked
+                return Taken(wanted.popleft(), True)
+            return Taken(ahead.popleft(), False) if ahead else None
 
-        def superseded(plane: PlaneName) -> bool:
+        def superseded(taken: Taken) -> bool:
             wanted = self._wanted
-            return plane == unasked and bool(wanted) and plane not in wanted
+            return not taken.asked and bool(wanted) and taken.plane not in wanted
 
-        self._latest.ask(
-            lambda progress: self.workshop.compute(
-                subject, array, make_array, take, superseded, progress
-            )
+        return lambda progress: self.workshop.compute(
+            subject, array, make_array, take, superseded, progress
         )
+
+    def _tell_asked(self, names: list[PlaneName]) -> bool:
+        """The array is sliced, by napari or whoever; on any thread. Whether to wait a little."""
+        if self._image.moving or QThread.currentThread() is not self.thread():
+            self._asked.emit(names)  # while the sliders move by themselves, the last place counts
+            return False
+        self._want_shown(names)
+        return self.busy
 
     def _want_shown(self, names: list[PlaneName]) -> None:
         array = self._array
@@ -303,15 +311,17 @@ class LiveLayer(QObject):
 
     def _rest(self) -> None:
         """Nothing is to be computed ahead."""
-        self._neighbors.stop()
-        self._others.stop()
+        for timer in (self._neighbors, self._others, self._groundwork):
+            timer.stop()
 
     def _look_ahead(self, array: LiveArray) -> None:
         """What is shown is there: compute soon what may be asked for next."""
         if not all(array.holds(name) for name in self._planes_beside(array)):
             self._neighbors.start()
-        if not all(array.holds(name) for name in self._planes_through_point(array.grid)):
+        if not all(array.holds(name) for name in planes_at(self._viewer.dims, array.grid)):
             self._others.start()
+        elif self._laid is not self._subject:
+            self._groundwork.start()
 
     def _want_neighbors(self) -> None:
         if self._array is not None:
@@ -320,7 +330,7 @@ class LiveLayer(QObject):
     def _want_others(self) -> None:
         array = self._array
         if array is not None:
-            others = self._planes_through_point(array.grid)
+            others = planes_at(self._viewer.dims, array.grid)
             self._compute_ahead(array, [*others, *self._planes_beside(array)])
 
     def _compute_ahead(self, array: LiveArray, names: list[PlaneName]) -> None:
@@ -328,43 +338,46 @@ class LiveLayer(QObject):
         if self._ahead and not self._latest.busy:
             self._begin()
 
+    def _lay(self) -> None:
+        """Lay groundwork, until somebody looks on; then compute what that needs."""
+        subject, compute = self._subject, self._computation()
+        if subject is None or compute is None or self._latest.busy:
+            return
+        wanted = self._wanted  # replaced where somebody looks on, though all be there
+
+        def superseded() -> bool:
+            return self._subject is not subject or self._wanted is not wanted or bool(self._ahead)
+
+        def lay(progress: PostedProgress) -> Subject | None:
+            laid = self.workshop.lay(subject, superseded, progress)
+            compute(progress)
+            return subject if laid else None
+
+        self._latest.ask(lay)
+
     def _planes_beside(self, array: LiveArray) -> list[PlaneName]:
         before = self._looked_at[0] if self._looked_at else array.shown
         return planes_beside(array.shown, before, array.grid.shape[array.shown[0]])
 
-    def _planes_through_point(self, grid: Grid) -> list[PlaneName]:
-        """The three planes where the viewer's sliders stand, those on screen first."""
-        dims = self._viewer.dims
-        scale, translate = geometry.scale_and_translate(grid)
-        shape = grid.shape[::-1]
-        point = np.asarray(dims.point[-3:], dtype=float)
-        if point.size < 3:
-            return []
-        place = np.round((point - translate) / scale)
-        index = np.clip(place, 0, np.array(shape) - 1).astype(int)
-        first = dims.ndim - 3
-        hidden = [axis - first for axis in dims.not_displayed if axis >= first]
-        order = [*hidden, *(axis for axis in range(3) if axis not in hidden)]
-        return [(2 - axis, int(shape[axis] - 1 - index[axis])) for axis in order]
-
     # What the thread tells.
 
-    def _receive(self, told: tuple[LiveArray, PlaneName | None]) -> None:
+    def _receive(self, told: tuple[LiveArray, PlaneName]) -> None:
         array, name = told
         if array is not self._array:
+            assert self._subject is not None, "planes of nothing"
             self._array = array
-            self._put_in_place(array)
-        elif name is None or array.awaits(name):
-            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
-        elif self._places is None:
+            self._image.put(array, self._name, self._subject.source.look)
+        elif array.awaits(name):
+            self._image.refresh()
+        elif self._places is None and name != array.shown:
             return  # computed ahead: nothing to see
         self.arrived.emit()
 
-    def _planes_done(self, _: object) -> None:
-        array = self._array
+    def _planes_done(self, laid: Subject | None) -> None:
+        self._laid, array = laid or self._laid, self._array
         if array is None:
             return
-        if self._wanted:  # since the thread looked for the last time
+        if self._wanted or self._ahead:  # since the thread looked for the last time
             self._begin()
         elif self._places is None:
             self._look_ahead(array)
@@ -376,32 +389,6 @@ class LiveLayer(QObject):
             return
         others = [(s, a) for s, a in self._kept if a is not array]
         self._kept = deque([(subject, array), *others], maxlen=_KEPT)
-
-    def _put_in_place(self, array: LiveArray) -> None:
-        assert self._subject is not None, "planes of nothing"
-        scale, translate = geometry.scale_and_translate(array.grid)
-        layer = self.layer
-        if layer is None or layer not in self._viewer.layers:
-            with self._place_kept():
-                self.layer = self._viewer.add_image(
-                    array,
-                    name=self._name,
-                    scale=scale,
-                    translate=translate,
-                    units=("mm", "mm", "mm"),
-                    axis_labels=geometry.AXIS_LABELS,
-                    metadata={METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)},
-                    **self._subject.source.look,
-                )
-            return
-        with self._place_kept():
-            if not np.array_equal(layer.scale, scale):  # each costs napari some 10 ms
-                layer.scale = scale
-            if not np.array_equal(layer.translate, translate):
-                layer.translate = translate
-            layer.metadata = {METADATA_KEY: ScanRecord(array.grid, history=UNFINISHED)}
-            layer.data = array
-        layer.name = self._name
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, MrisrError):

@@ -1,18 +1,25 @@
-"""What live planes are computed with, kept from one request to the next. No Qt, no napari."""
+"""What live planes are computed with, kept from one request to the next. No Qt, no napari.
+
+A request is for planes; what is done unasked, while nobody waits, makes later requests cheap.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from napari_mrisr.crew import Crew
+from napari_mrisr.errors import MemoryEstimateError
 from napari_mrisr.fill import fill_method
 from napari_mrisr.preview import Planes
 from napari_mrisr.progress import Progress
@@ -21,6 +28,14 @@ from napari_mrisr.viewer.jobs import PostedProgress
 from napari_mrisr.viewer.layers import LayerSnapshot
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
 from napari_mrisr.volume import Region, Volume
+
+# Voxels of a result whose groundwork is laid unasked: half a gigabyte, some seconds of work.
+MOST_LAID = 2**27
+
+# Planes that were asked for together are painted together, if the last comes so soon after the
+# first; the first ones of a new layer, too, which takes the GUI a while to add.
+PATIENCE_S = 0.06
+NEW_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +56,13 @@ class Subject:
     def same(self, other: Subject | None) -> bool:
         """Whether both ask for the same result."""
         return self.same_source(other) and self.parameters == other.parameters  # type: ignore[union-attr]
+
+
+class Taken(NamedTuple):
+    """A plane to compute, and whether somebody asked for it or it may only be asked for."""
+
+    plane: PlaneName
+    asked: bool
 
 
 class _Superseded(Exception):
@@ -68,6 +90,11 @@ class Workshop:
         """The voxels may have changed in place."""
         with self._lock:
             self._volume, self._planes = None, []
+
+    def let_go(self, subject: Subject) -> None:
+        """That result is not wanted any more."""
+        with self._lock:
+            self._planes = [entry for entry in self._planes if not subject.same(entry[0])]
 
     def volume(self, subject: Subject) -> tuple[Volume, Volume]:
         """The layer's volume in the scan's intensities, and normalized.
@@ -102,11 +129,11 @@ class Workshop:
         subject: Subject,
         array: LiveArray | None,
         make_array: Callable[[Volume], LiveArray],
-        take: Callable[[], PlaneName | None],
-        superseded: Callable[[PlaneName], bool],
+        take: Callable[[], Taken | None],
+        superseded: Callable[[Taken], bool],
         progress: PostedProgress,
     ) -> None:
-        """Compute planes as long as some are wanted; tell of each as soon as it is there.
+        """Compute planes as long as some are wanted; tell of those that are there.
 
         Parameters
         ----------
@@ -121,37 +148,87 @@ class Workshop:
         superseded : callable
             Whether a plane is better left for another; asked between strips.
         progress : PostedProgress
-            Told the array and the plane after each; asked between strips.
+            Told the array and the plane after each, those that were asked for together
+            at once if that is soon; asked between strips.
         """
+        # A new layer keeps the GUI's thread, and with it Python, busy for a while.
+        patience = PATIENCE_S if array is not None else NEW_PATIENCE_S
         if array is None:
             array = make_array(self.volume(subject)[0])
-            if array.volume is not None:
-                progress.tell((array, None))
         planes = self.planes(subject)
-        while (name := take()) is not None:
-            if array.holds(name):
+        crew_of = functools.partial(Crew, subject.parameters.thread_count)
+        ready: list[PlaneName] = []
+        since = 0.0
+        while (taken := take()) is not None:
+            if ready and not (taken.asked and time.monotonic() - since < patience):
+                _tell(progress, array, ready)
+            if array.holds(taken.plane):
                 continue
 
-            def check(name: PlaneName = name) -> None:
+            def check(taken: Taken = taken) -> None:
                 progress.token.check()
-                if superseded(name):
+                if superseded(taken):
                     raise _Superseded
 
             with contextlib.suppress(_Superseded):
-                crew = Crew(subject.parameters.thread_count, check)
-                array.put(planes.plane(*name, crew))
-                progress.tell((array, name))
+                array.put(planes.plane(*taken.plane, crew_of(check)))
+                since = since if ready else time.monotonic()
+                ready.append(taken.plane)
+        _tell(progress, array, ready)
+
+    def lay(
+        self, subject: Subject, superseded: Callable[[], bool], progress: PostedProgress
+    ) -> bool:
+        """Lay groundwork, so that any plane costs its last pass only.
+
+        Parameters
+        ----------
+        subject : Subject
+            Whose.
+        superseded : callable
+            Whether something else is better done first; asked between strips.
+        progress : PostedProgress
+            Asked between strips.
+
+        Returns
+        -------
+        bool
+            Whether there is nothing left to lay. So it is where the result is large or
+            memory short: the groundwork takes as much again.
+        """
+        planes = self.planes(subject)
+        if math.prod(planes.shape) > MOST_LAID:
+            return True
+        try:
+            check_memory(planes.lr.grid, subject.parameters)
+        except MemoryEstimateError:
+            return True
+
+        def check() -> None:
+            progress.token.check()
+            if superseded():
+                raise _Superseded
+
+        crew = Crew(subject.parameters.thread_count, check)
+        with contextlib.suppress(_Superseded):
+            while not planes.laid:
+                planes.lay(crew)
+        return planes.laid
 
 
 def fill_array(
-    array: LiveArray, volume: Volume, parameters: UpscaleParameters, *, progress: Progress
+    array: LiveArray,
+    planes: Planes,
+    volume: Volume,
+    parameters: UpscaleParameters,
+    *,
+    progress: Progress,
 ) -> Volume:
     """Fill a live array outward from the plane that is shown; for a working thread.
 
-    As :func:`napari_mrisr.upscale.upscale`; after each step the progress, if it
-    can, tells the array.
+    As :func:`napari_mrisr.upscale.upscale`, with planes to go on from; after each
+    step the progress, if it can, tells the array.
     """
-    method = check_parameters(parameters)
     check_memory(volume.grid, parameters)
     give_way()
     out = array.begin() if array.volume is None else array.volume.data
@@ -170,7 +247,7 @@ def fill_array(
             progress.tell(array)
 
     return fill_method(
-        method,
+        planes,
         volume,
         out,
         axis=axis,
@@ -179,6 +256,12 @@ def fill_array(
         threads=parameters.thread_count,
         progress=progress,
     )
+
+
+def _tell(progress: PostedProgress, array: LiveArray, ready: list[PlaneName]) -> None:
+    for name in ready:
+        progress.tell((array, name))
+    ready.clear()
 
 
 def give_way() -> None:

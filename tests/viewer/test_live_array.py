@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.preview import Plane
 from napari_mrisr.viewer.geometry import to_display
-from napari_mrisr.viewer.live_array import KEPT, LiveArray
+from napari_mrisr.viewer.live_array import KEPT, PATIENCE_S, LiveArray
 from napari_mrisr.volume import Grid, Region, Volume
 
 SCALE = (2, 1, 3)
@@ -80,6 +82,29 @@ def test_measured_voxels_stand_in_and_the_plane_is_asked_for(array, source, aske
     name = (axis, repeated(source).shape[axis] - 2)
     assert asked == [[name]]
     assert array.awaits(name)
+
+
+def test_waits_a_little_for_a_plane_that_is_on_its_way(source, result):
+    late = threading.Timer(0.005, lambda: array.put(plane_of(result, 2, 5)))
+
+    def asked(names):
+        late.start()
+        return True
+
+    array = LiveArray("scan 2x", source, SCALE, asked)
+    np.testing.assert_array_equal(array[9], to_display(result)[9])
+    assert not array.awaits((2, 5))
+    late.join()
+
+
+@pytest.mark.parametrize("coming", [True, False])
+def test_does_not_wait_for_long_nor_for_what_does_not_come(source, coming):
+    array = LiveArray("scan 2x", source, SCALE, lambda names: coming)
+    start = time.perf_counter()
+    np.testing.assert_array_equal(array[9], to_display(repeated(source))[9])
+    waited = time.perf_counter() - start
+    assert waited >= PATIENCE_S if coming else waited < PATIENCE_S
+    assert array.awaits((2, 5))
 
 
 def test_a_thick_slice_asks_for_all_its_planes(array, source, result, asked):

@@ -16,6 +16,8 @@ from napari_mrisr.methods import get_method
 from napari_mrisr.preview import Planes
 from napari_mrisr.progress import CancelToken
 from napari_mrisr.upscale import UpscaleParameters, run_method
+from napari_mrisr.viewer.ahead import planes_at
+from napari_mrisr.viewer.geometry import to_display
 from napari_mrisr.viewer.jobs import PostedProgress
 from napari_mrisr.viewer.layers import layer_data, snapshot
 from napari_mrisr.viewer.live_array import LiveArray
@@ -48,7 +50,7 @@ class Desk:
             array = self.live.array
             if array is None or self.live.busy:
                 return False
-            return all(array.holds(name) for name in self.live._planes_through_point(array.grid))
+            return all(array.holds(name) for name in planes_at(self.viewer.dims, array.grid))
 
         self.qtbot.waitUntil(there, timeout=20_000)
 
@@ -212,6 +214,53 @@ def test_what_nobody_asked_for_waits(desk, monkeypatch):
     desk.live.clear()
 
 
+@pytest.fixture
+def hashed(make_bank, tmp_path):
+    """Three stages, at another scale than anything bundled."""
+    path = tmp_path / "own.safetensors"
+    make_bank((2, 2, 2), ("cell", "voxel", "voxel")).save(path)
+    return UpscaleParameters((2, 2, 2), "hashed", bank=str(path), threads=1)
+
+
+def test_while_nobody_looks_on_the_groundwork_is_laid(desk, volume, hashed):
+    desk.show(hashed)
+    desk.settle()
+    subject = desk.live.subject
+    desk.qtbot.waitUntil(lambda: desk.live.workshop.planes(subject).laid, timeout=20_000)
+    go_to(desk, 3)
+    desk.settle()
+    result = run_method(get_method("hashed", (2, 2, 2), hashed.bank), volume)
+    np.testing.assert_array_equal(desk.shown(), to_display(result.data)[29 - 3])
+    desk.live.clear()
+    assert desk.live.workshop._planes == []
+
+
+def test_laying_groundwork_leaves_the_processors_to_who_looks_on(desk, hashed, monkeypatch):
+    laying, left = threading.Event(), []
+
+    def endless(self, crew):
+        laying.set()
+        try:
+            while True:
+                crew.check()
+                time.sleep(0.001)
+        except BaseException as error:
+            left.append(type(error).__name__)
+            raise
+
+    monkeypatch.setattr(Planes, "lay", endless)
+    desk.show(hashed)
+    desk.settle()
+    desk.qtbot.waitUntil(laying.is_set)
+    go_to(desk, 3)  # computed by the same thread at once
+    assert left == ["_Superseded"]
+    desk.settle()
+    laying.clear()
+    desk.qtbot.waitUntil(laying.is_set)
+    desk.live.clear()
+    desk.qtbot.waitUntil(lambda: left[1:] == ["Cancelled"])
+
+
 def test_back_to_a_method_shows_what_was_computed(desk, volume, count_planes):
     for parameters in (NEAREST, TRICUBIC):
         desk.show(parameters)
@@ -301,7 +350,7 @@ def test_normalization_is_not_computed_at_each_change(desk, monkeypatch):
     calls = []
     of = IntensityWindow.of.__func__
     monkeypatch.setattr(
-        IntensityWindow, "of", classmethod(lambda cls, data: calls.append(1) or of(cls, data))
+        IntensityWindow, "of", classmethod(lambda cls, *data: calls.append(1) or of(cls, *data))
     )
     desk.show(NEAREST)
     desk.settle()
@@ -402,6 +451,6 @@ def test_planes_are_computed_by_the_engine(desk, volume):
     desk.show(TRICUBIC)
     desk.settle()
     planes = Planes(get_method("tricubic", (2, 3, 1)), volume.normalized())
-    for axis, index in desk.live._planes_through_point(desk.live.array.grid):
+    for axis, index in planes_at(desk.viewer.dims, desk.live.array.grid):
         expected = planes.plane(axis, index, Crew()).values
         np.testing.assert_array_equal(desk.live.array._planes[axis, index].values, expected)

@@ -25,7 +25,7 @@ from napari_mrisr.viewer.layers import LayerData, layer_data, snapshot
 from napari_mrisr.viewer.live_array import PlaneName
 from napari_mrisr.viewer.live_layer import LiveLayer
 from napari_mrisr.viewer.requests import UpscaleRequest
-from napari_mrisr.viewer.workshop import Subject, Workshop
+from napari_mrisr.viewer.workshop import Subject, Workshop, give_way
 from napari_mrisr.volume import Grid
 
 # Planes come first; a crosshair that rests so long is not being dragged.
@@ -246,6 +246,9 @@ class _Column(QObject):
         workshop, subject, name = self._workshop, self.subject, self._name()
 
         def work(progress: PostedProgress) -> LayerData:
+            give_way()
+            # With it, the planes at the crosshair come at once while the rest is on its way.
+            workshop.lay(subject, lambda: False, progress)
             volume = workshop.volume(subject)[0]
             result = fill(volume, subject.parameters, progress=progress)
             return layer_data(result, name, subject.source.look)

@@ -1,0 +1,121 @@
+"""What live planes are computed with: kept, told together, left for what is wanted first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_mrisr.errors import Cancelled, MemoryEstimateError
+from napari_mrisr.methods import get_method
+from napari_mrisr.progress import CancelToken
+from napari_mrisr.upscale import UpscaleParameters, run_method
+from napari_mrisr.viewer import workshop as module
+from napari_mrisr.viewer.layers import layer_data, snapshot
+from napari_mrisr.viewer.live_array import LiveArray
+from napari_mrisr.viewer.workshop import Subject, Taken, Workshop
+from napari_mrisr.volume import Grid, Volume
+
+
+class Told:
+    """Notes what is told, as a PostedProgress would post it."""
+
+    def __init__(self):
+        self.token, self.names, self.before = CancelToken(), [], []
+        self.computed = []
+
+    def tell(self, event):
+        self.names.append(event[1])
+        self.before.append(len(self.computed))
+
+
+@pytest.fixture
+def volume(rng):
+    data = 900 * rng.random((9, 8, 7), dtype=np.float32)
+    return Volume(data, Grid(data.shape, np.eye(4)))
+
+
+@pytest.fixture
+def subject(volume, make_bank, tmp_path):
+    path = tmp_path / "own.safetensors"
+    make_bank((2, 2, 2), ("cell", "voxel", "voxel")).save(path)
+    parameters = UpscaleParameters((2, 2, 2), "hashed", bank=str(path), threads=1)
+    data, kwargs, _ = layer_data(volume, "scan")
+    return Subject(snapshot(Image(data, **kwargs)), parameters)
+
+
+def compute(shop, subject, names, told=None, array=None, superseded=lambda taken: False):
+    told, left = told or Told(), list(names)
+    made = []
+
+    def make_array(volume):
+        made.append(LiveArray("scan", volume, (2, 2, 2), lambda names: False))
+        return made[0]
+
+    def take():
+        return left.pop(0) if left else None
+
+    shop.compute(subject, array, make_array, take, superseded, told)
+    return made[0] if array is None else array, told
+
+
+def test_planes_that_were_asked_for_are_told_together_others_later(subject, volume, monkeypatch):
+    told = Told()
+    put = LiveArray.put
+    monkeypatch.setattr(
+        LiveArray, "put", lambda self, plane: (told.computed.append(plane.index), put(self, plane))
+    )
+    names = [(2, 5), (1, 6), (0, 7), (2, 8), (2, 9)]
+    taken = [Taken(name, number < 3) for number, name in enumerate(names)]
+    array, _ = compute(Workshop(), subject, taken, told)
+    assert told.names == names
+    assert told.before == [3, 3, 3, 4, 5]
+    method = get_method("hashed", (2, 2, 2), subject.parameters.bank)
+    whole = run_method(method, volume).data
+    np.testing.assert_array_equal(array._planes[1, 6].values, whole[:, 6])
+
+
+def test_planes_that_take_long_are_told_one_by_one(subject, monkeypatch):
+    monkeypatch.setattr(module, "NEW_PATIENCE_S", 0.0)
+    told = Told()
+    put = LiveArray.put
+    monkeypatch.setattr(
+        LiveArray, "put", lambda self, plane: (told.computed.append(plane.index), put(self, plane))
+    )
+    compute(Workshop(), subject, [Taken((axis, 5), True) for axis in range(3)], told)
+    assert told.before == [1, 2, 3]
+
+
+def test_a_superseded_plane_is_left(subject):
+    taken = [Taken((2, 5), False), Taken((2, 6), True)]
+    _, told = compute(Workshop(), subject, taken, superseded=lambda taken: not taken.asked)
+    assert told.names == [(2, 6)]
+
+
+def test_lays_all_the_groundwork_or_is_interrupted(subject):
+    shop, told = Workshop(), Told()
+    answers = iter([False, False, True])
+    assert not shop.lay(subject, lambda: next(answers), told)
+    assert not shop.planes(subject).laid
+    assert shop.lay(subject, lambda: False, told)
+    assert shop.planes(subject).laid
+    shop.let_go(subject)
+    assert not shop.planes(subject).laid
+    told.token.cancel()
+    with pytest.raises(Cancelled):
+        shop.lay(subject, lambda: False, told)
+
+
+def test_lays_nothing_where_it_would_take_much_memory(subject, monkeypatch):
+    shop = Workshop()
+    monkeypatch.setattr(module, "MOST_LAID", 18 * 16 * 14 - 1)
+    assert shop.lay(subject, lambda: False, Told())
+    assert not shop.planes(subject).laid
+
+    def full(grid, parameters):
+        raise MemoryEstimateError("full")
+
+    monkeypatch.setattr(module, "MOST_LAID", 2**30)
+    monkeypatch.setattr(module, "check_memory", full)
+    assert shop.lay(subject, lambda: False, Told())
+    assert not shop.planes(subject).laid
