@@ -9,13 +9,14 @@ back in the input's orientation.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.errors import GeometryError, explain
+from napari_mrisr.ranks import go_on, percentile
 from napari_mrisr.scale import Scale
 
 Shape = tuple[int, int, int]
@@ -109,14 +110,15 @@ class IntensityWindow:
     high: float = 1.0
 
     @classmethod
-    def of(cls, data: FloatArray) -> IntensityWindow:
+    def of(cls, data: FloatArray, check: Callable[[], None] = go_on) -> IntensityWindow:
         """Zero (or the minimum, if negative) to the 99.9th percentile.
 
         The percentile is the paper's (section 3.1). Where so few voxels are
         set that it is no higher than the low end, the maximum stands in.
+        ``check`` is asked now and then, and raises to stop.
         """
         low = min(0.0, float(data.min()))
-        high = float(np.percentile(data, CLIP_PERCENTILE))
+        high = percentile(data, CLIP_PERCENTILE, check)
         if not high > low:
             high = float(data.max())
         if not high > low:  # a constant volume; any width will do
@@ -125,15 +127,15 @@ class IntensityWindow:
 
     def to_unit(self, data: FloatArray) -> FloatArray:
         """Scan's intensities to engine units. Values above ``high`` exceed 1."""
-        return ((data - np.float32(self.low)) * np.float32(1.0 / (self.high - self.low))).astype(
-            np.float32, copy=False
-        )
+        unit = data - np.float32(self.low)
+        unit *= np.float32(1.0 / (self.high - self.low))  # in place: to allocate takes longer
+        return unit.astype(np.float32, copy=False)
 
     def from_unit(self, data: FloatArray) -> FloatArray:
         """Inverse of :meth:`to_unit`."""
-        return (data * np.float32(self.high - self.low) + np.float32(self.low)).astype(
-            np.float32, copy=False
-        )
+        scan = data * np.float32(self.high - self.low)
+        scan += np.float32(self.low)
+        return scan.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,17 +217,21 @@ class Volume:
         """Lowest and highest value of the data."""
         return self.data.min(), self.data.max()
 
-    def normalized(self, window: IntensityWindow | None = None) -> Volume:
+    def normalized(
+        self, window: IntensityWindow | None = None, check: Callable[[], None] = go_on
+    ) -> Volume:
         """The volume in engine units: 0 to 1 over the window.
 
         Parameters
         ----------
         window : IntensityWindow, optional
             By default :meth:`IntensityWindow.of` of the data.
+        check : callable
+            Asked now and then; raises to stop.
         """
         if self.window != IntensityWindow():
             return self
-        window = window or IntensityWindow.of(self.data)
+        window = window or IntensityWindow.of(self.data, check)
         return replace(self, data=window.to_unit(self.data), window=window)
 
     def restored(self) -> Volume:

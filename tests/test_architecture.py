@@ -19,7 +19,7 @@ GUI = {"napari", "magicgui", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide2", "Py
 # Every part stands on one level and may import from its own and those below.
 LEVELS = [
     {"errors", "bank_folder"},
-    {"crew", "progress", "scale"},
+    {"crew", "progress", "ranks", "scale"},
     {"volume"},
     {"planes"},
     {"kernels", "io"},

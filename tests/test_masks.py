@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_mrisr import masks
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.masks import eroded, head_mask, interior_mask
+from napari_mrisr.progress import CancelToken
 
 SHAPE = (88, 101, 79)
 
@@ -172,6 +174,42 @@ def test_eroding_leaves_its_input_alone():
     eroded(mask, 0)[:] = False
     eroded(mask, 1)
     np.testing.assert_array_equal(mask, before)
+
+
+@pytest.mark.parametrize("shape", [(40, 21, 18), (16, 5, 9), (1, 6, 7), (33, 1, 2)])
+@pytest.mark.parametrize("margin", [1, 2, 5])
+def test_slabs_are_eroded_as_the_whole(rng, shape, margin):
+    mask = rng.random(shape) < 0.97
+    expected = ndimage.binary_erosion(mask, iterations=margin, border_value=1)
+    np.testing.assert_array_equal(eroded(mask, margin), expected)
+
+
+def test_holes_are_filled_in_3d_and_then_in_planes(rng):
+    """As scipy does, hole by hole; holes open to the last plane or to the side are among them."""
+    mask = ndimage.gaussian_filter(rng.standard_normal((37, 30, 41)), 1.2) > -0.06
+    expected = ndimage.binary_fill_holes(mask)
+    for z in range(mask.shape[2]):
+        expected[:, :, z] = ndimage.binary_fill_holes(expected[:, :, z])
+    found = masks._filled(mask, CancelToken())
+    np.testing.assert_array_equal(found, expected)
+    assert mask.sum() < found.sum() < found.size
+
+
+@pytest.mark.parametrize("step", [(1, 1, 1), (2, 1, 2), (2, 2, 2)])
+def test_the_mean_of_blocks(rng, step):
+    data = rng.random((39, 8, 13), dtype=np.float32)
+    padded = np.pad(data, [(0, -n % s) for n, s in zip(data.shape, step, strict=True)], mode="edge")
+    x, y, z = (n // s for n, s in zip(padded.shape, step, strict=True))
+    blocks = padded.reshape(x, step[0], y, step[1], z, step[2])
+    found = masks._block_mean(data, step, CancelToken())
+    np.testing.assert_allclose(found, blocks.mean(axis=(1, 3, 5)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("planes", [1, 3, 16, 17, 45])
+def test_slabs_are_smoothed_as_the_whole(rng, planes):
+    data = rng.random((planes, 9, 11), dtype=np.float32)
+    expected = ndimage.gaussian_filter(data, 0.5)
+    np.testing.assert_array_equal(masks._smoothed(data, CancelToken()), expected)
 
 
 def test_a_negative_margin_is_refused():

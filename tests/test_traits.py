@@ -57,6 +57,18 @@ def test_an_interpolated_axis_is_found(rng, order):
     assert filled_band(data, 0) > 0.9
 
 
+def test_of_many_lines_some_are_enough(rng, monkeypatch):
+    """A zero-filled axis is found as well; a sixth of the lines is looked at."""
+    data = signal.resample(anatomy(rng, (30, 56, 64)), 60, axis=0).astype(np.float32)
+    whole = [filled_band(data, axis) for axis in range(3)]
+    looked_at = []
+    rfft = np.fft.rfft
+    monkeypatch.setattr(np.fft, "rfft", lambda a, axis: looked_at.append(a.size) or rfft(a))
+    monkeypatch.setattr(traits, "_LINES", 20)
+    assert [filled_band(data, axis) for axis in range(3)] == pytest.approx(whole, abs=0.02)
+    assert sum(looked_at) < 3 * data.size / 5
+
+
 def test_an_axis_of_few_voxels_is_not_judged(rng):
     assert np.isnan(filled_band(rng.random((40, 15, 44)).astype(np.float32), 1))
     assert np.isnan(filled_band(np.zeros((20, 18, 22), np.float32), 0))
@@ -99,7 +111,39 @@ def test_noise_in_slabs_is_that_of_the_whole(rng, planes):
     for axis in range(3):
         fine = ndimage.correlate1d(fine, np.array([-1, 2, -1]) / 6**0.5, axis=axis, mode="mirror")
     expected = 1.4826 * np.median(np.abs(fine[mask]))
-    assert traits._noise(data, mask, Progress()) == pytest.approx(expected, rel=1e-6)
+    assert traits._noise(data, mask, Progress()) == expected
+
+
+def test_noise_far_from_the_mask_plays_no_part(rng):
+    data = rng.random((31, 29, 30), dtype=np.float32)
+    fine = data
+    for axis in range(3):
+        fine = ndimage.correlate1d(fine, np.array([-1, 2, -1]) / 6**0.5, axis=axis, mode="mirror")
+    mask = np.zeros(data.shape, bool)
+    mask[10:28, 5:12, 20:30] = rng.random((18, 7, 10)) < 0.5
+    expected = 1.4826 * np.median(np.abs(fine[mask]))
+    assert traits._noise(data, mask, Progress()) == expected
+
+
+def odd_shapes(rng):
+    """Masks with holes, in parts, at the border, of one voxel, and of all."""
+    shape = (29, 34, 25)
+    blobs = ndimage.gaussian_filter(rng.standard_normal(shape), 3.0) > 0.02
+    yield blobs
+    yield blobs & (rng.random(shape) < 0.99)
+    yield np.pad(blobs[:20, :20, :20], ((3, 6), (14, 0), (0, 5)))
+    yield np.ones((40, 9, 12), bool)
+    yield np.ones((1, 1, 1), bool)
+    one = np.zeros(shape, bool)
+    one[28, 0, 7] = True
+    yield one
+
+
+def test_the_deepest_voxels_are_those_of_the_distance_transform(rng):
+    for mask in odd_shapes(rng):
+        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1, 1:-1]
+        expected = depth >= np.quantile(depth[mask], 0.6)
+        np.testing.assert_array_equal(traits._deepest(mask, Progress()), expected)
 
 
 def test_without_a_head_contrast_and_noise_are_unknown():
@@ -113,6 +157,30 @@ def test_it_can_be_stopped():
     token.cancel()
     with pytest.raises(Cancelled):
         measure_traits(volume(head(0, (40, 44, 36))), Progress(token))
+
+
+class Counting(CancelToken):
+    """Counts how often it is asked, and says stop at the ``stop``-th time."""
+
+    def __init__(self, stop=0):
+        super().__init__()
+        self.asked, self.stop = 0, stop
+
+    def check(self):
+        self.asked += 1
+        if self.asked == self.stop:
+            self.cancel()
+        super().check()
+
+
+def test_it_can_be_stopped_wherever_it_asks():
+    scan = volume(head(0, (40, 44, 36)))
+    token = Counting()
+    whole = measure_traits(scan, Progress(token))
+    assert whole == measure_traits(scan)
+    for stop in range(1, token.asked, 5):
+        with pytest.raises(Cancelled):
+            measure_traits(scan, Progress(Counting(stop)))
 
 
 # Ranges

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.progress import Progress
+from napari_mrisr.ranks import between
 from napari_mrisr.streaming.source import Source
 from napari_mrisr.volume import CLIP_PERCENTILE, FloatArray, IntensityWindow
 
@@ -114,13 +115,7 @@ def exact_percentile(pieces: Pieces, count: int, percent: float = CLIP_PERCENTIL
         within = r - int(ends[number] - coarse[number])
         low = int(np.searchsorted(np.cumsum(fine[number]), within, side="right"))
         values.append(_number(number << 16 | low))
-    return _between(values[0], values[1], position - rank)
-
-
-def _between(a: np.float32, b: np.float32, t: float) -> float:
-    """As numpy interpolates: in float32, from the nearer end."""
-    step = b - a
-    return float(a + step * np.float32(t)) if t < 0.5 else float(b - step * np.float32(1 - t))
+    return between(values[0], values[1], position - rank)
 
 
 def _sortable(values: FloatArray) -> NDArray[np.uint32]:
