@@ -28,7 +28,7 @@ from napari_mrisr.volume import FloatArray, Region, Volume
 KEPT = 24
 
 # Below what is felt as a stall.
-PATIENCE_S = 0.04
+PATIENCE_S = 0.05
 
 PlaneName = tuple[int, int]
 """Axis (0 = x) and index of an output plane."""

@@ -79,10 +79,10 @@ class LiveImage:
 
     def remove(self) -> None:
         """The layer goes."""
-        if self.is_there:
+        there, layer = self.is_there, self.let_go()  # first: nobody else has deleted it
+        if there:
             with self._place_kept():
-                self._viewer.layers.remove(self.layer)
-        self.layer = None
+                self._viewer.layers.remove(layer)
 
     @contextmanager
     def _place_kept(self) -> Iterator[None]:

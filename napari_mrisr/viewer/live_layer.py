@@ -17,37 +17,30 @@ instead of none at all.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QObject, Qt, QThread, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QThread, Signal
 
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.progress import Progress
 from napari_mrisr.upscale import UpscaleParameters, check_memory
-from napari_mrisr.viewer.ahead import planes_at, planes_beside
+from napari_mrisr.viewer.ahead import planes_at
+from napari_mrisr.viewer.foresight import Foresight
 from napari_mrisr.viewer.jobs import PostedProgress
 from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
 from napari_mrisr.viewer.live_image import LiveImage
-from napari_mrisr.viewer.workshop import Subject, Taken, Workshop, fill_array
+from napari_mrisr.viewer.workshop import Shelf, Subject, Taken, Workshop, fill_array
 from napari_mrisr.volume import Grid, Volume
 
 _log = logging.getLogger(__name__)
 
 Places = Callable[[Grid], list[PlaneName]]
-
-# After the plane on screen: first it is painted, for which software OpenGL needs all processors,
-# and a person who goes on scrolling has asked for the next before the other two are computed.
-_NEIGHBORS_AFTER_MS = 80
-_OTHERS_AFTER_MS = 250
-_GROUNDWORK_AFTER_MS = 250  # after these
-
-# Results whose planes are kept, the one that is shown included.
-_KEPT = 3
 
 
 class LiveLayer(QObject):
@@ -84,8 +77,8 @@ class LiveLayer(QObject):
         self._places = places
         self._wanted: deque[PlaneName] = deque()
         self._ahead: deque[PlaneName] = deque()
-        self._looked_at: list[PlaneName] = []  # the plane on screen, after the one before
-        self._kept: deque[tuple[Subject, LiveArray]] = deque(maxlen=_KEPT)
+        self._alternatives: Sequence[UpscaleParameters] = ()
+        self._kept = Shelf()
         self._image = LiveImage(viewer)
         self._name = ""
         self._subject: Subject | None = None
@@ -96,17 +89,11 @@ class LiveLayer(QObject):
         self._latest.finished.connect(self._planes_done)
         self._latest.failed.connect(self._fail)
         self._asked.connect(self._want_shown, Qt.ConnectionType.QueuedConnection)
-        self._neighbors = self._timer(_NEIGHBORS_AFTER_MS, self._want_neighbors)
-        self._others = self._timer(_OTHERS_AFTER_MS, self._want_others)
-        self._groundwork = self._timer(_GROUNDWORK_AFTER_MS, self._lay)
+        self._foresight = Foresight(viewer.dims)
+        self._foresight.planes.connect(self._compute_ahead)
+        self._foresight.idle.connect(self._use_time)
         self._laid: Subject | None = None
-
-    def _timer(self, milliseconds: int, call: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(call)
-        return timer
+        self._foreseen: tuple[Subject, PlaneName] | None = None
 
     # What is wanted.
 
@@ -130,17 +117,29 @@ class LiveLayer(QObject):
         """What the layer shows; None until the first plane of the latest subject is there."""
         return self._array
 
-    def show(self, source: LayerSnapshot, parameters: UpscaleParameters, name: str) -> None:
-        """Show what would come out, as a layer of that name; nothing if that is so already."""
-        subject = Subject(source, parameters)
+    def show(
+        self,
+        source: LayerSnapshot,
+        parameters: UpscaleParameters,
+        name: str,
+        alternatives: Sequence[UpscaleParameters] = (),
+    ) -> None:
+        """Show what would come out, as a layer of that name; nothing if that is so already.
+
+        ``alternatives`` may be asked for next, at the same scale.
+        """
+        subject, self._alternatives = Subject(source, parameters), alternatives
         if subject.same(self._subject) or subject.same(self._done):
             return
-        self._keep()
+        if self._subject is not None and self._array is not None:
+            self._kept.put(self._subject, self._array)
         self._latest.drop()
         self._subject, self._done, self._array, self._name = subject, None, None, name
         grid = source.grid.upsampled(parameters.scale)
         wanted = self._places(grid) if self._places else planes_at(self._viewer.dims, grid)[:1]
-        kept = next((array for known, array in self._kept if subject.same(known)), None)
+        kept = self._kept.get(subject)
+        if kept is not None:
+            kept.name = name  # computed unasked, it had another's
         if kept is not None and all(kept.holds(plane) for plane in wanted):
             self._array = kept
             self._image.put(kept, name, source.look)
@@ -186,7 +185,7 @@ class LiveLayer(QObject):
 
     def _stop(self) -> None:
         """Nothing of the subject is wanted any more, nor what it is computed with."""
-        self._rest()
+        self._foresight.stop()
         self._latest.drop()
         subject, self._subject = self._subject, None
         if self._alone:
@@ -243,7 +242,7 @@ class LiveLayer(QObject):
 
     def _want(self, names: list[PlaneName]) -> None:
         """These are wanted now, and no others."""
-        self._rest()
+        self._foresight.stop()
         array = self._array
         self._ahead = deque()
         self._wanted = deque(n for n in names if array is None or not array.holds(n))
@@ -260,15 +259,12 @@ class LiveLayer(QObject):
         self, kept: LiveArray | None = None
     ) -> Callable[[PostedProgress], None] | None:
         """What a thread is to do; None when there is nothing to show."""
-        subject, name, array = self._subject, self._name, self._array or kept
+        subject, array = self._subject, self._array or kept
         if subject is None:
             return None
-        whole = self._places is not None
 
         def make_array(volume: Volume) -> LiveArray:
-            if whole:
-                check_memory(volume.grid, subject.parameters)
-            return LiveArray(name, volume, subject.parameters.scale, self._tell_asked, whole)
+            return self._new_array(subject, volume)
 
         def take() -> Taken | None:
             wanted, ahead = self._wanted, self._ahead  # replaced by the GUI's thread, never changed
@@ -287,6 +283,12 @@ class LiveLayer(QObject):
             subject, array, make_array, take, superseded, progress
         )
 
+    def _new_array(self, subject: Subject, volume: Volume) -> LiveArray:
+        whole = self._places is not None
+        if whole:
+            check_memory(volume.grid, subject.parameters)
+        return LiveArray(self._name, volume, subject.parameters.scale, self._tell_asked, whole)
+
     def _tell_asked(self, names: list[PlaneName]) -> bool:
         """The array is sliced, by napari or whoever; on any thread. Whether to wait a little."""
         if self._image.moving or QThread.currentThread() is not self.thread():
@@ -303,61 +305,77 @@ class LiveLayer(QObject):
         if self._places is not None:
             self._want([*names, *self._places(array.grid)])
             return
-        if self._looked_at[-1:] != [array.shown]:
-            self._looked_at = [*self._looked_at[-1:], array.shown]
+        self._foresight.saw(array.shown)
         self._want(names)
         if not self._wanted:
-            self._look_ahead(array)
+            self._foresight.start(array)
 
-    def _rest(self) -> None:
-        """Nothing is to be computed ahead."""
-        for timer in (self._neighbors, self._others, self._groundwork):
-            timer.stop()
-
-    def _look_ahead(self, array: LiveArray) -> None:
-        """What is shown is there: compute soon what may be asked for next."""
-        if not all(array.holds(name) for name in self._planes_beside(array)):
-            self._neighbors.start()
-        if not all(array.holds(name) for name in planes_at(self._viewer.dims, array.grid)):
-            self._others.start()
-        elif self._laid is not self._subject:
-            self._groundwork.start()
-
-    def _want_neighbors(self) -> None:
-        if self._array is not None:
-            self._compute_ahead(self._array, self._planes_beside(self._array))
-
-    def _want_others(self) -> None:
-        array = self._array
-        if array is not None:
-            others = planes_at(self._viewer.dims, array.grid)
-            self._compute_ahead(array, [*others, *self._planes_beside(array)])
-
-    def _compute_ahead(self, array: LiveArray, names: list[PlaneName]) -> None:
-        self._ahead = deque(name for name in names if not array.holds(name))
-        if self._ahead and not self._latest.busy:
+    def _compute_ahead(self, names: list[PlaneName]) -> None:
+        self._ahead = deque(names)
+        if not self._latest.busy:
             self._begin()
+
+    def _use_time(self) -> None:
+        """Nobody does anything: lay groundwork, then compute what else may be shown here."""
+        if self._latest.busy or self._places is not None:
+            return
+        if self._laid is not self._subject:
+            self._lay()
+        else:
+            self._compute_alternatives()
 
     def _lay(self) -> None:
         """Lay groundwork, until somebody looks on; then compute what that needs."""
-        subject, compute = self._subject, self._computation()
-        if subject is None or compute is None or self._latest.busy:
+        subject, compute, superseded = self._subject, self._computation(), self._interruption()
+        if subject is None or compute is None:
             return
-        wanted = self._wanted  # replaced where somebody looks on, though all be there
 
-        def superseded() -> bool:
-            return self._subject is not subject or self._wanted is not wanted or bool(self._ahead)
+        def mark() -> None:
+            self._laid = subject
 
-        def lay(progress: PostedProgress) -> Subject | None:
+        def lay(progress: PostedProgress) -> Callable[[], None] | None:
             laid = self.workshop.lay(subject, superseded, progress)
             compute(progress)
-            return subject if laid else None
+            return mark if laid else None
 
         self._latest.ask(lay)
 
-    def _planes_beside(self, array: LiveArray) -> list[PlaneName]:
-        before = self._looked_at[0] if self._looked_at else array.shown
-        return planes_beside(array.shown, before, array.grid.shape[array.shown[0]])
+    def _compute_alternatives(self) -> None:
+        """Compute the plane on screen as it would be with other parameters; once."""
+        subject, compute, array = self._subject, self._computation(), self._array
+        if subject is None or compute is None or array is None:
+            return
+        here, plane, superseded = (subject, array.shown), array.shown, self._interruption()
+        if self._foreseen == here:
+            return
+        others = [Subject(subject.source, parameters) for parameters in self._alternatives]
+        known = [(other, self._kept.get(other)) for other in others]
+
+        def keep(made: list[tuple[Subject, LiveArray]]) -> None:
+            self._foreseen = here
+            for other, kept in made:
+                self._kept.put(other, kept)
+
+        def work(progress: PostedProgress) -> Callable[[], None] | None:
+            made = []
+            for other, kept in known:
+                kept = kept or self._new_array(other, self.workshop.volume(other)[0])
+                if self.workshop.foresee(other, kept, plane, superseded, progress):
+                    made.append((other, kept))
+            finished = not superseded()
+            compute(progress)
+            return functools.partial(keep, made) if finished else None
+
+        self._latest.ask(work)
+
+    def _interruption(self) -> Callable[[], bool]:
+        """Says, from now on, whether something has come that goes before what is done unasked."""
+        subject, wanted = self._subject, self._wanted  # replaced where somebody looks on
+
+        def interrupted() -> bool:
+            return self._subject is not subject or self._wanted is not wanted or bool(self._ahead)
+
+        return interrupted
 
     # What the thread tells.
 
@@ -373,22 +391,16 @@ class LiveLayer(QObject):
             return  # computed ahead: nothing to see
         self.arrived.emit()
 
-    def _planes_done(self, laid: Subject | None) -> None:
-        self._laid, array = laid or self._laid, self._array
+    def _planes_done(self, then: Callable[[], None] | None) -> None:
+        array = self._array
+        if then is not None:
+            then()
         if array is None:
             return
         if self._wanted or self._ahead:  # since the thread looked for the last time
             self._begin()
         elif self._places is None:
-            self._look_ahead(array)
-
-    def _keep(self) -> None:
-        """Keep the planes of what was shown, for when it is asked for again."""
-        subject, array = self._subject, self._array
-        if subject is None or array is None or array.volume is not None:
-            return
-        others = [(s, a) for s, a in self._kept if a is not array]
-        self._kept = deque([(subject, array), *others], maxlen=_KEPT)
+            self._foresight.start(array)
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, MrisrError):

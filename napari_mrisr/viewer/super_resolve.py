@@ -189,10 +189,12 @@ class SuperResolveWidget(Docked):
         return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def _parameters(self) -> UpscaleParameters | None:
+        return self._parameters_of(self.panel.method.currentText())
+
+    def _parameters_of(self, method: str) -> UpscaleParameters | None:
         panel = self.panel
         if panel.scale.scale is None:
             return None
-        method = panel.method.currentText()
         bank = panel.bank.bank if method == "hashed" else None
         return UpscaleParameters(scale=panel.scale.scale, method=method, bank=bank)
 
@@ -326,10 +328,17 @@ class SuperResolveWidget(Docked):
             request = None
         if isinstance(request, UpscaleRequest):
             name = f"{request.result_name} (preview)"
-            self.live.show(request.source, request.parameters, name)
+            self.live.show(request.source, request.parameters, name, self._alternatives())
             self._say_preview()
         else:
             self.live.clear()
+
+    def _alternatives(self) -> list[UpscaleParameters]:
+        """What the form would ask for with another method."""
+        panel = self.panel
+        methods = [panel.method.itemText(index) for index in range(panel.method.count())]
+        asked = [self._parameters_of(method) for method in methods]
+        return [p for p in asked if p is not None and p.method != panel.method.currentText()]
 
     def _live_toggled(self, on: bool) -> None:
         if not on:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_mrisr.crew import Crew
-from napari_mrisr.errors import MemoryEstimateError
+from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.fill import fill_method
 from napari_mrisr.preview import Planes
 from napari_mrisr.progress import Progress
@@ -58,6 +58,29 @@ class Subject:
         return self.same_source(other) and self.parameters == other.parameters  # type: ignore[union-attr]
 
 
+class Shelf:
+    """The planes of a few results, for when they are asked for, again or for the first time."""
+
+    _MOST = 4
+
+    def __init__(self) -> None:
+        self._arrays: list[tuple[Subject, LiveArray]] = []
+
+    def get(self, subject: Subject) -> LiveArray | None:
+        """Those of a result, if they are kept."""
+        return next((array for known, array in self._arrays if subject.same(known)), None)
+
+    def put(self, subject: Subject, array: LiveArray) -> None:
+        """Keep planes, but no array that is whole."""
+        if array.volume is None:
+            others = [entry for entry in self._arrays if entry[1] is not array]
+            self._arrays = [(subject, array), *others][: self._MOST]
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._arrays = []
+
+
 class Taken(NamedTuple):
     """A plane to compute, and whether somebody asked for it or it may only be asked for."""
 
@@ -80,7 +103,7 @@ class Workshop:
         Of so many results the planes' bands are kept.
     """
 
-    def __init__(self, results: int = 2) -> None:
+    def __init__(self, results: int = 4) -> None:
         self._lock = threading.Lock()
         self._results = results
         self._volume: tuple[Subject, Volume, Volume] | None = None
@@ -116,9 +139,11 @@ class Workshop:
     def planes(self, subject: Subject) -> Planes:
         """What computes the subject's planes."""
         with self._lock:
-            for known, planes in self._planes:
-                if subject.same(known):
-                    return planes
+            for entry in self._planes:
+                if subject.same(entry[0]):
+                    self._planes.remove(entry)
+                    self._planes.insert(0, entry)  # used last, let go last
+                    return entry[1]
         planes = Planes(check_parameters(subject.parameters), self.volume(subject)[1])
         with self._lock:
             self._planes = [(subject, planes), *self._planes][: self._results]
@@ -176,6 +201,30 @@ class Workshop:
                 ready.append(taken.plane)
         _tell(progress, array, ready)
 
+    def foresee(
+        self,
+        subject: Subject,
+        array: LiveArray,
+        plane: PlaneName,
+        superseded: Callable[[], bool],
+        progress: PostedProgress,
+    ) -> bool:
+        """Compute a plane that nobody has asked for; parameters as of :meth:`lay`.
+
+        Returns
+        -------
+        bool
+            Whether the array has it now. Not where it cannot be computed: who asks
+            for it will be told why.
+        """
+        if array.holds(plane):
+            return True
+        with contextlib.suppress(_Superseded, MrisrError):
+            crew = self._crew(subject, superseded, progress)
+            array.put(self.planes(subject).plane(*plane, crew))
+            return True
+        return False
+
     def lay(
         self, subject: Subject, superseded: Callable[[], bool], progress: PostedProgress
     ) -> bool:
@@ -203,17 +252,20 @@ class Workshop:
             check_memory(planes.lr.grid, subject.parameters)
         except MemoryEstimateError:
             return True
+        crew = self._crew(subject, superseded, progress)
+        with contextlib.suppress(_Superseded):
+            while not planes.laid:
+                planes.lay(crew)
+        return planes.laid
 
+    @staticmethod
+    def _crew(subject: Subject, superseded: Callable[[], bool], progress: PostedProgress) -> Crew:
         def check() -> None:
             progress.token.check()
             if superseded():
                 raise _Superseded
 
-        crew = Crew(subject.parameters.thread_count, check)
-        with contextlib.suppress(_Superseded):
-            while not planes.laid:
-                planes.lay(crew)
-        return planes.laid
+        return Crew(subject.parameters.thread_count, check)
 
 
 def fill_array(

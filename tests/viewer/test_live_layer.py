@@ -261,6 +261,21 @@ def test_laying_groundwork_leaves_the_processors_to_who_looks_on(desk, hashed, m
     desk.qtbot.waitUntil(lambda: left[1:] == ["Cancelled"])
 
 
+def test_what_another_method_makes_of_the_slice_is_there_before_it_is_chosen(
+    desk, volume, monkeypatch
+):
+    broken = UpscaleParameters((2, 2, 2), "hashed", bank="no such bank")
+    other = UpscaleParameters((2, 2, 2), "tricubic", threads=1)
+    desk.live.show(snapshot(desk.scan), NEAREST, "result (preview)", [broken, other])
+    desk.settle()
+    desk.qtbot.waitUntil(lambda: not desk.live.busy and not desk.live._foresight.waiting)
+    monkeypatch.setattr(Planes, "plane", None)
+    desk.live.show(snapshot(desk.scan), other, "the other (preview)")
+    assert desk.live.layer.name == desk.live.array.name == "the other (preview)"
+    np.testing.assert_array_equal(desk.shown(), sliced(volume, other, desk.viewer))
+    assert desk.failed == []
+
+
 def test_back_to_a_method_shows_what_was_computed(desk, volume, count_planes):
     for parameters in (NEAREST, TRICUBIC):
         desk.show(parameters)

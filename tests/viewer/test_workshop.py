@@ -13,7 +13,7 @@ from napari_mrisr.upscale import UpscaleParameters, run_method
 from napari_mrisr.viewer import workshop as module
 from napari_mrisr.viewer.layers import layer_data, snapshot
 from napari_mrisr.viewer.live_array import LiveArray
-from napari_mrisr.viewer.workshop import Subject, Taken, Workshop
+from napari_mrisr.viewer.workshop import Shelf, Subject, Taken, Workshop
 from napari_mrisr.volume import Grid, Volume
 
 
@@ -119,3 +119,31 @@ def test_lays_nothing_where_it_would_take_much_memory(subject, monkeypatch):
     monkeypatch.setattr(module, "check_memory", full)
     assert shop.lay(subject, lambda: False, Told())
     assert not shop.planes(subject).laid
+
+
+def test_what_was_used_last_is_let_go_last(subject):
+    shop = Workshop(2)
+    others = [
+        Subject(subject.source, UpscaleParameters(scale, "tricubic"))
+        for scale in ((2, 2, 2), (3, 3, 3))
+    ]
+    first = shop.planes(subject)
+    shop.planes(others[0])
+    assert shop.planes(subject) is first
+    shop.planes(others[1])
+    assert shop.planes(subject) is first
+
+
+def test_the_shelf_keeps_a_few_results_and_none_that_is_whole(subject, volume):
+    shelf = Shelf()
+    made = {}
+    for factor in (2, 3, 4, 5, 6):
+        other = Subject(subject.source, UpscaleParameters((factor,) * 3, "tricubic"))
+        made[factor] = other, LiveArray("scan", volume, (factor,) * 3, lambda names: False)
+        shelf.put(*made[factor])
+    assert [shelf.get(made[n][0]) is made[n][1] for n in made] == [False, True, True, True, True]
+    whole = LiveArray("scan", volume, (7, 7, 7), lambda names: False, whole=True)
+    shelf.put(subject, whole)
+    assert shelf.get(subject) is None
+    shelf.clear()
+    assert shelf.get(made[6][0]) is None

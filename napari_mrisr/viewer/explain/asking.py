@@ -58,12 +58,14 @@ class ExplainRequest:
     def __call__(self, progress: Progress) -> Explained:
         """Do the work; for a background thread."""
         prepared = self.prepared or self._prepare(progress)
-        voxel = self.voxel or find_edge(prepared.lr, self.bank.scale)
+        voxel = self.voxel or find_edge(prepared.lr, self.bank.scale, progress=progress)
         progress.token.check()
         return Explained(prepared, explain_voxel(prepared.lr, self.bank, voxel, prepared.truth))
 
     def _prepare(self, progress: Progress) -> Prepared:
-        lr = self.source.to_volume().normalized()
+        volume = self.source.to_volume()
+        progress.token.check()
+        lr = volume.normalized(check=progress.token.check)
         progress.token.check()
         truth = self.truth.to_volume() if self.truth is not None else None
         progress.token.check()

@@ -60,8 +60,8 @@ def prepare(progress: Progress) -> Material:
         for name, volume in ((TRUTH, truth), (TRICUBIC, guess), (RESULT, result))
     }
     progress.token.check()
-    voxel = find_edge(normalized, SCALE, unit[TRUTH], unit[TRICUBIC])
-    head = head_mask(truth.data)
+    voxel = find_edge(normalized, SCALE, unit[TRUTH], unit[TRICUBIC], progress=progress)
+    head = head_mask(truth.data, progress)
     progress.token.check()
     errors = {
         name: float(np.sqrt(np.mean((unit[name][head] - unit[TRUTH][head]) ** 2)))

@@ -75,7 +75,7 @@ class MapRequest:
         progress.token.check()
         source = stage_input(volume, bank, self.number, earlier=self.earlier, progress=progress)
         buckets = bucket_map(source, progress=progress)
-        table = bucket_table(buckets, source.stage, source.head)
+        table = bucket_table(buckets, source.stage, source.head(progress))
         buckets += 1
         name, labels = self.source.name, np.asarray(buckets)
         layer = map_layer(labels, source, title_of(name, source))
