@@ -38,7 +38,8 @@ class Crew:
     threads : int
         How many.
     check : callable
-        Asked between pieces, on the thread that waits; raises to stop.
+        Asked between pieces, on the thread that waits, and within long ones, on
+        theirs; raises to stop.
     """
 
     def __init__(self, threads: int = 1, check: Callable[[], None] = _go_on) -> None:

@@ -116,15 +116,18 @@ class Degradation:
     def _apply_axis(
         self, array: FloatArray, axis: int, factor: int, progress: Progress
     ) -> FloatArray:
+        across = 1 if axis == 0 else 0
+        parts = []
+        # In slabs, so that a cancel does not wait for a large one.
+        for slab in np.array_split(array, max(1, array.size // _SLAB_VOXELS), axis=across):
+            progress.token.check()
+            parts.append(self._apply_slab(slab, axis, factor))
+        return np.concatenate(parts, axis=across)
+
+    def _apply_slab(self, array: FloatArray, axis: int, factor: int) -> FloatArray:
         n = array.shape[axis]
         if self.name == "kspace":
-            across = 1 if axis == 0 else 0
-            parts = []
-            # In slabs, so that a cancel does not wait for a large transform.
-            for slab in np.array_split(array, max(1, array.size // _SLAB_VOXELS), axis=across):
-                progress.token.check()
-                parts.append(_crop_spectrum(slab, axis, n // factor, self.apodization))
-            return np.concatenate(parts, axis=across)
+            return _crop_spectrum(array, axis, n // factor, self.apodization)
         if self.name == "paper-2021":
             return quadratic_operator(n, n // factor).apply(array, axis)
         if self.name == "standard":

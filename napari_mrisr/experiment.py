@@ -159,7 +159,7 @@ def compare(
     truth, window = _prepare(truth, scale)
     low = degrade(truth, scale, parameters.protocol.degradation, progress=inner)
     unit = window.to_unit(truth.data)
-    masks: dict[str, BoolArray | None] = {"full": None, "head": head_mask(unit)}
+    masks: dict[str, BoolArray | None] = {"full": None, "head": head_mask(unit, inner)}
     comparison = Comparison(truth, low, window, {}, {}, {})
     for name in dict.fromkeys([GAIN_OVER, *parameters.methods]):
         result, seconds = _timed_run(parameters.upscaling(name, scale), low, inner)

@@ -149,6 +149,21 @@ def eroded(mask: BoolArray, margin_voxels: int, progress: Progress | None = None
     return out
 
 
+def box_around(mask: BoolArray, margin: int = 0) -> tuple[slice, slice, slice]:
+    """The smallest box that holds a mask, and a margin where there are voxels left.
+
+    Parameters
+    ----------
+    mask : (x, y, z) ndarray of bool
+        Not all False.
+    margin : int
+        Voxels.
+    """
+    x, y, z = (np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
+    a, b, c = (slice(max(0, int(n[0]) - margin), int(n[-1]) + 1 + margin) for n in (x, y, z))
+    return a, b, c
+
+
 def _eroded_once(mask: BoolArray) -> BoolArray:
     out = mask.copy()
     for axis in range(mask.ndim):

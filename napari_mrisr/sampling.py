@@ -108,14 +108,18 @@ def pair_of(
         data = volume.data[::x, ::y, ::z]
         affine = volume.grid.affine @ np.diag([x, y, z, 1.0])
         volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), affine))
-    volume = volume.cropped_to_multiple(parameters.scale).normalized()
+    volume = volume.cropped_to_multiple(parameters.scale).normalized(check=crew.check)
     truth = np.clip(volume.data, 0.0, 1.0)
     crew.check()
-    degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale)
+    degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale, crew.progress)
     crew.check()
     lr = Volume(degraded, volume.grid.degraded(parameters.scale), window=volume.window)
-    digest = hashlib.sha256(truth.tobytes()).digest()
-    return Pair(truth, lr, head_mask(truth, crew.progress), int.from_bytes(digest[:8], "little"))
+    digest = hashlib.sha256()
+    for plane in truth:
+        crew.check()
+        digest.update(plane)
+    seed = int.from_bytes(digest.digest()[:8], "little")
+    return Pair(truth, lr, head_mask(truth, crew.progress), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +256,7 @@ def feature_sample(
     """Strength and coherence of randomly chosen voxels inside the mask."""
     image = run_stages(pair.lr, before, crew) if spec.grid == "voxel" else pair.lr.data
     shape = (image.shape[0], image.shape[1], image.shape[2])
-    chosen = np.flatnonzero(_usable(pair, spec, image.shape))
+    chosen = np.flatnonzero(_usable(pair, spec, image.shape, crew))
     chosen = np.random.default_rng(pair.seed).choice(chosen, min(count, chosen.size), replace=False)
     parts = []
     for start in range(0, shape[0], 16):
@@ -290,16 +294,17 @@ def slabs_of(shape: tuple[int, ...], cell: int) -> list[Region]:
     ]
 
 
-def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...], crew: Crew) -> NDArray[np.bool_]:
     """Voxels of the stage's grid that are inside the head and off any mask's rim."""
+    progress = crew.progress
     factor = [n // m for n, m in zip(pair.truth.shape, shape, strict=True)]
-    inside = eroded(pair.mask, 1) & interior_mask(pair.truth, 1)
+    inside = eroded(pair.mask, 1, progress) & interior_mask(pair.truth, 1, progress)
     if max(factor) > 1:
         x, y, z = shape
         blocks = inside.reshape(x, factor[0], y, factor[1], z, factor[2])
         inside = np.asarray(blocks.all(axis=(1, 3, 5)))
     # What a patch sees across a skull-stripping's edge is no anatomy.
-    lr_rim = interior_mask(pair.lr.data, 2)
+    lr_rim = interior_mask(pair.lr.data, 2, progress)
     step = [n // m for n, m in zip(shape, lr_rim.shape, strict=True)]
     for axis, times in enumerate(step):
         lr_rim = np.repeat(lr_rim, times, axis=axis)
@@ -320,7 +325,7 @@ def _hash_and_choose(
 
     def work(slab: Region | None) -> None:
         if slab is None:
-            chosen.append(_choose(pair, plan, seen.shape))
+            chosen.append(_choose(pair, plan, seen.shape, crew))
             return
         parts = plan.spec.hash.hash_box(seen, (0, 0, 0), whole.shape, slab)
         bucket[slab.slices], element[slab.slices] = parts
@@ -329,9 +334,9 @@ def _hash_and_choose(
     return bucket, element, chosen[0]
 
 
-def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...], crew: Crew) -> NDArray[np.int64]:
     """Flat indices of the training voxels, at most ``plan.samples``, the same every time."""
-    chosen = np.flatnonzero(_usable(pair, plan.spec, shape))
+    chosen = np.flatnonzero(_usable(pair, plan.spec, shape, crew))
     if plan.samples is not None and chosen.size > plan.samples:
         generator = np.random.default_rng(pair.seed)
         chosen = np.sort(generator.choice(chosen, plan.samples, replace=False))

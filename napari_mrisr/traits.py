@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_mrisr.masks import eroded, head_mask
+from napari_mrisr.masks import box_around, eroded, head_mask
 from napari_mrisr.progress import Progress
 from napari_mrisr.ranks import median
 from napari_mrisr.volume import FloatArray, Volume
@@ -202,7 +202,7 @@ def _deepest(mask: NDArray[np.bool_], progress: Progress) -> NDArray[np.bool_]:
     Squared distances to the outside, an axis after the other, are exact up to a distance
     beyond which all count as deep; that in city-block steps is never shorter than it.
     """
-    box = _box_around(mask, 0)
+    box = box_around(mask)
     inside = np.pad(mask[box], 1)
     progress.token.check()
     steps = ndimage.distance_transform_cdt(inside, "taxicab")[inside]
@@ -223,15 +223,8 @@ def _deepest(mask: NDArray[np.bool_], progress: Progress) -> NDArray[np.bool_]:
     return deep
 
 
-def _box_around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:
-    """The smallest box that holds a mask, as far as there are voxels with a margin."""
-    x, y, z = (np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
-    a, b, c = (slice(max(0, int(n[0]) - margin), int(n[-1]) + 1 + margin) for n in (x, y, z))
-    return a, b, c
-
-
 def _noise(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> float:
-    box = _box_around(mask, 1)
+    box = box_around(mask, 1)
     data, mask = data[box], mask[box]
     taps, found = np.array([-1.0, 2.0, -1.0]) / np.sqrt(6.0), []
     for start in range(0, data.shape[0], _PLANES):

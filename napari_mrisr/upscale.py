@@ -160,7 +160,7 @@ def run_method(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="mrisr")
     try:
         _await([pool.submit(compile_kernels, method, progress)], progress)
-        lr = volume.normalized()
+        lr = volume.normalized(check=progress.token.check)
         grid = lr.grid.upsampled(method.scale)
         blocks = block_regions(grid, method.scale)
         passes = method.passes if isinstance(method, MultiPass) else 1

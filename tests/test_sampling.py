@@ -14,7 +14,7 @@ from napari_mrisr import sampling, training
 from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import Pair, TrainParameters, prepare_pair, samples_of
+from napari_mrisr.sampling import ALONE, Pair, TrainParameters, prepare_pair, samples_of
 from napari_mrisr.training import train
 from napari_mrisr.volume import Grid, Region, Volume
 
@@ -91,23 +91,25 @@ def made_up_pair(mask=None, empty=None, shape=(24, 28, 20), scale=(2, 2, 2)):
 def test_usable_voxels_by_hand():
     cell, voxel = (plan.spec for plan in small_preset("default", (2, 2, 2)).stages)
     # Without any mask: all but half a patch at the border.
-    everything = sampling._usable(made_up_pair(), cell, (12, 14, 10))
+    everything = sampling._usable(made_up_pair(), cell, (12, 14, 10), ALONE)
     np.testing.assert_array_equal(np.argwhere(everything).min(axis=0), [1, 1, 1])
     np.testing.assert_array_equal(np.argwhere(everything).max(axis=0), [10, 12, 8])
     # A mask from x = 8: its first voxel is rim, so the first whole cell is the fifth.
     mask = np.zeros((24, 28, 20), bool)
     mask[8:] = True
-    usable = sampling._usable(made_up_pair(mask), cell, (12, 14, 10))
+    usable = sampling._usable(made_up_pair(mask), cell, (12, 14, 10), ALONE)
     assert np.argwhere(usable).min(axis=0)[0] == 5
-    usable = sampling._usable(made_up_pair(mask), voxel, (24, 28, 20))
+    usable = sampling._usable(made_up_pair(mask), voxel, (24, 28, 20), ALONE)
     assert np.argwhere(usable).min(axis=0)[0] == 9
     # One empty voxel: its cell, and those next to it.
-    usable = sampling._usable(made_up_pair(empty=(10, 14, 9)), cell, (12, 14, 10))
+    usable = sampling._usable(made_up_pair(empty=(10, 14, 9)), cell, (12, 14, 10), ALONE)
     assert not usable[5, 7, 4]
     assert not usable[4, 7, 4]  # voxel 9 is beside the empty one
     assert usable[6, 7, 4]
     # Empty low-resolution voxels: two cells around.
-    usable = sampling._usable(made_up_pair(empty=np.s_[10:12, 14:16, 8:10]), voxel, (24, 28, 20))
+    usable = sampling._usable(
+        made_up_pair(empty=np.s_[10:12, 14:16, 8:10]), voxel, (24, 28, 20), ALONE
+    )
     assert not usable[14, 14, 8]
     assert usable[16, 14, 8]
 

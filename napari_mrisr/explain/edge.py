@@ -7,7 +7,8 @@ import numpy as np
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.gradients import Window, tensor_box
 from napari_mrisr.kernels import cpu_hash
-from napari_mrisr.masks import head_mask
+from napari_mrisr.masks import box_around, head_mask
+from napari_mrisr.progress import Progress
 from napari_mrisr.scale import Scale
 from napari_mrisr.volume import FloatArray, Region, Shape, Volume
 
@@ -16,7 +17,12 @@ _WINDOW = Window(0.9, 2)
 
 
 def find_edge(
-    lr: Volume, scale: Scale, truth: FloatArray | None = None, guess: FloatArray | None = None
+    lr: Volume,
+    scale: Scale,
+    truth: FloatArray | None = None,
+    guess: FloatArray | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Shape:
     """The output voxel on the clearest edge in the head's middle.
 
@@ -32,6 +38,8 @@ def find_edge(
     truth, guess : (nx sx, ny sy, nz sz) ndarray of float32, optional
         Truth and smooth interpolation, in one unit. With them, the edge is one where
         the two differ.
+    progress : Progress, optional
+        Asked whether to stop, while the head is looked for.
 
     Returns
     -------
@@ -42,10 +50,12 @@ def find_edge(
     ------
     VolumeError
         When nothing changes anywhere.
+    Cancelled
+        When asked to stop.
     """
     data = lr.normalized().data
     shape = (data.shape[0], data.shape[1], data.shape[2])
-    middle = _middle(data, shape)
+    middle = _middle(data, shape, progress)
     features = cpu_hash.voxel_features(*tensor_box(data, (0, 0, 0), shape, middle, _WINDOW))
     roots = np.sqrt(features[..., :3])
     # √λ1 times the coherence, 0 where there is none.
@@ -65,13 +75,11 @@ def find_edge(
     return x, y, z
 
 
-def _middle(data: FloatArray, shape: Shape) -> Region:
+def _middle(data: FloatArray, shape: Shape, progress: Progress | None) -> Region:
     """The middle half of the head's bounding box along each axis."""
-    where = np.argwhere(head_mask(data))
-    low, high = (where.min(axis=0), where.max(axis=0) + 1) if where.size else ((0, 0, 0), shape)
-    bounds = [
-        (a + (b - a) // 4, max(a + (b - a) // 4 + 1, b - (b - a) // 4))
-        for a, b in zip(map(int, low), map(int, high), strict=True)
-    ]
+    head = head_mask(data, progress)
+    box = box_around(head) if head.any() else Region.whole(shape).slices
+    ends = [(side.start, side.stop) for side in box]
+    bounds = [(a + (b - a) // 4, max(a + (b - a) // 4 + 1, b - (b - a) // 4)) for a, b in ends]
     (a, d), (b, e), (c, f) = bounds
     return Region((a, b, c), (d, e, f))

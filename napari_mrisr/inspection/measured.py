@@ -84,7 +84,7 @@ def measure_gain(
         raise GeometryError(explain("truth", found, mend))
     check_memory(lr.grid, UpscaleParameters(scale))
     wanted = lr.window.to_unit(truth.restored().data)
-    head = _on(grid.shape, source.head)
+    head = _on(grid.shape, source.head(progress))
     where = _on(grid.shape, buckets)
     count = source.stage.spec.hash.bucket_count
     voxels = np.zeros(count, np.int64)

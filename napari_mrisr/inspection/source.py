@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +56,18 @@ class StageInput:
         """Voxels along x, y, z of the stage's grid."""
         return self.grid.shape
 
-    @functools.cached_property
-    def head(self) -> NDArray[np.bool_]:
-        """The head, on the stage's grid: where training samples would come from."""
-        mask = head_mask(self.lr.data)
-        for axis, (n, m) in enumerate(zip(self.shape, mask.shape, strict=True)):
-            mask = np.repeat(mask, n // m, axis=axis)
-        return mask
+    _heads: list[NDArray[np.bool_]] = field(default_factory=list, init=False, repr=False)
+
+    def head(self, progress: Progress | None = None) -> NDArray[np.bool_]:
+        """The head, on the stage's grid: where training samples would come from; found once."""
+        if not self._heads:
+            progress = progress or Progress()
+            mask = head_mask(self.lr.data, progress)
+            for axis, (n, m) in enumerate(zip(self.shape, mask.shape, strict=True)):
+                progress.token.check()
+                mask = np.repeat(mask, n // m, axis=axis)
+            self._heads.append(mask)
+        return self._heads[0]
 
     def around(self, region: Region) -> tuple[FloatArray, Shape]:
         """The part of ``image`` that hashing a region reads, and its first voxel's index."""
@@ -124,12 +128,12 @@ def stage_input(
     stage = check_stage(bank, number)
     progress = progress or Progress()
     if stage.spec.grid == "cell":
-        lr = volume.normalized()
+        lr = volume.normalized(check=progress.token.check)
         progress.token.check()
         return StageInput(bank, number, lr.data, lr.grid, lr)
     grid = volume.grid.upsampled(bank.scale)
     _check_memory(grid)
-    lr = volume.normalized()
+    lr = volume.normalized(check=progress.token.check)
     image, done = _taken_up(earlier, bank, number, lr)
     method = Hashed(bank)
     for step in range(done, number + 1):

@@ -297,7 +297,7 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
     Cancelled
         When asked to stop.
     """
-    lr = volume.normalized()
+    lr = volume.normalized(check=progress.token.check)
     shape, cell = lr.grid.upsampled(method.scale).shape, method.scale[0]
     voxels = _voxels_that_fit(method, machine, shape)
     pool = ThreadPoolExecutor(1, thread_name_prefix="mrisr-device")

@@ -98,7 +98,7 @@ def trust_maps(
     if grid.shape != result.grid.shape:
         found = f"a result of {result.grid.shape}, not {grid.shape} voxels"
         raise GeometryError(explain("trust maps", found, "give the volume and its result"))
-    unit = lr.normalized()
+    unit = lr.normalized(check=progress.token.check)
     traits = traits or measure_traits(unit, Progress(progress.token))
     crew = Crew(threads or processors(), progress.token.check)
     error, support = _read_off(unit, bank, grid, traits.noise, crew, progress)

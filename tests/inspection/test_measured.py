@@ -37,7 +37,7 @@ def test_errors_of_each_bucket(lr, number):
     source = stage_input(lr, bank, number)
     buckets = bucket_map(source)
     found = measure_gain(source, buckets, truth, threads=2)
-    fine, head = buckets, source.head
+    fine, head = buckets, source.head()
     if number == 0:
         fine, head = (a.repeat(2, 0).repeat(2, 1).repeat(2, 2) for a in (buckets, head))
     whole = Region.whole(truth.grid.shape)

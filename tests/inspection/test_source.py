@@ -130,7 +130,7 @@ def test_the_head_is_on_the_stage_grid():
     x, y, z = made.steps((32, 36, 40), (16, 18, 20))
     ball = made.as_volume((x**2 + y**2 + z**2 < 100) * 1.0)
     bank = made.planted_bank()
-    small, large = (stage_input(ball, bank, n).head for n in (0, 1))
+    small, large = (stage_input(ball, bank, n).head() for n in (0, 1))
     assert small[16, 18, 20]
     assert not small[0, 0, 0]
     np.testing.assert_array_equal(large, small.repeat(2, 0).repeat(2, 1).repeat(2, 2))
