@@ -18,7 +18,7 @@ test:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 # Kernels are compiled beside mypy, so that not each process of the tests compiles its own.
-	$(BIN)/napari-mrisr warm --quiet & $(BIN)/mypy; code=$$?; wait; exit $$code
+	$(BIN)/napari-mrisr warm --quiet & $(BIN)/mypy; code=$$?; wait $$! && exit $$code
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 bench:
