@@ -10,8 +10,6 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,14 +22,13 @@ from napari_mrisr.filterbank import FilterBank, StageSpec
 from napari_mrisr.gradients import tensor_box
 from napari_mrisr.hashing import element_offsets, phase_offsets
 from napari_mrisr.io import read_volume
-from napari_mrisr.kernels import cpu, cpu_gram, cpu_hash
+from napari_mrisr.kernels import cpu_gram, cpu_hash
 from napari_mrisr.masks import eroded, head_mask, interior_mask
 from napari_mrisr.methods.hashed import Hashed, padded
 from napari_mrisr.presets import StagePlan
 from napari_mrisr.scale import Scale
 from napari_mrisr.volume import FloatArray, Grid, Region, Volume
 
-BATCH = 16_384
 SLAB_VOXELS = 300_000
 
 ALONE = Crew()
@@ -169,37 +166,6 @@ class Samples:
     def outputs(self) -> int:
         """Values that a patch should predict."""
         return int(self.places.shape[1])
-
-    def batches(self) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-        """The patches themselves, see :func:`samples_of`."""
-        for number, (first, end) in enumerate(itertools.pairwise(self.ends)):
-            for start in range(first, end, BATCH):
-                rows = slice(start, min(start + BATCH, end))
-                e = self.element[rows]
-                patches = cpu.gather(self.source, self.base[rows], e, self.offsets, self.centered)
-                yield (
-                    number,
-                    patches,
-                    cpu.gather(self.target, self.goal[rows], e, self.places, False),
-                )
-
-
-def samples_of(
-    pair: Pair,
-    plan: StagePlan,
-    before: FilterBank,
-    parameters: TrainParameters,
-    crew: Crew = ALONE,
-) -> Iterator[tuple[int, FloatArray, FloatArray]]:
-    """Batches of one bucket's patches and targets; parameters as of :func:`find_samples`.
-
-    Yields
-    ------
-    bucket : int
-    patches : (n, taps) ndarray of float32
-    targets : (n, outputs) ndarray of float32
-    """
-    yield from find_samples(pair, plan, before, parameters, crew).batches()
 
 
 def find_samples(

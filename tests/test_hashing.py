@@ -23,7 +23,7 @@ from napari_mrisr.hashing import (
     phase_offsets,
     phase_table,
 )
-from napari_mrisr.kernels import cpu, cpu_hash
+from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.volume import Region
 
 WINDOW = Window(1.2, 2)
@@ -72,10 +72,7 @@ def hash_center(spec, volume):
 
 def canonical_patch(volume, element, width=5):
     strides = tuple(s // volume.itemsize for s in volume.strides)
-    base = np.array([CENTER * sum(strides)])
-    return cpu.gather(
-        volume, base, np.array([element], np.uint8), element_offsets(width, strides), False
-    )[0]
+    return volume.ravel()[CENTER * sum(strides) + element_offsets(width, strides)[element]]
 
 
 def clear_of_cuts(spec, volume, margin=1e-3):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from gathered import batches
 from made_up_scans import SHAPES, save_scans, small_preset
 from scipy import ndimage
 
@@ -14,7 +15,7 @@ from napari_mrisr import sampling, training
 from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import ALONE, Pair, TrainParameters, prepare_pair, samples_of
+from napari_mrisr.sampling import ALONE, Pair, TrainParameters, find_samples, prepare_pair
 from napari_mrisr.training import train
 from napari_mrisr.volume import Grid, Region, Volume
 
@@ -37,7 +38,7 @@ def sums_of(pair, plan, before):
     equations = NormalEquations.empty(
         plan.spec.hash.filter_count, plan.spec.taps, plan.spec.outputs(scale)
     )
-    for batch in samples_of(pair, plan, before, TrainParameters(scale)):
+    for batch in batches(find_samples(pair, plan, before, TrainParameters(scale))):
         equations.add(*batch)
     return equations
 
@@ -121,7 +122,7 @@ def test_flat_voxels_are_no_samples(scans, make_bank):
     flat = replace(pair, truth=truth, lr=lr, mask=np.ones_like(pair.mask))
     before = replace(make_bank(grids=("cell",)), stages=())
     for plan in small_preset("default", (2, 2, 2)).stages:
-        assert list(samples_of(flat, plan, before, TrainParameters())) == []
+        assert find_samples(flat, plan, before, TrainParameters()).count == 0
 
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (1, 1, 2)])
@@ -145,9 +146,8 @@ def test_samples_are_what_the_method_applies(scans, scale, number):
     kept = predicted > 0
     exact = replace(pair, truth=np.where(kept, predicted, 0.0))
     worst, samples = 0.0, 0
-    for bucket, patches, targets in samples_of(
-        exact, replace(plan, samples=None), before, parameters
-    ):
+    found = find_samples(exact, replace(plan, samples=None), before, parameters)
+    for bucket, patches, targets in batches(found):
         worst = max(worst, float(np.abs(patches @ weights[bucket] - targets).max()))
         samples += len(patches)
     assert samples > 1000
@@ -157,11 +157,10 @@ def test_samples_are_what_the_method_applies(scans, scale, number):
 def test_samples_are_limited_and_the_same_every_time(pair, make_bank):
     before = replace(make_bank(grids=("cell",)), stages=())
     plan = replace(small_preset("default", (2, 2, 2)).stages[1], samples=1234)
-    first = list(samples_of(pair, plan, before, TrainParameters()))
-    again = list(samples_of(pair, plan, before, TrainParameters()))
-    assert 1000 < sum(len(p) for _, p, _ in first) <= 1234
-    for a, b in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a[1], b[1])
+    first, again = (find_samples(pair, plan, before, TrainParameters()) for _ in range(2))
+    assert 1000 < first.count <= 1234
+    for name in ("source", "target", "base", "goal", "element", "ends"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
 
 
 def test_pair_is_clipped_normalized_and_cropped(scans):

@@ -93,29 +93,6 @@ def take(source: FloatArray, index: Sequence[IndexArray]) -> FloatArray:
 
 
 @jit
-def _gather(source, base, element, offsets, centered, out):  # type: ignore[no-untyped-def]
-    for n in range(base.size):
-        start = base[n]
-        around = offsets[element[n]]
-        middle = source[start] if centered else np.float32(0.0)
-        for t in range(around.size):
-            out[n, t] = source[start + around[t]] - middle
-
-
-def gather(
-    source: FloatArray,
-    base: IndexArray,
-    element: NDArray[np.uint8],
-    offsets: IndexArray,
-    centered: bool,
-) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.gather`."""
-    out = np.empty((base.size, offsets.shape[1]), np.float32)
-    _gather(source.reshape(-1), base, element, offsets, centered, out)
-    return out
-
-
-@jit
 def _filter_cells(  # type: ignore[no-untyped-def]
     source, center, bucket, element, steps, places, weights, scale, width, total, out
 ):

@@ -26,8 +26,7 @@ alone = [kernel for kernel in KERNELS if id(kernel) not in inner]
 assert len(alone) > 10
 ready = {kernel: len(kernel.signatures) for kernel in KERNELS}
 left_out = {f"{k.__module__}.{k.__name__}" for k in alone if not ready[k]}
-# Patches by themselves, which samples_of gives and no command asks for.
-print("left out:", sorted(left_out - {"napari_mrisr.kernels.cpu._gather"}))
+print("left out:", sorted(left_out))
 
 def small_filters():
     # As the preset "paper", but for the size of its sums: 4 GB.

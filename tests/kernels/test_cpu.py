@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.hashing import element_offsets, phase_offsets
+from napari_mrisr.hashing import ELEMENTS, element_offsets, phase_offsets
 from napari_mrisr.kernels import cpu, reference
 
 ORDERS = {
@@ -57,22 +57,19 @@ def test_take(rng, order):
 
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("width", [1, 3, 5])
-def test_gather(rng, centered, width):
+def test_the_reference_gathers_turned_cubes(rng, centered, width):
     source = random_array(rng, (8, 9, 7))
     offsets = element_offsets(width, (63, 7, 1))
     r = width // 2
     at = [rng.integers(r, n - r, 50) for n in source.shape]
     base = np.ravel_multi_index(at, source.shape)
     element = rng.integers(0, 48, 50).astype(np.uint8)
-    result = cpu.gather(source, base, element, offsets, centered)
-    np.testing.assert_array_equal(
-        result, reference.gather(source, base, element, offsets, centered)
-    )
-    # The identity's patch is the cube around the voxel.
-    plain = cpu.gather(source, base[:1], np.zeros(1, np.uint8), offsets, False)
-    x, y, z = (int(a[0]) for a in at)
-    cube = source[x - r : x + r + 1, y - r : y + r + 1, z - r : z + r + 1]
-    np.testing.assert_array_equal(plain[0], cube.reshape(-1))
+    result = reference.gather(source, base, element, offsets, centered)
+    for row, x, y, z, e in zip(result, *at, element, strict=True):
+        cube = source[x - r : x + r + 1, y - r : y + r + 1, z - r : z + r + 1]
+        permutation, signs = ELEMENTS[e]
+        turned = np.flip(np.transpose(cube, permutation), np.flatnonzero(np.less(signs, 0)))
+        np.testing.assert_array_equal(row, turned.ravel() - (source[x, y, z] if centered else 0))
 
 
 @pytest.mark.parametrize(

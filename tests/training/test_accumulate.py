@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from gathered import batches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_scans import save_scans, small_preset
@@ -46,7 +47,7 @@ def test_sums_are_those_of_the_batches(found, scale, number, dtype):
     samples = found[scale, number]
     ours, theirs = empty(samples, dtype), empty(samples)
     add_samples(ours, samples)
-    for batch in samples.batches():
+    for batch in batches(samples):
         theirs.add(*batch)
     assert ours.count.sum() == samples.count > 1000
     assert ours.gram.dtype == dtype
