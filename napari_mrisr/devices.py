@@ -13,7 +13,7 @@ import importlib.util
 import threading
 from collections.abc import Callable
 
-from napari_mrisr.errors import DeviceError, explain
+from napari_mrisr.errors import DeviceError, explain, install
 from napari_mrisr.kernels.machine import Machine
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -80,7 +80,7 @@ def _find() -> tuple[Machine | None, str]:
     """The GPU, or None and why there is none to use."""
     # CuPy takes a second to import.
     if importlib.util.find_spec("cupy") is None:
-        return None, "CuPy is not installed (pip install 'napari-mrisr[gpu]')"
+        return None, f"CuPy is not installed ({install('gpu')})"
     try:
         from napari_mrisr.kernels.gpu import Gpu
 

@@ -84,3 +84,8 @@ def explain(subject: object, found: str, mend: str) -> str:
         The message, with line breaks folded to spaces.
     """
     return " ".join(f"{subject}: {found}; {mend}".split())
+
+
+def install(extra: str) -> str:
+    """How to add one of the package's extras, from an index or from a clone; for ``mend``."""
+    return f"pip install 'napari-mrisr[{extra}]', or '.[{extra}]' in a clone"

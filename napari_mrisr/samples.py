@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from napari_mrisr.errors import MrisrError, VolumeError, explain
+from napari_mrisr.errors import MrisrError, VolumeError, explain, install
 from napari_mrisr.io import read_volume
 from napari_mrisr.volume import Volume
 
@@ -101,8 +101,8 @@ def mni152() -> Volume:
     try:
         from nilearn.datasets import load_mni152_template
     except ImportError as error:
-        mend = 'pip install "napari-mrisr[templates]"'
-        raise MrisrError(explain("MNI152 template", "nilearn is not installed", mend)) from error
+        found = "nilearn is not installed"
+        raise MrisrError(explain("MNI152 template", found, install("templates"))) from error
     name = "mni152_T1w_1mm.nii.gz"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name

@@ -125,7 +125,9 @@ def test_without_cupy(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     machine, why_not = _find.__wrapped__()
     assert machine is None
-    assert why_not == "CuPy is not installed (pip install 'napari-mrisr[gpu]')"
+    assert (
+        why_not == "CuPy is not installed (pip install 'napari-mrisr[gpu]', or '.[gpu]' in a clone)"
+    )
 
 
 def test_a_cupy_that_cannot_be_loaded(monkeypatch):

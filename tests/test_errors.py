@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,17 @@ def test_every_error_is_one_that_the_command_line_catches() -> None:
     others = [kind for kind in ALL if not issubclass(kind, MrisrError)]
     assert others == [errors.Cancelled]
     assert len(ALL) == 11
+
+
+def test_every_extra_that_a_message_names_is_one(repository: Path) -> None:
+    """And each is said to be added by pip in both ways."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
+    sources = [p.read_text("utf-8") for p in (repository / "napari_mrisr").rglob("*.py")]
+    named = {extra for text in sources for extra in re.findall(r"install\([\"'](\w+)", text)}
+    assert len(named) >= 5
+    assert named <= set(project["optional-dependencies"])
+    assert sum("'napari-mrisr[" in text for text in sources) == 1  # in errors.install
+    assert errors.install("gui") == "pip install 'napari-mrisr[gui]', or '.[gui]' in a clone"
 
 
 def test_every_error_is_in_the_drawn_tree() -> None:

@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli.progress import TerminalProgress
-from napari_mrisr.errors import Cancelled
+from napari_mrisr.errors import Cancelled, install
 from napari_mrisr.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def error_line(text: str) -> None:
 def no_viewer_because() -> str:
     """Why napari cannot be opened here; empty where it can."""
     if importlib.util.find_spec("napari") is None:
-        return "napari is not installed (pip install 'napari-mrisr[gui]')"
+        return f"napari is not installed ({install('gui')})"
     on_x = sys.platform.startswith(("linux", "freebsd"))
     if on_x and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return "there is no display"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cluster import local, worker
 from napari_mrisr.cluster.pieces import Cluster
-from napari_mrisr.errors import ClusterError, ParameterError, explain
+from napari_mrisr.errors import ClusterError, ParameterError, explain, install
 from napari_mrisr.upscale import processors
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def connect(where: str, threads: int | None = None) -> Iterator[tuple[Cluster, s
         When Dask is not installed, nobody answers, or workers lack this package.
     """
     if importlib.util.find_spec("distributed") is None:
-        mend = "pip install 'napari-mrisr[cluster]'"
-        raise ClusterError(explain("--dask", "dask.distributed is not installed", mend))
+        found = "dask.distributed is not installed"
+        raise ClusterError(explain("--dask", found, install("cluster")))
     if threads is not None and threads < 1:
         raise ParameterError(explain("--threads", str(threads), "give 1 or more"))
     import dask

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.errors import GeometryError, MrisrError, ParameterError, VolumeError, explain
+from napari_mrisr.errors import (
+    GeometryError,
+    MrisrError,
+    ParameterError,
+    VolumeError,
+    explain,
+    install,
+)
 from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.note import NOTICE, software
 from napari_mrisr.planes import rotation_of
@@ -98,8 +105,8 @@ def need_zarr(path: Path) -> Any:
     try:
         import zarr
     except ImportError as error:
-        mend = "pip install 'napari-mrisr[zarr]'"
-        raise VolumeError(explain(path, "Zarr needs the package zarr", mend)) from error
+        found = "Zarr needs the package zarr"
+        raise VolumeError(explain(path, found, install("zarr"))) from error
     return zarr
 
 
