@@ -125,5 +125,5 @@ def _volumes(count: int) -> str:
 
 
 def _thousands(value: float) -> str:
-    """``950``, ``12,000`` or ``1.4 million``."""
-    return f"{value / 1e6:.1f} million" if value >= 999_500 else f"{value:,.0f}"
+    """Three digits: ``950``, ``12,300`` or ``1.4 million``."""
+    return f"{value / 1e6:.1f} million" if value >= 999_500 else f"{float(f'{value:.3g}'):,.0f}"

@@ -80,6 +80,11 @@ def test_texts(story):
         "1.5 million samples/s; 21 GFLOP/s, the symmetric half counted once "
         "(this machine's sgemm: 80)"
     )
+    assert texts._thousands(613_748) == "614,000"
+    assert [texts._thousands(n) for n in (7, 950, 999_400, 999_600)] == [
+        *("7", "950", "999,000"),
+        "1.0 million",
+    ]
     assert texts.gain_title(story) == "Validation gain: +1.20 dB over tricubic"
     assert "2 axial slabs" in texts.gain_note(story)
     assert "150,000 voxels" in texts.gain_tip(story)
