@@ -185,7 +185,7 @@ def apply_chain(
     ndarray of float32, shape ``region.shape``
         The same bits as that box of the whole result.
     """
-    plans = [_plan(chain, region.start[a], region.stop[a]) for a, chain in enumerate(chains)]
+    plans = [_plan(tuple(c), region.start[a], region.stop[a]) for a, c in enumerate(chains)]
     array = array[
         tuple(slice(low - c, high - c) for (_, (low, high)), c in zip(plans, corner, strict=True))
     ]
@@ -196,16 +196,20 @@ def apply_chain(
     return array if array.flags.c_contiguous else array.copy()
 
 
+@functools.lru_cache(maxsize=256)
 def _plan(
-    chain: list[AxisOperator], start: int, stop: int
-) -> tuple[list[tuple[AxisOperator, int]], tuple[int, int]]:
-    """Rows of each operator that the outputs need, and the input range."""
+    chain: tuple[AxisOperator, ...], start: int, stop: int
+) -> tuple[tuple[tuple[AxisOperator, int], ...], tuple[int, int]]:
+    """Rows of each operator that the outputs need, and the input range.
+
+    Kept, since the blocks of a run share their ranges along an axis.
+    """
     steps: list[tuple[AxisOperator, int]] = []
     for operator in reversed(chain):
         rows = operator.rows(start, stop)
         start, stop = rows.reads
         steps.append((rows, start))
-    return steps[::-1], (start, stop)
+    return tuple(steps[::-1]), (start, stop)
 
 
 def tricubic(
@@ -235,7 +239,7 @@ def tricubic(
     prefilters = [[prefilter_operator(n)] if s > 1 else [] for n, s in sizes]
     splines = [[spline_operator(n, s)] if s > 1 else [] for n, s in sizes]
     # All coefficients before the first spline: there are fewest of them then.
-    reads = [_plan(c, region.start[a], region.stop[a])[1] for a, c in enumerate(splines)]
+    reads = [_plan(tuple(c), region.start[a], region.stop[a])[1] for a, c in enumerate(splines)]
     (a, d), (b, e), (c, f) = reads
     needed = Region((a, b, c), (d, e, f))
     coefficients = apply_chain(array, prefilters, needed, kernel)

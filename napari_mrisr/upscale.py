@@ -207,7 +207,10 @@ def _compute_block(
         image = method.compute_pass(number, lr, previous, block)
     else:
         image = method.compute(lr, block)
-    out[block.slices] = lr.window.from_unit(image) if number == passes - 1 else image
+    if number == passes - 1:
+        lr.window.from_unit(image, out[block.slices])
+    else:
+        out[block.slices] = image
 
 
 def _await(

@@ -131,9 +131,9 @@ class IntensityWindow:
         unit *= np.float32(1.0 / (self.high - self.low))  # in place: to allocate takes longer
         return unit.astype(np.float32, copy=False)
 
-    def from_unit(self, data: FloatArray) -> FloatArray:
-        """Inverse of :meth:`to_unit`."""
-        scan = data * np.float32(self.high - self.low)
+    def from_unit(self, data: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """Inverse of :meth:`to_unit`; into ``out`` where it is given."""
+        scan = np.multiply(data, np.float32(self.high - self.low), out=out)
         scan += np.float32(self.low)
         return scan.astype(np.float32, copy=False)
 

@@ -173,3 +173,16 @@ def test_region() -> None:
     assert np.zeros(SHAPE)[region.slices].shape == (2, 4, 5)
     assert region.slices == (slice(1, 3), slice(2, 6), slice(0, 5))
     assert Region.whole(SHAPE) == Region((0, 0, 0), SHAPE)
+
+
+def test_a_window_leads_there_and_back(rng):
+    data = (300 * rng.random((5, 6, 7)) - 20).astype(np.float32)
+    before, window = data.copy(), IntensityWindow(-20.0, 250.0)
+    unit = window.to_unit(data)
+    np.testing.assert_allclose(unit, (before + 20.0) / 270.0, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(window.from_unit(unit), before, atol=1e-4)
+    whole = np.zeros((8, 9, 10), np.float32)
+    window.from_unit(unit, whole[2:7, 1:7, 3:])
+    np.testing.assert_array_equal(whole[2:7, 1:7, 3:], window.from_unit(unit))
+    assert np.count_nonzero(whole) <= data.size
+    np.testing.assert_array_equal(data, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,6 +162,13 @@ def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:
     start, stop, period : int
         All 0 where no run is worth it.
     """
+    # The blocks of a run ask for the same, over and over.
+    return _run_among((first - first[:1]).tobytes(), taps.tobytes(), taps.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _run_among(steps: bytes, weights: bytes, shape: tuple[int, int]) -> tuple[int, int, int]:
+    first, taps = np.frombuffer(steps, np.int64), np.frombuffer(weights, np.float32).reshape(shape)
     best = (0, 0, 0)
     for period in range(1, 9):
         same = (first[period:] - first[:-period] == 1) & (taps[period:] == taps[:-period]).all(1)
