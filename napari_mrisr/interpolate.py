@@ -150,7 +150,9 @@ def quadratic_operator(n: int, n_out: int) -> AxisOperator:
     columns = [ndimage.zoom(unit, n_out / n, order=2, prefilter=False) for unit in np.eye(n)]
     matrix = np.stack(columns, axis=1)
     used = np.abs(matrix) > 1e-12
-    first = used.argmax(axis=1)
+    # scipy takes the last position of some sizes for one beyond the array: a row of zeros.
+    empty = ~used.any(axis=1)
+    first = np.where(empty, n - 1, used.argmax(axis=1))
     last = n - 1 - used[:, ::-1].argmax(axis=1)
     band = int((last - first).max()) + 1
     first = np.minimum(first, n - band)

@@ -94,6 +94,19 @@ def test_quadratic_is_zoom_without_prefilter(shape, scale):
     np.testing.assert_allclose(result, expected, atol=2e-6)
 
 
+@pytest.mark.parametrize(("n", "n_out"), [(320, 160), (28, 14), (29, 87), (30, 60)])
+def test_a_row_of_zeros_makes_no_wide_band(rng, n, n_out):
+    """As scipy's rounding leaves at the end of the first three."""
+    operator = interpolate.quadratic_operator(n, n_out)
+    assert operator.taps.shape == (n_out, 3)
+    line = rng.random(n, dtype=np.float32)
+    expected = ndimage.zoom(line, n_out / n, order=2, prefilter=False)
+    assert (expected[-1] == 0) == (n != 30)
+    found = operator.apply(line[:, None, None], 0)[:, 0, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert operator.rows(n_out - 2, n_out).reads[0] >= n - 4
+
+
 @pytest.mark.parametrize("name", UPSAMPLERS)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
