@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QWidget
+
+from napari_mrisr.viewer.contexts import ContextKeeper
 
 
 class Docked(QWidget):
     """A dock widget that knows when it is in use.
 
-    Subclasses connect in :meth:`attached` and disconnect, and end their work, in
-    :meth:`detached`. They call :meth:`attach` once they are built.
+    While it is, layers can go without harm to what OpenGL draws
+    (:mod:`~napari_mrisr.viewer.contexts`). Subclasses connect in :meth:`attached` and
+    disconnect, and end their work, in :meth:`detached`. They call :meth:`attach` once
+    they are built.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose window it is for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Any) -> None:
         super().__init__()
+        self._viewer = viewer
+        self._contexts: ContextKeeper | None = None
         self._attached = False
         self._window: QWidget | None = None
 
@@ -35,6 +48,7 @@ class Docked(QWidget):
         """Be in use, unless so already."""
         if not self._attached:
             self._attached = True
+            self._contexts = ContextKeeper(self._viewer, self)
             self.attached()
 
     def detach(self, *, closing: bool = False) -> None:
@@ -43,6 +57,8 @@ class Docked(QWidget):
         if self._attached:
             self._attached = False
             self.detached(closing=closing)
+            if self._contexts is not None:
+                self._contexts.close()
 
     def event(self, event: QEvent) -> bool:
         """Notice being docked, and napari's closing of the dock (it takes our parent)."""

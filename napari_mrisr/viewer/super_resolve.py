@@ -77,8 +77,7 @@ class SuperResolveWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._layers = LayerWatch(
             napari_viewer,
             self._refresh_layers,

@@ -25,6 +25,7 @@ from napari_mrisr.viewer.compare.overlay_text import help_overlay, message_overl
 from napari_mrisr.viewer.compare.overlays import BACKGROUND, Labels, Overlay, panels_overlay
 from napari_mrisr.viewer.compare.patches import patches_of
 from napari_mrisr.viewer.compare.pointer import Mouse, Pointer
+from napari_mrisr.viewer.contexts import mark_as_ours
 
 EMPTY = Scene((), 1.0, True, False, 0.5, 1.0)
 # Nothing here is three-dimensional or smoothed by the card: less to paint.
@@ -59,6 +60,7 @@ class CompareCanvas:
         self._canvas.events.initialize.connect(self._begin)
         self._canvas.events.draw.connect(self._paint)
         self.native: QWidget = self._canvas.native
+        mark_as_ours(self.native)
         # Opaque: Qt puts it on screen in less time.
         self.native.setTextureFormat(_RGB8)
         self.mouse = Mouse(self.native, self._pointer)

@@ -15,7 +15,6 @@ from napari_mrisr.reading.opening import opening_state
 from napari_mrisr.reading.roi import BoxRoi, Roi
 from napari_mrisr.reading.state import MAX_COLUMNS, CompareState
 from napari_mrisr.upscale import UpscaleParameters
-from napari_mrisr.viewer.compare.contexts import ContextKeeper
 from napari_mrisr.viewer.compare.controller import Controller
 from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.defaults import Choice, choose
@@ -52,9 +51,8 @@ class CompareWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("compare")
-        self._viewer = napari_viewer
         self.controller = Controller()
         self.link = Link(napari_viewer, self.controller, self._layers_changed)
         self.view: CompareView | None = None
@@ -351,7 +349,6 @@ class CompareWidget(Docked):
         self.view = CompareView(self.controller, self)
         self.view.acted.connect(self._acted)
         self.view.tool_changed.connect(self._tool_changed)
-        self._contexts = ContextKeeper(self._viewer, self.view.canvas.native)
         self._splitter.insertWidget(0, self.view)
         self._splitter.setStretchFactor(0, 1)
         self._splitter.setStretchFactor(1, 0)
@@ -388,7 +385,6 @@ class CompareWidget(Docked):
         live, self.live = self.live, None
         if live is not None:
             live.close(remove=not closing)
-        self._contexts.close()
         empty(self.controls.live_menu)
         self._viewer.events.theme.disconnect(self._theme_changed)
         self.link.detach()

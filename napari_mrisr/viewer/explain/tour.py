@@ -59,9 +59,8 @@ class TourWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("guided-tour")
-        self._viewer = napari_viewer
         self.material: Material | None = None
         self.stops: tuple[Stop, ...] = ()
         self._layers: dict[str, Any] = {}

@@ -61,9 +61,8 @@ class ExplainWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("explain")
-        self._viewer = napari_viewer
         self.explanation: Explanation | None = None
         self._prepared: Prepared | None = None
         self._places: Places | None = None

@@ -52,9 +52,8 @@ class InspectWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("inspect")
-        self._viewer = napari_viewer
         self._request: Request | None = None
         self.map = MapLayer(napari_viewer)
         self._truth: Any = None

@@ -63,9 +63,8 @@ class TrainWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("train")
-        self._viewer = napari_viewer
         self._layers = LayerWatch(
             napari_viewer,
             self._refresh_layers,
