@@ -38,7 +38,7 @@ def test_a_layer_that_goes_takes_nothing_of_ours(make_napari_viewer, qtbot, volu
     qtbot.wait(100)
     shown = canvas.grab()
     assert all(alive(canvas._canvas))
-    for step in range(6):
+    for step in range(3):
         layer = viewer.add_image(np.ones((9, 8, 7)) * step)
         qtbot.wait(20)
         # As it is after a frame of ours: the window's context, which shares with ours.

@@ -16,6 +16,7 @@ from napari_mrisr.methods import get_method
 from napari_mrisr.preview import Planes
 from napari_mrisr.progress import CancelToken
 from napari_mrisr.upscale import UpscaleParameters, run_method
+from napari_mrisr.viewer import foresight
 from napari_mrisr.viewer.ahead import planes_at
 from napari_mrisr.viewer.geometry import to_display
 from napari_mrisr.viewer.jobs import PostedProgress
@@ -59,7 +60,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(volume, qtbot):
+def desk(volume, qtbot, monkeypatch):
+    # In the same order, but sooner.
+    for name, milliseconds in (("_NEIGHBORS", 10), ("_OTHERS", 60), ("_IDLE", 30)):
+        monkeypatch.setattr(foresight, f"{name}_AFTER_MS", milliseconds)
     desk = Desk(volume, qtbot)
     yield desk
     desk.live.close()
@@ -124,7 +128,7 @@ def test_visible_plane_first_then_its_neighbors_then_the_other_two_then_none(des
     assert sorted(axis for axis, _ in count_planes[5:]) == [0, 1]
     desk.show(NEAREST)
     desk.viewer.layers.selection.clear()
-    desk.qtbot.wait(400)
+    desk.qtbot.wait(150)
     assert len(count_planes) == 7
 
 

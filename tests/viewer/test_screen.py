@@ -45,7 +45,7 @@ def brightest(picture: np.ndarray) -> tuple[float, float]:
 @pytest.fixture
 def shoot(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    viewer.window.resize(900, 700)
+    viewer.window.resize(600, 480)
 
     def take(volume: Volume, order: tuple[int, ...], ndisplay: int = 2) -> np.ndarray:
         viewer.layers.clear()
