@@ -41,6 +41,11 @@ class LiveImage:
         """Whether there is a layer, and nobody has deleted it."""
         return self.layer is not None and self.layer in self._viewer.layers
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether it is there and not hidden."""
+        return self.is_there and bool(self.layer.visible)
+
     def put(self, array: LiveArray, name: str, look: Mapping[str, Any]) -> None:
         """Show an array; ``look`` is how a new layer is to look."""
         scale, translate = geometry.scale_and_translate(array.grid)

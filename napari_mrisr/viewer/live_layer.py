@@ -399,7 +399,7 @@ class LiveLayer(QObject):
             return
         if self._wanted or self._ahead:  # since the thread looked for the last time
             self._begin()
-        elif self._places is None:
+        elif self._places is None and self._image.is_seen:
             self._foresight.start(array)
 
     def _fail(self, error: Exception) -> None:
