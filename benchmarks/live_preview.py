@@ -26,6 +26,7 @@ import napari
 import numpy as np
 from harness import where
 from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.progress import Progress
@@ -47,12 +48,20 @@ FAR = 37  # to a slice where nobody has been
 class Meter:
     """Times changes, and how long Qt's loop does not come around."""
 
-    def __init__(self, runs: int, paint: Callable[[], None]) -> None:
-        self.runs, self._paint = runs, paint
+    def __init__(self, runs: int, canvas: QOpenGLWidget) -> None:
+        self.runs, self._frames, self._told = runs, 0, -1
+        canvas.frameSwapped.connect(self._count)
         self._longest, self._last = 0.0, time.perf_counter()
         self._timer = QTimer()
         self._timer.timeout.connect(self._tick)
         self._timer.start(5)
+
+    def _count(self) -> None:
+        self._frames += 1
+
+    def tell(self) -> None:
+        """New voxels are to be painted."""
+        self._told = self._frames
 
     def _tick(self) -> None:
         now = time.perf_counter()
@@ -73,10 +82,12 @@ class Meter:
             before(run)
             until(settled)
             self._longest, self._last = 0.0, time.perf_counter()
+            self._told = -1
             start, used = time.perf_counter(), time.process_time()
             change(run)
             until(seen)
-            self._paint()
+            frames = self._frames if self._told < 0 else self._told
+            until(lambda frames=frames: self._frames > frames)
             if run >= 0:
                 wall.append(1000 * (time.perf_counter() - start))
                 processor.append(1000 * (time.process_time() - used))
@@ -122,13 +133,12 @@ def in_super_resolve(volume: Volume, runs: int) -> None:
     viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
     panel, live = widget.panel, widget.live
 
-    def paint() -> None:
-        QApplication.processEvents()
-        viewer.window._qt_viewer.canvas.native.repaint()
-
     def on_screen() -> bool:
+        """Sliced by napari, that is; the next frame shows it."""
         array = live.array
-        return array is not None and array.holds(array.shown)
+        if array is None or array.awaits(array.shown):
+            return False
+        return array.holds(array.shown) and live.layer.data is array
 
     def settled() -> bool:
         return on_screen() and not live.busy and not live._foresight.waiting
@@ -142,7 +152,7 @@ def in_super_resolve(volume: Volume, runs: int) -> None:
         index = round((viewer.dims.point[0] - begin) / step) + steps
         viewer.dims.set_point(0, begin + step * (index % count))
 
-    meter = Meter(runs, paint)
+    meter = Meter(runs, viewer.window._qt_viewer.canvas.native)
     panel.live.setChecked(True)
     for method, other in (METHODS, METHODS[::-1]):
 
@@ -193,26 +203,24 @@ def in_compare(volume: Volume, runs: int) -> None:
     settle(1.0)
     controller = widget.controller
 
-    def paint() -> None:
-        widget.view.draw()
-        QApplication.processEvents()
-        widget.view.canvas.finish()
-
     def array() -> LiveArray | None:
         names = widget.live.names()
         return viewer.layers[names[0]].data if names else None
 
     def on_screen() -> bool:
-        """All three planes at the crosshair."""
+        """All three planes at the crosshair, and the reading room has been told."""
         made = array()
-        return made is not None and all(made.holds(n) for n in widget.live._places(made.grid))
+        if made is None or any(column._live.busy for column in widget.live._columns):
+            return False
+        return all(made.holds(n) for n in widget.live._places(made.grid))
 
     def go(steps: int) -> None:
         x, y, z = controller.state.crosshair
         size = 0.5 * steps
         controller.go_to((x + size, y + size, z + size))
 
-    meter = Meter(runs, paint)
+    meter = Meter(runs, widget.view.canvas.native)
+    widget.live.changed.connect(lambda _: meter.tell())
     for method in METHODS:
         parameters = UpscaleParameters((2, 2, 2), method)
 
