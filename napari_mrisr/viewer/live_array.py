@@ -121,6 +121,11 @@ class LiveArray:
         plane = self._planes.get(self.shown)
         return plane is not None and plane.approximate
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run is filling the whole, or the whole is kept."""
+        return self.volume is not None
+
     def begin(self) -> FloatArray:
         """Allocate the whole; finished voxels are to be written into what is returned."""
         whole = np.empty(self.grid.shape, np.float32)

@@ -185,7 +185,8 @@ class LiveLayer(QObject):
 
     def _stop(self) -> None:
         """Nothing of the subject is wanted any more, nor what it is computed with."""
-        self._foresight.stop()
+        self._foresight.forget()
+        self._laid = self._foreseen = None
         self._latest.drop()
         subject, self._subject = self._subject, None
         if self._alone:
@@ -317,7 +318,8 @@ class LiveLayer(QObject):
 
     def _use_time(self) -> None:
         """Nobody does anything: lay groundwork, then compute what else may be shown here."""
-        if self._latest.busy or self._places is not None:
+        array = self._array
+        if self._latest.busy or self._places is not None or array is None or array.is_begun:
             return
         if self._laid is not self._subject:
             self._lay()
@@ -370,10 +372,12 @@ class LiveLayer(QObject):
 
     def _interruption(self) -> Callable[[], bool]:
         """Says, from now on, whether something has come that goes before what is done unasked."""
-        subject, wanted = self._subject, self._wanted  # replaced where somebody looks on
+        subject, array = self._subject, self._array
+        wanted = self._wanted  # replaced where somebody looks on
 
         def interrupted() -> bool:
-            return self._subject is not subject or self._wanted is not wanted or bool(self._ahead)
+            elsewhere = self._subject is not subject or self._wanted is not wanted
+            return elsewhere or bool(self._ahead) or (array is not None and array.is_begun)
 
         return interrupted
 

@@ -265,6 +265,19 @@ def test_laying_groundwork_leaves_the_processors_to_who_looks_on(desk, hashed, m
     desk.qtbot.waitUntil(lambda: left[1:] == ["Cancelled"])
 
 
+def test_no_groundwork_is_laid_beside_a_run(desk, hashed, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Planes, "lay", lambda self, crew: seen.append(1))
+    monkeypatch.setattr(foresight, "_IDLE_AFTER_MS", 200)
+    desk.live.close()
+    desk.live = LiveLayer(desk.viewer)
+    desk.show(hashed)
+    desk.settle()
+    desk.live.array.begin()
+    desk.qtbot.waitUntil(lambda: not desk.live._foresight.waiting)
+    assert seen == []
+
+
 def test_what_another_method_makes_of_the_slice_is_there_before_it_is_chosen(
     desk, volume, monkeypatch
 ):
