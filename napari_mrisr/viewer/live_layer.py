@@ -189,10 +189,8 @@ class LiveLayer(QObject):
         self._laid = self._foreseen = None
         self._latest.drop()
         subject, self._subject = self._subject, None
-        if self._alone:
-            self.workshop.forget()
-        elif subject is not None:
-            self.workshop.let_go(subject)
+        if self._alone or subject is not None:
+            self.workshop.let_go(None if self._alone else subject)
 
     # The whole.
 
@@ -296,7 +294,7 @@ class LiveLayer(QObject):
             self._asked.emit(names)  # while the sliders move by themselves, the last place counts
             return False
         self._want_shown(names)
-        return self.busy
+        return self.busy and self._array is not None
 
     def _want_shown(self, names: list[PlaneName]) -> None:
         array = self._array

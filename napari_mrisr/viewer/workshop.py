@@ -104,20 +104,22 @@ class Workshop:
     """
 
     def __init__(self, results: int = 4) -> None:
-        self._lock = threading.Lock()
+        # Two, so that letting go of planes does not wait for a volume being normalized.
+        self._lock, self._volume_lock = threading.Lock(), threading.Lock()
         self._results = results
         self._volume: tuple[Subject, Volume, Volume] | None = None
         self._planes: list[tuple[Subject, Planes]] = []
 
     def forget(self) -> None:
         """The voxels may have changed in place."""
-        with self._lock:
+        with self._volume_lock, self._lock:
             self._volume, self._planes = None, []
 
-    def let_go(self, subject: Subject) -> None:
-        """That result is not wanted any more."""
+    def let_go(self, subject: Subject | None = None) -> None:
+        """That result is not wanted any more; without a subject, none is."""
         with self._lock:
-            self._planes = [entry for entry in self._planes if not subject.same(entry[0])]
+            kept = [] if subject is None else self._planes
+            self._planes = [entry for entry in kept if not entry[0].same(subject)]
 
     def volume(self, subject: Subject) -> tuple[Volume, Volume]:
         """The layer's volume in the scan's intensities, and normalized.
@@ -127,7 +129,7 @@ class Workshop:
         VolumeError
             When it cannot be used.
         """
-        with self._lock:
+        with self._volume_lock:
             known = self._volume
             if known is None or not subject.same_source(known[0]):
                 volume = subject.source.to_volume()

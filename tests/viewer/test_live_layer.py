@@ -267,7 +267,12 @@ def test_laying_groundwork_leaves_the_processors_to_who_looks_on(desk, hashed, m
 
 def test_no_groundwork_is_laid_beside_a_run(desk, hashed, monkeypatch):
     seen = []
-    monkeypatch.setattr(Planes, "lay", lambda self, crew: seen.append(1))
+
+    def lay(self, crew):
+        seen.append(1)
+        self._ground = np.zeros(self.shape, np.float32)
+
+    monkeypatch.setattr(Planes, "lay", lay)
     monkeypatch.setattr(foresight, "_IDLE_AFTER_MS", 200)
     desk.live.close()
     desk.live = LiveLayer(desk.viewer)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -20,6 +16,7 @@ from napari_mrisr.reading.roi import Roi
 from napari_mrisr.reading.table import Table
 from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.requests import error_line
+from napari_mrisr.viewer.workshop import give_way
 from napari_mrisr.volume import Volume
 
 _log = logging.getLogger(__name__)
@@ -95,7 +92,7 @@ class Meter(QObject):
         self.said.emit("measuring the head …")
 
         def head(progress: Progress) -> Table:
-            _give_way()
+            give_way()
             book.prepare(progress)
             return book.head(progress)
 
@@ -176,13 +173,6 @@ class Meter(QObject):
         self.said.emit(line)
         if self._waiting:
             self._measure_soon()
-
-
-def _give_way() -> None:
-    """Let the GUI's thread go first where both want a processor."""
-    if sys.platform == "linux":  # elsewhere this number is not a thread's
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def measure(book: NumberBook, rois: Sequence[Roi], progress: Progress | None = None) -> Table:
