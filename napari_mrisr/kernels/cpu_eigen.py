@@ -131,6 +131,11 @@ def _eigen_row(xx, xy, xz, yy, yz, zz, least_spread, values, direction):  # type
 @jit
 def _mend(xx, xy, xz, yy, yz, zz, least_length, values, direction):  # type: ignore[no-untyped-def]
     """Put in the place of vectors that mean nothing what is defined for them."""
+    length, poor = direction[3], 0
+    for k in range(length.size):  # hardly any row has one: vectors find that out
+        poor += 1 if length[k] < least_length else 0
+    if poor == 0:
+        return
     single, mended = np.empty((3, 1)), np.empty((4, 1))
     for k in range(values.shape[1]):
         if direction[3, k] >= least_length:

@@ -114,6 +114,17 @@ def _add_digits(number, cuts, stride, bucket):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _add_phases(bucket, element, phase, first, step, count, begin):  # type: ignore[no-untyped-def]
+    """Add the canonical phases of a row of voxels, whose phases are ``first`` and some steps."""
+    table = phase.reshape(-1)
+    for z in range(count):
+        # Every voxel of one phase; unsigned, since an index might else be negative.
+        place = np.uint64(first + (begin + z) % count * step)
+        for k in range(np.uint64(z), np.uint64(bucket.size), np.uint64(count)):
+            bucket[k] += table[np.uint64(element[k]) * np.uint64(phase.shape[1]) + place]
+
+
+@jit
 def _busy_range(energy, flat):  # type: ignore[no-untyped-def]
     """The range of a row in which the energy reaches ``flat``."""
     start, stop = 0, energy.size
@@ -164,13 +175,15 @@ def _hash(  # type: ignore[no-untyped-def]
             for f in range(2):
                 _add_digits(shape[f], cuts[f + 4], strides[f + 4], b)
             phase_ij = phase_i + (origin[1] + j) % scale[1] * step[1]
-            phase_k = (origin[2] + start) % scale[2]
-            target, turn = bucket[i, j], element[i, j]
+            _add_phases(b, e, phase, phase_ij, step[2], scale[2], (origin[2] + start) % scale[2])
+            target, turn, busy = (
+                bucket[i, j, start:stop],
+                element[i, j, start:stop],
+                energy[start:stop],
+            )
             for k in range(n):
-                if energy[start + k] >= flat:
-                    target[start + k] = b[k] + phase[e[k], phase_ij + phase_k * step[2]]
-                    turn[start + k] = e[k]
-                phase_k = phase_k + 1 if phase_k + 1 < scale[2] else 0
+                target[k] = b[k] if busy[k] >= flat else last
+                turn[k] = e[k] if busy[k] >= flat else 0
 
 
 def hash_voxels(

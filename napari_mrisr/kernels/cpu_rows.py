@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.kernels.jit import jit
-from napari_mrisr.kernels.vector import weigh_rows
+from napari_mrisr.kernels.lanes import LANES
+from napari_mrisr.kernels.vector import weigh_group, weigh_rows
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
@@ -21,28 +22,33 @@ _STRIP = 1000
 _SHORT = 32
 
 _weigh: Any = weigh_rows  # mypy takes an intrinsic for what builds it
+_weigh_group: Any = weigh_group
 
 
 @jit
-def _along_z(source, begin, first, taps, run, scratch, target, place):  # type: ignore[no-untyped-def]
+def _along_z(source, begin, first, taps, line, scratch, target, place):  # type: ignore[no-untyped-def]
     """One line: ``target[place + k]`` from the line of ``source`` that begins at ``begin``."""
-    start, stop, period = run
-    # In the run, row k has the taps of row k - period, one voxel further.
-    for phase in range(start, min(start + period, stop)):
-        count = (stop - phase + period - 1) // period
+    runs, groups, weights = line
+    period = runs.shape[0]
+    for phase in range(period):
+        row, column, count = runs[phase, 0], runs[phase, 1], runs[phase, 2]
         if period == 1:
-            _weigh(source, begin + first[phase], 1, taps[phase], count, target, place + phase)
+            _weigh(source, begin + column, 1, taps, row, count, target, place + row)
             continue
-        _weigh(source, begin + first[phase], 1, taps[phase], count, scratch, 0)
-        spots = target[place + phase : place + stop : period]
-        for k in range(count):
-            spots[k] = scratch[k]
-    for k in range(first.size - (stop - start)):
-        row = k if k < start else k + (stop - start)
-        total = np.float32(0.0)
-        for t in range(taps.shape[1]):
-            total += taps[row, t] * source[begin + first[row] + t]
-        target[place + row] = total
+        _weigh(source, begin + column, 1, taps, row, count, scratch, 0)
+        spot = np.uint64(place + row)
+        for k in range(np.uint64(count)):
+            target[spot] = scratch[k]
+            spot += np.uint64(period)
+    for g in range(groups.shape[0]):
+        row, column, count, at = groups[g, 0], groups[g, 1], groups[g, 2], groups[g, 3]
+        _weigh_group(source, begin + column, weights, at, count, target, place + row)
+    if first.size < LANES:
+        for row in range(first.size):
+            total = np.float32(0.0)
+            for t in range(taps.shape[1]):
+                total += taps[row, t] * source[begin + first[row] + t]
+            target[place + row] = total
 
 
 @jit
@@ -50,7 +56,7 @@ def _rows_x(array, first, taps, out):  # type: ignore[no-untyped-def]
     plane = array.shape[1] * array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
     for i in range(first.size):
-        _weigh(source, first[i] * plane, plane, taps[i], plane, target, i * plane)
+        _weigh(source, first[i] * plane, plane, taps, i, plane, target, i * plane)
 
 
 @jit
@@ -60,15 +66,15 @@ def _rows_y(array, first, taps, out):  # type: ignore[no-untyped-def]
     for i in range(nx):
         for j in range(first.size):
             begin, place = (i * ny + first[j]) * nz, (i * first.size + j) * nz
-            _weigh(source, begin, nz, taps[j], nz, target, place)
+            _weigh(source, begin, nz, taps, j, nz, target, place)
 
 
 @jit
-def _rows_z(array, first, taps, run, scratch, out):  # type: ignore[no-untyped-def]
+def _rows_z(array, first, taps, line, scratch, out):  # type: ignore[no-untyped-def]
     source, target = array.reshape(-1), out.reshape(-1)
-    for line in range(array.shape[0] * array.shape[1]):
-        begin, place = line * array.shape[2], line * first.size
-        _along_z(source, begin, first, taps, run, scratch, target, place)
+    for number in range(array.shape[0] * array.shape[1]):
+        begin, place = number * array.shape[2], number * first.size
+        _along_z(source, begin, first, taps, line, scratch, target, place)
 
 
 def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int) -> FloatArray:
@@ -83,14 +89,14 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
     array = np.ascontiguousarray(array)
     taps = np.ascontiguousarray(taps)
     if axis == 2:
-        _rows_z(array, first, taps, _same_rows(first, taps), np.empty(first.size, np.float32), out)
+        _rows_z(array, first, taps, _line_of(first, taps), np.empty(first.size, np.float32), out)
     else:
         (_rows_x, _rows_y)[axis](array, first, taps, out)
     return out
 
 
 @jit
-def _rows_xyz(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
+def _rows_xyz(array, x, y, z, line, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
     ny, nz = array.shape[1], array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
     # Strips of y, so that the planes that one of the output reads are still there for the next.
@@ -99,30 +105,30 @@ def _rows_xyz(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[
         low, high = y[0][strip:end].min(), y[0][strip:end].max() + y[1].shape[1]
         size = (high - low) * nz
         for i in range(x[0].size):
-            _weigh(source, (x[0][i] * ny + low) * nz, ny * nz, x[1][i], size, plane, 0)
+            _weigh(source, (x[0][i] * ny + low) * nz, ny * nz, x[1], i, size, plane, 0)
             # Some lines at a time: one read as soon as it is written would wait for the stores.
             for first in range(strip, end, _LINES):
                 some = min(_LINES, end - first)
                 for j in range(some):
                     row = first + j
-                    _weigh(plane, (y[0][row] - low) * nz, nz, y[1][row], nz, lines, j * nz)
+                    _weigh(plane, (y[0][row] - low) * nz, nz, y[1], row, nz, lines, j * nz)
                 for j in range(some):
                     place = (i * y[0].size + first + j) * z[0].size
-                    _along_z(lines, j * nz, z[0], z[1], run, scratch, target, place)
+                    _along_z(lines, j * nz, z[0], z[1], line, scratch, target, place)
 
 
 @jit
-def _rows_of_short_z(array, x, y, z, run, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
+def _rows_of_short_z(array, x, y, z, line, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
     nz, ny = array.shape[1], array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
     size = y[0].size
     for i in range(x[0].size):
-        _weigh(source, x[0][i] * nz * ny, nz * ny, x[1][i], nz * ny, plane, 0)
+        _weigh(source, x[0][i] * nz * ny, nz * ny, x[1], i, nz * ny, plane, 0)
         for k in range(nz):
-            _along_z(plane, k * ny, y[0], y[1], run, scratch, lines, k * size)
+            _along_z(plane, k * ny, y[0], y[1], line, scratch, lines, k * size)
         for k in range(z[0].size):
             place = (i * z[0].size + k) * size
-            _weigh(lines, z[0][k] * size, size, z[1][k], size, target, place)
+            _weigh(lines, z[0][k] * size, size, z[1], k, size, target, place)
 
 
 class RowsXYZ:
@@ -139,7 +145,7 @@ class RowsXYZ:
     def __init__(self, rows: Sequence[Rows], swapped: bool = False) -> None:
         x, y, z = ((first, np.ascontiguousarray(taps)) for first, taps in rows)
         self._rows, self._swapped = (x, y, z), swapped
-        self._run = _same_rows(*(y if swapped else z))
+        self._line = _line_of(*(y if swapped else z))
 
     def apply(self, array: FloatArray, out: FloatArray) -> None:
         """Fill ``out``, C contiguous, with the same bits as three calls of :func:`apply_rows`."""
@@ -151,24 +157,43 @@ class RowsXYZ:
             np.float32,
         )
         kernel = _rows_of_short_z if self._swapped else _rows_xyz
-        kernel(array, *self._rows, self._run, plane, lines.reshape(-1), scratch, out)
+        kernel(array, *self._rows, self._line, plane, lines.reshape(-1), scratch, out)
 
 
-def _same_rows(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:
-    """The longest run of rows that are copies of those a period before, one voxel further.
+Line = tuple[IndexArray, IndexArray, FloatArray]
+
+
+def _line_of(first: IndexArray, taps: FloatArray) -> Line:
+    """How a line of outputs along z is made: most from a run of equal rows, eight a time the rest.
 
     Returns
     -------
-    start, stop, period : int
-        All 0 where no run is worth it.
+    runs : (period, 3) ndarray of int64
+        The longest run of rows that are copies of those a period before, one voxel
+        further. For each phase of it: its first row, that row's first voxel, and how
+        many rows there are.
+    groups : (n, 4) ndarray of int64
+        For eight rows each, that cover what is not in the run: the first row, its first
+        voxel, how many voxels they read, and where their weights begin.
+    weights : (m, 8) ndarray of float32
+        Of each voxel in each of eight rows.
     """
     # The blocks of a run ask for the same, over and over.
-    return _run_among((first - first[:1]).tobytes(), taps.tobytes(), taps.shape)
+    return _line_among((first - first[:1]).tobytes(), taps.tobytes(), taps.shape, int(first[0]))
 
 
 @functools.lru_cache(maxsize=64)
-def _run_among(steps: bytes, weights: bytes, shape: tuple[int, int]) -> tuple[int, int, int]:
-    first, taps = np.frombuffer(steps, np.int64), np.frombuffer(weights, np.float32).reshape(shape)
+def _line_among(steps: bytes, weights: bytes, shape: tuple[int, int], begin: int) -> Line:
+    first = np.frombuffer(steps, np.int64) + begin
+    taps = np.frombuffer(weights, np.float32).reshape(shape)
+    start, stop, period = _run_among(first, taps)
+    runs = [(row, first[row], -(-(stop - row) // period)) for row in range(start, start + period)]
+    groups, group_weights = _groups_beside(start, stop, first, taps)
+    return np.array(runs, np.int64).reshape(-1, 3), groups, group_weights
+
+
+def _run_among(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:
+    """The longest run: start, stop, period; all 0 where none is worth it."""
     best = (0, 0, 0)
     for period in range(1, 9):
         same = (first[period:] - first[:-period] == 1) & (taps[period:] == taps[:-period]).all(1)
@@ -180,3 +205,29 @@ def _run_among(steps: bytes, weights: bytes, shape: tuple[int, int]) -> tuple[in
         if best[1] - best[0] > first.size // 2:
             break
     return best
+
+
+def _groups_beside(
+    start: int, stop: int, first: IndexArray, taps: FloatArray
+) -> tuple[IndexArray, FloatArray]:
+    size, width = taps.shape
+    if size < LANES:
+        return np.empty((0, 4), np.int64), np.empty((0, LANES), np.float32)
+    # The last of each end overlaps its neighbors, to the same bits.
+    begins = [
+        min(row, size - LANES)
+        for begin, end in ((0, start), (stop, size))
+        for row in range(begin, end, LANES)
+    ]
+    groups, weights, at = [], [], 0
+    for row in begins:
+        columns = first[row : row + LANES]
+        low, count = int(columns.min()), int(columns.max() - columns.min()) + width
+        block = np.zeros((count, LANES), np.float32)
+        for k, column in enumerate(columns - low):
+            block[column : column + width, k] = taps[row + k]
+        groups.append((row, low, count, at))
+        weights.append(block)
+        at += count
+    empty = np.zeros((0, LANES), np.float32)
+    return np.array(groups, np.int64).reshape(-1, 4), np.concatenate([empty, *weights])

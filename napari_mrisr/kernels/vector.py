@@ -54,20 +54,23 @@ def _zeros():  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def weigh_rows(typing_context, source, start, step, taps, count, target, place):  # type: ignore[no-untyped-def]
-    """``target[place + k] = Σ_t taps[t] * source[start + t * step + k]`` for k < ``count``.
+def weigh_rows(typing_context, source, start, step, taps, row, count, target, place):  # type: ignore[no-untyped-def]
+    """``target[place + k] = Σ_t taps[row, t] * source[start + t * step + k]``, k < ``count``.
 
-    ``source``, ``taps`` and ``target`` are one-dimensional C contiguous arrays of
-    float32. Every sum runs over t in order, whichever vector or rest it is in.
+    ``source`` and ``target`` are one-dimensional, ``taps`` is two-dimensional; C
+    contiguous arrays of float32. Every sum runs over t in order, whichever vector or
+    rest it is in. A row by its number: a slice would cost as much as a short line.
     """
-    signature = types.void(source, types.intp, types.intp, taps, types.intp, target, types.intp)
+    index = types.intp
+    signature = types.void(source, index, index, taps, index, index, target, index)
 
     def build(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
-        source_array, begin, stride, tap_array, length, target_array, spot = arguments
+        source_array, begin, stride, tap_array, number, length, target_array, spot = arguments
         source_view = context.make_array(sig.args[0])(context, builder, source_array)
         tap_view = context.make_array(sig.args[3])(context, builder, tap_array)
-        target_view = context.make_array(sig.args[5])(context, builder, target_array)
-        (width,) = cgutils.unpack_tuple(builder, tap_view.shape, 1)
+        target_view = context.make_array(sig.args[6])(context, builder, target_array)
+        _, width = cgutils.unpack_tuple(builder, tap_view.shape, 2)
+        weights = builder.gep(tap_view.data, [builder.mul(number, width)])
         first = builder.gep(source_view.data, [begin])
         out = builder.gep(target_view.data, [spot])
         fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
@@ -78,7 +81,7 @@ def weigh_rows(typing_context, source, start, step, taps, count, target, place):
             for total in totals:
                 builder.store(_zeros(), total)
             with cgutils.for_range(builder, width) as loop:
-                weight = _spread(builder, builder.load(builder.gep(tap_view.data, [loop.index])))
+                weight = _spread(builder, builder.load(builder.gep(weights, [loop.index])))
                 row = builder.add(builder.mul(loop.index, stride), k)
                 for number, total in enumerate(totals):
                     values = _load(builder, first, builder.add(row, _INDEX(number * LANES)))
@@ -93,7 +96,7 @@ def weigh_rows(typing_context, source, start, step, taps, count, target, place):
                 total = cgutils.alloca_once(builder, _FLOAT)
                 builder.store(ir.Constant(_FLOAT, 0.0), total)
                 with cgutils.for_range(builder, width) as loop:
-                    weight = builder.load(builder.gep(tap_view.data, [loop.index]))
+                    weight = builder.load(builder.gep(weights, [loop.index]))
                     row = builder.add(builder.mul(loop.index, stride), k)
                     value = builder.load(builder.gep(first, [row]))
                     summed = builder.call(fused_single, [weight, value, builder.load(total)])
@@ -119,6 +122,36 @@ def weigh_rows(typing_context, source, start, step, taps, count, target, place):
                         cover(1, block)
                     with few:
                         singles()
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic
+def weigh_group(typing_context, source, start, weights, first, count, target, place):  # type: ignore[no-untyped-def]
+    """``target[place + k] = Σ_t weights[first + t, k] * source[start + t]``, k < 8, t < ``count``.
+
+    Sums as in :func:`weigh_rows`, of eight rows with weights of their own. ``source`` and
+    ``target`` are one-dimensional, ``weights`` is (n, 8); C contiguous arrays of float32.
+    """
+    index = types.intp
+    signature = types.void(source, index, weights, index, index, target, index)
+
+    def build(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+        source_array, begin, weight_array, row, length, target_array, spot = arguments
+        source_view = context.make_array(sig.args[0])(context, builder, source_array)
+        weight_view = context.make_array(sig.args[2])(context, builder, weight_array)
+        target_view = context.make_array(sig.args[5])(context, builder, target_array)
+        fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
+        values = builder.gep(source_view.data, [begin])
+        rows = builder.gep(weight_view.data, [builder.mul(row, _INDEX(LANES))])
+        total = cgutils.alloca_once(builder, _VECTOR)
+        builder.store(_zeros(), total)
+        with cgutils.for_range(builder, length) as loop:
+            value = _spread(builder, builder.load(builder.gep(values, [loop.index])))
+            weight = _load(builder, rows, builder.mul(loop.index, _INDEX(LANES)))
+            builder.store(builder.call(fused, [weight, value, builder.load(total)]), total)
+        _store(builder, builder.load(total), target_view.data, spot)
         return context.get_dummy_value()
 
     return signature, build
