@@ -83,6 +83,9 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
         # Lines too short for vectors: lie them along y meanwhile, to the same bits.
         turned = apply_rows(array.transpose(0, 2, 1), first, taps, 1)
         return np.ascontiguousarray(turned.transpose(0, 2, 1))
+    if axis == 1 and array.shape[2] < LANES < array.shape[1]:
+        turned = apply_rows(array.transpose(0, 2, 1), first, taps, 2)
+        return np.ascontiguousarray(turned.transpose(0, 2, 1))
     shape = list(array.shape)
     shape[axis] = first.size
     out = np.empty(shape, np.float32)

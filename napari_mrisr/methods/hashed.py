@@ -28,6 +28,8 @@ Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 ELEMENT_TABLE = np.array(ELEMENTS)
 
+_SHORT = 64
+
 _START_HALO = {"tricubic": interpolate.TRICUBIC_HALO, "quadratic": 3}
 
 
@@ -199,6 +201,8 @@ def voxel_stage(
 ) -> FloatArray:
     """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
     residual = stage.spec.residual
+    if image.shape[2] < _SHORT:
+        image = np.ascontiguousarray(image)  # read several times, of many lines a little
     out = crop(image, corner, region).copy()
     if box := _busy(stage, image, corner, shape, region):
         bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
