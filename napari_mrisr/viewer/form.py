@@ -159,6 +159,13 @@ class ScaleField(QWidget):
                 box.setValue(factor)
         self._combo.setCurrentIndex(index)
 
+    @property
+    def beside(self) -> list[Scale]:
+        """The listed scales next to the one chosen."""
+        at = self._combo.currentIndex()
+        listed = [self._combo.itemData(i) for i in (at + 1, at - 1)]
+        return [(x, y, z) for x, y, z in filter(None, listed)]
+
     def set_scales(self, scales: Sequence[Scale], others: bool) -> None:
         """Offer these, and with ``others`` any; keep the choice if possible."""
         before = self.scale
@@ -209,6 +216,12 @@ class BankField(QComboBox):
         """Name or path of the bank chosen; None for the bundled one."""
         data = self.currentData()
         return None if data == _BROWSE else data
+
+    @property
+    def banks(self) -> list[str | None]:
+        """What may be chosen, the bundled one (None) first."""
+        offered = [self.itemData(i) for i in range(self.count())]
+        return [None, *(bank for bank in offered if bank not in (None, _BROWSE))]
 
     def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
         """Offer the bundled banks of a scale, and the file if it has that scale.

@@ -126,7 +126,7 @@ class LiveLayer(QObject):
     ) -> None:
         """Show what would come out, as a layer of that name; nothing if that is so already.
 
-        ``alternatives`` may be asked for next, at the same scale.
+        ``alternatives`` may be asked for next, the likeliest first.
         """
         subject, self._alternatives = Subject(source, parameters), alternatives
         if subject.same(self._subject) or subject.same(self._done):
@@ -345,20 +345,21 @@ class LiveLayer(QObject):
         subject, compute, array = self._subject, self._computation(), self._array
         if subject is None or compute is None or array is None:
             return
-        here, plane, superseded = (subject, array.shown), array.shown, self._interruption()
+        here, superseded = (subject, array.shown), self._interruption()
         if self._foreseen == here:
             return
-        others = [Subject(subject.source, parameters) for parameters in self._alternatives]
-        known = [(other, self._kept.get(other)) for other in others]
+        source = subject.source
+        others = [Subject(source, parameters) for parameters in self._alternatives]
+        known = [(other, self._kept.get(other), self._plane_of(other)) for other in others]
 
         def keep(made: list[tuple[Subject, LiveArray]]) -> None:
             self._foreseen = here
-            for other, kept in made:
+            for other, kept in reversed(made):
                 self._kept.put(other, kept)
 
         def work(progress: PostedProgress) -> Callable[[], None] | None:
             made = []
-            for other, kept in known:
+            for other, kept, plane in known:
                 kept = kept or self._new_array(other, self.workshop.volume(other)[0])
                 if self.workshop.foresee(other, kept, plane, superseded, progress):
                     made.append((other, kept))
@@ -367,6 +368,11 @@ class LiveLayer(QObject):
             return functools.partial(keep, made) if finished else None
 
         self._latest.ask(work)
+
+    def _plane_of(self, subject: Subject) -> PlaneName:
+        """What napari would slice of it first."""
+        grid = subject.source.grid.upsampled(subject.parameters.scale)
+        return planes_at(self._viewer.dims, grid)[0]
 
     def _interruption(self) -> Callable[[], bool]:
         """Says, from now on, whether something has come that goes before what is done unasked."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_mrisr.bank_folder import user_banks
@@ -76,6 +76,31 @@ class SimulateRequest:
 
 
 Request = UpscaleRequest | SimulateRequest
+
+
+def alternatives(
+    now: UpscaleParameters,
+    methods: Sequence[str],
+    bank: str | None,
+    banks: Sequence[str | None],
+    scales: Sequence[Scale],
+) -> list[UpscaleParameters]:
+    """What is one choice away.
+
+    Parameters
+    ----------
+    now : UpscaleParameters
+        What is chosen.
+    methods, banks, scales : sequence
+        What else there is to choose.
+    bank : str or None
+        That would come with the method hashed.
+    """
+    hashed = "hashed"
+    asked = [replace(now, method=m, bank=bank if m == hashed else None) for m in methods]
+    asked += [replace(now, bank=other) for other in banks if now.method == hashed]
+    asked += [replace(now, scale=scale, bank=None) for scale in scales]
+    return [parameters for parameters in dict.fromkeys(asked) if parameters != now]
 
 
 def offered_scales(method: str) -> tuple[list[Scale], bool]:

@@ -43,6 +43,7 @@ from napari_mrisr.viewer.requests import (
     Request,
     SimulateRequest,
     UpscaleRequest,
+    alternatives,
     duration_label,
     error_line,
     fitting_banks,
@@ -333,11 +334,12 @@ class SuperResolveWidget(Docked):
             self.live.clear()
 
     def _alternatives(self) -> list[UpscaleParameters]:
-        """What the form would ask for with another method."""
-        panel = self.panel
+        """What the form would ask for after one more choice."""
+        panel, now = self.panel, self._parameters()
+        if now is None:
+            return []
         methods = [panel.method.itemText(index) for index in range(panel.method.count())]
-        asked = [self._parameters_of(method) for method in methods]
-        return [p for p in asked if p is not None and p.method != panel.method.currentText()]
+        return alternatives(now, methods, panel.bank.bank, panel.bank.banks, panel.scale.beside)
 
     def _live_toggled(self, on: bool) -> None:
         if not on:

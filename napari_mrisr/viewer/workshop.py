@@ -29,7 +29,8 @@ from napari_mrisr.viewer.layers import LayerSnapshot
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
 from napari_mrisr.volume import Region, Volume
 
-# Voxels of a result whose groundwork is laid unasked: half a gigabyte, some seconds of work.
+# Voxels of a result of which anything is computed unasked: the groundwork of more than these
+# takes half a gigabyte and many seconds.
 MOST_LAID = 2**27
 
 # Planes that were asked for together are painted together, if the last comes so soon after the
@@ -61,7 +62,7 @@ class Subject:
 class Shelf:
     """The planes of a few results, for when they are asked for, again or for the first time."""
 
-    _MOST = 4
+    _MOST = 8
 
     def __init__(self) -> None:
         self._arrays: list[tuple[Subject, LiveArray]] = []
@@ -103,7 +104,7 @@ class Workshop:
         Of so many results the planes' bands are kept.
     """
 
-    def __init__(self, results: int = 4) -> None:
+    def __init__(self, results: int = 8) -> None:
         # Two, so that letting go of planes does not wait for a volume being normalized.
         self._lock, self._volume_lock = threading.Lock(), threading.Lock()
         self._results = results
@@ -138,17 +139,18 @@ class Workshop:
                 self._volume = known = (subject, volume, normalized)
             return known[1], known[2]
 
-    def planes(self, subject: Subject) -> Planes:
-        """What computes the subject's planes."""
+    def planes(self, subject: Subject, place: int = 0) -> Planes:
+        """What computes the subject's planes; those at the end of the line are let go first."""
         with self._lock:
             for entry in self._planes:
                 if subject.same(entry[0]):
                     self._planes.remove(entry)
-                    self._planes.insert(0, entry)  # used last, let go last
+                    self._planes.insert(place, entry)
                     return entry[1]
         planes = Planes(check_parameters(subject.parameters), self.volume(subject)[1])
         with self._lock:
-            self._planes = [(subject, planes), *self._planes][: self._results]
+            self._planes.insert(place, (subject, planes))
+            del self._planes[self._results :]
         return planes
 
     def compute(
@@ -216,14 +218,17 @@ class Workshop:
         Returns
         -------
         bool
-            Whether the array has it now. Not where it cannot be computed: who asks
-            for it will be told why.
+            Whether the array has it now. Not where the result is large, nor where it
+            cannot be computed: who asks for it will be told why.
         """
         if array.holds(plane):
             return True
+        if array.size > MOST_LAID:
+            return False
         with contextlib.suppress(_Superseded, MrisrError):
             crew = self._crew(subject, superseded, progress)
-            array.put(self.planes(subject).plane(*plane, crew))
+            # Not before what is shown, whose groundwork is to stay.
+            array.put(self.planes(subject, place=1).plane(*plane, crew))
             return True
         return False
 

@@ -283,11 +283,12 @@ def test_no_groundwork_is_laid_beside_a_run(desk, hashed, monkeypatch):
     assert seen == []
 
 
-def test_what_another_method_makes_of_the_slice_is_there_before_it_is_chosen(
-    desk, volume, monkeypatch
+@pytest.mark.parametrize("scale", [(2, 2, 2), (3, 1, 2)])
+def test_what_another_choice_makes_of_the_slice_is_there_before_it_is_made(
+    desk, volume, monkeypatch, scale
 ):
     broken = UpscaleParameters((2, 2, 2), "hashed", bank="no such bank")
-    other = UpscaleParameters((2, 2, 2), "tricubic", threads=1)
+    other = UpscaleParameters(scale, "tricubic", threads=1)
     desk.live.show(snapshot(desk.scan), NEAREST, "result (preview)", [broken, other])
     desk.settle()
     desk.qtbot.waitUntil(lambda: not desk.live.busy and not desk.live._foresight.waiting)

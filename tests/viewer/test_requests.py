@@ -16,6 +16,7 @@ from napari_mrisr.viewer.layers import layer_data, snapshot
 from napari_mrisr.viewer.requests import (
     SimulateRequest,
     UpscaleRequest,
+    alternatives,
     bytes_label,
     duration_label,
     error_line,
@@ -65,6 +66,19 @@ def test_requests_can_be_cancelled(source, kind):
     request = upscale if kind == "upscale" else SimulateRequest(source, (2, 2, 2), "standard")
     with pytest.raises(Cancelled):
         request.run(Progress(token))
+
+
+def test_alternatives_are_one_choice_away():
+    now = UpscaleParameters((2, 2, 2), "hashed", threads=3)
+    found = alternatives(now, ["nearest", "hashed"], None, [None, "paper-2x"], [(3, 3, 3)])
+    assert found == [
+        UpscaleParameters((2, 2, 2), "nearest", threads=3),
+        UpscaleParameters((2, 2, 2), "hashed", "paper-2x", threads=3),
+        UpscaleParameters((3, 3, 3), "hashed", threads=3),
+    ]
+    now = UpscaleParameters((2, 2, 2), "nearest")
+    found = alternatives(now, ["nearest", "hashed"], "own.safetensors", [None, "paper-2x"], [])
+    assert found == [UpscaleParameters((2, 2, 2), "hashed", "own.safetensors")]
 
 
 def test_offered_scales_of_a_method_that_takes_any():

@@ -134,14 +134,27 @@ def test_what_was_used_last_is_let_go_last(subject):
     assert shop.planes(subject) is first
 
 
+def test_what_is_computed_unasked_does_not_put_away_what_is_shown(subject, volume, monkeypatch):
+    shop = Workshop(2)
+    first = shop.planes(subject)
+    made = {}
+    for factor in (3, 4, 5):
+        other = Subject(subject.source, UpscaleParameters((factor,) * 3, "tricubic"))
+        made[factor] = LiveArray("scan", volume, (factor,) * 3, lambda names: False)
+        monkeypatch.setattr(module, "MOST_LAID", made[3].size + (factor < 5) * 10**6)
+        assert shop.foresee(other, made[factor], (2, 1), lambda: False, Told()) == (factor < 5)
+        assert made[factor].holds((2, 1)) == (factor < 5)
+    assert shop.planes(subject) is first
+
+
 def test_the_shelf_keeps_a_few_results_and_none_that_is_whole(subject, volume):
     shelf = Shelf()
     made = {}
-    for factor in (2, 3, 4, 5, 6):
-        other = Subject(subject.source, UpscaleParameters((factor,) * 3, "tricubic"))
-        made[factor] = other, LiveArray("scan", volume, (factor,) * 3, lambda names: False)
+    for factor in range(2, 11):
+        other = Subject(subject.source, UpscaleParameters((factor, 2, 1), "tricubic"))
+        made[factor] = other, LiveArray("scan", volume, (factor, 2, 1), lambda names: False)
         shelf.put(*made[factor])
-    assert [shelf.get(made[n][0]) is made[n][1] for n in made] == [False, True, True, True, True]
+    assert [shelf.get(made[n][0]) is made[n][1] for n in made] == [False] + 8 * [True]
     whole = LiveArray("scan", volume, (7, 7, 7), lambda names: False, whole=True)
     shelf.put(subject, whole)
     assert shelf.get(subject) is None
