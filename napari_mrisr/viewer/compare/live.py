@@ -95,6 +95,11 @@ class LiveColumns(QObject):
         """Names of the layers whose voxels are not all computed."""
         return [column.key for column in self._columns if column.key is not None]
 
+    @property
+    def busy(self) -> bool:
+        """Whether planes at the crosshair are being computed."""
+        return any(column.busy for column in self._columns)
+
     def share(self) -> float:
         """How much of what is begun is there, 0 to 1."""
         shares = [column.share for column in self._columns]
@@ -206,6 +211,11 @@ class _Column(QObject):
         """Whether somebody has deleted the layer."""
         layer = self._live.layer
         return layer is not None and layer not in self._viewer.layers
+
+    @property
+    def busy(self) -> bool:
+        """Whether planes that are wanted are being computed."""
+        return self._live.busy
 
     @property
     def share(self) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout
 
 from napari_mrisr.errors import MrisrError
@@ -20,6 +20,7 @@ from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.defaults import Choice, choose
 from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
+from napari_mrisr.viewer.compare.following import Following
 from napari_mrisr.viewer.compare.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns
@@ -36,9 +37,6 @@ from napari_mrisr.viewer.theme import error_color
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-# napari follows a drag this often: each of its own paints costs as much as ours.
-_PUSH_MS = 200
 
 
 class CompareWidget(Docked):
@@ -77,10 +75,7 @@ class CompareWidget(Docked):
         layout.addWidget(self._splitter, 1)
         self._add_buttons()
 
-        self._push_timer = QTimer(self)
-        self._push_timer.setSingleShot(True)
-        self._push_timer.setInterval(_PUSH_MS)
-        self._push_timer.timeout.connect(self.link.push)
+        self._following = Following(self.link.push, self._is_computing)
         self._connect()
         self.attach()
 
@@ -272,8 +267,11 @@ class CompareWidget(Docked):
         self._measure(state)
 
     def _push_soon(self) -> None:
-        if self._attached and not self._push_timer.isActive():
-            self._push_timer.start()
+        if self._attached:
+            self._following.soon()
+
+    def _is_computing(self) -> bool:
+        return self.live is not None and self.live.busy
 
     # Numbers.
 
@@ -380,7 +378,7 @@ class CompareWidget(Docked):
 
     def detached(self, *, closing: bool) -> None:
         """End all threads and timers, let go of the viewer, free what OpenGL holds."""
-        self._push_timer.stop()
+        self._following.stop()
         self.controller.unsubscribe(self._state_changed)
         live, self.live = self.live, None
         if live is not None:
