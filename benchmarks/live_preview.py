@@ -174,6 +174,18 @@ def in_super_resolve(volume: Volume, runs: int) -> None:
             settled,
             lambda run, other=other: choose(other),
         )
+    choose("hashed")
+    for factor, other in ((3, 2), (2, 3)):
+
+        def resize(run: int, factor: int = factor) -> None:
+            panel.scale.scale = (factor, factor, factor)
+
+        def from_elsewhere(run: int, other: int = other) -> None:
+            panel.scale.scale = (other, other, other)
+            move(FAR)
+
+        name = f"Super-resolve, hashed: scale becomes {factor}"
+        meter.measure(name, resize, on_screen, settled, from_elsewhere)
     for method in METHODS:
         choose(method)
         until(settled)
@@ -224,17 +236,30 @@ def in_compare(volume: Volume, runs: int) -> None:
     for method in METHODS:
         parameters = UpscaleParameters((2, 2, 2), method)
 
-        def none(run: int, parameters: UpscaleParameters = parameters) -> None:
+        def none(run: int, parameters: Any = parameters) -> None:
             if widget.live.names():
                 widget.toggle_live(source, parameters)
 
-        meter.measure(
-            f"Compare: a column of {method} appears",
-            lambda run, parameters=parameters: widget.toggle_live(source, parameters),
-            on_screen,
-            lambda: not widget.meter.busy,
-            none,
-        )
+        for note in ("", ", foreseen"):
+
+            def foresee(run: int, parameters: Any = parameters, note: str = note) -> None:
+                none(run)
+                if note:
+                    widget.live.foresee(source, parameters)
+
+            def ready() -> bool:
+                foreseen = widget.live._foreseen
+                if foreseen is not None and (foreseen.busy or not foreseen._live.array):
+                    return False
+                return not widget.meter.busy
+
+            meter.measure(
+                f"Compare: a column of {method} appears{note}",
+                lambda run, parameters=parameters: widget.toggle_live(source, parameters),
+                on_screen,
+                ready,
+                foresee,
+            )
         settled = on_screen
         for laid in (False, True) if method == "hashed" else (True,):
             if laid:

@@ -84,6 +84,7 @@ class LiveLayer(QObject):
         self._subject: Subject | None = None
         self._done: Subject | None = None
         self._array: LiveArray | None = None
+        self._held = False
         self._latest = Latest()
         self._latest.told.connect(self._receive)
         self._latest.finished.connect(self._planes_done)
@@ -146,6 +147,17 @@ class LiveLayer(QObject):
         self._want(wanted)
         if self._array is None:
             self._begin(kept)
+
+    def hold(self) -> None:
+        """Compute what is to be shown, but do not show it yet."""
+        self._held = True
+
+    def release(self) -> None:
+        """Show it, as soon as there is something to show."""
+        self._held = False
+        if self._subject is not None and self._array is not None:
+            self._image.put(self._array, self._name, self._subject.source.look)
+            self.arrived.emit()
 
     def look(self) -> None:
         """What ``places`` says has changed."""
@@ -392,12 +404,14 @@ class LiveLayer(QObject):
         if array is not self._array:
             assert self._subject is not None, "planes of nothing"
             self._array = array
-            self._image.put(array, self._name, self._subject.source.look)
+            if not self._held:
+                self._image.put(array, self._name, self._subject.source.look)
         elif array.awaits(name):
             self._image.refresh()
         elif self._places is None and name != array.shown:
             return  # computed ahead: nothing to see
-        self.arrived.emit()
+        if not self._held:
+            self.arrived.emit()
 
     def _planes_done(self, then: Callable[[], None] | None) -> None:
         array = self._array

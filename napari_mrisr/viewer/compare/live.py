@@ -9,11 +9,13 @@ columns before goes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_mrisr.errors import MrisrError
 from napari_mrisr.planes import PLANES
 from napari_mrisr.reading.slices import nearest_index
 from napari_mrisr.reading.state import MAX_COLUMNS
@@ -25,11 +27,14 @@ from napari_mrisr.viewer.layers import LayerData, layer_data, snapshot
 from napari_mrisr.viewer.live_array import PlaneName
 from napari_mrisr.viewer.live_layer import LiveLayer
 from napari_mrisr.viewer.requests import UpscaleRequest
-from napari_mrisr.viewer.workshop import Subject, Workshop, give_way
+from napari_mrisr.viewer.workshop import MOST_LAID, Subject, Workshop, give_way
 from napari_mrisr.volume import Grid
 
 # Planes come first; a crosshair that rests so long is not being dragged.
 _FILL_AFTER_MS = 300
+
+# What is foreseen is let go of when nobody has asked for it so long after.
+_FORESEEN_MS = 10_000
 
 SUFFIX = " (live)"
 
@@ -67,6 +72,10 @@ class LiveColumns(QObject):
         self._controller = controller
         self._workshop = Workshop(MAX_COLUMNS)
         self._columns: list[_Column] = []
+        self._foreseen: _Column | None = None
+        self._until = QTimer(self)
+        self._until.setSingleShot(True)
+        self._until.timeout.connect(self._forget_foreseen)
 
     # What the person asks for.
 
@@ -77,12 +86,43 @@ class LiveColumns(QObject):
             if subject.same(column.subject):
                 self._drop(column)
                 return
-        column = _Column(self._viewer, self._workshop, subject, self._places)
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None and subject.same(foreseen.subject):
+            column = foreseen
+        else:
+            self._forget(foreseen)
+            column = _Column(self._viewer, self._workshop, subject, self._places)
+            column.start()
         column.arrived.connect(self._arrived)
         column.finished.connect(self._finish)
         column.failed.connect(self._fail)
         self._columns.append(column)
-        column.start()
+        column.release()
+
+    def foresee(self, layer: Any, parameters: UpscaleParameters) -> None:
+        """The result of a layer is likely to be asked for: begin, out of sight."""
+        try:
+            subject = Subject(snapshot(layer), parameters)
+        except MrisrError:  # told to who asks for it
+            return
+        if math.prod(subject.source.grid.upsampled(parameters.scale).shape) > MOST_LAID:
+            return
+        known = [*self._columns, *filter(None, [self._foreseen])]
+        if not any(subject.same(column.subject) for column in known):
+            self._forget_foreseen()
+            self._foreseen = _Column(self._viewer, self._workshop, subject, self._places)
+            self._foreseen.failed.connect(self._forget)
+            self._foreseen.start()
+        self._until.start(_FORESEEN_MS)
+
+    def _forget_foreseen(self) -> None:
+        self._forget(self._foreseen)
+
+    def _forget(self, column: _Column | None, error: Exception | None = None) -> None:
+        """Let go of what was foreseen in vain."""
+        if column is not None and column not in self._columns:
+            self._foreseen = None if column is self._foreseen else self._foreseen
+            column.close(remove=True)
 
     def is_on(self, layer: Any, parameters: UpscaleParameters) -> bool:
         """Whether that result is being computed."""
@@ -121,6 +161,8 @@ class LiveColumns(QObject):
 
     def close(self, *, remove: bool = True) -> None:
         """End all work; with ``remove``, take away what is not finished."""
+        self._until.stop()
+        self._forget_foreseen()
         columns, self._columns = self._columns, []
         for column in columns:
             column.close(remove=remove)
@@ -223,9 +265,14 @@ class _Column(QObject):
         return self._live.array.share if self._live.array is not None else 0.0
 
     def start(self) -> None:
-        """Begin with the planes that are wanted."""
+        """Begin with the planes that are wanted, out of sight."""
         source, parameters = self.subject.source, self.subject.parameters
+        self._live.hold()
         self._live.show(source, parameters, self._name() + SUFFIX)
+
+    def release(self) -> None:
+        """Show it."""
+        self._live.release()
 
     def look(self) -> None:
         """Other planes may be wanted; the whole when they are not for a while."""

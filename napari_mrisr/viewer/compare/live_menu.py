@@ -13,12 +13,18 @@ from napari_mrisr.methods import available_methods
 from napari_mrisr.upscale import UpscaleParameters
 from napari_mrisr.viewer.requests import fitting_banks, offered_scales, scale_label
 
+Foresee = Callable[[Any, UpscaleParameters], None]
 IsOn = Callable[[Any, UpscaleParameters], bool]
 Toggle = Callable[[Any, UpscaleParameters], None]
 
 
 def fill_menu(
-    menu: QMenu, layers: Mapping[str, Any], measured: str | None, is_on: IsOn, toggle: Toggle
+    menu: QMenu,
+    layers: Mapping[str, Any],
+    measured: str | None,
+    is_on: IsOn,
+    toggle: Toggle,
+    foresee: Foresee,
 ) -> None:
     """Offer methods, scales and banks for each layer; those that are on are ticked.
 
@@ -34,6 +40,8 @@ def fill_menu(
         Whether a layer's result is a live column.
     toggle : callable
         Called when an entry is chosen.
+    foresee : callable
+        Called when one is likely to be: the first at once, others when pointed at.
     """
     empty(menu)
     first = measured if measured in layers else next(iter(layers), None)
@@ -41,7 +49,10 @@ def fill_menu(
         menu.addAction("needs a volume").setEnabled(False)
         return
     menu.addAction(f"Of {_short(first)}").setEnabled(False)
-    _offer(menu, layers[first], is_on, toggle)
+    _offer(menu, layers[first], is_on, toggle, foresee)
+    usual = choices(UpscaleParameters().method)
+    if usual and not is_on(layers[first], usual[0][1]):
+        foresee(layers[first], usual[0][1])
     others = [key for key in layers if key != first]
     if others:
         menu.addSeparator()
@@ -49,7 +60,7 @@ def fill_menu(
         for key in others:
             # Filled when opened: each entry asks the layer.
             below = more.addMenu(_short(key))
-            below.aboutToShow.connect(_offering(below, layers[key], is_on, toggle))
+            below.aboutToShow.connect(_offering(below, layers[key], is_on, toggle, foresee))
 
 
 def empty(menu: QMenu) -> None:
@@ -60,15 +71,17 @@ def empty(menu: QMenu) -> None:
         below.deleteLater()
 
 
-def _offering(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> Callable[[], None]:
+def _offering(
+    menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle, foresee: Foresee
+) -> Callable[[], None]:
     def offer() -> None:
         if menu.isEmpty():
-            _offer(menu, layer, is_on, toggle)
+            _offer(menu, layer, is_on, toggle, foresee)
 
     return offer
 
 
-def _offer(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> None:
+def _offer(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle, foresee: Foresee) -> None:
     usual = UpscaleParameters().method
     for method in sorted(available_methods(), key=lambda name: name != usual):
         found = choices(method)
@@ -80,6 +93,8 @@ def _offer(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> None:
             action.setCheckable(True)
             action.setChecked(is_on(layer, parameters))
             action.triggered.connect(_choosing(toggle, layer, parameters))
+            if not action.isChecked():
+                action.hovered.connect(_choosing(foresee, layer, parameters))
 
 
 def _choosing(toggle: Toggle, layer: Any, parameters: UpscaleParameters) -> Callable[..., None]:

@@ -155,7 +155,7 @@ class CompareWidget(Docked):
         if live is not None:
             layers = {key: volumes.layer(key) for key in volumes if key not in live.names()}
             menu, measured = self.controls.live_menu, self.controller.state.measured
-            fill_menu(menu, layers, measured, live.is_on, self.toggle_live)
+            fill_menu(menu, layers, measured, live.is_on, self.toggle_live, live.foresee)
 
     def toggle_live(self, layer: Any, parameters: UpscaleParameters) -> None:
         """Compute a layer's result as a column while it is looked at, or no longer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from qtpy.QtWidgets import QMenu
 from napari_mrisr import fill
 from napari_mrisr.degrade import degrade
 from napari_mrisr.errors import MemoryEstimateError
+from napari_mrisr.preview import Planes
 from napari_mrisr.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer import live_layer, workshop
-from napari_mrisr.viewer.compare import live
+from napari_mrisr.viewer.compare import live as module
 from napari_mrisr.viewer.compare.live_menu import choices, empty, fill_menu
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.layers import layer_data, snapshot
@@ -83,7 +85,7 @@ def desk(make_napari_viewer, volumes, qtbot):
 @pytest.fixture
 def no_fill(monkeypatch):
     """Only what is looked at is computed."""
-    monkeypatch.setattr(live, "_FILL_AFTER_MS", 10_000_000)
+    monkeypatch.setattr(module, "_FILL_AFTER_MS", 10_000_000)
 
 
 @pytest.mark.usefixtures("no_fill")
@@ -194,17 +196,59 @@ def test_an_error_takes_it_away_and_is_told(desk, monkeypatch):
     assert desk.names == ["truth", "LR"]
 
 
+def test_what_was_foreseen_is_there_at_once(desk, monkeypatch):
+    live, layer = desk.widget.live, desk.viewer.layers["LR"]
+    live.foresee(layer, NEAREST)
+    live.foresee(layer, TRICUBIC)
+    column = live._foreseen
+    assert column.subject.parameters == TRICUBIC
+    desk.qtbot.waitUntil(lambda: column._live.array is not None and not column.busy)
+    assert desk.names == ["truth", "LR"]
+    assert live.names() == []
+    monkeypatch.setattr(Planes, "plane", None)
+    desk.toggle(TRICUBIC)
+    assert live._foreseen is None
+    assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
+    assert desk.shows(upscale(desk.lr, TRICUBIC))
+
+
+def test_what_is_asked_for_while_it_is_foreseen_comes(desk):
+    desk.widget.live.foresee(desk.viewer.layers["LR"], TRICUBIC)
+    desk.toggle(TRICUBIC)
+    desk.column()
+    desk.qtbot.waitUntil(lambda: desk.shows(upscale(desk.lr, TRICUBIC)), timeout=20_000)
+
+
+def test_what_was_foreseen_in_vain_goes(desk, monkeypatch):
+    live, layer = desk.widget.live, desk.viewer.layers["LR"]
+    live.foresee(layer, TRICUBIC)
+    desk.toggle(NEAREST)
+    assert live._foreseen is None
+    desk.column("LR nearest 2x (live)")
+    monkeypatch.setattr(module, "_FORESEEN_MS", 50)
+    live.foresee(layer, TRICUBIC)
+    assert live._foreseen is not None
+    desk.qtbot.waitUntil(lambda: live._foreseen is None)
+    live.foresee(layer, NEAREST)  # a column already
+    live.foresee(layer, replace(TRICUBIC, scale=(300, 300, 300)))  # large
+    live.foresee(layer, replace(TRICUBIC, method="hashed", bank="no such bank"))
+    desk.qtbot.waitUntil(lambda: live._foreseen is None, timeout=20_000)
+    assert "bank" not in desk.widget.numbers.error.text()
+
+
 def test_menu_offers_methods_of_the_measured_layer_first(qtbot):
     menu = QMenu()
     qtbot.addWidget(menu)
-    chosen = []
+    chosen, foreseen = [], []
     fill_menu(
         menu,
         {"scan": "layer 1", "LR": "layer 2"},
         "LR",
         lambda layer, parameters: parameters.method == "tricubic",
         lambda *choice: chosen.append(choice),
+        lambda *choice: foreseen.append(choice),
     )
+    assert foreseen == [("layer 2", UpscaleParameters((2, 2, 2), "hashed"))]
     texts = [action.text() for action in menu.actions()]
     assert texts[:2] == ["Of LR", "hashed"]
     assert {"hashed", "tricubic", "nearest"} <= set(texts)
@@ -214,9 +258,12 @@ def test_menu_offers_methods_of_the_measured_layer_first(qtbot):
     assert (first.text(), first.isChecked()) == ("2×", True)
     first.trigger()
     assert chosen == [("layer 2", UpscaleParameters((2, 2, 2), "tricubic"))]
+    below = next(action.menu() for action in menu.actions() if action.text() == "nearest")
+    below.actions()[1].hover()
+    assert foreseen[1:] == [("layer 2", UpscaleParameters((3, 3, 3), "nearest"))]
     empty(menu)
     assert menu.actions() == []
-    fill_menu(menu, {}, None, lambda *_: False, lambda *_: None)
+    fill_menu(menu, {}, None, *3 * [lambda *_: False])
     assert [action.text() for action in menu.actions()] == ["needs a volume"]
 
 
