@@ -10,6 +10,7 @@ columns before goes.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ from napari_mrisr.volume import Grid
 
 # Planes come first; a crosshair that rests so long is not being dragged.
 _FILL_AFTER_MS = 300
+
+# Planes come soon where the last ones came in so many seconds.
+_SOON_S = 0.15
 
 # What is foreseen is let go of when nobody has asked for it so long after.
 _FORESEEN_MS = 10_000
@@ -73,6 +77,8 @@ class LiveColumns(QObject):
         self._workshop = Workshop(MAX_COLUMNS)
         self._columns: list[_Column] = []
         self._foreseen: _Column | None = None
+        self._asked: float | None = None  # when what is awaited was asked for
+        self._took = math.inf  # seconds, the last time
         self._until = QTimer(self)
         self._until.setSingleShot(True)
         self._until.timeout.connect(self._forget_foreseen)
@@ -140,6 +146,11 @@ class LiveColumns(QObject):
         """Whether planes at the crosshair are being computed."""
         return any(column.busy for column in self._columns)
 
+    @property
+    def soon(self) -> bool:
+        """Whether they are likely to be there before a frame without them would help."""
+        return self.busy and self._took < _SOON_S
+
     def share(self) -> float:
         """How much of what is begun is there, 0 to 1."""
         shares = [column.share for column in self._columns]
@@ -149,6 +160,8 @@ class LiveColumns(QObject):
         """The crosshair may have moved: compute what it shows."""
         for column in self._columns:
             column.look()
+        if self._asked is None and self.busy:
+            self._asked = time.monotonic()
 
     def prune(self) -> None:
         """Columns were chosen, or layers have gone: what is not shown is not computed."""
@@ -192,6 +205,8 @@ class LiveColumns(QObject):
             column.was_added = True
             self.added.emit(column.key)
             column.look()
+        elif self._asked is not None:
+            self._took, self._asked = time.monotonic() - self._asked, None
         self.changed.emit(column.key)
 
     def _finish(self, column: _Column, made: LayerData) -> None:

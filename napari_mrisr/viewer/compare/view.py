@@ -33,6 +33,10 @@ EMPTY = (
 )
 
 
+# Below what is felt as a delay.
+_POSTPONED_MS = 90
+
+
 class CompareView(QWidget):
     """A canvas, a line of text below it, the mouse and the keys.
 
@@ -78,7 +82,6 @@ class CompareView(QWidget):
         # However often the state changes, it is drawn once a turn of the event loop.
         self._draw_timer = QTimer(self)
         self._draw_timer.setSingleShot(True)
-        self._draw_timer.setInterval(0)
         self._draw_timer.timeout.connect(self.draw)
         self._flicker_timer = QTimer(self)
         self._flicker_timer.timeout.connect(controller.flicker)
@@ -111,10 +114,18 @@ class CompareView(QWidget):
         """Whether the list of keys lies over the panels."""
         return self._help
 
-    def schedule(self) -> None:
-        """Draw soon."""
-        if self._open and not self._draw_timer.isActive():
-            self._draw_timer.start()
+    def schedule(self, *, at_once: bool = False) -> None:
+        """Draw soon; ``at_once`` even if that was postponed."""
+        if self._open and (at_once or not self._draw_timer.isActive()):
+            self._draw_timer.start(0)
+
+    def postpone(self) -> None:
+        """Wait a little with what is scheduled: more is to be drawn soon.
+
+        Not the longer the more often: somebody who drags sees something.
+        """
+        if self._draw_timer.isActive() and self._draw_timer.interval() == 0:
+            self._draw_timer.start(_POSTPONED_MS)
 
     def draw(self) -> None:
         """Draw now."""

@@ -169,7 +169,7 @@ class CompareWidget(Docked):
     def _live_changed(self, key: str) -> None:
         self.controller.cut_anew(key)
         if self.view is not None:
-            self.view.schedule()
+            self.view.schedule(at_once=True)
         self._say(self._said)
 
     def _live_gone(self) -> None:
@@ -264,6 +264,8 @@ class CompareWidget(Docked):
         if self.live is not None:
             self.live.prune()
             self.live.look()
+            if self.live.soon and self.view is not None:
+                self.view.postpone()
         self._measure(state)
 
     def _push_soon(self) -> None:

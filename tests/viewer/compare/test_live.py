@@ -109,6 +109,23 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
 
 
 @pytest.mark.usefixtures("no_fill")
+def test_frames_wait_for_planes_that_came_soon_the_last_time(desk, monkeypatch):
+    live, postponed = desk.widget.live, []
+    desk.toggle(TRICUBIC)
+    desk.column()
+    x, y, z = desk.widget.controller.state.crosshair
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.widget.view, "postpone", lambda: postponed.append(1))
+        for step, last, waits in ((1, 10.0, 0), (2, 0.01, 1)):
+            desk.qtbot.waitUntil(lambda: not live.busy)
+            live._took = last
+            desk.widget.controller.go_to((x + step, y + step, z + step))
+            assert len(postponed) == waits
+            desk.qtbot.waitUntil(lambda last=last: live._took != last)
+            assert 0.0 < live._took < 10.0
+
+
+@pytest.mark.usefixtures("no_fill")
 def test_no_numbers_before_it_is_whole(desk):
     desk.toggle(TRICUBIC)
     desk.column()
