@@ -35,7 +35,8 @@ from napari_mrisr.viewer.latest import Latest
 from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
 from napari_mrisr.viewer.live_array import LiveArray, PlaneName
 from napari_mrisr.viewer.live_image import LiveImage
-from napari_mrisr.viewer.workshop import Shelf, Subject, Taken, Workshop, fill_array
+from napari_mrisr.viewer.wishes import Wishes
+from napari_mrisr.viewer.workshop import Shelf, Subject, Workshop, fill_array
 from napari_mrisr.volume import Grid, Volume
 
 _log = logging.getLogger(__name__)
@@ -75,15 +76,12 @@ class LiveLayer(QObject):
         self._viewer = viewer
         self.workshop, self._alone = workshop or Workshop(), workshop is None
         self._places = places
-        self._wanted: deque[PlaneName] = deque()
-        self._ahead: deque[PlaneName] = deque()
+        self._now = Wishes()
         self._alternatives: Sequence[UpscaleParameters] = ()
         self._kept = Shelf()
         self._image = LiveImage(viewer)
         self._name = ""
-        self._subject: Subject | None = None
         self._done: Subject | None = None
-        self._array: LiveArray | None = None
         self._held = False
         self._latest = Latest()
         self._latest.told.connect(self._receive)
@@ -111,12 +109,12 @@ class LiveLayer(QObject):
     @property
     def subject(self) -> Subject | None:
         """What is shown, or will be as soon as it is there."""
-        return self._subject
+        return self._now.subject
 
     @property
     def array(self) -> LiveArray | None:
         """What the layer shows; None until the first plane of the latest subject is there."""
-        return self._array
+        return self._now.array
 
     def show(
         self,
@@ -130,22 +128,22 @@ class LiveLayer(QObject):
         ``alternatives`` may be asked for next, the likeliest first.
         """
         subject, self._alternatives = Subject(source, parameters), alternatives
-        if subject.same(self._subject) or subject.same(self._done):
+        if subject.same(self._now.subject) or subject.same(self._done):
             return
-        if self._subject is not None and self._array is not None:
-            self._kept.put(self._subject, self._array)
+        if self._now.subject is not None and self._now.array is not None:
+            self._kept.put(self._now.subject, self._now.array)
         self._latest.drop()
-        self._subject, self._done, self._array, self._name = subject, None, None, name
+        self._now.subject, self._done, self._now.array, self._name = subject, None, None, name
         grid = source.grid.upsampled(parameters.scale)
         wanted = self._places(grid) if self._places else planes_at(self._viewer.dims, grid)[:1]
         kept = self._kept.get(subject)
         if kept is not None:
             kept.name = name  # computed unasked, it had another's
         if kept is not None and all(kept.holds(plane) for plane in wanted):
-            self._array = kept
+            self._now.array = kept
             self._image.put(kept, name, source.look)
         self._want(wanted)
-        if self._array is None:
+        if self._now.array is None:
             self._begin(kept)
 
     def hold(self) -> None:
@@ -155,14 +153,14 @@ class LiveLayer(QObject):
     def release(self) -> None:
         """Show it, as soon as there is something to show."""
         self._held = False
-        if self._subject is not None and self._array is not None:
-            self._image.put(self._array, self._name, self._subject.source.look)
+        if self._now.subject is not None and self._now.array is not None:
+            self._image.put(self._now.array, self._name, self._now.subject.source.look)
             self.arrived.emit()
 
     def look(self) -> None:
         """What ``places`` says has changed."""
-        if self._array is not None and self._places is not None:
-            self._want(self._places(self._array.grid))
+        if self._now.array is not None and self._places is not None:
+            self._want(self._places(self._now.array.grid))
 
     def clear(self) -> None:
         """Show nothing; the layer goes."""
@@ -171,14 +169,14 @@ class LiveLayer(QObject):
 
     def retire(self) -> None:
         """The whole result is there by other means: do not show it again until asked anew."""
-        self._done = self._subject
+        self._done = self._now.subject
         self._let_go(remove=True)
 
     def forget(self) -> None:
         """The layer's voxels may have changed in place."""
         self.workshop.forget()
         self._kept.clear()
-        self._subject = self._done = None
+        self._now.subject = self._done = None
 
     def close(self, *, remove: bool = True) -> None:
         """End all work; with ``remove``, take the layer out of the viewer."""
@@ -187,9 +185,9 @@ class LiveLayer(QObject):
 
     def _let_go(self, *, remove: bool) -> None:
         self._stop()
-        self._wanted, self._ahead = deque(), deque()
+        self._now.want([])
         self._kept.clear()
-        self._array = None
+        self._now.array = None
         if remove:
             self._image.remove()
         else:
@@ -200,7 +198,7 @@ class LiveLayer(QObject):
         self._foresight.forget()
         self._laid = self._foreseen = None
         self._latest.drop()
-        subject, self._subject = self._subject, None
+        subject, self._now.subject = self._now.subject, None
         if self._alone or subject is not None:
             self.workshop.let_go(None if self._alone else subject)
 
@@ -212,7 +210,7 @@ class LiveLayer(QObject):
 
         It takes the same arguments, on a working thread.
         """
-        array, subject, workshop = self._array, self._subject, self.workshop
+        array, subject, workshop = self._now.array, self._now.subject, self.workshop
         if array is None or subject is None or self.layer is None:
             return None
 
@@ -229,8 +227,8 @@ class LiveLayer(QObject):
 
     def stop(self) -> None:
         """The run was cancelled or failed: be a preview again."""
-        if self._array is not None:
-            self._array.drop()
+        if self._now.array is not None:
+            self._now.array.drop()
             self.refresh()
 
     def finish(self, made: LayerData) -> Any:
@@ -241,9 +239,9 @@ class LiveLayer(QObject):
         if not self._image.is_there:
             return None
         data, kwargs, _ = made
-        self._done = self._subject
+        self._done = self._now.subject
         self._stop()
-        layer, self._array = self._image.let_go(), None
+        layer, self._now.array = self._image.let_go(), None
         layer.metadata = kwargs["metadata"]
         layer.data = data
         layer.name = kwargs["name"]
@@ -254,10 +252,8 @@ class LiveLayer(QObject):
     def _want(self, names: list[PlaneName]) -> None:
         """These are wanted now, and no others."""
         self._foresight.stop()
-        array = self._array
-        self._ahead = deque()
-        self._wanted = deque(n for n in names if array is None or not array.holds(n))
-        if array is not None and self._wanted and not self._latest.busy:
+        self._now.want(names)
+        if self._now.array is not None and self._now.planes and not self._latest.busy:
             self._begin()
 
     def _begin(self, kept: LiveArray | None = None) -> None:
@@ -270,28 +266,16 @@ class LiveLayer(QObject):
         self, kept: LiveArray | None = None
     ) -> Callable[[PostedProgress], None] | None:
         """What a thread is to do; None when there is nothing to show."""
-        subject, array = self._subject, self._array or kept
+        subject, array = self._now.subject, self._now.array or kept
         if subject is None:
             return None
 
         def make_array(volume: Volume) -> LiveArray:
             return self._new_array(subject, volume)
 
-        def take() -> Taken | None:
-            wanted, ahead = self._wanted, self._ahead  # replaced by the GUI's thread, never changed
-            # Read before asking whose they are: what is asked for next must be left to the next.
-            if self._subject is not subject:
-                return None
-            if wanted:
-                return Taken(wanted.popleft(), True)
-            return Taken(ahead.popleft(), False) if ahead else None
-
-        def superseded(taken: Taken) -> bool:
-            wanted = self._wanted
-            return not taken.asked and bool(wanted) and taken.plane not in wanted
-
+        take = self._now.taker(subject)
         return lambda progress: self.workshop.compute(
-            subject, array, make_array, take, superseded, progress
+            subject, array, make_array, take, self._now.supersede, progress
         )
 
     def _new_array(self, subject: Subject, volume: Volume) -> LiveArray:
@@ -306,10 +290,10 @@ class LiveLayer(QObject):
             self._asked.emit(names)  # while the sliders move by themselves, the last place counts
             return False
         self._want_shown(names)
-        return self.busy and self._array is not None
+        return self.busy and self._now.array is not None
 
     def _want_shown(self, names: list[PlaneName]) -> None:
-        array = self._array
+        array = self._now.array
         # Of several requests that came at once the last counts.
         if array is None or array.shown not in names:
             return
@@ -318,27 +302,31 @@ class LiveLayer(QObject):
             return
         self._foresight.saw(array.shown)
         self._want(names)
-        if not self._wanted:
+        if not self._now.planes:
             self._foresight.start(array)
 
     def _compute_ahead(self, names: list[PlaneName]) -> None:
-        self._ahead = deque(names)
+        self._now.ahead = deque(names)
         if not self._latest.busy:
             self._begin()
 
     def _use_time(self) -> None:
         """Nobody does anything: lay groundwork, then compute what else may be shown here."""
-        array = self._array
+        array = self._now.array
         if self._latest.busy or self._places is not None or array is None or array.is_begun:
             return
-        if self._laid is not self._subject:
+        if self._laid is not self._now.subject:
             self._lay()
         else:
             self._compute_alternatives()
 
     def _lay(self) -> None:
         """Lay groundwork, until somebody looks on; then compute what that needs."""
-        subject, compute, superseded = self._subject, self._computation(), self._interruption()
+        subject, compute, superseded = (
+            self._now.subject,
+            self._computation(),
+            self._now.interruption(),
+        )
         if subject is None or compute is None:
             return
 
@@ -354,10 +342,10 @@ class LiveLayer(QObject):
 
     def _compute_alternatives(self) -> None:
         """Compute the plane on screen as it would be with other parameters; once."""
-        subject, compute, array = self._subject, self._computation(), self._array
+        subject, compute, array = self._now.subject, self._computation(), self._now.array
         if subject is None or compute is None or array is None:
             return
-        here, superseded = (subject, array.shown), self._interruption()
+        here, superseded = (subject, array.shown), self._now.interruption()
         if self._foreseen == here:
             return
         source = subject.source
@@ -386,26 +374,15 @@ class LiveLayer(QObject):
         grid = subject.source.grid.upsampled(subject.parameters.scale)
         return planes_at(self._viewer.dims, grid)[0]
 
-    def _interruption(self) -> Callable[[], bool]:
-        """Says, from now on, whether something has come that goes before what is done unasked."""
-        subject, array = self._subject, self._array
-        wanted = self._wanted  # replaced where somebody looks on
-
-        def interrupted() -> bool:
-            elsewhere = self._subject is not subject or self._wanted is not wanted
-            return elsewhere or bool(self._ahead) or (array is not None and array.is_begun)
-
-        return interrupted
-
     # What the thread tells.
 
     def _receive(self, told: tuple[LiveArray, PlaneName]) -> None:
         array, name = told
-        if array is not self._array:
-            assert self._subject is not None, "planes of nothing"
-            self._array = array
+        if array is not self._now.array:
+            assert self._now.subject is not None, "planes of nothing"
+            self._now.array = array
             if not self._held:
-                self._image.put(array, self._name, self._subject.source.look)
+                self._image.put(array, self._name, self._now.subject.source.look)
         elif array.awaits(name):
             self._image.refresh()
         elif self._places is None and name != array.shown:
@@ -414,12 +391,12 @@ class LiveLayer(QObject):
             self.arrived.emit()
 
     def _planes_done(self, then: Callable[[], None] | None) -> None:
-        array = self._array
+        array = self._now.array
         if then is not None:
             then()
         if array is None:
             return
-        if self._wanted or self._ahead:  # since the thread looked for the last time
+        if self._now.planes or self._now.ahead:  # since the thread looked for the last time
             self._begin()
         elif self._places is None and self._image.is_seen:
             self._foresight.start(array)
