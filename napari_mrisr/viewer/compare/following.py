@@ -39,13 +39,18 @@ class Following(QObject):
         if not self._timer.isActive():
             self._since = time.monotonic()
             self._timer.start()
+        elif self._must_wait():
+            self._timer.start()
 
     def stop(self) -> None:
         """Do not follow any more."""
         self._timer.stop()
 
     def _be_due(self) -> None:
-        if self._busy() and time.monotonic() - self._since < _AT_MOST_S:
+        if self._must_wait():
             self._timer.start()
         else:
             self._follow()
+
+    def _must_wait(self) -> bool:
+        return self._busy() and time.monotonic() - self._since < _AT_MOST_S

@@ -33,8 +33,8 @@ EMPTY = (
 )
 
 
-# Below what is felt as a delay.
-_POSTPONED_MS = 90
+# A frame without what comes soon would delay it, with software OpenGL by as much again.
+_POSTPONED_MS = 150
 
 
 class CompareView(QWidget):

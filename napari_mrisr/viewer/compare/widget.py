@@ -260,12 +260,12 @@ class CompareWidget(Docked):
     def _state_changed(self, state: CompareState) -> None:
         self.controls.show_state(state)
         self.numbers.setVisible(bool(state.columns) and self.numbers_button.isChecked())
-        self._push_soon()
         if self.live is not None:
             self.live.prune()
             self.live.look()
             if self.live.soon and self.view is not None:
                 self.view.postpone()
+        self._push_soon()
         self._measure(state)
 
     def _push_soon(self) -> None:

@@ -43,6 +43,16 @@ def test_waits_for_what_is_computed(room, qtbot):
     qtbot.waitUntil(lambda: bool(room.followed))
 
 
+def test_while_somebody_goes_on_it_waits_for_a_rest(room, qtbot):
+    for _ in range(5):
+        room.busy = True
+        room.following.soon()
+        room.busy = False
+        qtbot.wait(8)
+    assert room.followed == []
+    qtbot.waitUntil(lambda: bool(room.followed))
+
+
 def test_does_not_wait_for_ever(room, qtbot):
     room.busy = True
     start = time.monotonic()
