@@ -92,13 +92,9 @@ class LiveColumns(QObject):
             if subject.same(column.subject):
                 self._drop(column)
                 return
-        foreseen, self._foreseen = self._foreseen, None
-        if foreseen is not None and subject.same(foreseen.subject):
-            column = foreseen
-        else:
-            self._forget(foreseen)
-            column = _Column(self._viewer, self._workshop, subject, self._places)
-            column.start()
+        made, self._foreseen = self._foreseen, None
+        column = made or self._made_for(subject)
+        column.begin(subject)
         column.arrived.connect(self._arrived)
         column.finished.connect(self._finish)
         column.failed.connect(self._fail)
@@ -113,13 +109,16 @@ class LiveColumns(QObject):
             return
         if math.prod(subject.source.grid.upsampled(parameters.scale).shape) > MOST_LAID:
             return
-        known = [*self._columns, *filter(None, [self._foreseen])]
-        if not any(subject.same(column.subject) for column in known):
-            self._forget_foreseen()
-            self._foreseen = _Column(self._viewer, self._workshop, subject, self._places)
+        if any(subject.same(column.subject) for column in self._columns):
+            return
+        if self._foreseen is None:
+            self._foreseen = self._made_for(subject)
             self._foreseen.failed.connect(self._forget)
-            self._foreseen.start()
+        self._foreseen.begin(subject)
         self._until.start(_FORESEEN_MS)
+
+    def _made_for(self, subject: Subject) -> _Column:
+        return _Column(self._viewer, self._workshop, subject, self._places)
 
     def _forget_foreseen(self) -> None:
         self._forget(self._foreseen)
@@ -279,11 +278,11 @@ class _Column(QObject):
         """How much is there, 0 to 1."""
         return self._live.array.share if self._live.array is not None else 0.0
 
-    def start(self) -> None:
-        """Begin with the planes that are wanted, out of sight."""
-        source, parameters = self.subject.source, self.subject.parameters
+    def begin(self, subject: Subject) -> None:
+        """Begin with the planes that are wanted, out of sight; go on if it has begun with these."""
+        self.subject = subject
         self._live.hold()
-        self._live.show(source, parameters, self._name() + SUFFIX)
+        self._live.show(subject.source, subject.parameters, self._name() + SUFFIX)
 
     def release(self) -> None:
         """Show it."""
