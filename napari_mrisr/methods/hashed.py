@@ -28,6 +28,7 @@ Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 ELEMENT_TABLE = np.array(ELEMENTS)
 
+# Of fewer voxels a line, boxes are copied before they are read.
 _SHORT = 64
 
 _START_HALO = {"tricubic": interpolate.TRICUBIC_HALO, "quadratic": 3}

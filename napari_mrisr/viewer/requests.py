@@ -96,9 +96,9 @@ def alternatives(
     bank : str or None
         That would come with the method hashed.
     """
-    hashed = "hashed"
-    asked = [replace(now, method=m, bank=bank if m == hashed else None) for m in methods]
-    asked += [replace(now, bank=other) for other in banks if now.method == hashed]
+    asked = [replace(now, method=m, bank=bank if m == "hashed" else None) for m in methods]
+    if now.method == "hashed":
+        asked += [replace(now, bank=other) for other in banks]
     asked += [replace(now, scale=scale, bank=None) for scale in scales]
     return [parameters for parameters in dict.fromkeys(asked) if parameters != now]
 

@@ -74,7 +74,7 @@ class LiveColumns(QObject):
         super().__init__()
         self._viewer = viewer
         self._controller = controller
-        self._workshop = Workshop(MAX_COLUMNS)
+        self._workshop = Workshop(MAX_COLUMNS + 1)  # and what is foreseen
         self._columns: list[_Column] = []
         self._foreseen: _Column | None = None
         self._asked: float | None = None  # when what is awaited was asked for
@@ -159,7 +159,9 @@ class LiveColumns(QObject):
         """The crosshair may have moved: compute what it shows."""
         for column in self._columns:
             column.look()
-        if self._asked is None and self.busy:
+        if not self.busy:
+            self._asked = None
+        elif self._asked is None:
             self._asked = time.monotonic()
 
     def prune(self) -> None:
@@ -280,6 +282,9 @@ class _Column(QObject):
 
     def begin(self, subject: Subject) -> None:
         """Begin with the planes that are wanted, out of sight; go on if it has begun with these."""
+        if not subject.same(self.subject):
+            # Or what the other columns are computed with would be put away for it.
+            self._workshop.let_go(self.subject)
         self.subject = subject
         self._live.hold()
         self._live.show(subject.source, subject.parameters, self._name() + SUFFIX)

@@ -12,8 +12,8 @@ from napari_mrisr.viewer.compare.following import Following
 
 @pytest.fixture
 def room(qtbot, monkeypatch):
+    monkeypatch.setattr(module, "_AT_MOST_S", 5.0)
     monkeypatch.setattr(module, "_AFTER_MS", 20)
-    monkeypatch.setattr(module, "_AT_MOST_S", 0.2)
     return Room()
 
 
@@ -43,17 +43,20 @@ def test_waits_for_what_is_computed(room, qtbot):
     qtbot.waitUntil(lambda: bool(room.followed))
 
 
-def test_while_somebody_goes_on_it_waits_for_a_rest(room, qtbot):
+def test_while_somebody_goes_on_it_waits_for_a_rest(qtbot, monkeypatch):
+    monkeypatch.setattr(module, "_AFTER_MS", 300)
+    room = Room()
     for _ in range(5):
         room.busy = True
         room.following.soon()
         room.busy = False
-        qtbot.wait(8)
+        qtbot.wait(80)
     assert room.followed == []
     qtbot.waitUntil(lambda: bool(room.followed))
 
 
-def test_does_not_wait_for_ever(room, qtbot):
+def test_does_not_wait_for_ever(room, qtbot, monkeypatch):
+    monkeypatch.setattr(module, "_AT_MOST_S", 0.2)
     room.busy = True
     start = time.monotonic()
     room.following.soon()

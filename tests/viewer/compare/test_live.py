@@ -229,6 +229,19 @@ def test_what_was_foreseen_is_there_at_once(desk, monkeypatch):
     assert desk.shows(upscale(desk.lr, TRICUBIC))
 
 
+@pytest.mark.usefixtures("no_fill")
+def test_what_is_foreseen_puts_nothing_of_the_columns_away(desk):
+    live, layer = desk.widget.live, desk.viewer.layers["LR"]
+    desk.toggle(TRICUBIC)
+    desk.column()
+    shown = live._columns[0].subject
+    planes = live._workshop.planes(shown)
+    for factor in range(2, 9):
+        live.foresee(layer, UpscaleParameters((factor, 1, 1), "nearest", threads=1))
+        desk.qtbot.waitUntil(lambda: not live._foreseen.busy, timeout=20_000)
+    assert live._workshop.planes(shown) is planes
+
+
 def test_what_is_asked_for_while_it_is_foreseen_comes(desk):
     desk.widget.live.foresee(desk.viewer.layers["LR"], TRICUBIC)
     desk.toggle(TRICUBIC)
