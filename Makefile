@@ -17,6 +17,7 @@ test:
 	@PYTHON=$(PYTHON) scripts/setup.sh test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 # Kernels are compiled beside mypy, so that not each process of the tests compiles its own.
 	$(BIN)/napari-mrisr warm --quiet & $(BIN)/mypy; code=$$?; wait $$! && exit $$code
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mrisr.degrade import Degradation
-from napari_mrisr.interpolate import tricubic
+from napari_mrisr.core.volume import FloatArray, Region
 from napari_mrisr.methods import get_method
-from napari_mrisr.sampling import TrainParameters, prepare_pair
-from napari_mrisr.volume import FloatArray, Region
+from napari_mrisr.operators.degrade import Degradation
+from napari_mrisr.operators.interpolate import tricubic
+from napari_mrisr.training.sampling import TrainParameters, prepare_pair
 
 SCALE = (2, 2, 2)
 

@@ -25,8 +25,8 @@ from roofline import measure
 from roofline import row as limits_row
 from stages import rows, text
 
-from napari_mrisr.filterbank import load_bank
-from napari_mrisr.upscale import processors
+from napari_mrisr.bank.model import load_bank
+from napari_mrisr.core.threads import processors
 
 
 def numbers(value: str) -> list[int]:

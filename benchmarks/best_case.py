@@ -15,12 +15,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from napari_mrisr.experiment import EvaluateParameters, compare
+from napari_mrisr.core.scale import parse_scale
+from napari_mrisr.evaluation.experiment import EvaluateParameters, compare
+from napari_mrisr.evaluation.protocol import get_protocol
 from napari_mrisr.io import read_volume
-from napari_mrisr.protocol import get_protocol
-from napari_mrisr.sampling import TrainParameters
-from napari_mrisr.scale import parse_scale
 from napari_mrisr.training import train
+from napari_mrisr.training.sampling import TrainParameters
 
 
 def main() -> None:

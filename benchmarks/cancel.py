@@ -19,12 +19,12 @@ from pathlib import Path
 from harness import table, where
 from inputs import KINDS, cube
 
-from napari_mrisr.crew import Crew
-from napari_mrisr.masks import head_mask
-from napari_mrisr.progress import CancelToken, Progress
-from napari_mrisr.sampling import TrainParameters, pair_of
-from napari_mrisr.traits import measure_traits
-from napari_mrisr.volume import Volume
+from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import Volume
+from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.scan.traits import measure_traits
+from napari_mrisr.training.sampling import TrainParameters, pair_of
 
 Work = Callable[[Volume, CancelToken], object]
 

@@ -27,13 +27,13 @@ from napari_mrisr.cluster.connecting import connect
 from napari_mrisr.cluster.evaluating import evaluate_on
 from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.cluster.summing import Away, Sums, merged
-from napari_mrisr.crew import Crew
-from napari_mrisr.experiment import EvaluateParameters, evaluate
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.presets import get_preset
-from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import TrainParameters
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
 from napari_mrisr.training import train
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.presets import get_preset
+from napari_mrisr.training.sampling import TrainParameters
 
 WORKERS = 2
 

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from napari_mrisr.planes import Frame
-from napari_mrisr.reading.scene import Cutter, build_scene
-from napari_mrisr.reading.state import CompareState, Difference
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.comparison.scene import Cutter, build_scene
+from napari_mrisr.comparison.state import CompareState, Difference
+from napari_mrisr.core.frames import Frame
+from napari_mrisr.core.volume import Grid, Volume
 
 KEYS = ("truth", "LR", "tricubic", "hashed")
 

@@ -26,11 +26,11 @@ import numpy as np
 from harness import where
 from qtpy.QtWidgets import QApplication, QMainWindow
 
-from napari_mrisr.planes import Frame
-from napari_mrisr.reading.scene import Cutter, build_scene
-from napari_mrisr.reading.state import CompareState, Difference, Look
-from napari_mrisr.viewer.compare.canvas import CompareCanvas
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.comparison.scene import Cutter, build_scene
+from napari_mrisr.comparison.state import CompareState, Difference, Display
+from napari_mrisr.core.frames import Frame
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
 
 NAMES = ("truth", "low resolution", "tricubic", "hashed")
 SIZES = ((1600, 1000), (1280, 720))
@@ -50,7 +50,7 @@ def crosshair_drag(state: CompareState, count: int) -> Iterator[CompareState]:
 
 def contrast_drag(state: CompareState, count: int) -> Iterator[CompareState]:
     for i in range(count):
-        looks = {key: Look("gray", (0.0, 0.5 + i / count)) for key in NAMES}
+        looks = {key: Display("gray", (0.0, 0.5 + i / count)) for key in NAMES}
         yield replace(state, looks=looks)
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     loaded = volumes(options.size)
     frame = Frame.of(loaded["truth"].grid)
     middle = (options.size / 2.0,) * 3
-    looks = {key: Look() for key in NAMES}
+    looks = {key: Display() for key in NAMES}
     state = CompareState(
         columns=NAMES, looks=looks, crosshair=middle, center=middle, span_mm=float(options.size)
     )

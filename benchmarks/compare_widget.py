@@ -26,12 +26,12 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.planes import AXIAL
+from napari_mrisr.core.frames import AXIAL
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.viewer.compare.docking import dock_of
+from napari_mrisr.viewer.compare.model.regions import drawn
 from napari_mrisr.viewer.compare.opening import add_comparison
-from napari_mrisr.viewer.compare.regions import drawn
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.volume import Grid, Volume
 
 LEFT, RIGHT, NONE = (
     Qt.MouseButton.LeftButton,

@@ -26,12 +26,12 @@ import numpy as np
 from harness import table, where, write_json
 from inputs import KINDS, cube
 
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Region
 from napari_mrisr.kernels.machine import Machine
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.on_device import Resident, on_device
-from napari_mrisr.progress import Progress
-from napari_mrisr.upscale import UpscaleParameters, run
-from napari_mrisr.volume import Region
+from napari_mrisr.run.upscale import UpscaleParameters, run
 
 Timer = Callable[[Callable[[], object]], float]
 """Seconds that a function takes, all its kernels ended."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import psutil
 
-from napari_mrisr.upscale import processors
+from napari_mrisr.core.threads import processors
 
 
 class Took(NamedTuple):

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from napari_mrisr.samples import phantom
-from napari_mrisr.volume import FloatArray, Grid, Volume
+from napari_mrisr.core.volume import FloatArray, Grid, Volume
+from napari_mrisr.io.samples import phantom
 
 KINDS = ("crop", "head", "brain")
 

@@ -25,9 +25,9 @@ from harness import where
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.viewer.inspect.widget import InspectWidget
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.viewer.layers.convert import layer_data
 
 
 def head(size: int) -> Volume:

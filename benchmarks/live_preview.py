@@ -29,17 +29,17 @@ from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.progress import Progress
-from napari_mrisr.samples import phantom
-from napari_mrisr.upscale import UpscaleParameters
-from napari_mrisr.viewer import workshop
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.io.samples import phantom
+from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.compare import live as compare_live
 from napari_mrisr.viewer.compare.docking import dock_of
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.viewer.live_array import LiveArray
-from napari_mrisr.viewer.super_resolve import SuperResolveWidget
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.viewer.layers.convert import layer_data
+from napari_mrisr.viewer.preview import compute as workshop
+from napari_mrisr.viewer.preview.array import LiveArray
+from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 METHODS = ("hashed", "tricubic")
 FAR = 37  # to a slice where nobody has been

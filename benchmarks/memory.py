@@ -17,8 +17,8 @@ CHILD = """
 import resource, sys
 import numpy as np
 from napari_mrisr.methods import get_method
-from napari_mrisr.upscale import UpscaleParameters, estimate_memory, processors, run_method
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.run.upscale import UpscaleParameters, estimate_memory, processors, run_method
+from napari_mrisr.core.volume import Grid, Volume
 
 size, method = int(sys.argv[1]), sys.argv[2]
 

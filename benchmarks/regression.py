@@ -31,7 +31,7 @@ from inputs import cube
 from rivals import SCIPY, candidates
 from stages import REST, profile, step_name
 
-from napari_mrisr.filterbank import load_bank
+from napari_mrisr.bank.model import load_bank
 
 BASELINE = Path(__file__).with_name("baseline.json")
 SIZE = 64

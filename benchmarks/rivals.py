@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 from skimage.transform import resize
 
+from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.methods import get_method
-from napari_mrisr.upscale import run_method
-from napari_mrisr.volume import FloatArray, Volume
+from napari_mrisr.run.upscale import run_method
 
 SCIPY = "scipy.ndimage.zoom(order=3)"
 SCALE = (2, 2, 2)

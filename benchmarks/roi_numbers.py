@@ -18,12 +18,12 @@ import numpy as np
 from harness import interleaved
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from napari_mrisr.degrade import degrade
-from napari_mrisr.reading.readouts import NumberBook
-from napari_mrisr.reading.roi import BoxRoi
-from napari_mrisr.reading.state import RoiBox
-from napari_mrisr.samples import phantom
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.comparison.readouts import NumberBook
+from napari_mrisr.comparison.roi import BoxRoi
+from napari_mrisr.comparison.state import RoiBox
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.io.samples import phantom
+from napari_mrisr.operators.degrade import degrade
 
 
 def scans(size: int) -> dict[str, Volume]:

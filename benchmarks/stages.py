@@ -39,12 +39,13 @@ from harness import clocked, table
 from inputs import KINDS, cube
 from roofline import Limits, best, measure
 
-from napari_mrisr import hashing, interpolate
-from napari_mrisr.filterbank import FilterBank, Stage, load_bank
+from napari_mrisr.bank import hashing
+from napari_mrisr.bank.model import FilterBank, Stage, load_bank
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.kernels import cpu, cpu_hash, cpu_voxels
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.upscale import run_method
-from napari_mrisr.volume import Volume
+from napari_mrisr.operators import interpolate
+from napari_mrisr.run.upscale import run_method
 
 UPSAMPLE, TENSOR, HASH, FILTER, REST = "upsample", "tensor", "hash", "filter", "rest"
 
@@ -119,7 +120,9 @@ def profile(bank: FilterBank, volume: Volume) -> tuple[Stopwatch, float]:
         passes = watch.timed_pass(Hashed.compute_pass)
         patches.enter_context(mock.patch.object(Hashed, "compute_pass", passes))
         # Compiling and the tiny volume it is done on do not count.
-        nothing = mock.patch("napari_mrisr.upscale.compile_kernels", lambda method, progress: None)
+        nothing = mock.patch(
+            "napari_mrisr.run.upscale.compile_kernels", lambda method, progress: None
+        )
         patches.enter_context(nothing)
         total = clocked(lambda: run_method(Hashed(bank), volume)).processor
     return watch, total

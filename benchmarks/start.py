@@ -36,7 +36,7 @@ COMPUTING = """
 import sys, time
 from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
-from napari_mrisr.upscale import processors, run_method
+from napari_mrisr.run.upscale import processors, run_method
 
 volume, method = read_volume(sys.argv[1]), get_method(sys.argv[2], (2, 2, 2))
 run_method(method, volume)

@@ -21,7 +21,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from napari_mrisr.samples import phantom
+from napari_mrisr.io.samples import phantom
 
 ENLARGED = 2
 

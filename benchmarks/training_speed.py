@@ -36,16 +36,16 @@ import numpy as np
 from harness import table
 from threadpoolctl import threadpool_limits
 
-from napari_mrisr.crew import Crew
-from napari_mrisr.filterbank import FilterBank
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.io import read_volume
+from napari_mrisr.io.samples import phantom
 from napari_mrisr.kernels import cpu_gram
 from napari_mrisr.kernels.jit import jit
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.presets import StagePlan, get_preset
-from napari_mrisr.samples import phantom
-from napari_mrisr.sampling import Pair, Samples, TrainParameters, find_samples, pair_of
 from napari_mrisr.training.accumulate import add_samples
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.presets import StagePlan, get_preset
+from napari_mrisr.training.sampling import Pair, Samples, TrainParameters, find_samples, pair_of
 
 STAGES = ("2x-cell", "2x-voxel", "3x-cell", "3x-voxel", "4x-voxel", "2x-paper")
 SIZE = 1536

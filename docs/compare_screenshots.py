@@ -21,16 +21,16 @@ from pathlib import Path
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.degrade import degrade
+from napari_mrisr.comparison.blinded.session import Case, Reading, ReadingPlan
+from napari_mrisr.core.frames import AXIAL, CORONAL
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.io import read_volume, write_volume
-from napari_mrisr.planes import AXIAL, CORONAL
-from napari_mrisr.reading.blinded import Case, Reading, ReadingPlan
-from napari_mrisr.upscale import UpscaleParameters, upscale
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.compare.blinded.reading_window import ReadingWindow
+from napari_mrisr.viewer.compare.model.regions import drawn
 from napari_mrisr.viewer.compare.opening import add_comparison
-from napari_mrisr.viewer.compare.reading_window import ReadingWindow
-from napari_mrisr.viewer.compare.regions import drawn
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.volume import Volume
 
 
 def settle(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:

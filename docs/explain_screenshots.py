@@ -21,11 +21,11 @@ from typing import Any
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.degrade import degrade
 from napari_mrisr.io import read_volume
+from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.viewer.explain.tour import TourWidget
 from napari_mrisr.viewer.explain.widget import ExplainWidget
-from napari_mrisr.viewer.layers import layer_data
+from napari_mrisr.viewer.layers.convert import layer_data
 
 TITLES = {ExplainWidget: "Explain a voxel", TourWidget: "Guided tour"}
 

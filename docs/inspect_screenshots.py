@@ -20,11 +20,11 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.degrade import degrade
-from napari_mrisr.filterbank import load_bank
+from napari_mrisr.bank.model import load_bank
 from napari_mrisr.io import read_volume
+from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.viewer.inspect.widget import InspectWidget
-from napari_mrisr.viewer.layers import layer_data
+from napari_mrisr.viewer.layers.convert import layer_data
 
 
 def settle(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:

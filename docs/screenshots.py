@@ -19,8 +19,8 @@ import napari
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.io import read_volume
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.viewer.super_resolve import SuperResolveWidget
+from napari_mrisr.viewer.layers.convert import layer_data
+from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 WINDOW = (1280, 720)
 

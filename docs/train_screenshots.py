@@ -20,8 +20,8 @@ import napari
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.io import read_volume
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.viewer.super_resolve import SuperResolveWidget
+from napari_mrisr.viewer.layers.convert import layer_data
+from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 from napari_mrisr.viewer.train.entries import TRAIN, VALIDATE
 from napari_mrisr.viewer.train.widget import TrainWidget
 

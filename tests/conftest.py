@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from napari_mrisr.filterbank import FilterBank
+    from napari_mrisr.bank.model import FilterBank
     from napari_mrisr.kernels.machine import Machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,9 +79,9 @@ def _random_bank(
     seed: int = 0,
 ) -> FilterBank:
     """Random weights, of which a filter's length is ``size``."""
-    from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
-    from napari_mrisr.gradients import Window
-    from napari_mrisr.hashing import HashSpec
+    from napari_mrisr.bank.hashing import HashSpec
+    from napari_mrisr.bank.model import FilterBank, Stage, StageSpec
+    from napari_mrisr.operators.gradients import Window
 
     rng = np.random.default_rng(seed)
     if symmetry is None:
@@ -119,8 +119,10 @@ def _on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """What is tested is the same on every machine: only tests marked so see a GPU."""
     if request.node.get_closest_marker("gpu") is None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        monkeypatch.setattr("napari_mrisr.devices._find", lambda: (None, "hidden from this test"))
-        monkeypatch.setattr("napari_mrisr.devices._said", set())
+        monkeypatch.setattr(
+            "napari_mrisr.methods.devices._find", lambda: (None, "hidden from this test")
+        )
+        monkeypatch.setattr("napari_mrisr.methods.devices._said", set())
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from napari_mrisr.sampling import Samples
-from napari_mrisr.volume import FloatArray
+from napari_mrisr.core.volume import FloatArray
+from napari_mrisr.training.sampling import Samples
 
 
 def batches(samples: Samples) -> Iterator[tuple[int, FloatArray, FloatArray]]:

@@ -10,12 +10,15 @@ from typing import Any
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.viewer.compare import canvas, exporting, link, measuring, numbers, reading_window
-from napari_mrisr.viewer.compare.controller import Controller
+from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.compare import exporting, measuring, numbers
+from napari_mrisr.viewer.compare.blinded import reading_window
+from napari_mrisr.viewer.compare.canvas.canvas import canvas
 from napari_mrisr.viewer.compare.controls import Controls
+from napari_mrisr.viewer.compare.linking import link
+from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.latest import Latest
 
 OURS = {
     CompareWidget,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
-from napari_mrisr.gradients import Window
-from napari_mrisr.hashing import HashSpec
-from napari_mrisr.volume import Grid, IntensityWindow, Volume
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.model import FilterBank, Stage, StageSpec
+from napari_mrisr.core.volume import Grid, IntensityWindow, Volume
+from napari_mrisr.operators.gradients import Window
 
 SHAPE = (23, 25, 27)
 CENTER = (11, 12, 13)

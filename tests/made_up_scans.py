@@ -6,10 +6,10 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from napari_mrisr.filterbank import StageSpec
-from napari_mrisr.gradients import Window
-from napari_mrisr.hashing import HashSpec
-from napari_mrisr.presets import Preset, StagePlan
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.model import StageSpec
+from napari_mrisr.operators.gradients import Window
+from napari_mrisr.training.presets import Preset, StagePlan
 
 SHAPES = [(40, 44, 36), (38, 42, 46), (44, 36, 40), (42, 38, 34)]
 ANGLES = {"elevation": (25.0,), "azimuth": (22.5,), "coherence": (0.0, 0.2)}

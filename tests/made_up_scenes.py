@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_mrisr.planes import AXIAL, CORONAL, PLANES, SAGITTAL, Plane
-from napari_mrisr.reading.scene import Outline, PanelView, Picture, Scene
-from napari_mrisr.reading.slices import Slice
-from napari_mrisr.reading.state import Look
+from napari_mrisr.comparison.scene import Outline, PanelImage, PanelView, Scene
+from napari_mrisr.comparison.slices import Slice
+from napari_mrisr.comparison.state import Display
+from napari_mrisr.core.frames import AXIAL, CORONAL, PLANES, SAGITTAL, Plane
 
 __all__ = ["AXIAL", "CORONAL", "PLANES", "SAGITTAL", "cut", "picture", "scene", "view"]
 
@@ -29,13 +29,13 @@ def cut(
     return Slice(values, (left, bottom), step)
 
 
-def picture(of: Slice | None, look: Look | None = None, kind: str = "volume") -> Picture:
+def picture(of: Slice | None, look: Display | None = None, kind: str = "volume") -> PanelImage:
     """A cut in gray from 0 to 1, or as told."""
-    return Picture(of, look or Look(), kind)
+    return PanelImage(of, look or Display(), kind)
 
 
 def view(
-    *pictures: Picture,
+    *pictures: PanelImage,
     plane: Plane = AXIAL,
     title: str = "",
     column: int = 0,

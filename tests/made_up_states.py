@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_mrisr.reading.state import CompareState, Difference, Look, RoiBox
+from napari_mrisr.comparison.state import CompareState, Difference, Display, RoiBox
 
 KEYS = ("Jane Doe T1", "hashed of Jane Doe", "LR of Jane Doe")
 ROI = RoiBox("pons", "ellipsoid", (1.5, -2.0, 3.25), (10.0, 12.0, 8.0))
@@ -13,7 +13,7 @@ STATE = CompareState(
     differences=(Difference(KEYS[1], KEYS[0], absolute=True, limit=12.5),),
     truth=KEYS[0],
     measured=KEYS[2],
-    looks={KEYS[0]: Look("gray", (5.0, 900.0), 0.8), "gone": Look()},
+    looks={KEYS[0]: Display("gray", (5.0, 900.0), 0.8), "gone": Display()},
     one_window=False,
     crosshair=(1.0, 2.5, -3.0),
     center=(0.5, 0.25, 9.0),

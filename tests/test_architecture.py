@@ -1,11 +1,11 @@
-"""docs/architecture.md, checked: who may import whom, and what an import costs."""
+"""Structure of the package, cost of its import. Import rules: pyproject.toml, import-linter."""
 
 from __future__ import annotations
 
 import ast
-import graphlib
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,29 +15,6 @@ import napari_mrisr
 
 PACKAGE = Path(napari_mrisr.__file__).parent
 GUI = {"napari", "magicgui", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide2", "PySide6", "vispy"}
-
-# Every part stands on one level and may import from its own and those below.
-LEVELS = [
-    {"errors", "bank_folder"},
-    {"crew", "progress", "ranks", "scale"},
-    {"volume"},
-    {"planes"},
-    {"kernels", "io"},
-    {"interpolate", "gradients", "hashing", "filterbank", "degrade", "masks", "normal_equations"}
-    | {"bank_file", "calibration", "traits"},
-    {"metrics", "methods", "samples", "presets"},
-    {"sampling", "devices", "upscale", "predictors", "preview", "fill"},
-    {"training", "inspection", "trust", "streaming"},
-    {"experiment", "explain", "figure", "page", "protocol", "report", "demo"}
-    | {"trust_figure", "trust_report"},
-    {"reading", "cluster"},
-    {"viewer", "cli"},
-    {"__main__"},
-]
-LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
-
-# Neither side of the engine knows of the other: files and computing.
-APART = {"io": {"interpolate", "gradients", "hashing", "filterbank", "degrade", "kernels"}}
 
 
 def modules() -> list[Path]:
@@ -50,86 +27,34 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Line and full name of everything imported, at any depth.
-
-    ``from a.b import c`` gives both ``a.b`` and ``a.b.c``; what stands under
-    ``if TYPE_CHECKING`` counts too, since it is a dependency for a reader.
-    """
+def imports(source: str) -> Iterator[str]:
+    """Full names of everything imported, at any depth."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            for alias in node.names:
-                yield node.lineno, f"{node.module}.{alias.name}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def parts_imported(source: str) -> Iterator[tuple[int, str]]:
-    """Line and part for each import of one of our own parts."""
-    for line, name in imports(source):
-        first, _, rest = name.partition(".")
-        if first == "napari_mrisr" and rest and not rest.startswith("__version__"):
-            yield line, rest.split(".")[0]
+def test_top_of_the_package_holds_packages_only() -> None:
+    files = {path.name for path in PACKAGE.glob("*.py")}
+    assert files == {"__init__.py", "__main__.py", "_version.py", "errors.py"}
 
 
-def test_imports_are_found_at_any_depth() -> None:
-    source = "def f():\n    from napari_mrisr.viewer.panel import x\n    import qtpy.QtCore\n"
-    assert list(imports(source)) == [(2, "napari_mrisr.viewer.panel.x"), (3, "qtpy.QtCore")]
-    assert list(parts_imported(source)) == [(2, "viewer")]
-
-
-def test_every_part_has_its_level() -> None:
-    assert {part_of(path) for path in modules()} - set(LEVEL_OF) == set()
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_arrows_point_down(path: Path) -> None:
-    part = part_of(path)
-    wrong = [
-        f"line {line}: {part} imports {other}"
-        for line, other in parts_imported(path.read_text("utf-8"))
-        if LEVEL_OF.get(other, -1) > LEVEL_OF[part] or other in APART.get(part, ())
-    ]
-    assert wrong == []
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_only_the_viewer_knows_qt(path: Path) -> None:
-    part = part_of(path)
-    if part == "viewer":
-        return
-    wrong = [
-        f"line {line}: {name}"
-        for line, name in imports(path.read_text("utf-8"))
-        if name.split(".")[0] in GUI
-    ]
-    assert wrong == []
-
-
-def test_parts_form_no_circle() -> None:
-    graph: dict[str, set[str]] = {}
-    for path in modules():
-        part = part_of(path)
-        others = {other for _, other in parts_imported(path.read_text("utf-8"))}
-        graph.setdefault(part, set()).update(others - {part})
-    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
-
-
-def test_only_the_kernels_know_cupy() -> None:
-    found = {
-        part_of(path)
+def test_class_names_are_used_once() -> None:
+    names = Counter(
+        node.name
         for path in modules()
-        for _, name in imports(path.read_text("utf-8"))
-        if name.split(".")[0] in {"cupy", "cupyx"}
-    }
-    assert found <= {"kernels"}
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_pickle_and_no_eval() -> None:
     for path in modules():
-        names = {name.split(".")[0] for _, name in imports(path.read_text("utf-8"))}
+        names = {name.split(".")[0] for name in imports(path.read_text("utf-8"))}
         assert not names & {"pickle", "dill", "joblib", "marshal", "shelve"}, path
 
 
@@ -191,17 +116,6 @@ def test_public_name_loads(name: str) -> None:
     value = getattr(napari_mrisr, name)
     assert value is not None
     assert name in dir(napari_mrisr)
-
-
-@pytest.mark.parametrize("name", ["upscale", "degrade"])
-def test_function_wins_over_its_module(name: str) -> None:
-    """``import napari_mrisr.upscale`` must not turn the function into the module."""
-    kind = run(
-        f"import napari_mrisr.{name}, sys, napari_mrisr;"
-        f"module = sys.modules['napari_mrisr.{name}'];"
-        f"print(type(napari_mrisr.{name}).__name__, type(module).__name__)"
-    )
-    assert kind == "function module"
 
 
 def test_unknown_name_says_so() -> None:

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands. Imports no engine, so that --help is quick."""
-    from napari_mrisr import __version__
+    from napari_mrisr._version import __version__
 
     parser = Parser(
         prog="napari-mrisr",

@@ -31,7 +31,7 @@ def add_parser(commands: options.Commands) -> None:
 
 def run_show(arguments: argparse.Namespace, session: Session) -> int:
     """Print a bank's description."""
-    from napari_mrisr.filterbank import load_bank
+    from napari_mrisr.bank.model import load_bank
 
     print(load_bank(arguments.bank).describe())
     return EXIT_GOOD
@@ -39,7 +39,7 @@ def run_show(arguments: argparse.Namespace, session: Session) -> int:
 
 def run_list(arguments: argparse.Namespace, session: Session) -> int:
     """Print the names of all banks."""
-    from napari_mrisr.filterbank import list_banks
+    from napari_mrisr.bank.model import list_banks
 
     for name in list_banks():
         print(name)

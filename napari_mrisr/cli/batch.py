@@ -10,46 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import clusters
+from napari_mrisr.cli.jobs import InputScan, Job
 from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
 from napari_mrisr.errors import MrisrError, OutputError, explain
-from napari_mrisr.scale import Scale
 
 if TYPE_CHECKING:
-    from napari_mrisr.volume import Grid, Origin
-
-
-@dataclass(frozen=True)
-class Scan:
-    """An input whose header was read: no voxels yet.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    grid : Grid
-        RAS+.
-    origin : Origin
-        Order of the stored axes.
-    """
-
-    path: Path
-    grid: Grid
-    origin: Origin
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input, where its result goes, and the scale in RAS order.
-
-    ``memory`` is what a run may hold that streams from and to disk, bytes; None for
-    a run in memory. ``beside`` are further files that it writes.
-    """
-
-    scan: Scan
-    out: Path
-    scale: Scale
-    memory: int | None = None
-    beside: tuple[Path, ...] = ()
+    pass
 
 
 @dataclass
@@ -103,15 +69,15 @@ class Batch:
         return EXIT_USAGE if self.errors else EXIT_GOOD
 
 
-def read_scan(path: Path, frame: int | None) -> Scan:
+def read_scan(path: Path, frame: int | None) -> InputScan:
     """Read and check a header."""
+    from napari_mrisr.core.volume import Origin
     from napari_mrisr.io.header import open_scan
     from napari_mrisr.io.orientation import grid_in_ras
-    from napari_mrisr.volume import Origin
 
     with open_scan(path, frame) as scan:
         grid = grid_in_ras(scan.shape, scan.affine)
-        return Scan(path, grid, Origin(path.name, scan.axis_codes))
+        return InputScan(path, grid, Origin(path.name, scan.axis_codes))
 
 
 def is_folder(out: Path, batch: Batch) -> bool:

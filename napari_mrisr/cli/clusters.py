@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli.progress import TerminalProgress
 from napari_mrisr.cli.session import Session
+from napari_mrisr.core.progress import CancelToken
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.progress import CancelToken
 
 if TYPE_CHECKING:
-    from napari_mrisr.cli.batch import Job
+    from napari_mrisr.cli.jobs import Job
     from napari_mrisr.cluster.pieces import Cluster
-    from napari_mrisr.crew import Crew
+    from napari_mrisr.core.threads import Crew
 
 Work = Callable[["Job", argparse.Namespace, Session], str]
 

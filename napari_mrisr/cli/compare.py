@@ -14,8 +14,8 @@ from napari_mrisr.cli.session import EXIT_GOOD, Session, no_viewer_because
 from napari_mrisr.errors import ParameterError, explain
 
 if TYPE_CHECKING:
-    from napari_mrisr.reading.state import CompareState
-    from napari_mrisr.volume import Volume
+    from napari_mrisr.comparison.state import CompareState
+    from napari_mrisr.core.volume import Volume
 
 _EXAMPLE = """\
 examples:
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         if path is not None:
             options.check_report_path(path)
     if arguments.figure is not None:
-        from napari_mrisr.page import check_figure_path
+        from napari_mrisr.figures.page import check_figure_path
 
         check_figure_path(arguments.figure)
     if arguments.unblind is not None:
@@ -167,7 +167,7 @@ def _check_window() -> None:
 def _open(arguments: argparse.Namespace, session: Session) -> _Opened:
     if not _is_saved(arguments):
         return _open_files(arguments, session)
-    from napari_mrisr.reading.files import open_state
+    from napari_mrisr.comparison.files import open_state
 
     path, *candidates = arguments.inputs
     session.progress.begin(f"finding the volumes of {path.name}", 1)
@@ -183,8 +183,8 @@ def _open(arguments: argparse.Namespace, session: Session) -> _Opened:
 
 
 def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
+    from napari_mrisr.comparison.state import MAX_COLUMNS
     from napari_mrisr.io import read_grid, read_volume
-    from napari_mrisr.reading.state import MAX_COLUMNS
 
     columns = list(dict.fromkeys(arguments.inputs))
     truth, measured = arguments.truth, arguments.measured
@@ -234,8 +234,8 @@ def _labels(
     measured: str | None,
 ) -> dict[str, str]:
     """What each volume is called."""
+    from napari_mrisr.comparison.labels import neutral_labels
     from napari_mrisr.io.formats import stem_of
-    from napari_mrisr.reading.labels import neutral_labels
 
     if not arguments.names:
         return neutral_labels(volumes, list(volumes), truth, measured)
@@ -271,8 +271,8 @@ def _write(opened: _Opened, arguments: argparse.Namespace, session: Session) -> 
 
 def _first_state(opened: _Opened) -> CompareState:
     """The columns, and their differences from the truth, of which all have one limit."""
-    from napari_mrisr.reading.opening import opening_state
-    from napari_mrisr.reading.state import Difference
+    from napari_mrisr.comparison.opening import opening_state
+    from napari_mrisr.comparison.state import Difference
 
     others = [key for key in opened.columns if key != opened.truth] if opened.truth else []
     pairs = [Difference(key, str(opened.truth)) for key in others]
@@ -286,10 +286,10 @@ def _largest(limits: Iterable[float | None]) -> float | None:
 
 
 def _draw(opened: _Opened, state: CompareState, path: Path) -> None:
-    from napari_mrisr.page import save_figure
-    from napari_mrisr.planes import Frame
-    from napari_mrisr.reading.figure import scene_figure
-    from napari_mrisr.reading.scene import Cutter, build_scene
+    from napari_mrisr.comparison.figure import scene_figure
+    from napari_mrisr.comparison.scene import Cutter, build_scene
+    from napari_mrisr.core.frames import Frame
+    from napari_mrisr.figures.page import save_figure
 
     frame = Frame.of(opened.volumes[state.columns[0]].grid)
     scene = build_scene(state, Cutter(opened.volumes, frame), {})
@@ -298,8 +298,8 @@ def _draw(opened: _Opened, state: CompareState, path: Path) -> None:
 
 def _table(opened: _Opened, state: CompareState, session: Session) -> str:
     """Numbers of the regions and of the head."""
-    from napari_mrisr.reading.readouts import NumberBook
-    from napari_mrisr.reading.roi import BoxRoi
+    from napari_mrisr.comparison.readouts import NumberBook
+    from napari_mrisr.comparison.roi import BoxRoi
 
     book = NumberBook(opened.volumes, state.columns, state.truth, state.measured)
     table = book.head(session.progress)
@@ -309,8 +309,8 @@ def _table(opened: _Opened, state: CompareState, session: Session) -> str:
 
 
 def _read_blinded(arguments: argparse.Namespace) -> int:
-    from napari_mrisr.reading.blinded import QUESTION, Reading
-    from napari_mrisr.reading.cases import read_plan
+    from napari_mrisr.comparison.blinded.cases import read_plan
+    from napari_mrisr.comparison.blinded.session import QUESTION, Reading
 
     plan = read_plan(arguments.cases, arguments.seed, arguments.question or QUESTION)
     Reading(plan, arguments.out)  # everything is checked before a window opens
@@ -321,7 +321,7 @@ def _read_blinded(arguments: argparse.Namespace) -> int:
 
 
 def _unblind(arguments: argparse.Namespace, session: Session) -> int:
-    from napari_mrisr.reading.unblind import unblind
+    from napari_mrisr.comparison.blinded.unblind import unblind
 
     found = unblind(arguments.unblind)
     print(found.summary())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_mrisr.cli import batch as batches
 from napari_mrisr.cli import options
-from napari_mrisr.cli.batch import Job
+from napari_mrisr.cli.jobs import Job
 from napari_mrisr.cli.session import Session
 from napari_mrisr.cli.upscale import describe_grid
 from napari_mrisr.errors import GeometryError, explain
@@ -47,7 +47,7 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    from napari_mrisr.degrade import get_degradation
+    from napari_mrisr.operators.degrade import get_degradation
 
     get_degradation(arguments.degradation)
     return batches.run_images(arguments, session, _plan, _work)
@@ -72,8 +72,8 @@ def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) ->
 
 
 def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
-    from napari_mrisr.degrade import degrade
     from napari_mrisr.io import read_volume, write_volume
+    from napari_mrisr.operators.degrade import degrade
 
     with session.at_once():
         volume = read_volume(

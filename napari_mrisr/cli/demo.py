@@ -12,12 +12,12 @@ from napari_mrisr.cli import options
 from napari_mrisr.cli.batch import output_folder
 from napari_mrisr.cli.evaluate import draw
 from napari_mrisr.cli.session import EXIT_GOOD, Session, no_viewer_because
+from napari_mrisr.core.scale import Scale
 from napari_mrisr.errors import OutputError, explain
-from napari_mrisr.scale import Scale
 
 if TYPE_CHECKING:
-    from napari_mrisr.experiment import Comparison, EvaluateParameters
-    from napari_mrisr.volume import Volume
+    from napari_mrisr.core.volume import Volume
+    from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
 
 _SCALE: Scale = (2, 2, 2)
 _METHODS = ("nearest", "tricubic", "hashed")
@@ -50,9 +50,9 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    from napari_mrisr.experiment import EvaluateParameters, compare, rows_of
-    from napari_mrisr.report import EvaluationReport
-    from napari_mrisr.upscale import check_parameters
+    from napari_mrisr.evaluation.experiment import EvaluateParameters, compare, rows_of
+    from napari_mrisr.evaluation.tables import EvaluationReport
+    from napari_mrisr.run.upscale import check_parameters
 
     parameters = EvaluateParameters(
         scales=(_SCALE,),
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 def _truth(arguments: argparse.Namespace, session: Session) -> tuple[Volume, str]:
     if arguments.input is None:
-        from napari_mrisr.samples import phantom
+        from napari_mrisr.io.samples import phantom
 
         return phantom(), "phantom"
     from napari_mrisr.io import read_volume

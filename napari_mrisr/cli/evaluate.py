@@ -12,8 +12,8 @@ from napari_mrisr.cli.batch import Batch
 from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
 
 if TYPE_CHECKING:
-    from napari_mrisr.experiment import Comparison, EvaluateParameters
-    from napari_mrisr.report import EvaluationReport
+    from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
+    from napari_mrisr.evaluation.tables import EvaluationReport
 
 _EXAMPLE = """\
 example:
@@ -88,9 +88,9 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.cluster.evaluating import evaluate_on
-    from napari_mrisr.experiment import EvaluateParameters, evaluate
-    from napari_mrisr.protocol import get_protocol
-    from napari_mrisr.report import times
+    from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
+    from napari_mrisr.evaluation.protocol import get_protocol
+    from napari_mrisr.evaluation.tables import times
 
     _check_outputs(arguments)
     parameters = EvaluateParameters(
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    from napari_mrisr.figure import check_figure_path
+    from napari_mrisr.evaluation.figure import check_figure_path
 
     for path in (arguments.json, arguments.csv, arguments.figure):
         if path is not None:
@@ -161,7 +161,7 @@ def _finish(
 
 def draw(comparison: Comparison, parameters: EvaluateParameters, title: str, path: Path) -> None:
     """Draw truth, the last two methods and their differences, PSNR in the titles."""
-    from napari_mrisr.figure import comparison_figure, save_figure
+    from napari_mrisr.evaluation.figure import comparison_figure, save_figure
 
     shown = parameters.methods[-2:]
     volumes = {"truth": comparison.truth, **{name: comparison.results[name] for name in shown}}

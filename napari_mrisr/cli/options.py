@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from napari_mrisr.cli.session import EXIT_USAGE
+from napari_mrisr.core.scale import Scale, parse_scale
 from napari_mrisr.errors import MrisrError, OutputError, explain
-from napari_mrisr.scale import Scale, parse_scale
 
 if TYPE_CHECKING:
     # Generic in its parser and invariant; the commands do not care.

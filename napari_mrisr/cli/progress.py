@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from napari_mrisr.progress import CancelToken, Progress, ProgressState, format_seconds
+from napari_mrisr.core.progress import CancelToken, Progress, ProgressState, format_seconds
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n}/{total}{postfix}"
 _LINE_EVERY_S = 10.0

@@ -14,8 +14,8 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli.progress import TerminalProgress
+from napari_mrisr.core.progress import CancelToken
 from napari_mrisr.errors import Cancelled, install
-from napari_mrisr.progress import CancelToken
 
 if TYPE_CHECKING:
     from napari_mrisr.cluster.pieces import Cluster

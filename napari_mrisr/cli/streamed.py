@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import batch as batches
 from napari_mrisr.cli import trust
-from napari_mrisr.cli.batch import Job, Scan
+from napari_mrisr.cli.jobs import InputScan, Job
 from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import Cancelled, MemoryEstimateError, ParameterError, explain
 
 if TYPE_CHECKING:
+    from napari_mrisr.run.upscale import UpscaleParameters
     from napari_mrisr.streaming import StreamPlan, StreamRequest
-    from napari_mrisr.upscale import UpscaleParameters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_scan(path: Path, frame: int | None) -> Scan:
+def read_scan(path: Path, frame: int | None) -> InputScan:
     """Read and check a header, that of OME-Zarr too."""
     from napari_mrisr.io.formats import is_zarr
 
@@ -42,7 +42,7 @@ def read_scan(path: Path, frame: int | None) -> Scan:
     from napari_mrisr.streaming.zarr_files import open_zarr
 
     source = open_zarr(path, frame, None)
-    return Scan(path, source.grid, source.origin)
+    return InputScan(path, source.grid, source.origin)
 
 
 def memory_for(
@@ -56,8 +56,8 @@ def memory_for(
     import psutil
 
     from napari_mrisr.io.formats import is_zarr, suffix_of
+    from napari_mrisr.run.upscale import check_memory
     from napari_mrisr.streaming import STREAMED, parse_memory
-    from napari_mrisr.upscale import check_memory
 
     if arguments.memory is not None:
         return parse_memory(arguments.memory)

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import clusters, options
-from napari_mrisr.cli.batch import Batch, Scan, read_scan
+from napari_mrisr.cli.batch import Batch, read_scan
+from napari_mrisr.cli.jobs import InputScan
 from napari_mrisr.cli.session import Session
+from napari_mrisr.core.progress import format_seconds
+from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.errors import Cancelled, OutputError, ParameterError, ScaleError, explain
-from napari_mrisr.progress import format_seconds
-from napari_mrisr.scale import Scale, format_scale
 
 if TYPE_CHECKING:
-    from napari_mrisr.crew import Crew
-    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.core.threads import Crew
     from napari_mrisr.training import TrainingReport
     from napari_mrisr.training.events import TrainEvent
     from napari_mrisr.training.hands import Hands
+    from napari_mrisr.training.sampling import TrainParameters
 
 _EXAMPLE = """\
 example:
@@ -86,11 +87,11 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    from napari_mrisr.degrade import get_degradation
     from napari_mrisr.io import find_volumes
-    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.operators.degrade import get_degradation
     from napari_mrisr.training import Watch, train
-    from napari_mrisr.training.sources import FileSource
+    from napari_mrisr.training.sampling import TrainParameters
+    from napari_mrisr.training.sources import TrainingFile
 
     get_degradation(arguments.degradation)
     if arguments.threads is not None and arguments.threads < 1:
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         ),
     )
     _say_memory(parameters, scans, arguments.threads, session)
-    watch = Watch(partial(_say_event, session), [FileSource(scan.path) for scan in checks])
+    watch = Watch(partial(_say_event, session), [TrainingFile(scan.path) for scan in checks])
     try:
         with clusters.connected(arguments, session):
             report = train(
@@ -180,7 +181,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
         raise OutputError(explain(arguments.out, "exists already", mend))
 
 
-def _scale(scale: Scale, scans: list[Scan]) -> Scale:
+def _scale(scale: Scale, scans: list[InputScan]) -> Scale:
     """The scale in RAS order; the scans must agree on what it means."""
     found = {scan.origin.to_ras(scale): scan.path for scan in scans}
     if len(found) > 1:
@@ -191,12 +192,12 @@ def _scale(scale: Scale, scans: list[Scan]) -> Scale:
 
 
 def _say_memory(
-    parameters: TrainParameters, scans: list[Scan], threads: int | None, session: Session
+    parameters: TrainParameters, scans: list[InputScan], threads: int | None, session: Session
 ) -> None:
     """Say what memory the training takes, and refuse one that does not fit."""
-    from napari_mrisr.presets import get_preset
+    from napari_mrisr.core.threads import processors
     from napari_mrisr.training.memory import check_memory, estimate_training
-    from napari_mrisr.upscale import processors
+    from napari_mrisr.training.presets import get_preset
 
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
     largest = max((scan.grid.shape for scan in scans), key=prod)

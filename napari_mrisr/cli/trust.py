@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_mrisr.cli.batch import Job
+from napari_mrisr.cli.jobs import Job
 from napari_mrisr.cli.session import Session
 from napari_mrisr.errors import ParameterError, explain
 
 if TYPE_CHECKING:
-    from napari_mrisr.filterbank import FilterBank
+    from napari_mrisr.bank.model import FilterBank
+    from napari_mrisr.core.volume import Volume
     from napari_mrisr.methods import Method
+    from napari_mrisr.scan.traits import Traits
     from napari_mrisr.streaming import StreamPlan
-    from napari_mrisr.traits import Traits
     from napari_mrisr.trust import Caution, TrustMaps
-    from napari_mrisr.volume import Volume
 
 MAP_LABELS = ("experr", "support", "consistency")
 
@@ -112,7 +112,7 @@ class Found:
         )
         report = None
         if arguments.report:
-            from napari_mrisr.trust_report import report_html
+            from napari_mrisr.trust.report import report_html
 
             session.progress.begin("drawing the report", 1)
             report = report_html(self.volume, result, maps, self.cautions, self.bank)
@@ -147,8 +147,8 @@ class Judged:
 
 def look_at(volume: Volume, bank: FilterBank, session: Session) -> Found:
     """Look at a volume and say, before the run, how it differs from the training set."""
-    from napari_mrisr.progress import Progress
-    from napari_mrisr.traits import measure_traits
+    from napari_mrisr.core.progress import Progress
+    from napari_mrisr.scan.traits import measure_traits
 
     traits = measure_traits(volume, Progress(session.token))
     return Found(volume, bank, traits, _warn(traits, bank, session))
@@ -156,8 +156,8 @@ def look_at(volume: Volume, bank: FilterBank, session: Session) -> Found:
 
 def look_at_streamed(plan: StreamPlan, session: Session) -> None:
     """:func:`look_at` within a plan's memory; say so where a part had to do."""
+    from napari_mrisr.run.upscale import check_parameters
     from napari_mrisr.streaming.look import look_at
-    from napari_mrisr.upscale import check_parameters
 
     bank = bank_of(check_parameters(plan.request.parameters))
     if bank is None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import batch as batches
 from napari_mrisr.cli import options, streamed, trust
-from napari_mrisr.cli.batch import Job, Scan
+from napari_mrisr.cli.jobs import InputScan, Job
 from napari_mrisr.cli.session import Session
+from napari_mrisr.core.progress import format_seconds
+from napari_mrisr.core.scale import Scale, scale_for_spacing
 from napari_mrisr.errors import ScaleError, explain
-from napari_mrisr.progress import format_seconds
-from napari_mrisr.scale import Scale, scale_for_spacing
 
 if TYPE_CHECKING:
-    from napari_mrisr.upscale import UpscaleParameters
+    from napari_mrisr.run.upscale import UpscaleParameters
 
 _EXAMPLE = """\
 examples:
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) -> Job:
     """Check everything that can be known before a voxel is loaded."""
     from napari_mrisr.io import output_path
-    from napari_mrisr.upscale import check_memory, check_parameters
+    from napari_mrisr.run.upscale import check_memory, check_parameters
 
     scan = streamed.read_scan(path, arguments.frame)
     scale = _scale(scan, arguments)
@@ -101,7 +101,7 @@ def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) ->
     return replace(job, beside=tuple(trust.files_of(job, arguments)))
 
 
-def _scale(scan: Scan, arguments: argparse.Namespace) -> Scale:
+def _scale(scan: InputScan, arguments: argparse.Namespace) -> Scale:
     """The scale in RAS order."""
     if arguments.spacing is None:
         return scan.origin.to_ras(arguments.scale)
@@ -114,7 +114,7 @@ def _scale(scan: Scan, arguments: argparse.Namespace) -> Scale:
 
 
 def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameters:
-    from napari_mrisr.upscale import UpscaleParameters
+    from napari_mrisr.run.upscale import UpscaleParameters
 
     return UpscaleParameters(
         scale, arguments.method, arguments.bank, arguments.device, arguments.threads
@@ -124,7 +124,7 @@ def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameter
 def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
     """Read, super-resolve, write; what to say of the result."""
     from napari_mrisr.io import read_volume, write_volume
-    from napari_mrisr.upscale import check_parameters, upscale
+    from napari_mrisr.run.upscale import check_parameters, upscale
 
     start = time.monotonic()
     parameters = _parameters(job.scale, arguments)

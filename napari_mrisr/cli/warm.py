@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import options
 from napari_mrisr.cli.session import EXIT_GOOD, Session
-from napari_mrisr.progress import Progress, format_seconds
+from napari_mrisr.core.progress import Progress, format_seconds
 
 if TYPE_CHECKING:
-    from napari_mrisr.volume import Volume
+    from napari_mrisr.core.volume import Volume
 
 _EXAMPLE = """\
 examples:
@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
     """What to run, in order; ``progress`` is silent, and cancels."""
-    from napari_mrisr.experiment import EvaluateParameters, evaluate
-    from napari_mrisr.filterbank import bundled_banks
+    from napari_mrisr.bank.model import bundled_banks
+    from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
     from napari_mrisr.methods import available_methods
-    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.run.upscale import UpscaleParameters, upscale
     from napari_mrisr.training import train
-    from napari_mrisr.upscale import UpscaleParameters, upscale
+    from napari_mrisr.training.sampling import TrainParameters
 
     path = folder / "tiny.nii.gz"
     volume = _tiny_scan(path)
@@ -93,8 +93,8 @@ def _tiny_scan(path: Path) -> Volume:
     """A ball of noise, by way of a file, as scans come."""
     import numpy as np
 
+    from napari_mrisr.core.volume import Grid, Volume
     from napari_mrisr.io import read_volume, write_volume
-    from napari_mrisr.volume import Grid, Volume
 
     x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in _SHAPE], indexing="ij")
     noise = np.random.default_rng(0).uniform(200, 300, _SHAPE)
@@ -105,8 +105,8 @@ def _tiny_scan(path: Path) -> Volume:
 
 def _previewed(volume: Volume) -> None:
     """A plane across the short lines of an axial slice."""
+    from napari_mrisr.core.volume import Region
     from napari_mrisr.methods import get_method
-    from napari_mrisr.volume import Region
 
     x, y, z = (2 * n for n in _SHAPE)
     get_method("hashed", (2, 2, 2)).compute(volume.normalized(), Region((0, 0, z - 1), (x, y, z)))
@@ -114,26 +114,26 @@ def _previewed(volume: Volume) -> None:
 
 def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
     """The preset ``paper``, whose sums are of single precision, with small filters."""
-    from napari_mrisr.crew import Crew
-    from napari_mrisr.presets import get_preset
-    from napari_mrisr.sampling import TrainParameters
+    from napari_mrisr.core.threads import Crew
     from napari_mrisr.training.events import ignore
+    from napari_mrisr.training.presets import get_preset
     from napari_mrisr.training.run import Run
-    from napari_mrisr.training.sources import FileSource
+    from napari_mrisr.training.sampling import TrainParameters
+    from napari_mrisr.training.sources import TrainingFile
 
     parameters = TrainParameters(preset="paper")
     paper = get_preset(parameters.preset, parameters.scale)
     stages = [replace(plan, spec=replace(plan.spec, width=3)) for plan in paper.stages]
     training = Run(parameters, replace(paper, stages=tuple(stages)), out, Crew(), ignore)
-    training.add([FileSource(path)])
+    training.add([TrainingFile(path)])
     training.finish(progress)
 
 
 def _judged(volume: Volume, name: str, progress: Progress) -> None:
     """A bank's result and its maps of trust."""
-    from napari_mrisr.filterbank import load_bank
+    from napari_mrisr.bank.model import load_bank
+    from napari_mrisr.run.upscale import UpscaleParameters, upscale
     from napari_mrisr.trust import trust_maps
-    from napari_mrisr.upscale import UpscaleParameters, upscale
 
     bank = load_bank(name)
     result = upscale(volume, UpscaleParameters(bank.scale, bank=name), progress=progress)
@@ -142,8 +142,8 @@ def _judged(volume: Volume, name: str, progress: Progress) -> None:
 
 def _inspected(volume: Volume, progress: Progress) -> None:
     """What the bucket inspector and the explainer compute."""
+    from napari_mrisr.bank.model import load_bank
     from napari_mrisr.explain import explain_voxel
-    from napari_mrisr.filterbank import load_bank
     from napari_mrisr.inspection.maps import bucket_map, orientation_map
     from napari_mrisr.inspection.source import stage_input
 
@@ -157,9 +157,9 @@ def _inspected(volume: Volume, progress: Progress) -> None:
 
 def _compared(volume: Volume, progress: Progress) -> None:
     """What the reading room computes: numbers of regions, slices of other grids."""
-    from napari_mrisr.planes import AXIAL, Frame
-    from napari_mrisr.reading.readouts import NumberBook
-    from napari_mrisr.reading.slices import cut, sample
+    from napari_mrisr.comparison.readouts import NumberBook
+    from napari_mrisr.comparison.slices import cut, sample
+    from napari_mrisr.core.frames import AXIAL, Frame
 
     NumberBook({"truth": volume, "other": volume}, ("other",), "truth").prepare(progress)
     frame = Frame.of(volume.grid)

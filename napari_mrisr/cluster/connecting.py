@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cluster import local, worker
 from napari_mrisr.cluster.pieces import Cluster
+from napari_mrisr.core.threads import processors
 from napari_mrisr.errors import ClusterError, ParameterError, explain, install
-from napari_mrisr.upscale import processors
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -184,7 +184,7 @@ def _running(where: str, threads: int | None) -> Iterator[tuple[Cluster, str]]:
 
 def _check_workers(client: Client, where: str) -> None:
     """Raise unless there are workers, and they have this version of this package."""
-    from napari_mrisr import __version__
+    from napari_mrisr._version import __version__
 
     if not client.nthreads():
         mend = "start some with: dask worker ADDRESS"

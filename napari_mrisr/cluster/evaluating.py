@@ -9,9 +9,10 @@ from pathlib import Path
 
 from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.cluster.worker import bank_for_workers
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.experiment import (
+from napari_mrisr.evaluation.experiment import (
     EvaluateParameters,
     FileJob,
     FileOutcome,
@@ -19,8 +20,7 @@ from napari_mrisr.experiment import (
     evaluate_file,
     plan_evaluation,
 )
-from napari_mrisr.progress import Progress
-from napari_mrisr.report import EvaluationReport
+from napari_mrisr.evaluation.tables import EvaluationReport
 
 
 def evaluate_on(
@@ -29,7 +29,7 @@ def evaluate_on(
     parameters: EvaluateParameters,
     progress: Progress | None = None,
 ) -> EvaluationReport:
-    """As :func:`~napari_mrisr.experiment.evaluate`: the same rows in the same order.
+    """As :func:`~napari_mrisr.evaluation.experiment.evaluate`: the same rows in the same order.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_mrisr.cluster import worker
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import ClusterError, MrisrError, explain
-from napari_mrisr.progress import Progress
 
 if TYPE_CHECKING:
     from distributed import Client, Future

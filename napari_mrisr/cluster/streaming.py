@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.cluster.worker import bank_for_workers
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import scale_label
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import scale_label
 from napari_mrisr.streaming import StreamPlan, StreamRequest, prepare
 from napari_mrisr.streaming.run import Begun
 

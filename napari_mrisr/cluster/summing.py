@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_mrisr.cluster.pieces import Cluster
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import MrisrError, VolumeError, explain
-from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.training.halves import in_first_half
 from napari_mrisr.training.hands import Here, Part, StageJob, TrainingVolume
+from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.on_device import accumulator
-from napari_mrisr.training.sources import FileSource
+from napari_mrisr.training.sources import TrainingFile
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -173,4 +173,4 @@ def _elsewhere(volume: TrainingVolume) -> TrainingVolume:
     if path is None:
         mend = "save it, and train on the file"
         raise VolumeError(explain(volume.source.name, "is no file, which a cluster needs", mend))
-    return replace(volume, source=FileSource(path.absolute()))
+    return replace(volume, source=TrainingFile(path.absolute()))

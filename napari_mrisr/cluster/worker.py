@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_mrisr.bank_folder import user_banks
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.folder import user_banks
+from napari_mrisr.bank.model import bundled_banks
+from napari_mrisr.core.threads import Crew, processors
 from napari_mrisr.errors import Cancelled
-from napari_mrisr.filterbank import bundled_banks
-from napari_mrisr.upscale import processors
 
 Value = TypeVar("Value")
 
@@ -32,7 +31,7 @@ def do(run: str, threads: int | None, task: Callable[..., Value], *arguments: An
     threads : int or None
         For the crew; None for this worker's share of the processors.
     task : callable
-        Its last argument is a :class:`~napari_mrisr.crew.Crew`, whose check raises
+        Its last argument is a :class:`~napari_mrisr.core.threads.Crew`, whose check raises
         :class:`~napari_mrisr.errors.Cancelled` when the run was stopped.
     """
     from threadpoolctl import threadpool_limits
@@ -63,7 +62,7 @@ def bank_for_workers(bank: str | None) -> str | None:
 
 def version() -> str:
     """Of this package, as the worker has it."""
-    from napari_mrisr import __version__
+    from napari_mrisr._version import __version__
 
     return __version__
 

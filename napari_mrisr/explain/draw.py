@@ -25,7 +25,7 @@ from napari_mrisr.explain.cells import (
 )
 from napari_mrisr.explain.gauges import STRIP_IN, Gauge, draw_dial, draw_strips, draw_sum
 from napari_mrisr.explain.model import Explanation, StageTrace
-from napari_mrisr.explain.sheet import DRAWING, Cells, Rect, Sheet, Style
+from napari_mrisr.explain.sheet import DRAWING, Cells, Rect, Sheet, SheetStyle
 from napari_mrisr.explain.steps import Step, cut_features
 from napari_mrisr.explain.texts import feature_text, small
 
@@ -36,7 +36,7 @@ _NEAR = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class StepImage:
     """A step's picture.
 
     Attributes
@@ -52,8 +52,8 @@ class Picture:
 
 
 def picture_of(
-    explanation: Explanation, step: Step, style: Style, size: tuple[int, int], dpi: float
-) -> Picture:
+    explanation: Explanation, step: Step, style: SheetStyle, size: tuple[int, int], dpi: float
+) -> StepImage:
     """Draw a step on a transparent ground.
 
     Parameters
@@ -61,7 +61,7 @@ def picture_of(
     explanation : Explanation
     step : Step
         One of its steps.
-    style : Style
+    style : SheetStyle
     size : tuple of int
         Width and height, pixels.
     dpi : float
@@ -76,7 +76,7 @@ def picture_of(
         assert isinstance(canvas, FigureCanvasAgg)
         canvas.draw()  # type: ignore[no-untyped-call]
         pixels = np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    return Picture(pixels, tuple(cells))
+    return StepImage(pixels, tuple(cells))
 
 
 def new_figure(width: float, height: float, dpi: float) -> Figure:
@@ -87,7 +87,7 @@ def new_figure(width: float, height: float, dpi: float) -> Figure:
 
 
 def draw_step(
-    figure: Figure, explanation: Explanation, step: Step, style: Style, rect: Rect
+    figure: Figure, explanation: Explanation, step: Step, style: SheetStyle, rect: Rect
 ) -> list[Cells]:
     """The picture with the equation below it, into a part (inches) of a figure.
 

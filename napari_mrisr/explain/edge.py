@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import VolumeError, explain
-from napari_mrisr.gradients import Window, tensor_box
 from napari_mrisr.kernels import cpu_hash
-from napari_mrisr.masks import box_around, head_mask
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.operators.gradients import Window, tensor_box
+from napari_mrisr.scan.masks import box_around, head_mask
 
 # That of the first stage of the bundled banks, low-resolution voxels.
 _WINDOW = Window(0.9, 2)

@@ -17,6 +17,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.explain.draw import draw_step, new_figure
 from napari_mrisr.explain.model import Explanation
@@ -24,8 +26,6 @@ from napari_mrisr.explain.sheet import DRAWING, ON_LIGHT
 from napari_mrisr.explain.steps import UNITS, Step, all_steps, sum_rows
 from napari_mrisr.explain.texts import factor_text, stage_label, voxel_text
 from napari_mrisr.io import atomic_write
-from napari_mrisr.progress import Progress
-from napari_mrisr.upscale import RESEARCH_USE
 
 LECTURE_SUFFIXES = (".html", ".pdf")
 

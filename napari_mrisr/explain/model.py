@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.hashing import ELEMENTS
+from napari_mrisr.bank.model import StageSpec
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, IntensityWindow, Shape
 from napari_mrisr.explain.neighborhood import Gradients
-from napari_mrisr.filterbank import StageSpec
-from napari_mrisr.hashing import ELEMENTS
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, IntensityWindow, Shape
 
 Matrix = NDArray[np.float64]
 
@@ -39,9 +39,9 @@ class StageTrace:
     vectors : (3, 3) ndarray of float64
         Its eigenvectors, one a column.
     features : dict of str to float
-        Value of each of :data:`~napari_mrisr.hashing.FEATURES`.
+        Value of each of :data:`~napari_mrisr.bank.hashing.FEATURES`.
     element : int
-        Index into :data:`~napari_mrisr.hashing.ELEMENTS` of the symmetry that
+        Index into :data:`~napari_mrisr.bank.hashing.ELEMENTS` of the symmetry that
         makes the patch canonical.
     bucket : int
     ranges : dict of str to (float, float)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.gradients import Window, mirrored_box
-from napari_mrisr.hashing import ELEMENTS, patch_offsets
-from napari_mrisr.interpolate import mirror_index
-from napari_mrisr.volume import FloatArray, Region, Shape
+from napari_mrisr.bank.hashing import ELEMENTS, patch_offsets
+from napari_mrisr.core.volume import FloatArray, Region, Shape
+from napari_mrisr.operators.gradients import Window, mirrored_box
+from napari_mrisr.operators.interpolate import mirror_index
 
 
 @dataclass(frozen=True, eq=False)

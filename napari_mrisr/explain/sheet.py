@@ -23,7 +23,7 @@ Rect = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Style:
+class SheetStyle:
     """Colors on the background, and the size of letters.
 
     Attributes
@@ -47,8 +47,8 @@ class Style:
     points: float = 8.0
 
 
-ON_DARK = Style(ink="#f0f1f2", faint="#8a909b")
-ON_LIGHT = Style(ink="#202225", faint="#7c828c", cell="#d9a400")
+ON_DARK = SheetStyle(ink="#f0f1f2", faint="#8a909b")
+ON_LIGHT = SheetStyle(ink="#202225", faint="#7c828c", cell="#d9a400")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Sheet:
     ----------
     figure : Figure
         Drawn on.
-    style : Style
+    style : SheetStyle
     rect : Rect
         The part, in inches.
 
@@ -98,7 +98,7 @@ class Sheet:
         What can be asked for values.
     """
 
-    def __init__(self, figure: Figure, style: Style, rect: Rect) -> None:
+    def __init__(self, figure: Figure, style: SheetStyle, rect: Rect) -> None:
         self.figure, self.style = figure, style
         self.left, self.bottom, self.width, self.height = rect
         self.cells: list[Cells] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_mrisr.bank.hashing import FEATURES
 from napari_mrisr.explain.model import Explanation, StageTrace
 from napari_mrisr.explain.texts import (
     factor_text,
@@ -20,7 +21,6 @@ from napari_mrisr.explain.texts import (
     small,
     voxel_text,
 )
-from napari_mrisr.hashing import FEATURES
 
 PAPER = "J. Korea Multimedia Society 24(2), 2021"
 

@@ -1,7 +1,7 @@
 """What the engine does at one voxel, number by number.
 
 Every value is the engine's own (:class:`~napari_mrisr.methods.hashed.Hashed`,
-:class:`~napari_mrisr.hashing.HashSpec`) or one term of a sum that it forms;
+:class:`~napari_mrisr.bank.hashing.HashSpec`) or one term of a sum that it forms;
 the tests hold the sums against it.
 """
 
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr import interpolate
+from napari_mrisr.bank.hashing import ELEMENTS, phase_table
+from napari_mrisr.bank.model import FilterBank, Stage, load_bank
+from napari_mrisr.core.scale import MAX_SCALE, Scale
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
 from napari_mrisr.explain.model import Explanation, Matrix, StageTrace
 from napari_mrisr.explain.neighborhood import blank_outside, gradients_at, turned_filter, window_of
-from napari_mrisr.filterbank import FilterBank, Stage, load_bank
-from napari_mrisr.gradients import tensor_box
-from napari_mrisr.hashing import ELEMENTS, phase_table
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.hashed import Hashed, padded
-from napari_mrisr.scale import MAX_SCALE, Scale
-from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+from napari_mrisr.operators import interpolate
+from napari_mrisr.operators.gradients import tensor_box
 
 AROUND = 8
 """Output voxels shown at each side of the one that is explained."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.errors import BankError, ParameterError, explain
-from napari_mrisr.filterbank import FilterBank, Stage
 from napari_mrisr.inspection.source import check_stage
 
 Column = NDArray[Any]

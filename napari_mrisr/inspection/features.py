@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.volume import FloatArray
+from napari_mrisr.core.volume import FloatArray
 
 Values = NDArray[np.floating]
 
 
 def feature_values(analysis: FloatArray, symmetry: str) -> dict[str, FloatArray]:
-    """The six features of :data:`napari_mrisr.hashing.FEATURES`.
+    """The six features of :data:`napari_mrisr.bank.hashing.FEATURES`.
 
     Parameters
     ----------

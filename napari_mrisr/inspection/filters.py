@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_table
+from napari_mrisr.bank.model import Stage
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, Shape
 from napari_mrisr.errors import ParameterError, explain
-from napari_mrisr.filterbank import Stage
-from napari_mrisr.hashing import ELEMENTS, element_offsets, phase_table
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, Shape
 
 Planes = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
 
@@ -69,7 +69,7 @@ def turned(cube: FloatArray, element: int) -> FloatArray:
     cube : (n, n, n) ndarray
         Canonical, n odd.
     element : int
-        Index into :data:`napari_mrisr.hashing.ELEMENTS`.
+        Index into :data:`napari_mrisr.bank.hashing.ELEMENTS`.
     """
     out = np.empty(cube.size, cube.dtype)
     out[_places(cube.shape[0])[element]] = cube.reshape(-1)

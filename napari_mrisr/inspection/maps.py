@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.hashing import FEATURES, HashSpec
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import FloatArray, Region
 from napari_mrisr.errors import ParameterError, explain
-from napari_mrisr.gradients import tensor_box
-from napari_mrisr.hashing import FEATURES, HashSpec
 from napari_mrisr.inspection.features import feature_values, orientation_color
 from napari_mrisr.inspection.source import StageInput, over_blocks
 from napari_mrisr.kernels import cpu_hash
-from napari_mrisr.progress import Progress
-from napari_mrisr.volume import FloatArray, Region
+from napari_mrisr.operators.gradients import tensor_box
 
 BIN_NAMES = (*FEATURES, "phase")
 
@@ -100,7 +100,7 @@ def feature_map(
     ----------
     source : StageInput
     name : str
-        One of :data:`napari_mrisr.hashing.FEATURES`.
+        One of :data:`napari_mrisr.bank.hashing.FEATURES`.
     threads, progress
         As :func:`napari_mrisr.inspection.source.stage_input`.
 

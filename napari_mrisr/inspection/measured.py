@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import processors
+from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.errors import GeometryError, explain
 from napari_mrisr.inspection.source import StageInput
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import Progress
-from napari_mrisr.upscale import UpscaleParameters, check_memory, processors, run_method
-from napari_mrisr.volume import FloatArray, Volume
+from napari_mrisr.run.upscale import UpscaleParameters, check_memory, run_method
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.threads import processors
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
-from napari_mrisr.filterbank import FilterBank, Stage
-from napari_mrisr.masks import head_mask
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale
-from napari_mrisr.upscale import block_regions, processors
-from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+from napari_mrisr.run.upscale import block_regions
+from napari_mrisr.scan.masks import head_mask
 
 _POLL_S = 0.05
 _COMPILING_AFTER = 40  # polls without a block

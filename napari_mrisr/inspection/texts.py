@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.filterbank import FilterBank
-from napari_mrisr.hashing import FEATURES, HashSpec
+from napari_mrisr.bank.hashing import FEATURES, HashSpec
+from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.inspection.census import BucketTable, gain_reference
 from napari_mrisr.inspection.source import StageInput
 from napari_mrisr.inspection.voxel import VoxelView

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_mrisr.bank.hashing import phase_offsets
+from napari_mrisr.core.volume import FloatArray, Region, Shape
 from napari_mrisr.errors import ParameterError, explain
-from napari_mrisr.gradients import tensor_box
-from napari_mrisr.hashing import phase_offsets
 from napari_mrisr.inspection.features import feature_values
 from napari_mrisr.inspection.filters import canonical_filter, turned
 from napari_mrisr.inspection.source import StageInput
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.methods.hashed import padded
-from napari_mrisr.volume import FloatArray, Region, Shape
+from napari_mrisr.operators.gradients import tensor_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class VoxelView:
     flat : bool
         Whether the voxel has no filter.
     ranges : dict of str to (low, high)
-        The bucket's, as :meth:`napari_mrisr.hashing.HashSpec.decode`.
+        The bucket's, as :meth:`napari_mrisr.bank.hashing.HashSpec.decode`.
     values : dict of str to float
         All six features, units as :func:`feature_values`.
     eigenvalues : (3,) ndarray of float32

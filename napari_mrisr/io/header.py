@@ -19,11 +19,11 @@ from nibabel.analyze import AnalyzeHeader
 from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
+from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
 from napari_mrisr.io.formats import MINC, PathLike, expansion_of, suffix_of
 from napari_mrisr.io.loading import check_file, load_header, quiet_nibabel, unreadable
 from napari_mrisr.io.orientation import axis_codes
-from napari_mrisr.volume import Shape
 
 MIN_VOXELS = 2
 """Fewest voxels along an axis. With one there is no neighbor to interpolate

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.errors import ParameterError, VolumeError, explain
 from napari_mrisr.io.formats import WRITABLE, PathLike, is_listed, is_zarr, stem_of, suffix_of
-from napari_mrisr.scale import Scale, format_scale
 
 _RESULT = re.compile(r"_desc-(sr[0-9]|experr|support|consistency)", re.IGNORECASE)
 _ENTITY = re.compile(r"[A-Za-z]+-[A-Za-z0-9+]+")

@@ -12,9 +12,9 @@ from nibabel.nifti1 import Nifti1Extension
 from nibabel.quaternions import quat2mat
 from numpy.typing import NDArray
 
+from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.io.header import unit_in_mm
 from napari_mrisr.io.note import full_note, short_note
-from napari_mrisr.volume import FloatArray
 
 Affine = NDArray[np.float64]
 

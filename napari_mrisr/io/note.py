@@ -13,7 +13,7 @@ DESCRIP_BYTES = 79
 
 def software() -> str:
     """Name and version of this program."""
-    from napari_mrisr import __version__
+    from napari_mrisr._version import __version__
 
     return f"napari-mrisr {__version__}"
 
@@ -24,7 +24,7 @@ def short_note(history: Mapping[str, str]) -> str:
     Parameters
     ----------
     history : mapping of str to str
-        As :attr:`~napari_mrisr.volume.Volume.history`; ``method`` and
+        As :attr:`~napari_mrisr.core.volume.Volume.history`; ``method`` and
         ``scale`` are used where present.
 
     Returns

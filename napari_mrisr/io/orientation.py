@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.volume import FloatArray, Grid
+from napari_mrisr.core.volume import FloatArray, Grid
 
 Affine = NDArray[np.float64]
 AxisCodes = tuple[str, str, str]

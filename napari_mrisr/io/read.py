@@ -12,6 +12,7 @@ import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Volume
 from napari_mrisr.errors import MemoryEstimateError, VolumeError, explain
 from napari_mrisr.io.formats import PathLike, expansion_of, suffix_of
 from napari_mrisr.io.header import (
@@ -24,7 +25,6 @@ from napari_mrisr.io.header import (
 from napari_mrisr.io.intake import Intake
 from napari_mrisr.io.loading import quiet_nibabel, unpacking
 from napari_mrisr.io.orientation import grid_in_ras, turn_to_ras
-from napari_mrisr.volume import FloatArray, Grid, Origin, Volume
 
 
 def read_volume(

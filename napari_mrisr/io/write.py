@@ -16,6 +16,7 @@ from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.io.atomic import atomic_write_all
 from napari_mrisr.io.formats import (
@@ -31,7 +32,6 @@ from napari_mrisr.io.formats import (
 from napari_mrisr.io.nifti import make_nifti
 from napari_mrisr.io.note import full_note, short_note
 from napari_mrisr.io.orientation import turn_to
-from napari_mrisr.volume import FloatArray, Volume
 
 # nibabel's image classes carry no types.
 nib: Any = nibabel

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class HashCode(NamedTuple):
-    """Compiled form of :class:`napari_mrisr.hashing.HashSpec`.
+    """Compiled form of :class:`napari_mrisr.bank.hashing.HashSpec`.
 
     Attributes
     ----------

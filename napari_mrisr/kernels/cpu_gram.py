@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.kernels.jit import jit
 from napari_mrisr.kernels.tile import COLUMNS, LANES, TALL, tile_of, turn
-from napari_mrisr.volume import FloatArray
 
 BLOCK = 64
 """Samples that are gathered at once."""
@@ -259,7 +259,7 @@ def add_samples(
         First sample to add, and the one after the last.
     sums : tuple of ndarray
         Gram matrices, cross products, energy and count of all buckets, as in
-        :class:`napari_mrisr.normal_equations.NormalEquations`. No other thread
+        :class:`napari_mrisr.training.normal_equations.NormalEquations`. No other thread
         may add to these buckets meanwhile.
     space : Workspace
         The thread's own.

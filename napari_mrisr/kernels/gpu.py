@@ -1,7 +1,7 @@
 """The GPU: kernels of the folder ``cuda`` compiled and run by CuPy.
 
 The only module that imports CuPy; import it only where
-:func:`napari_mrisr.devices.choose` has found that installed.
+:func:`napari_mrisr.methods.devices.choose` has found that installed.
 """
 
 from __future__ import annotations

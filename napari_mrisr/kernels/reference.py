@@ -280,7 +280,7 @@ def gather(
         Symmetry of each patch.
     offsets : (48, taps) ndarray of int
         Steps from the center to each tap in the flat array, by symmetry
-        (:func:`napari_mrisr.hashing.element_offsets`).
+        (:func:`napari_mrisr.bank.hashing.element_offsets`).
     centered : bool
         Whether to subtract the center.
 
@@ -317,7 +317,7 @@ def filter_cells(
         As in :func:`gather`, for ``source``.
     places : (48, outputs) ndarray of int
         Steps in the flat ``out`` from a block's first voxel to where each
-        output goes, by symmetry (:func:`napari_mrisr.hashing.phase_offsets`).
+        output goes, by symmetry (:func:`napari_mrisr.bank.hashing.phase_offsets`).
     weights : (filters, taps, outputs or more) ndarray of float32
         Applied to the patch less its center. The numba kernel wants the last
         axis padded to a multiple of eight.

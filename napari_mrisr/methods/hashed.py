@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr import interpolate
-from napari_mrisr.filterbank import FilterBank, Stage, bank_for
-from napari_mrisr.gradients import mirrored_box
-from napari_mrisr.hashing import ELEMENTS, element_offsets, phase_offsets
+from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets
+from napari_mrisr.bank.model import FilterBank, Stage, bank_for
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.kernels import cpu, cpu_voxels
 from napari_mrisr.methods.registry import Method
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.operators import interpolate
+from napari_mrisr.operators.gradients import mirrored_box
 
 Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
 

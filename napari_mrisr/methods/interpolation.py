@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr import interpolate
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.registry import Method
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.operators import interpolate
 
 Upsampler = Callable[[FloatArray, Scale, Region | None], FloatArray]
 

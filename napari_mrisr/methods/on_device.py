@@ -23,20 +23,20 @@ from typing import Any, cast
 
 import numpy as np
 
-from napari_mrisr import interpolate
+from napari_mrisr.bank.hashing import phase_offsets
+from napari_mrisr.bank.model import Stage
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale, scale_label
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import DeviceError
-from napari_mrisr.filterbank import Stage
-from napari_mrisr.gradients import Window, window_rows
-from napari_mrisr.hashing import phase_offsets
 from napari_mrisr.kernels import gpu_kernels
 from napari_mrisr.kernels.code import HashCode
 from napari_mrisr.kernels.machine import Array, Machine
 from napari_mrisr.methods.hashed import Hashed, cell_box, crop, grown, whole_cells
 from napari_mrisr.methods.interpolation import Interpolation
 from napari_mrisr.methods.registry import Method
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale, scale_label
-from napari_mrisr.volume import FloatArray, Grid, Region, Shape, Volume
+from napari_mrisr.operators import interpolate
+from napari_mrisr.operators.gradients import Window, window_rows
 
 # Bytes a voxel of a block at the peak: seven smoothed parts twice, what they are made from,
 # image, buckets, symmetries and result.
@@ -202,7 +202,7 @@ class HashedOnDevice(Hashed):
 def tensor_box(
     machine: Machine, source: Array, corner: Shape, shape: Shape, region: Region, window: Window
 ) -> tuple[Array, Array]:
-    """See :func:`napari_mrisr.gradients.tensor_box`."""
+    """See :func:`napari_mrisr.operators.gradients.tensor_box`."""
     rows = [
         window_rows(n, a - 1, b + 1, window)
         for n, a, b in zip(shape, region.start, region.stop, strict=True)
@@ -230,7 +230,7 @@ def mirrored(
 def _mirrored_spans(
     machine: Machine, source: Array, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
 ) -> Array:
-    """See :func:`napari_mrisr.gradients.mirrored_box`."""
+    """See :func:`napari_mrisr.operators.gradients.mirrored_box`."""
     index = [
         # Rows near an edge read, with weight zero, beyond what the source need hold.
         np.clip(interpolate.mirror_index(np.arange(a, b), n) - c, 0, m - 1)

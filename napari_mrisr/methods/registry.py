@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Protocol, runtime_checkable
 
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import FloatArray, Region, Shape, Volume
 
 ENTRY_POINT_GROUP = "napari_mrisr.methods"
 
@@ -171,6 +171,6 @@ def available_scales(name: str) -> list[Scale] | None:
     """Scales that a method offers without a bank of one's own; None for any."""
     if name != "hashed":
         return None
-    from napari_mrisr.filterbank import bundled_scales
+    from napari_mrisr.bank.model import bundled_scales
 
     return bundled_scales()

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape
 from napari_mrisr.methods import Method, MultiPass, pass_regions
-from napari_mrisr.scale import Scale
 from napari_mrisr.streaming.lazy import BoxArray, LazyVolume
 from napari_mrisr.streaming.source import Source
 from napari_mrisr.streaming.statistics import Statistics
-from napari_mrisr.volume import FloatArray, Grid, Region, Shape
 
 # About a tenth of a second's work; the halo of a cube this large doubles what is read.
 PIECE_VOXELS = 160_000

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from napari_mrisr.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 
 
 @dataclass(frozen=True, eq=False)

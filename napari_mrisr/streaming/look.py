@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_mrisr.progress import Progress
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import FloatArray, Grid, IntensityWindow, Region, Shape, Volume
+from napari_mrisr.scan.traits import Traits, measure_traits
 from napari_mrisr.streaming.memory import voxels_to_look_at
 from napari_mrisr.streaming.plan import StreamPlan
 from napari_mrisr.streaming.source import Source
-from napari_mrisr.traits import Traits, measure_traits
-from napari_mrisr.volume import FloatArray, Grid, IntensityWindow, Region, Shape, Volume
 
 
 @dataclass(frozen=True)
-class Look:
+class Glance:
     """What was seen, and of how much.
 
     Attributes
@@ -37,7 +37,7 @@ class Look:
     part: str = ""
 
 
-def look_at(plan: StreamPlan, progress: Progress | None = None) -> Look:
+def look_at(plan: StreamPlan, progress: Progress | None = None) -> Glance:
     """Measure the input of a plan within its memory.
 
     Parameters
@@ -61,14 +61,14 @@ def look_at(plan: StreamPlan, progress: Progress | None = None) -> Look:
         box = _middle(shape, most)
         traits = measure_traits(_read(source, box, window, progress), progress)
         if box == Region.whole(shape):
-            return Look(traits)
+            return Glance(traits)
         steps = _steps(shape, most)
         sparse = measure_traits(_sparse(source, steps, window, progress), progress)
         # Along the file's own axes, as other lines about it count.
         axes = source.origin.ras_axis
         size, step = (" x ".join(str(n[axis]) for axis in axes) for n in (box.shape, steps))
         text = f"its middle {size} voxels; for the contrast, steps of {step} voxels through all"
-        return Look(replace(traits, contrast=sparse.contrast), text)
+        return Glance(replace(traits, contrast=sparse.contrast), text)
 
 
 def _middle(shape: Shape, most: int) -> Region:

@@ -6,10 +6,10 @@ import itertools
 import math
 import re
 
+from napari_mrisr.core.volume import Region, Shape
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
 from napari_mrisr.methods import Method, pass_regions
 from napari_mrisr.streaming.compute import PIECE_VOXELS
-from napari_mrisr.volume import Region, Shape
 
 CHUNK = 64
 """Edge of a Zarr chunk, voxels; blocks are whole chunks."""

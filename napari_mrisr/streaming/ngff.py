@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.core.frames import rotation_of
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import (
     GeometryError,
     MrisrError,
@@ -30,8 +32,6 @@ from napari_mrisr.errors import (
 )
 from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.note import NOTICE, software
-from napari_mrisr.planes import rotation_of
-from napari_mrisr.volume import Grid
 
 if TYPE_CHECKING:
     import zarr

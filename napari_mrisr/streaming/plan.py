@@ -21,15 +21,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import format_scale
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import IntensityWindow, Region, Shape
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.io.formats import is_zarr, suffix_of
 from napari_mrisr.io.text import write_text
 from napari_mrisr.io.write import write_error
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import format_scale
+from napari_mrisr.run.upscale import check_parameters
 from napari_mrisr.streaming.compute import BlockRun, Done
 from napari_mrisr.streaming.memory import bytes_needed, cut
 from napari_mrisr.streaming.request import (
@@ -46,8 +49,6 @@ from napari_mrisr.streaming.source import Source, prepare_file
 from napari_mrisr.streaming.statistics import Statistics, survey
 from napari_mrisr.streaming.target import NiftiTarget, Target, make_private, move_into_place
 from napari_mrisr.streaming.zarr_files import ZarrTarget
-from napari_mrisr.upscale import RESEARCH_USE, check_parameters
-from napari_mrisr.volume import IntensityWindow, Region, Shape
 
 _FORMAT = 1
 
@@ -272,7 +273,7 @@ def _resumed(
 
 def _key(request: StreamRequest, source: Source, method: Method) -> str:
     """What a result depends on, as one checksum."""
-    from napari_mrisr import __version__
+    from napari_mrisr._version import __version__
 
     filters = hashlib.sha256()
     if isinstance(method, Hashed):

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import DeviceError, OutputError, ParameterError, explain
 from napari_mrisr.io.formats import expansion_of, is_zarr, suffix_of
 from napari_mrisr.methods import Method
+from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
 from napari_mrisr.streaming.memory import choose_block
 from napari_mrisr.streaming.ngff import need_zarr
 from napari_mrisr.streaming.source import Source, has_indexed_gzip, open_file
 from napari_mrisr.streaming.zarr_files import open_zarr, pyramid_voxels
-from napari_mrisr.upscale import UpscaleParameters, check_parameters
-from napari_mrisr.volume import Grid, Shape
 
 STREAMED = (".nii", ".nii.gz", ".ome.zarr")
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import scale_label
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.methods import Method
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import scale_label
+from napari_mrisr.run.upscale import compile_kernels
 from napari_mrisr.streaming.plan import StreamPlan, prepare
 from napari_mrisr.streaming.request import StreamRequest
-from napari_mrisr.upscale import compile_kernels
 
 _POLL_S = 0.05
 

@@ -9,15 +9,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region
 from napari_mrisr.io.formats import stem_of
 from napari_mrisr.io.write import write_error
-from napari_mrisr.progress import Progress
 from napari_mrisr.streaming.memory import CHUNK, cut
 from napari_mrisr.streaming.request import check_absent, check_place, check_room
 from napari_mrisr.streaming.target import move_into_place
 from napari_mrisr.streaming.zarr_files import ZarrTarget, pyramid_voxels
-from napari_mrisr.volume import FloatArray, Grid, Origin, Region
 
 # 64 MiB, and whole chunks of most images that are read meanwhile.
 _BLOCK = (8 * CHUNK, 8 * CHUNK, CHUNK)

@@ -26,13 +26,13 @@ import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.formats import expansion_of
 from napari_mrisr.io.header import Scan, open_scan, voxel_file
 from napari_mrisr.io.intake import Intake
 from napari_mrisr.io.orientation import grid_in_ras
 from napari_mrisr.io.read import check_stream, origin_of
-from napari_mrisr.volume import FloatArray, Grid, Origin, Region, Shape
 
 Check = Callable[[], None]
 Say = Callable[[str], None]

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.progress import Progress
-from napari_mrisr.ranks import between
+from napari_mrisr.core.percentiles import between
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import CLIP_PERCENTILE, FloatArray, IntensityWindow
 from napari_mrisr.streaming.source import Source
-from napari_mrisr.volume import CLIP_PERCENTILE, FloatArray, IntensityWindow
 
 _BINS = 1 << 16
 

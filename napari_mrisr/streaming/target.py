@@ -17,11 +17,11 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.io.nifti import make_nifti
 from napari_mrisr.io.orientation import turn_to
-from napari_mrisr.progress import Progress
-from napari_mrisr.volume import FloatArray, Grid, Origin, Region, Shape
 
 _nib: Any = nibabel.orientations
 

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.intake import Intake
 from napari_mrisr.io.orientation import axis_codes
-from napari_mrisr.progress import Progress
 from napari_mrisr.streaming.memory import CHUNK
 from napari_mrisr.streaming.ngff import NgffImage, half, metadata, need_zarr, open_ngff
 from napari_mrisr.streaming.source import Source
 from napari_mrisr.streaming.target import Target
-from napari_mrisr.volume import FloatArray, Grid, Origin, Region, Shape
 
 # Coarser levels are made until one fits a screen.
 _COARSE = 256

@@ -2,7 +2,7 @@
 
 Stages are trained one after the other: the first over all volumes, then the
 second on what the first makes of them. Within a stage volumes only add to
-:class:`~napari_mrisr.normal_equations.NormalEquations`, which are saved after
+:class:`~napari_mrisr.training.normal_equations.NormalEquations`, which are saved after
 each volume. A resumed training goes on where the last one stopped; with further
 volumes the first stage takes them in, and later stages, whose input has
 changed, go over all volumes again. So adding volumes later equals training on
@@ -20,22 +20,21 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.model import FilterBank, load_bank
+from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.threads import Crew, processors
 from napari_mrisr.errors import BankError, explain
-from napari_mrisr.filterbank import FilterBank, load_bank
-from napari_mrisr.presets import get_preset
-from napari_mrisr.progress import CancelToken, Progress
-from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training.checkpoint import checkpoint_path
 from napari_mrisr.training.events import Began, Observer, ignore
 from napari_mrisr.training.hands import Hands, Here
 from napari_mrisr.training.memory import check_memory, estimate_training
 from napari_mrisr.training.on_device import accumulator
+from napari_mrisr.training.presets import get_preset
 from napari_mrisr.training.run import Run
-from napari_mrisr.training.sources import FileSource, Source
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.sources import TrainingFile, TrainingSource
 from napari_mrisr.training.speed import measure_sgemm
 from napari_mrisr.training.validation import prepare_checks
-from napari_mrisr.upscale import processors
 
 __all__ = ["TrainingReport", "Watch", "checkpoint_path", "measure_sgemm", "train"]
 
@@ -80,7 +79,7 @@ class Watch:
     ----------
     observe : callable
         Told every :class:`~napari_mrisr.training.events.TrainEvent`.
-    validation : sequence of Source
+    validation : sequence of TrainingSource
         Volumes to measure the gain on after each volume.
     stop : CancelToken, optional
         Ends the training at its next batch; the bank of what was finished is
@@ -88,7 +87,7 @@ class Watch:
     """
 
     observe: Observer = ignore
-    validation: Sequence[Source] = ()
+    validation: Sequence[TrainingSource] = ()
     stop: CancelToken = field(default_factory=CancelToken)
 
 
@@ -97,7 +96,7 @@ class _Stop(Exception):
 
 
 def train(
-    paths: Sequence[Path | str | Source],
+    paths: Sequence[Path | str | TrainingSource],
     out: Path | str,
     parameters: TrainParameters,
     *,
@@ -194,8 +193,8 @@ def _check(progress: Progress, watch: Watch) -> None:
         raise _Stop
 
 
-def _source(entry: Path | str | Source) -> Source:
-    return FileSource(Path(entry)) if isinstance(entry, (str, Path)) else entry
+def _source(entry: Path | str | TrainingSource) -> TrainingSource:
+    return TrainingFile(Path(entry)) if isinstance(entry, (str, Path)) else entry
 
 
 def _richer(target: Path, bank: FilterBank) -> FilterBank | None:

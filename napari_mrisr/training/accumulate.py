@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.kernels import cpu_gram
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import ALONE, Samples
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.sampling import ALONE, Samples
 
 # Between two questions whether to go on: about 30 ms of a processor.
 _OPERATIONS = 2e9

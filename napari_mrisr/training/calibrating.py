@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from napari_mrisr.calibration import CalibrationSums, VolumeErrors, detail_of
-from napari_mrisr.crew import Crew
-from napari_mrisr.filterbank import FilterBank
+from napari_mrisr.bank.calibration import CalibrationSums, VolumeErrors, detail_of
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.bank.predictors import before_last, predict_from
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import Region
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.predictors import before_last, predict_from
-from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import Pair, TrainParameters, run_stages, slabs_of
+from napari_mrisr.scan.traits import TraitRanges, Traits, measure_traits
 from napari_mrisr.training.checkpoint import TrainingState
 from napari_mrisr.training.halves import both_halves, in_first_half
 from napari_mrisr.training.hands import TrainingVolume
 from napari_mrisr.training.outcome import solved_stage
-from napari_mrisr.traits import TraitRanges, Traits, measure_traits
-from napari_mrisr.volume import Region
+from napari_mrisr.training.sampling import Pair, TrainParameters, run_stages, slabs_of
 
 
 @dataclass(frozen=True, eq=False)

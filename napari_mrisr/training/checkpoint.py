@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from napari_mrisr.core.scale import format_scale
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io import atomic_write
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.presets import Preset, StagePlan
-from napari_mrisr.sampling import TrainParameters
-from napari_mrisr.scale import format_scale
 from napari_mrisr.training.halves import Halves
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.presets import Preset, StagePlan
+from napari_mrisr.training.sampling import TrainParameters
 from napari_mrisr.training.tensors import read_tensors, write_tensors
 
 _KEY = "napari_mrisr_training"

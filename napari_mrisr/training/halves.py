@@ -6,7 +6,7 @@ of every second volume are kept; the others' are the difference.
 
 from __future__ import annotations
 
-from napari_mrisr.normal_equations import NormalEquations
+from napari_mrisr.training.normal_equations import NormalEquations
 
 Halves = list[NormalEquations | None]
 

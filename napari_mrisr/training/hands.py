@@ -22,22 +22,22 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import VolumeError, explain
-from napari_mrisr.filterbank import FilterBank
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.presets import StagePlan
-from napari_mrisr.sampling import (
+from napari_mrisr.training.accumulate import add_samples
+from napari_mrisr.training.halves import in_first_half
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.on_device import Accumulate
+from napari_mrisr.training.presets import StagePlan
+from napari_mrisr.training.sampling import (
     Pair,
     TrainParameters,
     feature_sample,
     find_samples,
     pair_of,
 )
-from napari_mrisr.training.accumulate import add_samples
-from napari_mrisr.training.halves import in_first_half
-from napari_mrisr.training.on_device import Accumulate
-from napari_mrisr.training.sources import Source
+from napari_mrisr.training.sources import TrainingSource
 
 Value = TypeVar("Value")
 
@@ -53,14 +53,14 @@ class TrainingVolume:
     ----------
     index : int
         Its number, from 0.
-    source : Source
+    source : TrainingSource
         Where its voxels come from.
     sha256 : str
         What the source must still be.
     """
 
     index: int
-    source: Source
+    source: TrainingSource
     sha256: str
 
     def pair(self, parameters: TrainParameters, crew: Crew) -> Pair:

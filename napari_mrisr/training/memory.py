@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import MemoryEstimateError, explain
-from napari_mrisr.presets import Preset
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import Shape
+from napari_mrisr.training.presets import Preset
 
 # Arrays of the largest volume's size, in bytes a voxel, that samples are taken from:
 # truth, start, stage before, what is left, buckets, symmetries, masks, indices.

@@ -13,15 +13,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from napari_mrisr.crew import Crew
-from napari_mrisr.devices import Say, choose, say_fallen_back
+from napari_mrisr.bank.hashing import element_offsets
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import DeviceError
-from napari_mrisr.hashing import element_offsets
 from napari_mrisr.kernels import gpu_kernels
 from napari_mrisr.kernels.machine import Machine
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import Samples
+from napari_mrisr.methods.devices import Say, choose, say_fallen_back
 from napari_mrisr.training.accumulate import add_samples
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.sampling import Samples
 
 Accumulate = Callable[[NormalEquations, Samples, Crew], None]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_mrisr.filterbank import FilterBank, Stage
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.presets import Preset, StagePlan
-from napari_mrisr.sampling import TrainParameters
+from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.training.checkpoint import TrainingState
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.presets import Preset, StagePlan
+from napari_mrisr.training.sampling import TrainParameters
 
 
 def solved_stage(plan: StagePlan, equations: NormalEquations) -> Stage:
@@ -99,6 +99,6 @@ def unfinished_bank(
 
 
 def _program() -> str:
-    from napari_mrisr import __version__
+    from napari_mrisr._version import __version__
 
     return f"napari-mrisr {__version__}"

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import format_scale, scale_label
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import Cancelled, VolumeError, explain
-from napari_mrisr.filterbank import FilterBank, Stage
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.presets import Preset, StagePlan
-from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import TrainParameters
-from napari_mrisr.scale import format_scale, scale_label
 from napari_mrisr.training.calibrating import calibrated, judged
 from napari_mrisr.training.checkpoint import (
     TrainingState,
@@ -34,8 +31,11 @@ from napari_mrisr.training.events import (
 )
 from napari_mrisr.training.halves import first_half
 from napari_mrisr.training.hands import Hands, Here, Part, StageJob, TrainingVolume, features
+from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
-from napari_mrisr.training.sources import FileSource, Source
+from napari_mrisr.training.presets import Preset, StagePlan
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.sources import TrainingFile, TrainingSource
 from napari_mrisr.training.validation import Check
 from napari_mrisr.training.work import Work
 
@@ -76,14 +76,14 @@ class Run:
         self.state = TrainingState.empty(preset)
         self.checks: Sequence[Check] = ()
         self.work = Work(preset.stages, parameters.scale)
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, TrainingSource] = {}
 
     def resume(self) -> None:
         """Take up saved sums, if there are any."""
         path = checkpoint_path(self.target)
         self.state = load_checkpoint(path, self.preset, self.identity)
 
-    def add(self, sources: Sequence[Source]) -> None:
+    def add(self, sources: Sequence[TrainingSource]) -> None:
         """Take in volumes that are not in yet; the same one twice counts once."""
         state = self.state
         known = {entry["sha256"] for entry in state.files}
@@ -138,7 +138,7 @@ class Run:
             raise Cancelled("stopped before the first volume was finished")
         return bank
 
-    def _entry(self, source: Source, digest: str) -> dict[str, str]:
+    def _entry(self, source: TrainingSource, digest: str) -> dict[str, str]:
         p = self.parameters
         name = source.name if p.names else f"volume {len(self.state.files) + 1}"
         license_ = p.licenses.get(source.name, p.license)
@@ -239,5 +239,5 @@ class Run:
                 found = "later stages need its voxels again, and it was no file"
                 mend = "add it again, or train from the start"
                 raise VolumeError(explain(entry["name"], found, mend))
-            source = FileSource(path)
+            source = TrainingFile(path)
         return TrainingVolume(index, source, entry["sha256"])

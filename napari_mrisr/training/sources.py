@@ -11,12 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io import read_volume
-from napari_mrisr.volume import Volume
 
 
-class Source(Protocol):
+class TrainingSource(Protocol):
     """A high-resolution volume to train on."""
 
     @property
@@ -39,7 +39,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class FileSource:
+class TrainingFile:
     """A volume in a file."""
 
     path: Path

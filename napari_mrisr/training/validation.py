@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.errors import VolumeError, explain
-from napari_mrisr.filterbank import FilterBank
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.sampling import ALONE, TrainParameters, pair_of
-from napari_mrisr.training.sources import Source
-from napari_mrisr.volume import FloatArray, Region, Volume
+from napari_mrisr.training.sampling import ALONE, TrainParameters, pair_of
+from napari_mrisr.training.sources import TrainingSource
 
 VOXELS = 150_000
 """About so many voxels are compared, over all validation volumes."""
@@ -69,13 +69,13 @@ class Check:
 
 
 def prepare_check(
-    source: Source, parameters: TrainParameters, voxels: int, crew: Crew = ALONE
+    source: TrainingSource, parameters: TrainParameters, voxels: int, crew: Crew = ALONE
 ) -> Check:
     """Degrade a validation volume and choose its slab.
 
     Parameters
     ----------
-    source : Source
+    source : TrainingSource
         High resolution.
     parameters : TrainParameters
     voxels : int
@@ -105,7 +105,7 @@ def prepare_check(
 
 
 def prepare_checks(
-    sources: Sequence[Source], parameters: TrainParameters, crew: Crew = ALONE
+    sources: Sequence[TrainingSource], parameters: TrainParameters, crew: Crew = ALONE
 ) -> list[Check]:
     """A check for each validation volume; together about :data:`VOXELS`."""
     share = VOXELS // max(1, len(sources))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_mrisr.presets import StagePlan
-from napari_mrisr.scale import Scale
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.training.presets import StagePlan
 
 # Before the first volume: voxels of a head at 1 mm.
 _HEAD_VOXELS = 2_500_000

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.filterbank import FilterBank
-from napari_mrisr.traits import TraitRanges, Traits
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.scan.traits import TraitRanges, Traits
 
 AXES = ("left-right", "front-back", "foot-head")
 
@@ -46,7 +46,7 @@ def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]
     Parameters
     ----------
     traits : Traits
-        Of the volume, see :func:`napari_mrisr.traits.measure_traits`.
+        Of the volume, see :func:`napari_mrisr.scan.traits.measure_traits`.
     bank : FilterBank or None
         Without one, or for a bank that does not know its training set, only
         what concerns the volume alone is said.

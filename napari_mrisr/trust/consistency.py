@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.degrade import degrade
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale
-from napari_mrisr.volume import Volume
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import Volume
+from napari_mrisr.operators.degrade import degrade
 
 
 @dataclass(frozen=True, eq=False)

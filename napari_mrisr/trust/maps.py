@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.calibration import Calibration, detail_of
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.calibration import Calibration, detail_of
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.bank.predictors import Predictors, before_last, predict_from
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew, processors
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
 from napari_mrisr.errors import GeometryError, explain
-from napari_mrisr.filterbank import FilterBank
-from napari_mrisr.predictors import Predictors, before_last, predict_from
-from napari_mrisr.progress import Progress
-from napari_mrisr.sampling import run_stages, slabs_of
-from napari_mrisr.traits import Traits, measure_traits
+from napari_mrisr.scan.traits import Traits, measure_traits
+from napari_mrisr.training.sampling import run_stages, slabs_of
 from napari_mrisr.trust.consistency import Residual, residual
-from napari_mrisr.upscale import RESEARCH_USE, processors
-from napari_mrisr.volume import FloatArray, Grid, Region, Volume
 
 SUPPORTED, FEW_SAMPLES, OUTSIDE = 0, 1, 2
 """Values of the support map; their sum where both hold."""

@@ -12,7 +12,7 @@ _PUBLIC = {
     "CompareWidget": "compare.widget",
     "ExplainWidget": "explain.widget",
     "InspectWidget": "inspect.widget",
-    "SuperResolveWidget": "super_resolve",
+    "SuperResolveWidget": "super_resolve.widget",
     "TourWidget": "explain.tour",
     "TrainWidget": "train.widget",
 }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mrisr.viewer.layers import LayerData, layer_data
-from napari_mrisr.volume import Volume
+from napari_mrisr.core.volume import Volume
+from napari_mrisr.viewer.layers.convert import LayerData, layer_data
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

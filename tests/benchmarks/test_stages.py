@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.filterbank import load_bank
+from napari_mrisr.bank.model import load_bank
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.methods.hashed import Hashed, hash_cells
-from napari_mrisr.volume import Grid, Region, Volume
 
 
 @pytest.fixture(scope="module")

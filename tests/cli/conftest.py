@@ -12,8 +12,9 @@ import pytest
 from made_up_scans import small_preset
 from scipy import ndimage
 
-from napari_mrisr import presets, training
+from napari_mrisr import training
 from napari_mrisr.cli import main
+from napari_mrisr.training import presets
 
 SHAPE = (18, 22, 15)
 ZOOMS = (1.0, 1.1, 1.2)

@@ -22,7 +22,7 @@ from distributed.utils import get_mp_context
 PRELOAD = [
     "distributed",
     "napari_mrisr.cluster.worker",
-    "napari_mrisr.experiment",
+    "napari_mrisr.evaluation.experiment",
     "napari_mrisr.streaming",
     "napari_mrisr.training",
 ]

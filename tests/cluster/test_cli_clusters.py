@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from made_up_scans import save_scans, small_preset
 
-from napari_mrisr import presets, training
+from napari_mrisr import training
+from napari_mrisr.bank.model import load_bank
 from napari_mrisr.cli import main
-from napari_mrisr.filterbank import load_bank
 from napari_mrisr.io import read_volume
+from napari_mrisr.training import presets
 
 FAST = ("--method", "tricubic")
 

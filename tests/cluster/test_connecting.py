@@ -13,8 +13,8 @@ import pytest
 
 from napari_mrisr.cluster import connecting
 from napari_mrisr.cluster.connecting import connect, local_shape
+from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.errors import Cancelled, ClusterError, ParameterError
-from napari_mrisr.progress import CancelToken, Progress
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_scheduler_file_will_do(workers, tmp_path):
 
 
 def test_workers_of_another_version_are_refused(workers, monkeypatch):
-    monkeypatch.setattr("napari_mrisr.__version__", "0.0.1")
+    monkeypatch.setattr("napari_mrisr._version.__version__", "0.0.1")
     with (
         pytest.raises(ClusterError, match=r"worker tcp://.*install napari-mrisr 0\.0\.1"),
         connect(workers.address),

@@ -8,9 +8,9 @@ import pytest
 from made_up_scans import save_scans
 
 from napari_mrisr.cluster.evaluating import evaluate_on
+from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.errors import BankError, Cancelled
-from napari_mrisr.experiment import EvaluateParameters, evaluate
-from napari_mrisr.progress import CancelToken, Progress
+from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from napari_mrisr.cluster.connecting import connect
+from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.errors import Cancelled, ClusterError, VolumeError
-from napari_mrisr.progress import CancelToken, Progress
 
 
 class Counting(Progress):

@@ -11,15 +11,15 @@ from made_up_scans import save_scans, small_preset
 from safetensors.numpy import load_file
 
 from napari_mrisr import training
+from napari_mrisr.bank.model import load_bank
 from napari_mrisr.cluster.summing import Away, batches, piece_size
+from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.errors import Cancelled, VolumeError
-from napari_mrisr.filterbank import load_bank
 from napari_mrisr.io import read_volume
-from napari_mrisr.progress import CancelToken, Progress
-from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training import Watch, train
 from napari_mrisr.training.events import GainMeasured
-from napari_mrisr.training.sources import FileSource, VolumeSource
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.sources import TrainingFile, VolumeSource
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_volumes_are_added_to_a_bank_and_gains_measured(scans, tmp_path, hands):
     parameters, gains = TrainParameters(), {here: [], away: []}
     for out, how in ((here, None), (away, hands)):
         train(scans[:2], out, parameters, hands=how)
-        watch = Watch(gains[out].append, [FileSource(scans[4])])
+        watch = Watch(gains[out].append, [TrainingFile(scans[4])])
         train(scans[:4], out, parameters, resume=True, watch=watch, hands=how)
     assert_same(here, away)
     measured = [[e for e in gains[out] if isinstance(e, GainMeasured)] for out in (here, away)]

@@ -7,8 +7,8 @@ import pytest
 from made_up_patches import PAPER_CUTS, planted_bank
 from scipy import ndimage
 
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.explain import Explanation, explain_voxel
-from napari_mrisr.volume import Grid, Volume
 
 
 def _explain(bank, *, truth: bool) -> Explanation:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.explain.edge import find_edge
-from napari_mrisr.volume import Grid, Volume
 
 SHAPE = (24, 28, 32)
 

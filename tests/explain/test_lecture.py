@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from napari_mrisr.core.progress import Cancelled, CancelToken, Progress
 from napari_mrisr.errors import OutputError
 from napari_mrisr.explain.lecture import save_lecture
 from napari_mrisr.explain.steps import all_steps
-from napari_mrisr.progress import Cancelled, CancelToken, Progress
 
 
 class Reader(HTMLParser):

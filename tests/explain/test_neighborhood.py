@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_mrisr.bank.hashing import ELEMENTS, element_offsets
 from napari_mrisr.explain.neighborhood import blank_outside, turned_filter
-from napari_mrisr.hashing import ELEMENTS, element_offsets
 
 
 def test_turned_filter_is_the_engines_for_all_symmetries(rng):

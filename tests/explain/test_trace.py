@@ -9,11 +9,11 @@ import pytest
 from made_up_patches import CENTER, PAPER_CUTS, corner, edge, line, noise, plane, planted_bank
 from scipy import ndimage
 
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import GeometryError, ParameterError
 from napari_mrisr.explain import check_truth, explain_voxel, truth_scale
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed, hash_cells
-from napari_mrisr.volume import Grid, Region, Volume
 
 KINDS = {
     "cube 2x": {},

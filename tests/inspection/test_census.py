@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from napari_mrisr.errors import BankError, ParameterError
-from napari_mrisr.gradients import Window
 from napari_mrisr.inspection import (
     bucket_map,
     bucket_table,
@@ -19,6 +18,7 @@ from napari_mrisr.inspection import (
     stage_input,
 )
 from napari_mrisr.inspection.census import gain_reference, sorted_rows
+from napari_mrisr.operators.gradients import Window
 
 BANK = made.planted_bank()
 

@@ -6,8 +6,8 @@ import made_up_patches as made
 import numpy as np
 import pytest
 
+from napari_mrisr.bank.hashing import ELEMENTS
 from napari_mrisr.errors import ParameterError
-from napari_mrisr.hashing import ELEMENTS
 from napari_mrisr.inspection import (
     FilterView,
     canonical_filter,
@@ -94,7 +94,7 @@ def test_response_of_a_smoother_and_of_a_residual():
 
 
 def test_outputs_go_where_the_engine_puts_them():
-    from napari_mrisr.hashing import phase_offsets
+    from napari_mrisr.bank.hashing import phase_offsets
 
     for element in (0, 5, 17, 46):
         for output, place in enumerate(phase_offsets((2, 2, 2))[element]):

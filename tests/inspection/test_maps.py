@@ -6,14 +6,14 @@ import made_up_patches as made
 import numpy as np
 import pytest
 
+from napari_mrisr.bank.hashing import FEATURES
+from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import Cancelled, ParameterError
-from napari_mrisr.gradients import tensor_box
-from napari_mrisr.hashing import FEATURES
 from napari_mrisr.inspection import bin_map, bucket_map, feature_map, orientation_map, stage_input
 from napari_mrisr.inspection.maps import cut_names
 from napari_mrisr.kernels import reference
-from napari_mrisr.progress import CancelToken, Progress
-from napari_mrisr.volume import Region
+from napari_mrisr.operators.gradients import tensor_box
 
 
 @pytest.fixture(params=[0, 1], ids=["cells", "voxels"])

@@ -6,11 +6,11 @@ import made_up_patches as made
 import numpy as np
 import pytest
 
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import GeometryError
 from napari_mrisr.inspection import bucket_map, measure_gain, stage_input
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.volume import Grid, Region, Volume
 
 SHAPE = (20, 22, 24)
 

@@ -8,13 +8,13 @@ import made_up_patches as made
 import numpy as np
 import pytest
 
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid, Region
 from napari_mrisr.errors import Cancelled, MemoryEstimateError, ParameterError
 from napari_mrisr.inspection import source as module
 from napari_mrisr.inspection import stage_input
 from napari_mrisr.inspection.source import over_blocks
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import Progress
-from napari_mrisr.volume import Grid, Region
 
 
 def test_a_cell_stage_sees_the_scan():

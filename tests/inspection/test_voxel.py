@@ -6,10 +6,10 @@ import made_up_patches as made
 import numpy as np
 import pytest
 
+from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.inspection import bucket_map, look, stage_input
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.volume import Region
 
 PLACES = [(11, 12, 13), (0, 0, 0), (22, 24, 26), (1, 20, 7)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.hashing import ELEMENTS, element_offsets
+from napari_mrisr.bank.hashing import ELEMENTS, element_offsets
 from napari_mrisr.kernels import cpu_voxels, reference
 
 TABLE = np.array(ELEMENTS)

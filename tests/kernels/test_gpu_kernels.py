@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_fields import CUTS, OTHER_CUTS, random_fields
 
-from napari_mrisr.hashing import ELEMENTS, HashSpec, element_offsets, phase_offsets
+from napari_mrisr.bank.hashing import ELEMENTS, HashSpec, element_offsets, phase_offsets
 from napari_mrisr.kernels import gpu_kernels, reference
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from made_up_kinds import KINDS
 from scipy import ndimage
 
-from napari_mrisr.filterbank import FilterBank, Stage, StageSpec
-from napari_mrisr.gradients import Window
-from napari_mrisr.hashing import ELEMENTS, HashSpec
+from napari_mrisr.bank.hashing import ELEMENTS, HashSpec
+from napari_mrisr.bank.model import FilterBank, Stage, StageSpec
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.methods import get_method, hashed
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.volume import Grid, Region, Volume
+from napari_mrisr.operators.gradients import Window
 
 checks = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.transform import resize
 
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.methods import get_method
-from napari_mrisr.volume import Grid, Region, Volume
 
 NAMES = ["nearest", "tricubic", "quadratic"]
 

@@ -11,15 +11,15 @@ from host_machine import COMPILER, HostMachine
 from made_up_kinds import KINDS
 from scipy import ndimage
 
-from napari_mrisr import interpolate
+from napari_mrisr.bank.hashing import element_offsets, phase_offsets
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import Cancelled, DeviceError
-from napari_mrisr.hashing import element_offsets, phase_offsets
 from napari_mrisr.kernels import reference
 from napari_mrisr.methods import get_method, on_device
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.on_device import Resident, block_regions, run, try_out
-from napari_mrisr.progress import Progress
-from napari_mrisr.volume import Grid, Region, Volume
+from napari_mrisr.operators import interpolate
 
 MANY = 2**30
 

@@ -8,10 +8,10 @@ from importlib import metadata
 
 import pytest
 
-from napari_mrisr import filterbank
+from napari_mrisr.bank import model as filterbank
+from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import BankError, ParameterError, ScaleError
 from napari_mrisr.methods import available_methods, available_scales, get_method, pass_regions
-from napari_mrisr.volume import Region
 
 
 @dataclass

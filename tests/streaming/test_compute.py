@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from made_up_streams import save_scan
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import Region
 from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import Progress
+from napari_mrisr.run.upscale import run_method
 from napari_mrisr.streaming import compute
 from napari_mrisr.streaming.compute import BlockRun, pieces
 from napari_mrisr.streaming.source import open_file
 from napari_mrisr.streaming.statistics import survey
-from napari_mrisr.upscale import run_method
-from napari_mrisr.volume import Region
 
 
 def blocks(shape):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_mrisr.core.volume import Grid, Region
 from napari_mrisr.streaming.lazy import BoxArray, LazyVolume
-from napari_mrisr.volume import Grid, Region
 
 
 def test_boxes_inside_and_outside(rng):

@@ -11,13 +11,13 @@ import pytest
 from made_up_scans import head
 from made_up_streams import small_request
 
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.io import read_volume
-from napari_mrisr.progress import Progress
+from napari_mrisr.scan.traits import measure_traits
 from napari_mrisr.streaming import look, memory, prepare
 from napari_mrisr.streaming.look import look_at
 from napari_mrisr.streaming.save import save_zarr
-from napari_mrisr.traits import measure_traits
 
 SHAPE = (70, 81, 66)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from made_up_streams import OBLIQUE
 
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError
 from napari_mrisr.io.orientation import grid_in_ras
 from napari_mrisr.streaming.ngff import half, metadata, open_ngff
-from napari_mrisr.volume import Grid
 
 zarr = pytest.importorskip("zarr")
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from made_up_streams import OBLIQUE, SHAPE, TALL, save_scan, small_request
 
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import OutputError
 from napari_mrisr.io import read_volume, write_volume
-from napari_mrisr.progress import Progress
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.streaming import prepare, run_blocks
-from napari_mrisr.upscale import UpscaleParameters, upscale
 
 
 class Listen(Progress):
@@ -71,7 +71,7 @@ def test_two_processes_at_once(tmp_path, scan):
 
 KILL = """
 import os, pickle, sys
-from napari_mrisr.progress import Progress
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.streaming import prepare, run_blocks
 from napari_mrisr.streaming.compute import BlockRun
 

@@ -10,9 +10,9 @@ import pytest
 from made_up_streams import save_scan, small_request
 
 from napari_mrisr.errors import DeviceError, MemoryEstimateError, OutputError, ParameterError
+from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.streaming import check
 from napari_mrisr.streaming import request as requests
-from napari_mrisr.upscale import UpscaleParameters
 
 Usage = namedtuple("Usage", "total used free")
 

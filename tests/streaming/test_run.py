@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from made_up_streams import save_scan, small_request
 
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import Cancelled, OutputError
 from napari_mrisr.io import read_volume
-from napari_mrisr.progress import Progress
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.streaming import stream
 from napari_mrisr.streaming.target import NiftiTarget
-from napari_mrisr.upscale import UpscaleParameters, upscale
 
 
 class Watch(Progress):

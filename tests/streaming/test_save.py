@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import OutputError
 from napari_mrisr.streaming import save
 from napari_mrisr.streaming.ngff import open_ngff
 from napari_mrisr.streaming.save import save_zarr
 from napari_mrisr.streaming.zarr_files import ZarrTarget
-from napari_mrisr.volume import Grid
 
 pytest.importorskip("zarr")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from made_up_streams import OBLIQUE, save_scan
 
+from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import Cancelled, ParameterError, VolumeError
 from napari_mrisr.io import read_volume
 from napari_mrisr.streaming import source as sources
 from napari_mrisr.streaming.source import go_on, open_file, prepare_file
-from napari_mrisr.volume import Region
 
 SHAPE = (7, 9, 11)
 

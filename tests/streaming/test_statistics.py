@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from made_up_streams import save_scan
 
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import IntensityWindow
 from napari_mrisr.errors import Cancelled, VolumeError
 from napari_mrisr.io import read_volume
-from napari_mrisr.progress import Progress
 from napari_mrisr.streaming.source import open_file
 from napari_mrisr.streaming.statistics import exact_percentile, survey, window_from
-from napari_mrisr.volume import IntensityWindow
 
 
 def in_pieces(data):

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from made_up_streams import OBLIQUE
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.volume import Grid, Origin, Region, Volume
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.io import write_volume
-from napari_mrisr.progress import Progress
 from napari_mrisr.streaming.target import NiftiTarget, make_private, move_into_place
-from napari_mrisr.volume import Grid, Origin, Region, Volume
 
 SHAPE = (10, 12, 14)
 HISTORY = {"method": "tricubic", "scale": "2"}

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from made_up_streams import TALL, save_scan, small_request
 
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import IntensityWindow, Region
 from napari_mrisr.io import read_volume
-from napari_mrisr.progress import Progress
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.streaming import prepare, stream, zarr_files
 from napari_mrisr.streaming.ngff import open_ngff
 from napari_mrisr.streaming.source import open_file
 from napari_mrisr.streaming.statistics import survey
 from napari_mrisr.streaming.zarr_files import open_zarr, pyramid_voxels
-from napari_mrisr.upscale import UpscaleParameters, upscale
-from napari_mrisr.volume import IntensityWindow, Region
 
 zarr = pytest.importorskip("zarr")
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_scans import save_scans, small_preset
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import Cancelled
-from napari_mrisr.filterbank import FilterBank
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import TrainParameters, find_samples, prepare_pair
 from napari_mrisr.training import accumulate
 from napari_mrisr.training.accumulate import add_samples
+from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.sampling import TrainParameters, find_samples, prepare_pair
 
 SCALES = [(2, 2, 2), (1, 1, 2)]
 

@@ -10,14 +10,14 @@ from made_up_scans import save_scans, small_preset
 from scipy import ndimage
 
 from napari_mrisr import training
-from napari_mrisr.calibration import detail_of
-from napari_mrisr.filterbank import load_bank
-from napari_mrisr.hashing import HashSpec
+from napari_mrisr.bank.calibration import detail_of
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.model import load_bank
+from napari_mrisr.bank.predictors import before_last, predict_from
+from napari_mrisr.core.volume import Region
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.predictors import before_last, predict_from
-from napari_mrisr.sampling import TrainParameters, prepare_pair
 from napari_mrisr.training import calibrating, train
-from napari_mrisr.volume import Region
+from napari_mrisr.training.sampling import TrainParameters, prepare_pair
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.normal_equations import NormalEquations
 from napari_mrisr.training.halves import both_halves, first_half, in_first_half
+from napari_mrisr.training.normal_equations import NormalEquations
 
 
 def volume(rng, dtype=np.float64):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from made_up_scans import save_scans, small_preset
 
-from napari_mrisr.crew import Crew
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import VolumeError
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training.hands import Here, StageJob, TrainingVolume, rounded
+from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.outcome import bank_of
-from napari_mrisr.training.sources import FileSource
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.sources import TrainingFile
 
 
 def some_sums(rng, dtype=np.float64):
@@ -64,7 +64,7 @@ def test_single_precision_is_left_alone(rng):
 
 @pytest.fixture(scope="module")
 def volumes(tmp_path_factory):
-    sources = [FileSource(path) for path in save_scans(tmp_path_factory.mktemp("hands"))]
+    sources = [TrainingFile(path) for path in save_scans(tmp_path_factory.mktemp("hands"))]
     return [TrainingVolume(i, source, source.digest()) for i, source in enumerate(sources)]
 
 

@@ -7,16 +7,17 @@ import pytest
 from host_machine import COMPILER, HostMachine
 from made_up_scans import save_scans, small_preset
 
-from napari_mrisr import devices, training
-from napari_mrisr.crew import Crew
+from napari_mrisr import training
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.threads import Crew
 from napari_mrisr.errors import Cancelled, DeviceError
-from napari_mrisr.filterbank import FilterBank
 from napari_mrisr.kernels import cpu_gram
-from napari_mrisr.normal_equations import NormalEquations
-from napari_mrisr.sampling import TrainParameters, find_samples, prepare_pair
+from napari_mrisr.methods import devices
 from napari_mrisr.training import on_device
 from napari_mrisr.training.accumulate import add_samples
+from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.on_device import accumulator, add_samples_on, try_out
+from napari_mrisr.training.sampling import TrainParameters, find_samples, prepare_pair
 
 needs_compiler = pytest.mark.skipif(
     COMPILER is None, reason="no C++ compiler to try the CUDA kernels with"

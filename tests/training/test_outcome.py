@@ -11,16 +11,16 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from napari_mrisr import training
+from napari_mrisr.bank.model import load_bank
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import Cancelled
-from napari_mrisr.filterbank import load_bank
 from napari_mrisr.kernels import cpu_gram
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import CancelToken
-from napari_mrisr.sampling import TrainParameters, prepare_pair
 from napari_mrisr.training import Watch, accumulate, train
 from napari_mrisr.training.events import VolumeAdded, VolumeBegan
-from napari_mrisr.volume import Region
+from napari_mrisr.training.sampling import TrainParameters, prepare_pair
 
 
 @pytest.fixture(scope="module")

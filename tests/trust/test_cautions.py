@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_mrisr.traits import TraitRanges, Traits
+from napari_mrisr.scan.traits import TraitRanges, Traits
 from napari_mrisr.trust import cautions_for
 
 LIKE = Traits((2.0, 2.2, 2.4), -0.2, 0.02, (1.0, 0.9, 0.95))

@@ -9,17 +9,17 @@ import pytest
 from made_up_scans import head
 from scipy import ndimage
 
-from napari_mrisr.calibration import DETAIL_CUTS, STRENGTH_CUTS, Calibration
-from napari_mrisr.degrade import degrade
+from napari_mrisr.bank.calibration import DETAIL_CUTS, STRENGTH_CUTS, Calibration
+from napari_mrisr.comparison.consistency import consistency
+from napari_mrisr.comparison.roi import Selection
+from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import Cancelled, GeometryError
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import CancelToken, Progress
-from napari_mrisr.reading.consistency import consistency
-from napari_mrisr.reading.roi import Selection
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import run_method
 from napari_mrisr.trust import maps as maps_module
 from napari_mrisr.trust import trust_maps
-from napari_mrisr.upscale import run_method
-from napari_mrisr.volume import Grid, Region, Volume
 
 SHAPE = (22, 19, 24)
 
@@ -157,7 +157,7 @@ def test_consistency_is_the_compare_table_s(lr, result, bank):
 
 
 def test_slabs_and_threads_change_nothing(lr, result, bank, monkeypatch):
-    from napari_mrisr import sampling
+    from napari_mrisr.training import sampling
 
     one = trust_maps(lr, result, bank, threads=1)
     monkeypatch.setattr(sampling, "SLAB_VOXELS", 4000)

@@ -14,8 +14,9 @@ import pytest
 from npe2 import PluginManager, PluginManifest
 from scipy.spatial.transform import Rotation
 
-from napari_mrisr.viewer import requests, super_resolve
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.viewer.super_resolve.widget import requests
+from napari_mrisr.viewer.super_resolve.widget import widget as super_resolve
 
 SHAPE = (10, 12, 15)
 VOXEL = (1.0, 1.25, 1.5)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_mrisr import samples as package_samples
-from napari_mrisr.degrade import degrade
-from napari_mrisr.upscale import UpscaleParameters, upscale
-from napari_mrisr.viewer import demo, samples
-from napari_mrisr.viewer.layers import snapshot
+from napari_mrisr.io import samples as package_samples
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer import demo
+from napari_mrisr.viewer.layers.convert import samples, snapshot
 
 
 @pytest.fixture

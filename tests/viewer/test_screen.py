@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.viewer.layers.convert import layer_data
 
 SHAPE = (40, 48, 56)
 

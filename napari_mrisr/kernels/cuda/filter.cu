@@ -15,7 +15,7 @@
 
 static __device__ unsigned thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
-// Steps in a flat array along the canonical axes of a symmetry (napari_mrisr/hashing.py: ELEMENTS).
+// Steps in a flat array along the canonical axes of a symmetry (napari_mrisr/bank/hashing.py: ELEMENTS).
 static __device__ void steps_of(int e, int along_x, int along_y, int* a, int* b, int* c)
 {
     int steps[3] = {along_x, along_y, 1};

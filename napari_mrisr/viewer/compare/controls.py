@@ -20,9 +20,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QFlowLayout
 
-from napari_mrisr.planes import PLANES
-from napari_mrisr.reading.scene import difference_title
-from napari_mrisr.reading.state import (
+from napari_mrisr.comparison.scene import difference_title
+from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     FLICKER,
     MAX_COLUMNS,
@@ -31,7 +30,8 @@ from napari_mrisr.reading.state import (
     CompareState,
     Difference,
 )
-from napari_mrisr.viewer.compare.controller import Controller
+from napari_mrisr.core.frames import PLANES
+from napari_mrisr.viewer.compare.model.controller import Controller
 
 _MODES = (
     (SIDE_BY_SIDE, "Side by side", "All columns beside one another (1)"),
@@ -46,7 +46,7 @@ _TOOLS = (
 NONE = "–"
 
 
-class Choice(QComboBox):
+class ChoiceBox(QComboBox):
     """One of some keys, or none; elided, with the whole name as tooltip."""
 
     picked = Signal(object)
@@ -167,12 +167,12 @@ class Controls(QWidget):
 
     def _column_group(self) -> Group:
         tip = "Left to right; the first gives the axes and the steps"
-        self.columns = [Choice(tip, None if i == 0 else NONE, self) for i in range(MAX_COLUMNS)]
+        self.columns = [ChoiceBox(tip, None if i == 0 else NONE, self) for i in range(MAX_COLUMNS)]
         for choice in self.columns:
             choice.picked.connect(lambda _: self._pick_columns())
-        self.truth = Choice("What the numbers compare with", NONE, self)
+        self.truth = ChoiceBox("What the numbers compare with", NONE, self)
         self.truth.picked.connect(self.truth_picked)
-        self.measured = Choice(
+        self.measured = ChoiceBox(
             "The low-resolution volume that was measured:\n"
             "how far a column agrees with it can be said without a truth",
             NONE,
@@ -198,7 +198,9 @@ class Controls(QWidget):
             made = button(text, tip, self, checkable=True)
             made.clicked.connect(_caller(self._choose_mode, mode))
             self.modes[mode] = made
-        self.pair = Choice("Which two columns: the first is left of the curtain (P)", None, self, 4)
+        self.pair = ChoiceBox(
+            "Which two columns: the first is left of the curtain (P)", None, self, 4
+        )
         self.pair.picked.connect(lambda pair: controller.set_pair(*pair))
         self.rate = number(" Hz", (0.0, 10.0), "Changes a second; 0 for by hand (space bar)", self)
         self.rate.setSpecialValueText("by hand")
@@ -242,7 +244,7 @@ class Controls(QWidget):
         self.depth = number(" mm", (0.1, 500.0), "Depth of the region through its plane", self)
         self.depth.setValue(20.0)
         self.depth.valueChanged.connect(self.depth_set)
-        self.regions = Choice("Shapes or labels of a layer of napari's as regions", NONE, self)
+        self.regions = ChoiceBox("Shapes or labels of a layer of napari's as regions", NONE, self)
         self.regions.picked.connect(self.regions_picked)
         fields = [*self.tools.values(), self.depth, QLabel("Layer", self), self.regions]
         return Group(self, "ROI", fields)

@@ -4,38 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from napari.utils.colormaps import ensure_colormap
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton, QWidget
 
+from napari_mrisr.comparison.labels import neutral_labels
+from napari_mrisr.comparison.state import RoiBox
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.io import write_text
-from napari_mrisr.progress import Progress
-from napari_mrisr.reading.labels import neutral_labels
-from napari_mrisr.reading.state import RoiBox
+from napari_mrisr.viewer.common.latest import Latest
 from napari_mrisr.viewer.compare.controls import button
-from napari_mrisr.viewer.latest import Latest
-
-if TYPE_CHECKING:
-    from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.linking.link import Link
+from napari_mrisr.viewer.compare.live import LiveColumns
+from napari_mrisr.viewer.compare.model.controller import Controller
+from napari_mrisr.viewer.compare.numbers import NumbersPanel
+from napari_mrisr.viewer.compare.view import CompareView
 
 _FIGURES = "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
 
 
+class Exported(Protocol):
+    """Dock whose comparison is exported."""
+
+    controller: Controller
+    numbers: NumbersPanel
+    link: Link
+    live: LiveColumns | None
+    view: CompareView | None
+
+    def tell_error(self, error: Exception) -> None:
+        """Show an error to the user."""
+
+
 class Exporter(QObject):
-    """The export menu, and what its entries do.
+    """Export menu and the actions of its entries.
 
     Parameters
     ----------
-    widget : CompareWidget
-        What it shows is exported.
+    widget : Exported and QWidget
+        Dock whose comparison is exported.
     """
 
-    def __init__(self, widget: CompareWidget) -> None:
+    def __init__(self, widget: Any) -> None:
         super().__init__(widget)
-        self._widget = widget
+        self._widget: Exported = widget
+        self._parent: QWidget = widget
         self._work = Latest()
         self._work.finished.connect(self._done)
         self._work.failed.connect(self._failed)
@@ -98,7 +114,7 @@ class Exporter(QObject):
 
     def save_state(self, path: str = "") -> None:
         """What is shown, to be opened again."""
-        from napari_mrisr.reading.files import save_state
+        from napari_mrisr.comparison.files import save_state
 
         controller = self._widget.controller
         if not controller.state.columns:
@@ -118,8 +134,8 @@ class Exporter(QObject):
 
     def save_figure(self, path: str = "") -> None:
         """What is shown, for a publication."""
-        from napari_mrisr.page import save_figure
-        from napari_mrisr.reading.figure import scene_figure
+        from napari_mrisr.comparison.figure import scene_figure
+        from napari_mrisr.figures.page import save_figure
 
         controller = self._widget.controller
         if not controller.state.columns:
@@ -154,7 +170,7 @@ class Exporter(QObject):
         return self._widget.controller.roi(view.pointing.chosen)
 
     def _ask(self, title: str, name: str, kinds: str) -> str:
-        path, kind = QFileDialog.getSaveFileName(self._widget, title, name, kinds)
+        path, kind = QFileDialog.getSaveFileName(self._parent, title, name, kinds)
         if path and not Path(path).suffix and "*." in kind:
             path += "." + kind.partition("*.")[2].rstrip(")")
         return path

@@ -16,20 +16,20 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_mrisr.comparison.slices import nearest_index
+from napari_mrisr.comparison.state import MAX_COLUMNS
+from napari_mrisr.core.frames import PLANES
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.planes import PLANES
-from napari_mrisr.reading.slices import nearest_index
-from napari_mrisr.reading.state import MAX_COLUMNS
-from napari_mrisr.upscale import UpscaleParameters
-from napari_mrisr.viewer.compare.controller import Controller
-from napari_mrisr.viewer.jobs import PostedProgress
-from napari_mrisr.viewer.latest import Latest
-from napari_mrisr.viewer.layers import LayerData, layer_data, snapshot
-from napari_mrisr.viewer.live_array import PlaneName
-from napari_mrisr.viewer.live_layer import LiveLayer
-from napari_mrisr.viewer.requests import UpscaleRequest
-from napari_mrisr.viewer.workshop import MOST_LAID, Subject, Workshop, give_way
-from napari_mrisr.volume import Grid
+from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.viewer.common.jobs import PostedProgress
+from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.compare.model.controller import Controller
+from napari_mrisr.viewer.layers.convert import LayerData, layer_data, snapshot
+from napari_mrisr.viewer.preview.array import PlaneName
+from napari_mrisr.viewer.preview.compute import MOST_LAID, Subject, Workshop, give_way
+from napari_mrisr.viewer.preview.layer import LiveLayer
+from napari_mrisr.viewer.super_resolve.requests import UpscaleRequest
 
 # Planes come first; a crosshair that rests so long is not being dragged.
 _FILL_AFTER_MS = 300

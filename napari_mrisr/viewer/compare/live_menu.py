@@ -7,11 +7,12 @@ from typing import Any
 
 from qtpy.QtWidgets import QMenu
 
+from napari_mrisr.bank.model import bank_for
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.filterbank import bank_for
 from napari_mrisr.methods import available_methods
-from napari_mrisr.upscale import UpscaleParameters
-from napari_mrisr.viewer.requests import fitting_banks, offered_scales, scale_label
+from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
+from napari_mrisr.viewer.common.labels import scale_label
 
 Foresee = Callable[[Any, UpscaleParameters], None]
 IsOn = Callable[[Any, UpscaleParameters], bool]

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_mrisr.comparison.facts import Facts
+from napari_mrisr.comparison.readouts import NumberBook
+from napari_mrisr.comparison.roi import Roi
+from napari_mrisr.comparison.table import Table
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.progress import Progress
-from napari_mrisr.reading.facts import Facts
-from napari_mrisr.reading.readouts import NumberBook
-from napari_mrisr.reading.roi import Roi
-from napari_mrisr.reading.table import Table
-from napari_mrisr.viewer.latest import Latest
-from napari_mrisr.viewer.requests import error_line
-from napari_mrisr.viewer.workshop import give_way
-from napari_mrisr.volume import Volume
+from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.preview.compute import give_way
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from qtpy.QtCore import QSettings
 
-from napari_mrisr.reading.state import CompareState
+from napari_mrisr.comparison.state import CompareState
 
 _CONVENTION = "compare/radiological"
 

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.reading.table import Quantity, Row, Table
+from napari_mrisr.comparison.table import Quantity, Row, Table
 from napari_mrisr.viewer.compare.controls import button
 
 _NO_REGION = "Draw a box (B) or an ellipsoid (E) in a panel for numbers of a region."

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_mrisr.reading.blinded import Reading, ReadingPlan
-from napari_mrisr.reading.opening import opening_state
-from napari_mrisr.reading.state import MAX_COLUMNS, CompareState, Look
-from napari_mrisr.viewer.compare.defaults import choose
+from napari_mrisr.comparison.blinded.session import Reading, ReadingPlan
+from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState, Display
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.viewer.compare.docking import fill_window
 from napari_mrisr.viewer.compare.memory import as_remembered
+from napari_mrisr.viewer.compare.model.defaults import choose
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.volume import Volume
+from napari_mrisr.viewer.layers.convert import layer_data
 
 
 def open_comparison(
@@ -64,7 +64,7 @@ def add_comparison(
     return widget
 
 
-def _keywords(look: Look | None) -> dict[str, Any] | None:
+def _keywords(look: Display | None) -> dict[str, Any] | None:
     """A look as napari's layers take it."""
     if look is None:
         return None
@@ -101,7 +101,7 @@ def open_reading(plan: ReadingPlan, out_path: str | Path) -> None:
     import napari
     from napari.qt import get_qapp, get_stylesheet
 
-    from napari_mrisr.viewer.compare.reading_window import ReadingWindow
+    from napari_mrisr.viewer.compare.blinded.reading_window import ReadingWindow
 
     get_qapp()
     window = ReadingWindow(reading, get_stylesheet("dark"))

@@ -9,9 +9,8 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from napari_mrisr.planes import PLANES, Plane
-from napari_mrisr.reading.scene import Scene
-from napari_mrisr.reading.state import (
+from napari_mrisr.comparison.scene import Scene
+from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     FLICKER,
     SIDE_BY_SIDE,
@@ -19,12 +18,13 @@ from napari_mrisr.reading.state import (
     CompareState,
     Point,
 )
-from napari_mrisr.viewer.compare import notes
-from napari_mrisr.viewer.compare.canvas import CompareCanvas
-from napari_mrisr.viewer.compare.controller import Controller, default_plane
-from napari_mrisr.viewer.compare.keys import KEYS, Key, help_text
+from napari_mrisr.core.frames import PLANES, Plane
+from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
 from napari_mrisr.viewer.compare.memory import remember_convention
-from napari_mrisr.viewer.compare.pointing import Pointing
+from napari_mrisr.viewer.compare.model import notes
+from napari_mrisr.viewer.compare.model.controller import Controller, default_plane
+from napari_mrisr.viewer.compare.model.keys import KEYS, Key, help_text
+from napari_mrisr.viewer.compare.model.pointing import Pointing
 
 EMPTY = (
     "Nothing to compare yet.\n\n"

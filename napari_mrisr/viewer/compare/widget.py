@@ -10,30 +10,30 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout
 
+from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.roi import BoxRoi, Roi
+from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.reading.opening import opening_state
-from napari_mrisr.reading.roi import BoxRoi, Roi
-from napari_mrisr.reading.state import MAX_COLUMNS, CompareState
-from napari_mrisr.upscale import UpscaleParameters
-from napari_mrisr.viewer.compare.controller import Controller
+from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.common.theme import error_color
 from napari_mrisr.viewer.compare.controls import Controls, button
-from napari_mrisr.viewer.compare.defaults import Choice, choose
 from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
-from napari_mrisr.viewer.compare.following import Following
-from napari_mrisr.viewer.compare.layer_regions import LayerRegions
-from napari_mrisr.viewer.compare.link import Link
+from napari_mrisr.viewer.compare.linking.following import Following
+from napari_mrisr.viewer.compare.linking.layer_regions import LayerRegions
+from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns
 from napari_mrisr.viewer.compare.live_menu import empty, fill_menu
 from napari_mrisr.viewer.compare.measuring import Meter
 from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
+from napari_mrisr.viewer.compare.model.controller import Controller
+from napari_mrisr.viewer.compare.model.defaults import Choice, choose
+from napari_mrisr.viewer.compare.model.outlines import RegionOutlines
+from napari_mrisr.viewer.compare.model.windowing import reset_windows
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
-from napari_mrisr.viewer.compare.outlines import RegionOutlines
 from napari_mrisr.viewer.compare.view import CompareView
-from napari_mrisr.viewer.compare.windowing import reset_windows
-from napari_mrisr.viewer.docked import Docked
-from napari_mrisr.viewer.requests import error_line
-from napari_mrisr.viewer.theme import error_color
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -219,8 +219,8 @@ class CompareWidget(Docked):
 
     def start_reading(self) -> None:
         """Ask for a list of cases; read it blinded, in a window of its own."""
-        from napari_mrisr.viewer.compare.reading_dialog import ask_reading
-        from napari_mrisr.viewer.compare.reading_window import ReadingWindow
+        from napari_mrisr.viewer.compare.blinded.reading_dialog import ask_reading
+        from napari_mrisr.viewer.compare.blinded.reading_window import ReadingWindow
 
         try:
             reading = ask_reading(self)

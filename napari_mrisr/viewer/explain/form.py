@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mrisr.viewer.common.fields import BankField, LayerField, narrow
 from napari_mrisr.viewer.explain.slide_view import SlideView
-from napari_mrisr.viewer.form import BankField, LayerField, narrow
 
 NO_TRUTH = SimpleNamespace(name="none")
 """Stands for no layer in the field of the truth."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_mrisr.core.volume import Shape
 from napari_mrisr.explain.sheet import ON_DARK
 from napari_mrisr.viewer.explain.places import Places
-from napari_mrisr.volume import Shape
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

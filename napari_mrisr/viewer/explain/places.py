@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.scale import Scale
-from napari_mrisr.viewer.layers import LayerSnapshot
-from napari_mrisr.volume import Shape
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import Shape
+from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 # Brings (inferior, posterior, left) to RAS+, as our own layers need it.
 _OURS = np.array([[2.0, -1.0], [1.0, -1.0], [0.0, -1.0]])

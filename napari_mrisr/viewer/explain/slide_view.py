@@ -17,12 +17,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.explain.draw import Picture
-from napari_mrisr.explain.sheet import ON_DARK, ON_LIGHT, Style
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.explain.draw import StepImage
+from napari_mrisr.explain.sheet import ON_DARK, ON_LIGHT, SheetStyle
 from napari_mrisr.explain.texts import small
-from napari_mrisr.progress import Progress
+from napari_mrisr.viewer.common.latest import Latest
 from napari_mrisr.viewer.explain.slides import Paint, Slide
-from napari_mrisr.viewer.latest import Latest
 
 _DPI = 100.0
 _SETTLE_MS = 80
@@ -35,7 +35,7 @@ class PictureView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.picture: Picture | None = None
+        self.picture: StepImage | None = None
         self._image = QImage()
         self.setMouseTracking(True)
         self.setMinimumSize(360, 260)
@@ -45,7 +45,7 @@ class PictureView(QWidget):
         """Wide enough for three planes."""
         return QSize(400, 330)
 
-    def show_picture(self, picture: Picture | None) -> None:
+    def show_picture(self, picture: StepImage | None) -> None:
         """Show another one."""
         self.picture = picture
         self._image = QImage()
@@ -100,7 +100,7 @@ class SlideView(QWidget):
         super().__init__(parent)
         self._slides: tuple[Slide, ...] = ()
         self.index = 0
-        self.style_: Style = ON_DARK
+        self.style_: SheetStyle = ON_DARK
         self.painter = Latest()
         self.painter.finished.connect(self._painted_one)
         self.count = _label(self)
@@ -203,18 +203,18 @@ class SlideView(QWidget):
         if paint is not None:
             self.painter.ask(_Painting(paint, self.style_, size, _DPI * ratio))
 
-    def _painted_one(self, picture: Picture) -> None:
+    def _painted_one(self, picture: StepImage) -> None:
         self.picture.show_picture(picture)
 
 
 class _Painting:
     """A slide's picture to be drawn, frozen."""
 
-    def __init__(self, paint: Paint, style: Style, size: tuple[int, int], dpi: float) -> None:
+    def __init__(self, paint: Paint, style: SheetStyle, size: tuple[int, int], dpi: float) -> None:
         self._asked = (style, size, dpi)
         self._paint = paint
 
-    def __call__(self, progress: Progress) -> Picture:
+    def __call__(self, progress: Progress) -> StepImage:
         return self._paint(*self._asked)
 
 

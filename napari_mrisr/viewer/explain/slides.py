@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from napari_mrisr.explain.draw import Picture, picture_of
+from napari_mrisr.explain.draw import StepImage, picture_of
 from napari_mrisr.explain.model import Explanation
-from napari_mrisr.explain.sheet import Style
+from napari_mrisr.explain.sheet import SheetStyle
 from napari_mrisr.explain.steps import Step
 
-Paint = Callable[[Style, tuple[int, int], float], Picture]
+Paint = Callable[[SheetStyle, tuple[int, int], float], StepImage]
 """Draws in a style at a size (pixels) with so many pixels an inch."""
 
 
@@ -39,7 +39,7 @@ class Slide:
 def slide_of(explanation: Explanation, step: Step) -> Slide:
     """The slide of a step."""
 
-    def paint(style: Style, size: tuple[int, int], dpi: float) -> Picture:
+    def paint(style: SheetStyle, size: tuple[int, int], dpi: float) -> StepImage:
         return picture_of(explanation, step, style, size, dpi)
 
     return Slide(step.title, step.sentence, step.numbers, step.source, paint)

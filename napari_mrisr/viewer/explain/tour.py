@@ -11,18 +11,18 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.viewer.docked import Docked
+from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
+from napari_mrisr.viewer.common.labels import error_line, progress_label
+from napari_mrisr.viewer.common.mailbox import Mailbox
+from napari_mrisr.viewer.common.theme import is_dark
 from napari_mrisr.viewer.explain.marker import Marker
 from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.slide_view import SlideView
 from napari_mrisr.viewer.explain.tour_stops import Stop, stops_of
 from napari_mrisr.viewer.explain.tour_work import LR, TRUTH, Material, prepare
-from napari_mrisr.viewer.form import VerticalScroll
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
-from napari_mrisr.viewer.layers import layer_data, snapshot
-from napari_mrisr.viewer.mailbox import Mailbox
-from napari_mrisr.viewer.requests import error_line, progress_label
-from napari_mrisr.viewer.theme import is_dark
+from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

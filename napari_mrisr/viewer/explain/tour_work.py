@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr import samples
-from napari_mrisr.degrade import degrade
+from napari_mrisr.bank.model import bank_for
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.threads import processors
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.explain import Explanation, explain_voxel
 from napari_mrisr.explain.edge import find_edge
-from napari_mrisr.filterbank import bank_for
-from napari_mrisr.masks import head_mask
+from napari_mrisr.io import samples
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale
-from napari_mrisr.upscale import processors, run_method
-from napari_mrisr.volume import Volume
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import run_method
+from napari_mrisr.scan.masks import head_mask
 
 SCALE: Scale = (2, 2, 2)
 

@@ -14,12 +14,18 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
+from napari_mrisr.bank.model import FilterBank, bank_for, list_banks, load_bank
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.explain import Explanation, save_lecture, steps_of
 from napari_mrisr.explain.texts import stage_label, voxel_text
-from napari_mrisr.filterbank import FilterBank, bank_for, list_banks, load_bank
-from napari_mrisr.progress import Progress
-from napari_mrisr.viewer.docked import Docked
+from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.common.layer_watch import LayerWatch
+from napari_mrisr.viewer.common.theme import error_color, is_dark
 from napari_mrisr.viewer.explain.asking import (
     DEFAULT_SCALE,
     Explained,
@@ -34,13 +40,7 @@ from napari_mrisr.viewer.explain.form import EMPTY, HINT, NO_TRUTH, ExplainForm
 from napari_mrisr.viewer.explain.marker import Marker, Picker
 from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.slides import slide_of
-from napari_mrisr.viewer.form import VerticalScroll
-from napari_mrisr.viewer.latest import Latest
-from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
-from napari_mrisr.viewer.requests import error_line
-from napari_mrisr.viewer.theme import error_color, is_dark
-from napari_mrisr.volume import Shape
+from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

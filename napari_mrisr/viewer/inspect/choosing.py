@@ -7,13 +7,13 @@ from typing import Any
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
+from napari_mrisr.bank.model import FilterBank, bank_for, load_bank
 from napari_mrisr.errors import BankError, MrisrError, explain
-from napari_mrisr.filterbank import FilterBank, bank_for, load_bank
 from napari_mrisr.inspection.texts import stage_text
+from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
+from napari_mrisr.viewer.common.layer_watch import LayerWatch
 from napari_mrisr.viewer.inspect.panel import InspectPanel
-from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
-from napari_mrisr.viewer.requests import fitting_banks, offered_scales
+from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 
 
 class Chooser(QObject):
@@ -60,7 +60,7 @@ class Chooser(QObject):
         Raises
         ------
         VolumeError, GeometryError
-            As :func:`napari_mrisr.viewer.layers.snapshot`.
+            As :func:`napari_mrisr.viewer.layers.convert.snapshot`.
         """
         return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from napari_mrisr.filterbank import FilterBank, Stage
+from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.core.volume import Shape
 from napari_mrisr.inspection import (
     BankComparison,
     FilterView,
@@ -31,7 +32,6 @@ from napari_mrisr.viewer.inspect.buckets import Column, columns_of
 from napari_mrisr.viewer.inspect.filter_view import UNDER_CURSOR, FilterScene
 from napari_mrisr.viewer.inspect.maps import index_at
 from napari_mrisr.viewer.inspect.requests import Inspection
-from napari_mrisr.volume import Shape
 
 FIRST, SECOND, DIFFERENCE = range(3)
 

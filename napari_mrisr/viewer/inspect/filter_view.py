@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.inspection import FilterView
-from napari_mrisr.viewer.form import narrow
+from napari_mrisr.viewer.common.fields import narrow
 from napari_mrisr.viewer.inspect.balls import FilterBalls
 from napari_mrisr.viewer.inspect.pictures import (
     DIVERGING,

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.hashing import FEATURES, HashSpec
+from napari_mrisr.bank.hashing import FEATURES, HashSpec
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.inspection import StageInput, bin_map, feature_map, orientation_map
 from napari_mrisr.inspection.maps import cut_names
 from napari_mrisr.inspection.texts import bucket_text, range_text
-from napari_mrisr.progress import Progress
-from napari_mrisr.viewer import geometry
-from napari_mrisr.viewer.layers import LayerData, contrast_limits
-from napari_mrisr.volume import Grid
+from napari_mrisr.viewer.layers import geometry
+from napari_mrisr.viewer.layers.convert import LayerData, contrast_limits
 
 ORIENTATION = "orientation"
 _BIN = " bin"

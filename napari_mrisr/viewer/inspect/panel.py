@@ -23,9 +23,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.progress import ProgressState
-from napari_mrisr.scale import Scale
-from napari_mrisr.viewer.form import BankField, LayerField, ScaleField, narrow
+from napari_mrisr.core.progress import ProgressState
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.viewer.common.fields import BankField, LayerField, ScaleField, narrow
 from napari_mrisr.viewer.inspect.buckets import BucketView
 from napari_mrisr.viewer.inspect.filter_view import FilterPanel
 from napari_mrisr.viewer.inspect.readout import Lines, Readout

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.filterbank import bank_for
+from napari_mrisr.bank.model import bank_for
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale
 from napari_mrisr.inspection import (
     BucketTable,
     MeasuredGain,
@@ -18,10 +20,8 @@ from napari_mrisr.inspection import (
     measure_gain,
     stage_input,
 )
-from napari_mrisr.progress import Progress
-from napari_mrisr.scale import Scale
 from napari_mrisr.viewer.inspect.maps import map_layer, part_layer
-from napari_mrisr.viewer.layers import LayerData, LayerSnapshot
+from napari_mrisr.viewer.layers.convert import LayerData, LayerSnapshot
 
 
 @dataclass(frozen=True, eq=False)

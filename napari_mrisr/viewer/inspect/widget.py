@@ -9,11 +9,15 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout
 
+from napari_mrisr.bank.model import load_bank
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.filterbank import load_bank
 from napari_mrisr.inspection import MeasuredGain
-from napari_mrisr.viewer.docked import Docked
-from napari_mrisr.viewer.form import VerticalScroll
+from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
+from napari_mrisr.viewer.common.labels import duration_label, error_line, progress_label
+from napari_mrisr.viewer.common.mailbox import Mailbox
+from napari_mrisr.viewer.common.theme import error_color
 from napari_mrisr.viewer.inspect.choosing import Chooser
 from napari_mrisr.viewer.inspect.controller import Inspector
 from napari_mrisr.viewer.inspect.follow import Follower
@@ -27,10 +31,6 @@ from napari_mrisr.viewer.inspect.requests import (
     PartRequest,
     Request,
 )
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
-from napari_mrisr.viewer.mailbox import Mailbox
-from napari_mrisr.viewer.requests import duration_label, error_line, progress_label
-from napari_mrisr.viewer.theme import error_color
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

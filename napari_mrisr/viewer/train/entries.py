@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.io import read_grid
-from napari_mrisr.training.sources import FileSource, Source
-from napari_mrisr.volume import Grid
+from napari_mrisr.training.sources import TrainingFile, TrainingSource
 
 TRAIN, VALIDATE, UNUSED = "train", "validate", "unused"
 
@@ -32,6 +32,6 @@ class FileEntry:
             self.error = str(error)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> TrainingSource:
         """For the training."""
-        return FileSource(self.path)
+        return TrainingFile(self.path)

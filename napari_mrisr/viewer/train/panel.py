@@ -22,10 +22,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.degrade import DEGRADATIONS
-from napari_mrisr.presets import PRESETS
-from napari_mrisr.viewer.form import ScaleField, narrow
-from napari_mrisr.viewer.requests import COMMON_SCALES
+from napari_mrisr.operators.degrade import DEGRADATIONS
+from napari_mrisr.training.presets import PRESETS
+from napari_mrisr.viewer.common.choices import COMMON_SCALES
+from napari_mrisr.viewer.common.fields import ScaleField, narrow
 from napari_mrisr.viewer.train.charts import GainChart, SupportChart
 from napari_mrisr.viewer.train.request import UNKNOWN_LICENSE
 from napari_mrisr.viewer.train.story import Story

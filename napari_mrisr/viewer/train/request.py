@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_mrisr.bank_folder import SUFFIX, SUMS_SUFFIX, bank_folder
+from napari_mrisr.bank.folder import SUFFIX, SUMS_SUFFIX, bank_folder
+from napari_mrisr.bank.model import bundled_banks
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.threads import processors
+from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import OutputError, explain
-from napari_mrisr.filterbank import bundled_banks
-from napari_mrisr.presets import get_preset
-from napari_mrisr.progress import CancelToken
-from napari_mrisr.sampling import TrainParameters
 from napari_mrisr.training import TrainingReport, Watch, train
 from napari_mrisr.training.memory import MemoryNeed, estimate_training
-from napari_mrisr.training.sources import Source
-from napari_mrisr.upscale import processors
-from napari_mrisr.viewer.jobs import PostedProgress
-from napari_mrisr.volume import Grid, Shape
+from napari_mrisr.training.presets import get_preset
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.sources import TrainingSource
+from napari_mrisr.viewer.common.jobs import PostedProgress
 
 UNKNOWN_LICENSE = "unknown"
 
@@ -28,7 +28,7 @@ class TrainRequest:
 
     Attributes
     ----------
-    sources, validation : tuple of Source
+    sources, validation : tuple of TrainingSource
         Volumes to learn from, and to measure the gain on.
     out : Path
         The bank's file.
@@ -39,8 +39,8 @@ class TrainRequest:
         Ends the training with a bank.
     """
 
-    sources: tuple[Source, ...]
-    validation: tuple[Source, ...]
+    sources: tuple[TrainingSource, ...]
+    validation: tuple[TrainingSource, ...]
     out: Path
     parameters: TrainParameters
     resume: bool = False

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mrisr.progress import format_seconds
+from napari_mrisr.core.progress import format_seconds
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.training import TrainingReport
 from napari_mrisr.training.memory import MemoryNeed
-from napari_mrisr.viewer.requests import bytes_label, duration_label
+from napari_mrisr.viewer.common.labels import bytes_label, duration_label
 from napari_mrisr.viewer.train.story import Story
-from napari_mrisr.volume import Grid
 
 EMPTY = "Open MRI volumes of high resolution, or add files; tick those to train on."
 NO_VOLUME = "Tick at least one volume to train on."

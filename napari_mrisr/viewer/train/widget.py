@@ -1,7 +1,7 @@
 """The "Train filters" dock widget.
 
 The widget reads its fields into one frozen request and hands it to
-:class:`~napari_mrisr.viewer.jobs.Jobs`; the thread never sees the widget. What
+:class:`~napari_mrisr.viewer.common.jobs.Jobs`; the thread never sees the widget. What
 the training tells goes into a :class:`~napari_mrisr.viewer.train.story.Story`.
 """
 
@@ -16,23 +16,33 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
-from napari_mrisr.bank_folder import bank_folder
+from napari_mrisr.bank.folder import bank_folder
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.scale import format_scale
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.progress import CancelToken
-from napari_mrisr.sampling import TrainParameters
-from napari_mrisr.scale import format_scale
 from napari_mrisr.training import checkpoint_path
 from napari_mrisr.training.memory import check_memory
-from napari_mrisr.training.sources import Source, VolumeSource
-from napari_mrisr.viewer.bank_news import bank_news
-from napari_mrisr.viewer.docked import Docked
-from napari_mrisr.viewer.form import VerticalScroll
-from napari_mrisr.viewer.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said, Told
-from napari_mrisr.viewer.layer_watch import LayerWatch
-from napari_mrisr.viewer.layers import LayerSnapshot, frame_on_screen, snapshot
-from napari_mrisr.viewer.mailbox import Mailbox
-from napari_mrisr.viewer.requests import error_line
-from napari_mrisr.viewer.theme import error_color
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.sources import TrainingSource, VolumeSource
+from napari_mrisr.viewer.common.bank_news import bank_news
+from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.jobs import (
+    Ended,
+    Failed,
+    Finished,
+    Jobs,
+    Message,
+    Progressed,
+    Said,
+    Told,
+)
+from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.common.layer_watch import LayerWatch
+from napari_mrisr.viewer.common.mailbox import Mailbox
+from napari_mrisr.viewer.common.theme import error_color
+from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.train import texts
 from napari_mrisr.viewer.train.entries import TRAIN, VALIDATE, FileEntry
 from napari_mrisr.viewer.train.panel import TrainPanel
@@ -43,7 +53,6 @@ from napari_mrisr.viewer.train.request import (
     training_memory,
 )
 from napari_mrisr.viewer.train.story import Story
-from napari_mrisr.volume import Grid
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -147,7 +156,7 @@ class TrainWidget(Docked):
         """A layer as it is now; of a 4D one the frame on screen."""
         return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
-    def _source(self, entry: Any) -> Source:
+    def _source(self, entry: Any) -> TrainingSource:
         if isinstance(entry, FileEntry):
             return entry.source
         taken = self._snapshot(entry)

@@ -11,9 +11,9 @@ import pytest
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.progress import Progress
-from napari_mrisr.reading.readouts import NumberBook
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.comparison.readouts import NumberBook
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid, Volume
 
 _PASSED = pytest.StashKey[bool]()
 

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QMenu
 
-from napari_mrisr import fill
-from napari_mrisr.degrade import degrade
 from napari_mrisr.errors import MemoryEstimateError
-from napari_mrisr.preview import Planes
-from napari_mrisr.upscale import UpscaleParameters, upscale
-from napari_mrisr.viewer import live_layer, workshop
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run import outward as fill
+from napari_mrisr.run.preview import Planes
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare import live as module
 from napari_mrisr.viewer.compare.live_menu import choices, empty, fill_menu
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.layers import layer_data, snapshot
-from napari_mrisr.viewer.live_array import LiveArray
+from napari_mrisr.viewer.layers.convert import layer_data, snapshot
+from napari_mrisr.viewer.preview import compute as workshop
+from napari_mrisr.viewer.preview import layer as live_layer
+from napari_mrisr.viewer.preview.array import LiveArray
 
 TRICUBIC = UpscaleParameters((2, 2, 2), "tricubic", threads=1)
 NEAREST = UpscaleParameters((2, 2, 2), "nearest", threads=1)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QKeySequence
 
-from napari_mrisr.planes import AXIAL, CORONAL, SAGITTAL
-from napari_mrisr.reading.state import CompareState, Difference
-from napari_mrisr.viewer.compare import notes
-from napari_mrisr.viewer.compare.defaults import Choice, choose
-from napari_mrisr.viewer.compare.keys import KEYS, READING_KEYS, help_lines, help_text
+from napari_mrisr.comparison.state import CompareState, Difference
+from napari_mrisr.core.frames import AXIAL, CORONAL, SAGITTAL
+from napari_mrisr.viewer.compare.model import notes
+from napari_mrisr.viewer.compare.model.defaults import Choice, choose
+from napari_mrisr.viewer.compare.model.keys import KEYS, READING_KEYS, help_lines, help_text
 
 
 @pytest.mark.parametrize("keys", [KEYS, READING_KEYS])

@@ -9,10 +9,10 @@ from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.planes import AXIAL, CORONAL, SAGITTAL
-from napari_mrisr.reading.opening import opening_state
+from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.core.frames import AXIAL, CORONAL, SAGITTAL
 from napari_mrisr.viewer.compare import view as module
-from napari_mrisr.viewer.compare.controller import Controller
+from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.view import CompareView
 
 LEFT, MIDDLE, RIGHT = (

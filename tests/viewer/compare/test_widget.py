@@ -18,17 +18,17 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
 from scipy.spatial.transform import Rotation
 
-from napari_mrisr.planes import PLANES
-from napari_mrisr.progress import Progress
-from napari_mrisr.reading.readouts import NumberBook
-from napari_mrisr.reading.state import CompareState, RoiBox
+from napari_mrisr.comparison.readouts import NumberBook
+from napari_mrisr.comparison.state import CompareState, RoiBox
+from napari_mrisr.core.frames import PLANES
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.viewer.compare.docking import dock_of
 from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.viewer.layers.convert import layer_data
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 

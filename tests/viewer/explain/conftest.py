@@ -11,9 +11,9 @@ from made_up_scans import head
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.degrade import degrade
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.viewer.layers.convert import layer_data
 
 SHAPE = (40, 44, 36)
 

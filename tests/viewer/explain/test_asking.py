@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.filterbank import load_bank
-from napari_mrisr.progress import Cancelled, CancelToken, Progress
+from napari_mrisr.bank.model import load_bank
+from napari_mrisr.core.progress import Cancelled, CancelToken, Progress
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.viewer.explain.asking import ExplainRequest, likely_roles, scale_between
-from napari_mrisr.viewer.layers import LayerSnapshot
-from napari_mrisr.volume import Grid
+from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 LR = Grid((10, 12, 15), np.diag([2.0, 2.4, 3.0, 1.0]))
 TRUTH = LR.upsampled((2, 2, 2))

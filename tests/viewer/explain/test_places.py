@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.viewer.explain.places import Places
-from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
-from napari_mrisr.volume import Volume
+from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
 
 SCALE = (2, 1, 3)
 VOXELS = [(0, 0, 0), (19, 11, 44), (7, 3, 22)]

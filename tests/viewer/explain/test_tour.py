@@ -11,17 +11,17 @@ import pytest
 from leaks import sweep
 from qtpy.QtCore import QTimer
 
-from napari_mrisr import samples
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.explain import explain_voxel
 from napari_mrisr.explain.texts import plain
-from napari_mrisr.masks import head_mask
+from napari_mrisr.io import samples
+from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.viewer.explain import tour
 from napari_mrisr.viewer.explain.marker import NAME
 from napari_mrisr.viewer.explain.tour import TourWidget
 from napari_mrisr.viewer.explain.tour_work import LR, RESULT, TRICUBIC, TRUTH
 from napari_mrisr.viewer.explain.widget import ExplainWidget
-from napari_mrisr.viewer.geometry import to_display
+from napari_mrisr.viewer.layers.geometry import to_display
 
 
 @pytest.fixture

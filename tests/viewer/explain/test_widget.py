@@ -11,14 +11,14 @@ import pytest
 from leaks import sweep
 from qtpy.QtWidgets import QFileDialog
 
+from napari_mrisr.bank.model import load_bank
 from napari_mrisr.explain import explain_voxel, steps_of
 from napari_mrisr.explain.texts import plain, stage_label
-from napari_mrisr.filterbank import load_bank
 from napari_mrisr.viewer.explain import asking
 from napari_mrisr.viewer.explain.marker import NAME
 from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.widget import ExplainWidget
-from napari_mrisr.viewer.layers import snapshot
+from napari_mrisr.viewer.layers.convert import snapshot
 
 VOXEL = (17, 22, 15)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import made_up_patches as made
 import pytest
 
-from napari_mrisr.progress import Progress
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.viewer.inspect import requests
-from napari_mrisr.viewer.layers import layer_data, snapshot
+from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 
 
 @pytest.fixture

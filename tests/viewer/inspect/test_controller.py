@@ -10,9 +10,9 @@ from napari_mrisr.errors import BankError
 from napari_mrisr.inspection import canonical_filter, look, turned
 from napari_mrisr.inspection.filters import output_at
 from napari_mrisr.inspection.texts import range_text
-from napari_mrisr.viewer.geometry import scale_and_translate
 from napari_mrisr.viewer.inspect.controller import DIFFERENCE, FIRST, SECOND, Inspector
 from napari_mrisr.viewer.inspect.filter_view import UNDER_CURSOR
+from napari_mrisr.viewer.layers.geometry import scale_and_translate
 
 
 def world_of(grid, index):

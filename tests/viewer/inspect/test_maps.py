@@ -6,6 +6,7 @@ import made_up_patches as made
 import numpy as np
 import pytest
 
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.inspection import bin_map, bucket_map, feature_map, look, orientation_map
 from napari_mrisr.inspection.texts import bucket_text
 from napari_mrisr.viewer.inspect.maps import (
@@ -15,8 +16,7 @@ from napari_mrisr.viewer.inspect.maps import (
     part_title,
     parts_of,
 )
-from napari_mrisr.viewer.layers import layer_data
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.viewer.layers.convert import layer_data
 
 
 def shown(array):

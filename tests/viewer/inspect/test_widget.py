@@ -17,14 +17,14 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.inspection import bucket_map, look, measure_gain, orientation_map, stage_input
 from napari_mrisr.inspection.texts import bucket_text, number_text, value_text
-from napari_mrisr.viewer.geometry import scale_and_translate
 from napari_mrisr.viewer.inspect import requests
 from napari_mrisr.viewer.inspect.panel import BUCKETS, MAP, VOXEL
 from napari_mrisr.viewer.inspect.widget import InspectWidget
-from napari_mrisr.viewer.layers import layer_data, series_layer_data, snapshot
-from napari_mrisr.volume import Grid, Volume
+from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
+from napari_mrisr.viewer.layers.geometry import scale_and_translate
 
 
 def world_of(grid, index):

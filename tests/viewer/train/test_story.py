@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.bank_folder import bank_folder
+from napari_mrisr.bank.folder import bank_folder
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import OutputError
 from napari_mrisr.training.events import (
     Began,
@@ -19,7 +20,6 @@ from napari_mrisr.viewer.train import texts
 from napari_mrisr.viewer.train.charts import nice_ticks
 from napari_mrisr.viewer.train.request import bank_path
 from napari_mrisr.viewer.train.story import Story
-from napari_mrisr.volume import Grid
 
 
 class Clock:

@@ -1,0 +1,1 @@
+"""Filter banks: hashing, stages and filters, files, calibration."""

@@ -1,0 +1,332 @@
+"""What error to expect of a bank: a table that is learned while it is trained.
+
+Filters are fitted to one half of the training volumes and applied to the other,
+so that no volume is judged by filters that know it. The squared errors are
+sorted by two things that can be seen without the truth:
+
+strength
+    Root of the trace of the structure tensor at an output voxel, where the last
+    stage hashes it; engine units a voxel.
+detail
+    Root mean square of the low-resolution volume's finest detail around the
+    voxel (third mixed differences, see :func:`detail_of`), engine units. Flat
+    tissue shows the noise there, and everywhere a scan that is blurred or
+    interpolated shows less of it than a sharp one.
+
+Cells hold the middle of the spread of the training volumes, not their mean: a new scanner
+is as likely on the one side as on the other. Cells with few samples lean on
+their neighbors. A factor for each bucket of the last stage says how much more
+or less than that its voxels err, and a power of the whole volume's noise level
+(:attr:`napari_mrisr.scan.traits.Traits.noise`) how much more a noisy scan does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.core.volume import FloatArray
+
+STRENGTH_CUTS = np.geomspace(0.003, 0.5, 20, dtype=np.float32)
+DETAIL_CUTS = np.geomspace(0.002, 0.2, 20, dtype=np.float32)
+
+DETAIL_SIGMA = 1.0
+"""Gaussian in which detail is averaged, low-resolution voxels."""
+
+# Samples' worth of evidence: of a cell's neighborhood, and of "like all other buckets".
+_CELL_EVIDENCE = 3000.0
+_BUCKET_EVIDENCE = 1000.0
+# A volume counts in a cell when it has this many voxels there.
+_VOLUME_EVIDENCE = 300
+
+# No farther than this factor is the noise level believed.
+_NOISE_REACH = 2.0
+
+_NUMBERS = ("noise", "exponent", "volumes", "spread")
+_ARRAYS = ("strength_cuts", "detail_cuts", "squared_error", "samples", "factor")
+
+NDFloat = NDArray[np.float64]
+
+
+def detail_of(lr: FloatArray) -> FloatArray:
+    """Local root mean square of a volume's finest detail.
+
+    The second difference along each of the three axes in turn, which keeps only
+    what alternates along all of them, scaled so that white noise of standard deviation σ
+    gives σ. The volume is mirrored at its edges.
+
+    Parameters
+    ----------
+    lr : (x, y, z) ndarray of float32
+        Low resolution, engine units.
+
+    Returns
+    -------
+    (x, y, z) ndarray of float32
+    """
+    from scipy import ndimage  # late: 0.2 s, which reading a bank does not need
+
+    taps = np.array([-1.0, 2.0, -1.0]) / np.sqrt(6.0)
+    fine = lr
+    for axis in range(3):
+        fine = ndimage.correlate1d(fine, taps, axis=axis, mode="mirror")
+    np.square(fine, out=fine)
+    energy = ndimage.gaussian_filter(fine, DETAIL_SIGMA, mode="mirror", truncate=3.0)
+    return np.asarray(np.sqrt(energy), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Expected squared errors by strength, detail and bucket.
+
+    Attributes
+    ----------
+    strength_cuts, detail_cuts : (n,), (m,) ndarray of float32
+        Ascending; values below the first and above the last have cells too.
+    squared_error : (n + 1, m + 1) ndarray of float32
+        Engine units, squared.
+    samples : (n + 1, m + 1) ndarray of int64
+        Voxels that were seen in each cell.
+    factor : (buckets,) ndarray of float32
+        Of the last stage's buckets, on the squared error.
+    noise, exponent : float
+        The table is for volumes of this noise level (engine units); for others
+        the squared error goes with that power of the ratio.
+    volumes : int
+        Training volumes it was learned from.
+    spread : float
+        How far the volumes lay apart: factor on the RMSE, 1 or more, within
+        which about two thirds of them stayed.
+    """
+
+    strength_cuts: FloatArray
+    detail_cuts: FloatArray
+    squared_error: FloatArray
+    samples: NDArray[np.int64]
+    factor: FloatArray
+    noise: float
+    exponent: float
+    volumes: int
+    spread: float
+
+    def cells(self, strength: FloatArray, detail: FloatArray) -> NDArray[np.intp]:
+        """Flat index into the table for each voxel."""
+        rows = np.searchsorted(self.strength_cuts, strength, side="right")
+        columns = np.searchsorted(self.detail_cuts, detail, side="right")
+        return rows * np.intp(self.squared_error.shape[1]) + columns
+
+    def expected_error(
+        self,
+        bucket: NDArray[np.int32],
+        strength: FloatArray,
+        detail: FloatArray,
+        noise: float,
+    ) -> FloatArray:
+        """RMSE to expect at each voxel, engine units.
+
+        Parameters
+        ----------
+        bucket, strength, detail : ndarray
+            Of one shape.
+        noise : float
+            Of the whole low-resolution volume; NaN where it is not known.
+        """
+        square = self.squared_error.reshape(-1)[self.cells(strength, detail)] * self.factor[bucket]
+        return np.asarray(np.sqrt(square * np.float32(self.noise_factor(noise))), dtype=np.float32)
+
+    def noise_factor(self, noise: float) -> float:
+        """What a volume's noise level makes of the squared error; 1 where it is not known."""
+        if not noise > 0.0:
+            return 1.0
+        ratio = min(max(noise / self.noise, 1.0 / _NOISE_REACH), _NOISE_REACH)
+        return float(ratio**self.exponent)
+
+    def tensors(self) -> dict[str, NDArray[np.generic]]:
+        """The arrays by name, for saving."""
+        return {f"calibration.{name}": getattr(self, name) for name in _ARRAYS}
+
+    def to_json(self) -> dict[str, float]:
+        """What is no array."""
+        return {name: getattr(self, name) for name in _NUMBERS}
+
+    @classmethod
+    def read(
+        cls, data: Mapping[str, Any] | None, tensors: Mapping[str, Any], buckets: int
+    ) -> Calibration | None:
+        """Inverse of :meth:`tensors` and :meth:`to_json`; None without data.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            For anything else, or for another number of buckets.
+        """
+        if data is None:
+            return None
+        arrays = [tensors[f"calibration.{name}"] for name in _ARRAYS]
+        strength_cuts, detail_cuts, squared_error, samples, factor = arrays
+        found = cls(
+            strength_cuts,
+            detail_cuts,
+            squared_error,
+            samples,
+            factor,
+            float(data["noise"]),
+            float(data["exponent"]),
+            int(data["volumes"]),
+            float(data["spread"]),
+        )
+        table = (found.strength_cuts.size + 1, found.detail_cuts.size + 1)
+        shapes = (found.squared_error.shape, found.samples.shape, found.factor.shape)
+        if shapes != (table, table, (buckets,)):
+            raise ValueError(f"calibration of shapes {shapes}")
+        for array in (found.squared_error, found.factor):
+            if not (np.isfinite(array).all() and (array > 0).all()):
+                raise ValueError("calibration that is not positive")
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeErrors:
+    """Squared errors of one held-out volume.
+
+    Attributes
+    ----------
+    noise : float
+        Of the volume, engine units.
+    squares : (cells, buckets) ndarray of float64
+        Sums of squared errors.
+    counts : (cells, buckets) ndarray of int64
+        Voxels.
+    """
+
+    noise: float
+    squares: NDFloat
+    counts: NDArray[np.int64]
+
+
+class CalibrationSums:
+    """Squared errors of held-out volumes, volume by volume.
+
+    Parameters
+    ----------
+    buckets : int
+        Of the last stage.
+    """
+
+    def __init__(self, buckets: int) -> None:
+        self.buckets = buckets
+        self.shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
+        self._lock = threading.Lock()
+        self.volumes: list[VolumeErrors] = []
+
+    def begin_volume(self, noise: float) -> None:
+        """What is added from here on is of another volume, of that noise level."""
+        size = (int(np.prod(self.shape)), self.buckets)
+        self.take(VolumeErrors(noise, np.zeros(size), np.zeros(size, np.int64)))
+
+    def take(self, volume: VolumeErrors) -> None:
+        """Add a volume that somebody else has summed."""
+        self.volumes.append(volume)
+
+    def add(
+        self,
+        bucket: NDArray[np.int32],
+        strength: FloatArray,
+        detail: FloatArray,
+        error: FloatArray,
+    ) -> None:
+        """Add voxels of the volume, on any thread; one-dimensional arrays of one length.
+
+        ``error`` is the result minus the truth, engine units.
+        """
+        rows = np.searchsorted(STRENGTH_CUTS, strength, side="right")
+        columns = np.searchsorted(DETAIL_CUTS, detail, side="right")
+        index = (rows * self.shape[1] + columns) * self.buckets + bucket
+        squares, counts = self.volumes[-1].squares, self.volumes[-1].counts
+        square = error.astype(np.float64) ** 2
+        square_sums = np.bincount(index, square, squares.size).reshape(squares.shape)
+        numbers = np.bincount(index, minlength=counts.size).reshape(counts.shape)
+        with self._lock:
+            squares += square_sums
+            counts += numbers
+
+    def solve(self) -> Calibration | None:
+        """The calibration; None when fewer than two volumes have voxels."""
+        known = [volume for volume in self.volumes if volume.counts.any() and volume.noise > 0.0]
+        if len(known) < 2:
+            return None
+        volumes = [(volume.squares, volume.counts) for volume in known]
+        noises = np.log([volume.noise for volume in known])
+        squares = np.stack([s.sum(axis=1) for s, _ in volumes])
+        counts = np.stack([n.sum(axis=1) for _, n in volumes])
+        pooled = _smoothed(squares.sum(axis=0), counts.sum(axis=0), self.shape)
+        table = _middle(squares, counts, pooled)
+        levels = squares.sum(axis=1) / (counts * table).sum(axis=1)
+        above, seen = np.zeros(self.buckets), np.zeros(self.buckets)
+        for (square, count), level in zip(volumes, levels, strict=True):
+            above += (square / (level * table)[:, None]).sum(axis=0)
+            seen += count.sum(axis=0)
+        factor = (above + _BUCKET_EVIDENCE) / (seen + _BUCKET_EVIDENCE)
+        middle, exponent = _line(noises, np.log(levels))
+        left = np.log(levels) - exponent * (noises - middle)
+        return Calibration(
+            STRENGTH_CUTS,
+            DETAIL_CUTS,
+            table.reshape(self.shape).astype(np.float32),
+            counts.sum(axis=0).reshape(self.shape),
+            factor.astype(np.float32),
+            float(np.exp(middle)),
+            exponent,
+            len(volumes),
+            float(np.exp(0.5 * left.std())),
+        )
+
+
+def _line(noise: NDFloat, level: NDFloat) -> tuple[float, float]:
+    """Middle of the range of log noise, and the slope of log level over it, 0 to 2.
+
+    Held back by as much evidence as two volumes 10 % off the middle in noise: volumes of
+    one scanner, all alike, say nothing of other noise.
+    """
+    away = noise - noise.mean()
+    slope = float((away * level).sum() / ((away**2).sum() + 2 * 0.1**2))
+    return 0.5 * float(noise.min() + noise.max()), min(max(slope, 0.0), 2.0)
+
+
+def _smoothed(squares: NDFloat, counts: NDArray[np.int64], shape: tuple[int, int]) -> NDFloat:
+    """Mean squared errors of cells; where samples are few, of ever wider neighborhoods."""
+    square, count = squares.reshape(shape), counts.reshape(shape).astype(np.float64)
+    mean = np.full(shape, squares.sum() / counts.sum())
+    for sigma in (8.0, 4.0, 2.0, 1.0, 0.0):
+        around = square if sigma == 0.0 else _blurred(square, sigma)
+        weight = count if sigma == 0.0 else _blurred(count, sigma)
+        mean = (around + _CELL_EVIDENCE * mean) / (weight + _CELL_EVIDENCE)
+    return mean.reshape(-1)
+
+
+def _blurred(array: NDFloat, sigma: float) -> NDFloat:
+    from scipy import ndimage
+
+    # Scaled to the sum over the neighborhood, so that evidence is counted in samples.
+    blurred = ndimage.gaussian_filter(array, sigma, mode="constant")
+    return np.asarray(blurred * (4.0 * np.pi * sigma**2))
+
+
+def _middle(squares: NDFloat, counts: NDArray[np.int64], pooled: NDFloat) -> NDFloat:
+    """For each cell, half way between the volumes that err little and those that err much.
+
+    Of those with enough voxels, the mean of the 10th and 90th percentile of the mean
+    squared error; the pooled value where there are fewer than two.
+    """
+    mean = squares / np.maximum(counts, 1)
+    mean[counts < _VOLUME_EVIDENCE] = np.nan
+    table = pooled.copy()
+    enough = np.isfinite(mean).sum(axis=0) >= 2
+    if enough.any():
+        table[enough] = np.nanquantile(mean[:, enough], (0.1, 0.9), axis=0).mean(axis=0)
+    return np.maximum(table, 1e-12)

@@ -1,0 +1,309 @@
+"""How a patch becomes a bucket.
+
+Each voxel's structure tensor gives eigenvalues λ1 ≥ λ2 ≥ λ3 ≥ 0 and a first
+eigenvector v. From these come six features, each cut into bins; a bucket id is
+the mixed-radix number of the bins, in the order of :data:`FEATURES`.
+
+==========  ====================================================================
+elevation   angle of v to z (paper: arccos v_z), or, for canonical directions,
+            to the nearest axis; degrees
+azimuth     angle of v in the x-y plane, 0 to 180 (a line has no sign), or, for
+            canonical directions, of the two smaller components, 0 to 45; degrees
+strength    √λ1, engine units a voxel
+coherence   (√λ1 − √λ2 − √λ3) / (√λ1 + √λ2 + √λ3) (paper, equation 5), −1/3 to 1
+asymmetry   slope of the gradient energy along v over the energy, per voxel: how
+            far off an edge's middle the voxel lies
+curvature   second derivatives across v, signed so that swapping bright and dark
+            changes nothing, over the root of the energy: whether the surface
+            bends towards or away from its edge
+==========  ====================================================================
+
+**Canonical patches.** With the symmetry ``cube``, v is pointed to where the
+gradient energy grows (a choice that does not depend on contrast), its
+components are made positive and sorted by size. The one of the cube's 48
+symmetries that does this is applied to the patch as well, so patches that are
+copies of each other but for a rotation or reflection share a bucket and its
+filter. Sub-voxel phases (where in its low-resolution voxel an output voxel
+lies) turn with the patch. ``flips`` leaves the sorting out, for scales that
+differ between axes.
+
+Flat voxels, whose tensor's trace is below ``flat²``, have a bucket of their
+own, the last, with no filter. Without a direction (equal eigenvalues) v is x.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.core.scale import MAX_SCALE, Scale
+from napari_mrisr.core.volume import FloatArray, Region, Shape
+from napari_mrisr.errors import BankError, ParameterError, explain
+from napari_mrisr.kernels import cpu_hash
+from napari_mrisr.kernels.code import HashCode
+from napari_mrisr.operators.gradients import Window, tensor_box
+
+FEATURES = ("elevation", "azimuth", "strength", "coherence", "asymmetry", "curvature")
+
+_RANGES = {
+    "elevation": (0.0, 180.0),
+    "azimuth": (0.0, 180.0),
+    "strength": (0.0, np.inf),
+    "coherence": (-1.0 / 3.0, 1.0),
+    "asymmetry": (0.0, np.inf),
+    "curvature": (-np.inf, np.inf),
+}
+_CANONICAL_RANGES = {
+    "none": {},
+    "flips": {"elevation": (0.0, 90.0), "azimuth": (0.0, 90.0)},
+    "cube": {"elevation": (0.0, 54.735610317245346), "azimuth": (0.0, 45.0)},
+}
+SYMMETRIES = tuple(_CANONICAL_RANGES)
+
+Cuts = tuple[float, ...]
+
+_SHORT = 4  # times as long must lines along y be for swapping the axes to be worth it
+
+PERMUTATIONS = tuple(itertools.permutations(range(3)))
+SIGNS = tuple(itertools.product((1, -1), repeat=3))
+
+ELEMENTS: tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...] = tuple(
+    (permutation, signs)  # type: ignore[misc]
+    for permutation in PERMUTATIONS
+    for signs in SIGNS
+)
+"""The cube's 48 symmetries: canonical axis i lies along ``sign[i]`` times the volume's
+axis ``permutation[i]``. The identity is element 0."""
+
+
+@dataclass(frozen=True)
+class HashSpec:
+    """Which features make a bucket, and where they are cut.
+
+    Attributes
+    ----------
+    window : Window
+        Window of the structure tensor, in voxels of the hashed grid.
+    cuts : mapping of str to tuple of float
+        Ascending cuts of each feature (degrees for angles); a feature without
+        cuts plays no part.
+    symmetry : str
+        Make patches canonical by: ``none``, ``flips`` or ``cube``.
+    phases : tuple of int
+        Sub-voxel phases an axis that buckets tell apart; (1, 1, 1) for none.
+    flat : float
+        Root of the tensor's trace (engine units a voxel) below which a voxel
+        is flat; 0 for no such bucket.
+    """
+
+    window: Window = Window(sigma=2.0, radius=4)  # noqa: RUF009 (frozen)
+    cuts: dict[str, Cuts] = field(default_factory=dict)
+    symmetry: str = "none"
+    phases: Scale = (1, 1, 1)
+    flat: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.symmetry not in SYMMETRIES:
+            mend = f"choose from {', '.join(SYMMETRIES)}"
+            raise ParameterError(explain("hash spec", f"unknown symmetry {self.symmetry!r}", mend))
+        for name, cuts in self.cuts.items():
+            if name not in FEATURES:
+                mend = f"choose from {', '.join(FEATURES)}"
+                raise ParameterError(explain("hash spec", f"unknown feature {name!r}", mend))
+            low, high = self.range_of(name)
+            if list(cuts) != sorted(set(cuts)) or not all(low <= c <= high for c in cuts):
+                found = f"cuts {cuts} of {name}"
+                raise ParameterError(explain("hash spec", found, f"ascend within {low} to {high}"))
+        if not all(1 <= p <= MAX_SCALE for p in self.phases):
+            found = f"phases {self.phases}"
+            raise ParameterError(explain("hash spec", found, f"give 1 to {MAX_SCALE} an axis"))
+        if not 0.0 <= self.flat < np.inf:
+            raise ParameterError(explain("hash spec", f"flat {self.flat}", "give 0 or more"))
+        if self.symmetry == "cube" and len(set(self.phases)) > 1:
+            found = f"phases {self.phases} with the symmetry of the cube"
+            raise ParameterError(explain("hash spec", found, "use flips"))
+
+    @property
+    def radices(self) -> tuple[int, ...]:
+        """Bins of each feature, then the phases."""
+        bins = [len(self.cuts.get(name, ())) + 1 for name in FEATURES]
+        return (*bins, int(np.prod(self.phases)))
+
+    @property
+    def filter_count(self) -> int:
+        """Buckets that have a filter."""
+        return int(np.prod(self.radices))
+
+    @property
+    def bucket_count(self) -> int:
+        """Buckets in all, the flat one included."""
+        return self.filter_count + (1 if self.flat > 0.0 else 0)
+
+    def range_of(self, name: str) -> tuple[float, float]:
+        """The values that a feature can take."""
+        return _CANONICAL_RANGES[self.symmetry].get(name, _RANGES[name])
+
+    def decode(self, bucket: int) -> dict[str, tuple[float, float]]:
+        """The ranges of each feature in a bucket.
+
+        Parameters
+        ----------
+        bucket : int
+            A bucket id.
+
+        Returns
+        -------
+        dict of str to (low, high)
+            One entry a feature that is cut, low end included; ``phase`` gives
+            the canonical phase twice; ``flat`` alone for the flat bucket.
+
+        Raises
+        ------
+        ParameterError
+            When there is no such bucket.
+        """
+        if not 0 <= bucket < self.bucket_count:
+            mend = f"give 0 to {self.bucket_count - 1}"
+            raise ParameterError(explain("bucket", str(bucket), mend))
+        if bucket == self.filter_count:
+            return {"flat": (0.0, self.flat)}
+        digits = []
+        for radix in reversed(self.radices):
+            bucket, digit = divmod(bucket, radix)
+            digits.append(digit)
+        digits.reverse()
+        ranges: dict[str, tuple[float, float]] = {}
+        for name, digit in zip(FEATURES, digits, strict=False):
+            if cuts := self.cuts.get(name):
+                low, high = self.range_of(name)
+                edges = (low, *cuts, high)
+                ranges[name] = (edges[digit], edges[digit + 1])
+        if self.radices[-1] > 1:
+            ranges["phase"] = (float(digits[-1]), float(digits[-1]))
+        return ranges
+
+    @cached_property
+    def code(self) -> HashCode:
+        """The spec compiled for the kernels."""
+        rows = [np.asarray(self.cuts.get(name, ()), dtype=np.float64) for name in FEATURES]
+        rows[0] = -np.cos(np.radians(rows[0]))
+        rows[1] = np.radians(rows[1])
+        if self.symmetry != "none":
+            rows[1] = np.tan(rows[1])
+        table = np.full((6, max(1, *(r.size for r in rows))), np.inf)
+        for row, cuts in zip(table, rows, strict=True):
+            row[: cuts.size] = cuts
+        counts = np.array([r.size for r in rows], dtype=np.int64)
+        return HashCode(
+            table,
+            counts,
+            SYMMETRIES.index(self.symmetry),
+            self.flat**2,
+            self.phases,
+            phase_table(self.phases),
+        )
+
+    def hash_box(
+        self, source: FloatArray, corner: Shape, shape: Shape, region: Region
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Buckets and symmetries of a region's voxels.
+
+        Parameters
+        ----------
+        source, corner, shape, region
+            As :func:`napari_mrisr.operators.gradients.tensor_box`.
+
+        Returns
+        -------
+        bucket : ndarray of int32, shape ``region.shape``
+            Bucket ids.
+        element : ndarray of uint8, shape ``region.shape``
+            Index into :data:`ELEMENTS` of the symmetry that makes the patch
+            canonical; 0 (the identity) without symmetry.
+        """
+        # The kernels work on lines; along y where those along z are short, to the same bits.
+        swapped = _SHORT * region.shape[2] < region.shape[1]
+        tensor, smooth = tensor_box(source, corner, shape, region, self.window, swapped)
+        bucket, element = cpu_hash.hash_voxels(tensor, smooth, region.start, self.code, swapped)
+        if swapped:
+            return bucket.transpose(0, 2, 1).copy(), element.transpose(0, 2, 1).copy()
+        return bucket, element
+
+    def with_cuts(self, **cuts: Cuts) -> HashSpec:
+        """The spec with some features cut anew."""
+        return replace(self, cuts={**self.cuts, **cuts})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; inverse of :meth:`from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> HashSpec:
+        """Read what :meth:`to_json` wrote; raise :class:`BankError` for anything else."""
+        try:
+            window = Window(float(data["window"]["sigma"]), int(data["window"]["radius"]))
+            cuts = {str(k): tuple(float(c) for c in v) for k, v in data["cuts"].items()}
+            x, y, z = (int(p) for p in data["phases"])
+            return cls(window, cuts, str(data["symmetry"]), (x, y, z), float(data["flat"]))
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            message = explain("hash spec", f"cannot be read ({error})", "train the bank again")
+            raise BankError(message) from error
+
+
+def patch_offsets(width: int) -> NDArray[np.int64]:
+    """Offsets of a patch's voxels from its center, shape ``(width**3, 3)``, z fastest."""
+    steps = np.arange(width) - width // 2
+    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def element_offsets(width: int, strides: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Where each canonical tap lies in a flat array, for each symmetry.
+
+    Parameters
+    ----------
+    width : int
+        Patch width.
+    strides : tuple of int
+        Elements from one voxel to the next along x, y, z.
+
+    Returns
+    -------
+    (48, width**3) ndarray of int64
+    """
+    canonical = patch_offsets(width)
+    table = np.empty((len(ELEMENTS), canonical.shape[0]), np.int64)
+    for row, (permutation, signs) in zip(table, ELEMENTS, strict=True):
+        row[:] = (canonical * signs) @ np.array([strides[axis] for axis in permutation])
+    return table
+
+
+def phase_offsets(scale: Scale) -> NDArray[np.int64]:
+    """The phase (position in its low-resolution voxel) of each canonical phase.
+
+    Returns
+    -------
+    (48, prod(scale), 3) ndarray of int64
+        For each symmetry and canonical phase, steps from the voxel's corner
+        along x, y, z. For factors that differ, symmetries that would swap such
+        axes are unused; their rows hold the identity's permutation.
+    """
+    phases = np.stack(np.meshgrid(*[np.arange(s) for s in scale], indexing="ij"), -1)
+    centered = 2 * phases.reshape(-1, 3) - (np.array(scale) - 1)
+    table = np.empty((len(ELEMENTS), centered.shape[0], 3), np.int64)
+    for row, (permutation, signs) in zip(table, ELEMENTS, strict=True):
+        if [scale[axis] for axis in permutation] != list(scale):
+            permutation = (0, 1, 2)
+        for i, axis in enumerate(permutation):
+            row[:, axis] = (centered[:, i] * signs[i] + scale[axis] - 1) // 2
+    return table
+
+
+def phase_table(scale: Scale) -> NDArray[np.int64]:
+    """Canonical phase of each phase, for each symmetry, shape ``(48, prod(scale))``."""
+    offsets = phase_offsets(scale) @ np.array([scale[1] * scale[2], scale[2], 1])
+    return np.argsort(offsets, axis=1)

@@ -1,0 +1,375 @@
+"""A filter bank: what it consists of, and which there are.
+
+A bank is a cascade of stages. Each hashes its source, filters a patch of it and
+adds the result to the volume made so far:
+
+- a ``cell`` stage looks at low-resolution voxels: one hash, one patch, and one
+  output for each sub-voxel phase;
+- a ``voxel`` stage looks at the upsampled volume, as the paper does.
+
+In its file (:mod:`napari_mrisr.bank.file`) the tensors are ``stage<i>.weights``,
+``.support``, ``.error`` and ``.start_error``; everything else is JSON: preset,
+scale, degradation, start, each stage's spec, the training volumes with licenses
+and hashes. What error to expect of the bank is optional: the tensors
+``calibration.<name>`` and the JSON entry ``calibration``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.bank.calibration import Calibration
+from napari_mrisr.bank.file import read_bank_file, write_bank_file
+from napari_mrisr.bank.folder import user_banks
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.core.scale import Scale, format_scale, parse_scale, scale_label
+from napari_mrisr.core.volume import FloatArray
+from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
+from napari_mrisr.kernels.lanes import LANES
+from napari_mrisr.operators.degrade import get_degradation
+
+STARTS = ("tricubic", "quadratic")
+GRIDS = ("cell", "voxel")
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """What a stage looks at.
+
+    Attributes
+    ----------
+    grid : str
+        ``cell`` (low-resolution voxels) or ``voxel`` (upsampled voxels).
+    hash : HashSpec
+        How its patches become buckets.
+    width : int
+        Patch width, odd, in voxels of its grid.
+    residual : bool
+        True: filters see differences to the patch's center and their result is
+        added (a flat patch changes nothing). False: filters see the patch and
+        their result replaces the voxel, as in the paper.
+    """
+
+    grid: str
+    hash: HashSpec
+    width: int
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        if self.grid not in GRIDS or self.width < 1 or self.width % 2 == 0:
+            found = f"grid {self.grid!r}, width {self.width}"
+            raise BankError(explain("stage", found, "use cell or voxel and an odd width"))
+        if self.grid == "cell" and not self.residual:
+            raise BankError(explain("stage", "a cell stage without residual", "set residual"))
+        if self.hash.flat > 0.0 and not self.residual:
+            # Their bucket has no filter, so there would be nothing to put in their place.
+            raise BankError(explain("stage", "flat voxels without residual", "set residual"))
+
+    @property
+    def taps(self) -> int:
+        """Values in a patch."""
+        return self.width**3
+
+    @property
+    def reach(self) -> int:
+        """Voxels needed around a voxel, of the stage's grid."""
+        return max(self.width // 2, self.hash.window.reach)
+
+    def outputs(self, scale: Scale) -> int:
+        """Values that one patch gives."""
+        return int(np.prod(scale)) if self.grid == "cell" else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Filters of a stage and what is known of them.
+
+    Attributes
+    ----------
+    spec : StageSpec
+    weights : (filters, taps, outputs) ndarray of float32
+    support : (buckets,) ndarray of int64
+        Training samples of each bucket.
+    error, start_error : (buckets,) ndarray of float32
+        Root mean squared error (engine units) over the training samples after
+        and before the stage; NaN for a bucket without any.
+    """
+
+    spec: StageSpec
+    weights: FloatArray
+    support: NDArray[np.int64]
+    error: FloatArray
+    start_error: FloatArray
+
+    @functools.cached_property
+    def rows(self) -> FloatArray:
+        """The filters of a voxel stage as the kernel reads them."""
+        from napari_mrisr.kernels.cpu_voxels import filter_rows
+
+        return filter_rows(self.weights[:, :, 0], self.spec.width)
+
+    @functools.cached_property
+    def padded_weights(self) -> FloatArray:
+        """The weights with outputs padded by zeros to a multiple of eight, for the kernel."""
+        rest = -self.weights.shape[2] % LANES
+        return np.pad(self.weights, ((0, 0), (0, 0), (0, rest)))
+
+
+@dataclass(frozen=True, eq=False)
+class FilterBank:
+    """Stages with their provenance.
+
+    Attributes
+    ----------
+    scale : tuple of int
+        Factor of each axis.
+    degradation : str
+        The forward model it was trained for.
+    start : str
+        Interpolation the first stage starts from, one of :data:`STARTS`.
+    stages : tuple of Stage
+    provenance : mapping
+        Preset, training volumes (name, license, SHA-256), date, version.
+    name : str
+        For tables and file headers.
+    calibration : Calibration or None
+        What error to expect; None for a bank that was trained without.
+    """
+
+    scale: Scale
+    degradation: str
+    start: str
+    stages: tuple[Stage, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "bank"
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            spec = stage.spec
+            if spec.grid == "cell" and spec.hash.symmetry == "cube" and len(set(self.scale)) > 1:
+                found = f"symmetry cube at scale {format_scale(self.scale)}"
+                raise BankError(explain("stage", found, "use flips"))
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset it was trained with."""
+        return str(self.provenance.get("preset", "custom"))
+
+    def save(self, path: Path | str, *, overwrite: bool = True) -> None:
+        """Write the file, atomically."""
+        target = Path(path)
+        if target.exists() and not overwrite:
+            raise BankError(explain(target, "exists", "choose another name or pass --overwrite"))
+        document: dict[str, Any] = {
+            "scale": format_scale(self.scale),
+            "degradation": self.degradation,
+            "start": self.start,
+            "stages": [
+                {
+                    "grid": s.spec.grid,
+                    "width": s.spec.width,
+                    "residual": s.spec.residual,
+                    "hash": s.spec.hash.to_json(),
+                }
+                for s in self.stages
+            ],
+            "provenance": dict(self.provenance),
+        }
+        if self.calibration is not None:
+            document["calibration"] = self.calibration.to_json()
+        write_bank_file(target, document, _tensors(self))
+
+    def describe(self) -> str:
+        """Several lines for a person."""
+        lines = [
+            f"{self.name}: scale {format_scale(self.scale)}, degradation {self.degradation}, "
+            f"preset {self.preset}, start {self.start}"
+        ]
+        for number, stage in enumerate(self.stages, 1):
+            spec, support = stage.spec, stage.support
+            cuts = ", ".join(f"{name} {len(c) + 1}" for name, c in spec.hash.cuts.items() if len(c))
+            used = int((support > 0).sum())
+            gain = _gain_db(stage)
+            lines.append(
+                f"  stage {number}: {spec.grid}s, patch {spec.width}³, bins: {cuts or 'none'}, "
+                f"symmetry {spec.hash.symmetry}, {used} of {spec.hash.bucket_count} buckets used, "
+                f"{int(support.sum()):,} samples, gain on them {gain:.2f} dB"
+            )
+        if stopped := self.provenance.get("stopped"):
+            lines.append(f"  {stopped}")
+        volumes = self.provenance.get("volumes", [])
+        lines.append(f"  trained on {len(volumes)} volumes:")
+        lines += [
+            f"    {v['name']}  {v.get('license') or 'license not stated'}  {v['sha256'][:12]}…"
+            for v in volumes
+        ]
+        return "\n".join(lines)
+
+
+def load_bank(name: str | Path) -> FilterBank:
+    """Read a bank by name or path.
+
+    Parameters
+    ----------
+    name : str or Path
+        One of :func:`list_banks`, or a file.
+
+    Returns
+    -------
+    FilterBank
+
+    Raises
+    ------
+    BankError
+        When there is no such bank, or the file is damaged or from a later version.
+    """
+    if str(name) in bundled_banks():
+        return _load_bundled(str(name))
+    path = user_banks().get(str(name), Path(name))
+    if not path.is_file():
+        mend = f"give a .safetensors file or one of {', '.join(list_banks())}"
+        raise BankError(explain(name, "there is no such filter bank", mend))
+    return _read(path)
+
+
+def list_banks() -> list[str]:
+    """Names of the bundled banks, then of the user's own; bundled names cannot be taken."""
+    bundled = bundled_banks()
+    return bundled + [name for name in user_banks() if name not in bundled]
+
+
+def bundled_banks() -> list[str]:
+    """Names of the bundled banks."""
+    folder = resources.files("napari_mrisr") / "banks"
+    names = [f.name for f in folder.iterdir()] if folder.is_dir() else []
+    return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
+
+
+def bundled_name(scale: Scale, preset: str = "default", degradation: str = "standard") -> str:
+    """Name of the bundled bank for a scale, whether or not it is there."""
+    suffix = "" if degradation == "standard" else f"-{degradation}"
+    return f"{preset}-{format_scale(scale)}x{suffix}"
+
+
+def bundled_scales() -> list[Scale]:
+    """Scales that have a bundled bank of the default preset."""
+    names = [n for n in bundled_banks() if n.startswith("default-") and n.endswith("x")]
+    return sorted(parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
+
+
+def bank_for(scale: Scale, name: str | None = None) -> FilterBank:
+    """The bank to use at a scale.
+
+    Raises
+    ------
+    ScaleError
+        When no bundled bank has the scale; names those there are.
+    BankError
+        When the named bank is for another scale.
+    """
+    if name is None:
+        if scale not in bundled_scales():
+            have = ", ".join(scale_label(s) for s in bundled_scales()) or "none"
+            mend = f"bundled scales: {have}; or train one: napari-mrisr train, then --bank FILE"
+            raise ScaleError(explain("--scale", f"no filter bank for {scale_label(scale)}", mend))
+        return load_bank(bundled_name(scale))
+    bank = load_bank(name)
+    if bank.scale != scale:
+        found = f"made for scale {format_scale(bank.scale)}, not {format_scale(scale)}"
+        mend = f"use --scale {format_scale(bank.scale)} or another bank"
+        raise BankError(explain(name, found, mend))
+    return bank
+
+
+@functools.lru_cache(maxsize=8)
+def _load_bundled(name: str) -> FilterBank:
+    folder = resources.files("napari_mrisr") / "banks"
+    with resources.as_file(folder / f"{name}.safetensors") as path:
+        return _read(path)
+
+
+def _read(path: Path) -> FilterBank:
+    document, tensors = read_bank_file(path)
+    try:
+        return _build(path, document, tensors)
+    except BankError as error:
+        raise BankError(explain(path, str(error), "train it again")) from error
+    except (AttributeError, KeyError, TypeError, ValueError, MrisrError) as error:
+        found = f"its description cannot be understood ({error})"
+        raise BankError(explain(path, found, "train it again")) from error
+
+
+def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> FilterBank:
+    scale = parse_scale(document["scale"])
+    if document["start"] not in STARTS:
+        raise BankError(f"unknown start {document['start']!r}")
+    get_degradation(str(document["degradation"]))
+    stages = []
+    for number, entry in enumerate(document["stages"]):
+        spec = StageSpec(
+            entry["grid"],
+            HashSpec.from_json(entry["hash"]),
+            int(entry["width"]),
+            bool(entry["residual"]),
+        )
+        stages.append(_stage(number, spec, scale, tensors))
+    if not stages:
+        raise BankError("no stages")
+    for volume in document["provenance"].get("volumes", []):
+        if not (isinstance(volume["name"], str) and isinstance(volume["sha256"], str)):
+            raise TypeError(f"volume {volume!r}")
+    return FilterBank(
+        scale,
+        document["degradation"],
+        document["start"],
+        tuple(stages),
+        document["provenance"],
+        path.name.removesuffix(".safetensors"),
+        Calibration.read(document.get("calibration"), tensors, stages[-1].support.size),
+    )
+
+
+def _stage(number: int, spec: StageSpec, scale: Scale, tensors: dict[str, Any]) -> Stage:
+    filters, buckets = spec.hash.filter_count, spec.hash.bucket_count
+    shapes = {
+        "weights": ((filters, spec.taps, spec.outputs(scale)), np.float32),
+        "support": ((buckets,), np.int64),
+        "error": ((buckets,), np.float32),
+        "start_error": ((buckets,), np.float32),
+    }
+    found = {}
+    for name, (shape, dtype) in shapes.items():
+        tensor = tensors[f"stage{number}.{name}"]
+        if tensor.shape != shape or tensor.dtype != dtype:
+            text = f"{name} of stage {number + 1} is {tensor.dtype} {tensor.shape}, not {shape}"
+            raise BankError(text)
+        found[name] = tensor
+    if not np.isfinite(found["weights"]).all():
+        raise BankError(f"NaN or infinity among the weights of stage {number + 1}")
+    return Stage(spec, **found)
+
+
+def _tensors(bank: FilterBank) -> dict[str, Any]:
+    tensors = {
+        f"stage{i}.{name}": getattr(stage, name)
+        for i, stage in enumerate(bank.stages)
+        for name in ("weights", "support", "error", "start_error")
+    }
+    return tensors | (bank.calibration.tensors() if bank.calibration else {})
+
+
+def _gain_db(stage: Stage) -> float:
+    """Gain of a stage over what came before it, on its training samples."""
+    n = stage.support
+    before = np.nansum(stage.start_error.astype(np.float64) ** 2 * n)
+    after = np.nansum(stage.error.astype(np.float64) ** 2 * n)
+    return float(10.0 * np.log10(before / after)) if after > 0 and before > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Volumes, scales, progress, threads: what every package uses."""

@@ -1,0 +1,276 @@
+"""A volume and where its voxels are.
+
+Inside the engine every array is indexed (x, y, z) and the axes point to the
+patient's right, anterior and superior (RAS+, millimeters), as in nibabel. How
+the file stored it is kept in :class:`Origin`, so that a result can be written
+back in the input's orientation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.core.percentiles import go_on, percentile
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.errors import GeometryError, explain
+
+Shape = tuple[int, int, int]
+FloatArray = NDArray[np.float32]
+
+CLIP_PERCENTILE = 99.9
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where voxels are.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Voxels along x, y, z.
+    affine : (4, 4) ndarray of float64
+        Voxel index to world, in mm, RAS+.
+    units : str
+        Unit of the world axes.
+    """
+
+    shape: Shape
+    affine: NDArray[np.float64]
+    units: str = "mm"
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4):
+            raise GeometryError(explain("affine", f"shape {affine.shape}", "give a 4 x 4 matrix"))
+        affine.setflags(write=False)
+        object.__setattr__(self, "affine", affine)
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel, mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    def corners(self) -> NDArray[np.float64]:
+        """World position of the field of view's eight corners, shape (8, 3), mm.
+
+        The field of view reaches half a voxel beyond the outer voxel centers.
+        """
+        ends = [(-0.5, n - 0.5) for n in self.shape]
+        index = np.array([(x, y, z, 1.0) for x in ends[0] for y in ends[1] for z in ends[2]])
+        return (index @ self.affine.T)[:, :3]
+
+    def upsampled(self, scale: Scale) -> Grid:
+        """The grid with ``scale`` times the voxels over the same field of view.
+
+        The first voxel's center moves by half an old minus half a new voxel.
+        """
+        shape = [n * s for n, s in zip(self.shape, scale, strict=True)]
+        return self._rescaled([1.0 / s for s in scale], shape)
+
+    def degraded(self, scale: Scale) -> Grid:
+        """The grid with ``scale`` times fewer voxels over the same field of view.
+
+        Raises
+        ------
+        GeometryError
+            When an axis is no multiple of its factor (crop first).
+        """
+        if any(n % s for n, s in zip(self.shape, scale, strict=True)):
+            found = f"shape {self.shape} is no multiple of {scale}"
+            raise GeometryError(explain("degrade", found, "crop the volume first"))
+        return self._rescaled(
+            [float(s) for s in scale], [n // s for n, s in zip(self.shape, scale, strict=True)]
+        )
+
+    def cropped(self, start: Shape, shape: Shape) -> Grid:
+        """The box of ``shape`` voxels that begins at voxel ``start``."""
+        affine = self.affine.copy()
+        affine[:3, 3] = (self.affine @ [*start, 1.0])[:3]
+        return replace(self, shape=shape, affine=affine)
+
+    def _rescaled(self, step: list[float], shape: list[int]) -> Grid:
+        # New index i lies at old index (i + 0.5) * step - 0.5.
+        transform = np.diag([*step, 1.0])
+        transform[:3, 3] = [(s - 1.0) / 2.0 for s in step]
+        return replace(self, shape=(shape[0], shape[1], shape[2]), affine=self.affine @ transform)
+
+
+@dataclass(frozen=True)
+class IntensityWindow:
+    """The scan's intensities that the engine calls 0 and 1."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    @classmethod
+    def of(cls, data: FloatArray, check: Callable[[], None] = go_on) -> IntensityWindow:
+        """Zero (or the minimum, if negative) to the 99.9th percentile.
+
+        The percentile is the paper's (section 3.1). Where so few voxels are
+        set that it is no higher than the low end, the maximum stands in.
+        ``check`` is asked now and then, and raises to stop.
+        """
+        low = min(0.0, float(data.min()))
+        high = percentile(data, CLIP_PERCENTILE, check)
+        if not high > low:
+            high = float(data.max())
+        if not high > low:  # a constant volume; any width will do
+            high = low + 1.0
+        return cls(low, high)
+
+    def to_unit(self, data: FloatArray) -> FloatArray:
+        """Scan's intensities to engine units. Values above ``high`` exceed 1."""
+        unit = data - np.float32(self.low)
+        unit *= np.float32(1.0 / (self.high - self.low))  # in place: to allocate takes longer
+        return unit.astype(np.float32, copy=False)
+
+    def from_unit(self, data: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """Inverse of :meth:`to_unit`; into ``out`` where it is given."""
+        scan = np.multiply(data, np.float32(self.high - self.low), out=out)
+        scan += np.float32(self.low)
+        return scan.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """How a file stored the volume.
+
+    Attributes
+    ----------
+    name : str
+        File name without its folder.
+    axis_codes : tuple of str
+        Direction of the stored axes, such as ``("L", "A", "S")``.
+    header : object or None
+        The nibabel header as read, for codes and units; its text fields are
+        never shown, logged or exported.
+    suffix : str
+        File extension, such as ``.nii.gz``.
+    """
+
+    name: str
+    axis_codes: tuple[str, str, str] = ("R", "A", "S")
+    header: object | None = None
+    suffix: str = ".nii.gz"
+
+    @property
+    def ras_axis(self) -> tuple[int, int, int]:
+        """For each stored axis the RAS axis (0 = x) it lies along."""
+        lookup = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
+        a, b, c = (lookup[code] for code in self.axis_codes)
+        return a, b, c
+
+    def to_ras(self, scale: Scale) -> Scale:
+        """Reorder per-axis factors from stored order to RAS order."""
+        ras = [1, 1, 1]
+        for factor, axis in zip(scale, self.ras_axis, strict=True):
+            ras[axis] = factor
+        return ras[0], ras[1], ras[2]
+
+    def from_ras(self, scale: Scale) -> Scale:
+        """Inverse of :meth:`to_ras`."""
+        a, b, c = self.ras_axis
+        return scale[a], scale[b], scale[c]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels with their grid.
+
+    Attributes
+    ----------
+    data : ndarray of float32
+        Indexed (x, y, z), axes RAS+, C order.
+    grid : Grid
+        Where the voxels are.
+    window : IntensityWindow
+        Maps ``data`` back to the scan's intensities; the identity (0, 1) for a
+        volume as read.
+    origin : Origin or None
+        How the file stored it; None for one made in memory.
+    history : mapping of str to str
+        How it was made (method, bank, scale ...), written into saved headers.
+    """
+
+    data: FloatArray
+    grid: Grid
+    window: IntensityWindow = IntensityWindow()
+    origin: Origin | None = None
+    history: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        data = np.ascontiguousarray(self.data, dtype=np.float32)
+        if data.shape != self.grid.shape:
+            found = f"data of shape {data.shape} on a grid of {self.grid.shape}"
+            raise GeometryError(explain("volume", found, "make the two agree"))
+        object.__setattr__(self, "data", data)
+
+    @functools.cached_property
+    def extrema(self) -> tuple[np.float32, np.float32]:
+        """Lowest and highest value of the data."""
+        return self.data.min(), self.data.max()
+
+    def normalized(
+        self, window: IntensityWindow | None = None, check: Callable[[], None] = go_on
+    ) -> Volume:
+        """The volume in engine units: 0 to 1 over the window.
+
+        Parameters
+        ----------
+        window : IntensityWindow, optional
+            By default :meth:`IntensityWindow.of` of the data.
+        check : callable
+            Asked now and then; raises to stop.
+        """
+        if self.window != IntensityWindow():
+            return self
+        window = window or IntensityWindow.of(self.data, check)
+        return replace(self, data=window.to_unit(self.data), window=window)
+
+    def restored(self) -> Volume:
+        """The volume in the scan's intensities; inverse of :meth:`normalized`."""
+        if self.window == IntensityWindow():
+            return self
+        return replace(self, data=self.window.from_unit(self.data), window=IntensityWindow())
+
+    def cropped(self, start: Shape, shape: Shape) -> Volume:
+        """The box of ``shape`` voxels that begins at voxel ``start``."""
+        box = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
+        return replace(self, data=self.data[box], grid=self.grid.cropped(start, shape))
+
+    def cropped_to_multiple(self, scale: Scale) -> Volume:
+        """Drop voxels at the far end of each axis so that ``scale`` divides it."""
+        x, y, z = ((n // s) * s for n, s in zip(self.grid.shape, scale, strict=True))
+        return self if (x, y, z) == self.grid.shape else self.cropped((0, 0, 0), (x, y, z))
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box of output voxels: ``start`` inclusive, ``stop`` exclusive."""
+
+    start: Shape
+    stop: Shape
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels along each axis."""
+        x, y, z = (b - a for a, b in zip(self.start, self.stop, strict=True))
+        return x, y, z
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """The box as an index into an array."""
+        x, y, z = (slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
+        return x, y, z
+
+    @classmethod
+    def whole(cls, shape: Shape) -> Region:
+        """All of a volume of that shape."""
+        return cls((0, 0, 0), shape)

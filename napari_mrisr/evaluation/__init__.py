@@ -1,0 +1,1 @@
+"""Metrics, protocols, experiments and their tables and figures."""

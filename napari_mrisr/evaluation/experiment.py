@@ -1,0 +1,371 @@
+"""Evaluate methods against a truth under a protocol.
+
+The truth is prepared as in the 2021 paper (section 3.1): cropped to a multiple
+of the scale, clipped at the 99.9th percentile, normalized to [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_mrisr.bank.model import bundled_banks, bundled_name
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
+from napari_mrisr.errors import GeometryError, MrisrError, ParameterError, explain
+from napari_mrisr.evaluation.metrics import Measurement, measure
+from napari_mrisr.evaluation.protocol import PROTOCOLS, Protocol
+from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
+from napari_mrisr.io import read_volume
+from napari_mrisr.io.header import open_scan
+from napari_mrisr.io.orientation import grid_in_ras
+from napari_mrisr.methods import Method
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters, run
+from napari_mrisr.scan.masks import BoolArray, head_mask
+
+MASKS = ("full", "head")
+
+
+@dataclass(frozen=True)
+class EvaluateParameters:
+    """Everything that decides an evaluation.
+
+    Attributes
+    ----------
+    scales : tuple of Scale
+        Factors along the files' own axes.
+    methods : tuple of str
+        Names of methods.
+    protocol : Protocol
+        See there.
+    bank : str or None
+        Filter bank of ``hashed``; None for the bundled one.
+    device : str
+        ``auto``, ``cpu`` or ``gpu``.
+    threads : int or None
+        Threads; None for one a processor.
+    frame : int or None
+        Which volume of a 4D file.
+    fill_nonfinite : float or None
+        In place of NaN and infinite voxels.
+    """
+
+    scales: tuple[Scale, ...] = ((2, 2, 2),)
+    methods: tuple[str, ...] = ("nearest", "tricubic", "hashed")
+    protocol: Protocol = PROTOCOLS["standard"]
+    bank: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+    frame: int | None = None
+    fill_nonfinite: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, values in (("--scales", self.scales), ("--methods", self.methods)):
+            if not values:
+                raise ParameterError(explain(option, "empty", "give at least one"))
+        # Twice the same would count a volume twice in the mean.
+        object.__setattr__(self, "scales", tuple(dict.fromkeys(self.scales)))
+        object.__setattr__(self, "methods", tuple(dict.fromkeys(self.methods)))
+
+    def upscaling(self, method: str, scale: Scale) -> UpscaleParameters:
+        """The parameters of one run; ``scale`` in RAS order."""
+        name = self.protocol.tricubic if method == GAIN_OVER else method
+        bank = self.bank or self._bundled_bank(scale) if name == "hashed" else None
+        return UpscaleParameters(scale, name, bank, self.device, self.threads)
+
+    def _bundled_bank(self, scale: Scale) -> str | None:
+        """The bundled bank for the protocol's degradation; None for the usual one."""
+        name = bundled_name(scale, degradation=str(self.protocol.degradation))
+        return name if name in bundled_banks() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One truth and what each method made of its low-resolution version.
+
+    Attributes
+    ----------
+    truth, low : Volume
+        Clipped truth and low-resolution volume, in the scan's intensities.
+    results : dict of str to Volume
+        By method, in the scan's intensities, on the truth's grid.
+    window : IntensityWindow
+        Intensities that count as 0 and 1.
+    found : dict of str to dict of str to Measurement
+        By method, then mask.
+    seconds : dict of str to float
+        By method.
+    """
+
+    truth: Volume
+    low: Volume
+    window: IntensityWindow
+    results: dict[str, Volume]
+    found: dict[str, dict[str, Measurement]]
+    seconds: dict[str, float]
+
+    def gain_db(self, method: str, mask: str) -> float:
+        """PSNR of a method over that of tricubic; NaN where either is not finite."""
+        psnr, base = self.found[method][mask].psnr_db, self.found[GAIN_OVER][mask].psnr_db
+        return psnr - base if math.isfinite(psnr) and math.isfinite(base) else math.nan
+
+
+class _Inner(Progress):
+    """Silent steps inside a longer task: cancels with it, passes messages on."""
+
+    def __init__(self, outer: Progress) -> None:
+        super().__init__(outer.token)
+        self._outer = outer
+
+    def message(self, text: str) -> None:
+        self._outer.message(text)
+
+
+def compare(
+    truth: Volume,
+    parameters: EvaluateParameters,
+    scale: Scale,
+    *,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Degrade a truth, super-resolve it by each method, and measure.
+
+    Parameters
+    ----------
+    truth : Volume
+        High resolution, in the scan's intensities.
+    parameters : EvaluateParameters
+        Methods and protocol; ``scales`` is not used.
+    scale : tuple of int
+        Factor of each axis, in RAS order.
+    progress : Progress, optional
+        One step a method is counted on a task begun by the caller.
+
+    Returns
+    -------
+    Comparison
+        With tricubic among the methods in any case, for the gain.
+    """
+    progress = progress or Progress()
+    inner = _Inner(progress)
+    truth, window = _prepare(truth, scale)
+    low = degrade(truth, scale, parameters.protocol.degradation, progress=inner)
+    unit = window.to_unit(truth.data)
+    masks: dict[str, BoolArray | None] = {"full": None, "head": head_mask(unit, inner)}
+    comparison = Comparison(truth, low, window, {}, {}, {})
+    for name in dict.fromkeys([GAIN_OVER, *parameters.methods]):
+        result, seconds = _timed_run(parameters.upscaling(name, scale), low, inner)
+        if parameters.protocol.leak:
+            result = replace(result, data=np.where(truth.data == 0, np.float32(0), result.data))
+        image = window.to_unit(result.data)
+        comparison.found[name] = measure(unit, image, masks, parameters.protocol.metrics)
+        comparison.results[name] = result
+        comparison.seconds[name] = seconds
+        if name in parameters.methods:
+            progress.advance()
+    return comparison
+
+
+def _prepare(truth: Volume, scale: Scale) -> tuple[Volume, IntensityWindow]:
+    truth = truth.restored().cropped_to_multiple(scale)
+    window = IntensityWindow.of(truth.data)
+    return replace(truth, data=np.clip(truth.data, window.low, window.high)), window
+
+
+def _timed_run(
+    parameters: UpscaleParameters, low: Volume, progress: Progress
+) -> tuple[Volume, float]:
+    method = check_parameters(parameters)
+    _warm_up(method, parameters, progress)
+    start = time.perf_counter()
+    result = run(method, low, parameters, progress=progress)
+    return result, time.perf_counter() - start
+
+
+def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) -> None:
+    """Have the kernels compiled before the clock starts."""
+    shape = (9, 10, 11)
+    data = np.linspace(0.0, 1.0, 990, dtype=np.float32).reshape(shape)
+    run(method, Volume(data, Grid(shape, np.eye(4))), parameters, progress=progress)
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """A file whose header fits.
+
+    Attributes
+    ----------
+    path : Path
+    scales : tuple of (str, Scale)
+        As given, and in RAS order.
+    """
+
+    path: Path
+    scales: tuple[tuple[str, Scale], ...]
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What came of a file.
+
+    Attributes
+    ----------
+    rows : tuple of EvaluationRow
+        Of the scales before an error.
+    error : str
+        Empty for a whole file.
+    """
+
+    rows: tuple[EvaluationRow, ...]
+    error: str = ""
+
+
+def evaluate(
+    paths: Sequence[str | os.PathLike[str]],
+    parameters: EvaluateParameters,
+    *,
+    progress: Progress | None = None,
+    on_comparison: Callable[[Path, str, Comparison], None] | None = None,
+) -> EvaluationReport:
+    """Evaluate methods on files that are taken as the truth.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        High-resolution images (see :func:`~napari_mrisr.io.find_volumes`).
+    parameters : EvaluateParameters
+        Scales, methods, protocol.
+    progress : Progress, optional
+        One step a file, scale and method.
+    on_comparison : callable, optional
+        Receives file, scale and volumes of each comparison, which are
+        dropped afterwards.
+
+    Returns
+    -------
+    EvaluationReport
+        Files that failed are listed in it and do not stop the others.
+
+    Raises
+    ------
+    ParameterError, ScaleError, BankError
+        When the parameters cannot be met by any file.
+    Cancelled
+        When asked to stop.
+    """
+    progress = progress or Progress()
+    report, jobs = plan_evaluation(paths, parameters)
+    steps = sum(len(job.scales) for job in jobs) * len(parameters.methods)
+    progress.begin("evaluating", steps)
+    for job in jobs:
+        add_outcome(report, job, evaluate_file(job, parameters, progress, on_comparison))
+    return report
+
+
+def plan_evaluation(
+    paths: Sequence[str | os.PathLike[str]], parameters: EvaluateParameters
+) -> tuple[EvaluationReport, list[FileJob]]:
+    """Check every header and every method before a voxel is loaded.
+
+    Returns
+    -------
+    EvaluationReport, list of FileJob
+        A report without rows, files that failed listed in it, and what is to be done.
+
+    Raises
+    ------
+    ParameterError, ScaleError, BankError
+        As :func:`evaluate` does.
+    """
+    report = EvaluationReport({**parameters.protocol.as_dict(), "bank": parameters.bank})
+    jobs = []
+    for path in map(Path, paths):
+        try:
+            jobs.append(_check_file(path, parameters))
+        except MrisrError as error:
+            report.failures.append(Failure(str(path), str(error)))
+    for scale in dict.fromkeys(scale for job in jobs for _, scale in job.scales):
+        for method in dict.fromkeys([GAIN_OVER, *parameters.methods]):
+            check_parameters(parameters.upscaling(method, scale))
+    return report, jobs
+
+
+def add_outcome(report: EvaluationReport, job: FileJob, outcome: FileOutcome) -> None:
+    """Add a file's rows, and its error if there was one."""
+    report.rows.extend(outcome.rows)
+    if outcome.error:
+        report.failures.append(Failure(str(job.path), outcome.error))
+
+
+def _check_file(path: Path, parameters: EvaluateParameters) -> FileJob:
+    with open_scan(path, parameters.frame) as scan:
+        origin, grid = Origin(path.name, scan.axis_codes), grid_in_ras(scan.shape, scan.affine)
+    scales = [(format_scale(scale), origin.to_ras(scale)) for scale in parameters.scales]
+    for text, scale in scales:
+        if any(n // factor < 2 for n, factor in zip(grid.shape, scale, strict=True)):
+            found = f"shape {origin.from_ras(grid.shape)} is too small for scale {text}"
+            raise GeometryError(explain(path, found, "use a smaller scale"))
+        shape = tuple(n - n % factor for n, factor in zip(grid.shape, scale, strict=True))
+        low = grid.cropped((0, 0, 0), (shape[0], shape[1], shape[2])).degraded(scale)
+        check_memory(low, parameters.upscaling(GAIN_OVER, scale))
+    return FileJob(path, tuple(scales))
+
+
+def evaluate_file(
+    job: FileJob,
+    parameters: EvaluateParameters,
+    progress: Progress,
+    on_comparison: Callable[[Path, str, Comparison], None] | None = None,
+) -> FileOutcome:
+    """Evaluate one file at all its scales; parameters as of :func:`evaluate`."""
+    rows: list[EvaluationRow] = []
+    try:
+        truth = read_volume(
+            job.path, frame=parameters.frame, fill_nonfinite=parameters.fill_nonfinite
+        )
+        for text, scale in job.scales:
+            comparison = compare(truth, parameters, scale, progress=progress)
+            rows.extend(rows_of(comparison, str(job.path), text, parameters))
+            if on_comparison is not None:
+                on_comparison(job.path, text, comparison)
+    except MrisrError as error:
+        return FileOutcome(tuple(rows), str(error))
+    return FileOutcome(tuple(rows))
+
+
+def rows_of(
+    comparison: Comparison, file: str, scale: str, parameters: EvaluateParameters
+) -> list[EvaluationRow]:
+    """A comparison's numbers, one row a method and mask."""
+    protocol = parameters.protocol
+    return [
+        EvaluationRow(
+            file=file,
+            scale=scale,
+            method=name,
+            protocol=protocol.name,
+            mask=mask,
+            psnr_db=comparison.found[name][mask].psnr_db,
+            ssim=comparison.found[name][mask].ssim,
+            gain_db=comparison.gain_db(name, mask),
+            seconds=comparison.seconds[name],
+            settings=_settings(protocol, comparison.results[name]),
+            note=comparison.found[name][mask].note,
+        )
+        for name in parameters.methods
+        for mask in MASKS
+    ]
+
+
+def _settings(protocol: Protocol, result: Volume) -> str:
+    """All that decides a result's numbers: the protocol, and the filter bank if any."""
+    bank = result.history.get("bank")
+    return f"{protocol.describe()}; bank {bank}" if bank else protocol.describe()

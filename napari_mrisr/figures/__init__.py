@@ -1,0 +1,1 @@
+"""Pages and planes that every figure is drawn with."""

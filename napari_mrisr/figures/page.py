@@ -1,0 +1,197 @@
+"""A page of panels: sizes in inches, so nothing overlaps; what every figure is drawn with.
+
+matplotlib's object interface, without a display and without its global state.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from napari_mrisr.core.frames import Letters
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.errors import OutputError, explain
+from napari_mrisr.io import atomic_write
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".tif", ".tiff")
+RADIOLOGICAL = "Radiological convention: the patient's right is on the image's left."
+NEUROLOGICAL = "Neurological convention: the patient's right is on the image's right."
+
+WIDTH_IN = 7.2  # two columns of a journal
+DPI = 300
+SMALL, MEDIUM = 6.5, 8.0
+GAP_IN = 0.04
+LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.2, 0.04, 0.36, 0.5
+TITLE_IN = 0.16
+LINE_IN, LINE_CHARACTERS = 0.11, 130
+_SCALE_BARS_MM = (1, 2, 5, 10, 20, 50, 100)
+_AGAINST = {"w": "black", "black": "w"}
+
+
+class Page:
+    """Where the panels lie, in inches.
+
+    Parameters
+    ----------
+    widths, heights : sequence of float
+        Of the columns and rows.
+    top, bottom : float
+        Margins.
+    least : float
+        The page's least width; narrower panels stand in its middle.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[float],
+        heights: Sequence[float],
+        top: float,
+        bottom: float,
+        least: float = 0.0,
+    ) -> None:
+        self._widths, self._heights = list(widths), list(heights)
+        inner = sum(widths) + GAP_IN * (len(widths) - 1)
+        self.width = max(LEFT_IN + inner + RIGHT_IN, least)
+        self._left = LEFT_IN + (self.width - LEFT_IN - inner - RIGHT_IN) / 2
+        self.height = top + sum(heights) + GAP_IN * (len(heights) - 1) + bottom
+        self._top, self._bottom = top, bottom
+        self.figure = Figure(figsize=(self.width, self.height), dpi=DPI)
+        FigureCanvasAgg(self.figure)
+        self._panels: dict[tuple[int, int], Axes] = {}
+
+    def height_in(self, row: int) -> float:
+        """Height of a row's panels, inches."""
+        return self._heights[row]
+
+    def panel(self, row: int, column: int) -> Axes:
+        """The axes of a panel, made on first use."""
+        if (row, column) not in self._panels:
+            above = sum(self._heights[: row + 1]) + GAP_IN * row
+            bottom = self.height - self._top - above
+            left, width = self._edge(column), self._widths[column]
+            axes = self._axes(left, bottom, width, self._heights[row])
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for spine in axes.spines.values():
+                spine.set(linewidth=0.4, color="0.5")
+            self._panels[row, column] = axes
+        return self._panels[row, column]
+
+    def below(self, first: int, last: int) -> tuple[float, float]:
+        """Left edge and width of the columns ``first`` to ``last`` (exclusive), inches."""
+        left = self._edge(first)
+        return left, self._edge(last) - GAP_IN - left
+
+    def bar(
+        self, colors: ScalarMappable, label: str, place: tuple[float, float], extend: str = "both"
+    ) -> None:
+        """A color bar under the panels, within a left edge and width in inches.
+
+        What is beyond the range has the color of the arrow: ``extend`` is
+        ``both``, ``max`` ...
+        """
+        left, span = place
+        length = min(span, 2.0)
+        axes = self._axes(left + (span - length) / 2, self._bottom - 0.14, length, 0.07)
+        bar = self.figure.colorbar(colors, cax=axes, orientation="horizontal", extend=extend)
+        bar.set_label(label, fontsize=SMALL, labelpad=1)
+        bar.ax.tick_params(labelsize=SMALL, length=2, width=0.5, pad=1)
+        bar.outline.set_linewidth(0.5)
+        bar.ax.locator_params(nbins=5 if length > 1.2 else 3)
+
+    def words(self, title: str, footnotes: Sequence[str]) -> None:
+        """Title, and footnotes one a line."""
+        if title:
+            y = 1.0 - 0.06 / self.height
+            self.figure.text(0.5, y, title, ha="center", va="top", fontsize=MEDIUM)
+        text = "\n".join(footnotes)
+        y = 0.05 / self.height
+        self.figure.text(0.5, y, text, ha="center", va="bottom", fontsize=SMALL, color="0.3")
+
+    def _edge(self, column: int) -> float:
+        return self._left + sum(self._widths[:column]) + GAP_IN * column
+
+    def _axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        box = (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        return self.figure.add_axes(box)
+
+
+def stroke(ink: str, width: float = 1.2) -> list[withStroke]:
+    """A border around white or black ink, which so can be read on anything."""
+    return [withStroke(linewidth=width, foreground=_AGAINST[ink])]
+
+
+def write_letters(axes: Axes, letters: Letters, ink: str = "w") -> None:
+    """The patient's sides at the left, right, top and bottom of a panel."""
+    places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03))
+    sides = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
+    for letter, (x, y), (ha, va) in zip(letters, places, sides, strict=True):
+        axes.text(
+            x, y, letter, ha=ha, va=va, fontsize=SMALL, color=ink,
+            transform=axes.transAxes, path_effects=stroke(ink),
+        )  # fmt: skip
+
+
+def draw_scale_bar(axes: Axes, ink: str = "w") -> None:
+    """A bar of a round number of mm at the lower left, at most a quarter of the panel."""
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    width = abs(right - left)
+    length = max((mm for mm in _SCALE_BARS_MM if mm <= width / 4), default=1)
+    rightward = 1 if right > left else -1
+    x = left + rightward * 0.04 * width
+    y = bottom + 0.05 * (top - bottom)
+    axes.plot(
+        [x, x + rightward * length], [y, y], color=ink, linewidth=1.2, solid_capstyle="butt",
+        path_effects=stroke(ink, 2.0),
+    )  # fmt: skip
+    axes.text(
+        x, y + 0.02 * (top - bottom), f"{length} mm", color=ink, fontsize=SMALL - 1,
+        ha="left", va="bottom", path_effects=stroke(ink),
+    )  # fmt: skip
+
+
+def check_figure_path(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`OutputError` for a suffix that is no figure format."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FIGURE_SUFFIXES:
+        found = f"{suffix or 'no suffix'!r} is no figure format"
+        raise OutputError(explain(path, found, f"choose one of {', '.join(FIGURE_SUFFIXES)}"))
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
+    """Write a figure atomically, in the format of its suffix; replaces a file.
+
+    The same figure gives the same bytes. Its metadata name the program and the
+    notice, and no date, path or user.
+
+    Raises
+    ------
+    OutputError
+        For an unknown suffix or where the file cannot be written.
+    """
+    check_figure_path(path)
+    suffix = Path(path).suffix.lower()
+    metadata: dict[str, dict[str, Any]] = {
+        ".png": {"Software": "napari-mrisr", "Description": RESEARCH_USE},
+        ".pdf": {"Creator": "napari-mrisr", "Subject": RESEARCH_USE, "CreationDate": None},
+        ".svg": {"Creator": "napari-mrisr", "Description": RESEARCH_USE, "Date": None},
+    }
+    try:
+        # Without a salt an SVG's internal names are random.
+        with atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "napari-mrisr"}):
+            figure.savefig(
+                temporary, dpi=dpi, format=suffix[1:], metadata=metadata.get(suffix), facecolor="w"
+            )
+    except OSError as error:
+        found = f"cannot be written ({error.strerror or error})"
+        raise OutputError(explain(path, found, "choose another folder")) from error

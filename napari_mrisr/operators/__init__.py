@@ -1,0 +1,1 @@
+"""Linear operators on grids: interpolation, degradation, gradients."""

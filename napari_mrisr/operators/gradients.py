@@ -1,0 +1,142 @@
+"""Structure tensor of a box of voxels.
+
+The paper weighs the gradients of a 9³ window by a Gaussian W and forms G'WG
+(section 3.2, equation 2). The Gaussian is separable, so the same tensor is the
+six products of central differences, each smoothed along x, y and z. The volume
+is mirrored at its edges.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_mrisr.core.volume import FloatArray, Region, Shape
+from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.kernels import cpu, cpu_rows
+from napari_mrisr.operators.interpolate import AxisOperator, mirror_index, operator_from_taps
+
+MAX_RADIUS = 32
+
+
+@dataclass(frozen=True)
+class Window:
+    """Gaussian window in which gradients are averaged.
+
+    Attributes
+    ----------
+    sigma : float
+        Standard deviation, voxels.
+    radius : int
+        Half width: the window has ``2 * radius + 1`` voxels an axis.
+    """
+
+    sigma: float
+    radius: int
+
+    def __post_init__(self) -> None:
+        if not (self.sigma > 0.0 and 0 <= self.radius <= MAX_RADIUS):
+            found = f"sigma {self.sigma}, radius {self.radius}"
+            mend = f"use a positive sigma and a radius of 0 to {MAX_RADIUS}"
+            raise ParameterError(explain("window", found, mend))
+
+    @property
+    def reach(self) -> int:
+        """Voxels needed around a voxel: window, border for slopes, central difference."""
+        return self.radius + 2
+
+    def taps(self) -> FloatArray:
+        """Weights, sum 1."""
+        weights = np.exp(-0.5 * (np.arange(-self.radius, self.radius + 1) / self.sigma) ** 2)
+        return np.asarray(weights / weights.sum(), dtype=np.float32)
+
+
+def tensor_box(
+    source: FloatArray,
+    corner: Shape,
+    shape: Shape,
+    region: Region,
+    window: Window,
+    swapped: bool = False,
+) -> tuple[FloatArray, FloatArray]:
+    """Structure tensor and smoothed intensities of a region and a one-voxel border.
+
+    Parameters
+    ----------
+    source : (sx, sy, sz) ndarray of float32
+        A box of the volume that holds the region and ``window.reach`` voxels
+        around it, as far as the volume goes.
+    corner : tuple of int
+        Index of ``source``'s first voxel in the volume.
+    shape : tuple of int
+        Shape of the whole volume.
+    region : Region
+        Voxels wanted.
+    window : Window
+        Averaging window.
+    swapped : bool
+        Give the same bits lying as (x, z, y), which is faster where z is short.
+
+    Returns
+    -------
+    tensor : (6, x + 2, y + 2, z + 2) ndarray of float32
+        Components xx, xy, xz, yy, yz, zz.
+    smooth : (x + 2, y + 2, z + 2) ndarray of float32
+        The intensities under the same window.
+    """
+    spans = [
+        window_rows(n, a - 1, b + 1, window)
+        for n, a, b in zip(shape, region.start, region.stop, strict=True)
+    ]
+    # One voxel more on each side for the differences; mirrored where the volume ends.
+    reads = [rows.reads for rows in spans]
+    padded = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in reads])
+    rows = [(span.first - low, span.taps) for span, (low, _) in zip(spans, reads, strict=True)]
+    x, y, z = (n + 2 for n in region.shape)
+    out = np.empty((7, x, z, y) if swapped else (7, x, y, z), np.float32)
+    if swapped:
+        padded = np.ascontiguousarray(padded.transpose(0, 2, 1))
+    smoothing = cpu_rows.RowsXYZ(rows, swapped)
+    for number, component in enumerate(out[:6]):
+        # One at a time: the products take more memory than anything else here.
+        product = cpu.gradient_products(padded, (number,), swapped)[0]
+        smoothing.apply(product, component)
+    smoothing.apply(padded[1:-1, 1:-1, 1:-1], out[6])
+    return out[:6], out[6]
+
+
+def mirrored_box(
+    source: FloatArray, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
+) -> FloatArray:
+    """The voxels of ``spans`` (start, stop per axis), mirrored beyond the volume's edges.
+
+    Of ``source`` only the shape and one box are asked.
+    """
+    index = [
+        mirror_index(np.arange(a, b), n) - c
+        for (a, b), n, c in zip(spans, shape, corner, strict=True)
+    ]
+    # Near an edge rows read, with weight zero, beyond what the source need hold: any voxel will do.
+    index = [np.clip(i, 0, m - 1) for i, m in zip(index, source.shape, strict=True)]
+    # Only the box that is read, since the source may be a file.
+    low = [int(i.min()) for i in index]
+    box = source[tuple(slice(a, int(i.max()) + 1) for a, i in zip(low, index, strict=True))]
+    return cpu.take(box, [i - a for i, a in zip(index, low, strict=True)])
+
+
+@functools.lru_cache(maxsize=256)
+def _window_operator(n: int, window: Window) -> AxisOperator:
+    taps = np.tile(window.taps().astype(np.float64), (n, 1))
+    return operator_from_taps(np.arange(n) - window.radius, taps, n)
+
+
+def window_rows(n: int, start: int, stop: int, window: Window) -> AxisOperator:
+    """Rows start..stop of the smoothing along an axis of ``n`` voxels.
+
+    Rows outside the volume mirror those inside.
+    """
+    operator = _window_operator(n, window)
+    index = mirror_index(np.arange(start, stop), n)
+    return AxisOperator(operator.first[index], operator.taps[index])

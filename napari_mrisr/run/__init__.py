@@ -1,0 +1,1 @@
+"""Methods over volumes: whole runs, previews, outward fill."""

@@ -1,0 +1,1 @@
+"""Properties of a scan: masks and traits."""

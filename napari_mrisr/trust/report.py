@@ -1,0 +1,177 @@
+"""A page about one result without a truth: planes, trust maps, cautions, numbers, provenance.
+
+One HTML file with its pictures inside. Nothing in it names the scan, its file, the patient
+or a date of the scan, and it asks nothing of a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.core.scale import scale_label
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.io.note import software
+from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.trust import Caution, TrustMaps
+from napari_mrisr.trust.figure import png_of, trust_figure
+from napari_mrisr.trust.maps import NO_CALIBRATION, SAMPLES_A_CELL, SAMPLES_A_TAP
+
+_CSS = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #202225; background: #fff }
+h1 { line-height: 1.2; margin-bottom: .2rem } h2 { margin-top: 2rem; border-bottom: 1px solid #ccc }
+img { width: 100% } table { border-collapse: collapse; font-size: .92em }
+th, td { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0 }
+td:nth-child(2) { white-space: nowrap; font-variant-numeric: tabular-nums }
+.notice { color: #8a3b00; font-weight: 600 } li b { text-transform: capitalize }
+footer, .how { color: #666; font-size: .9em }
+@media print { h2 { break-after: avoid } img, table { break-inside: avoid } }
+"""
+
+_MAPS = (
+    ("Expected error", "root mean square error to expect at each voxel, from held-out training "
+     "volumes, the local strength of edges, and the noise. It is right on average over many "
+     "voxels and says nothing of the error of one; a lesion that no training volume had may "
+     "be wrong where the map is dark."),
+    ("Support", "voxels whose bucket saw few training samples (fewer than "
+     f"{SAMPLES_A_TAP} a filter weight), or whose strength and detail fewer than "
+     f"{SAMPLES_A_CELL} held-out voxels had. The filter is a guess there."),
+    ("Consistency", "the result, degraded again as the bank assumes, minus the measured volume. "
+     "Near zero means that nothing contradicts the measurement, not that the detail is true."),
+)  # fmt: skip
+
+
+def report_html(
+    lr: Volume,
+    result: Volume,
+    maps: TrustMaps,
+    cautions: Sequence[Caution],
+    bank: FilterBank,
+) -> str:
+    """The page as text.
+
+    Parameters
+    ----------
+    lr, result : Volume
+        In the scan's intensities.
+    maps : TrustMaps
+    cautions : sequence of Caution
+    bank : FilterBank
+        That made the result.
+    """
+    picture = base64.b64encode(png_of(trust_figure(lr, result, maps, bank.scale))).decode("ascii")
+    title = f"Super-resolved volume, {scale_label(bank.scale)}"
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="notice">{escape(RESEARCH_USE.capitalize())}.</p>',
+        "<h2>Cautions</h2>",
+        _cautions(cautions),
+        "<h2>The result and how far to trust it</h2>",
+        f'<img alt="Three planes: tricubic, result, expected error, support, consistency" '
+        f'src="data:image/png;base64,{picture}">',
+        "<ul>",
+        *(f"<li><b>{escape(name)}</b>: {escape(text)}</li>" for name, text in _MAPS),
+        "</ul>",
+        "<h2>Numbers</h2>",
+        _table(("", "", "how it was found"), _numbers(lr, result, maps, bank)),
+        "<h2>Provenance</h2>",
+        _table(("", ""), _provenance(bank)),
+        "<h3>Training volumes</h3>",
+        _table(("volume", "license"), _volumes(bank)),
+        f"<footer><p>{escape(software())}; {escape(RESEARCH_USE)}.</p></footer>",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _cautions(cautions: Sequence[Caution]) -> str:
+    if not cautions:
+        return "<p>None: the volume looks like those that the bank was trained on.</p>"
+    items = (f"<li><b>{escape(c.kind)}</b>: {escape(c.text)}</li>" for c in cautions)
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads) if any(heads) else ""
+    lines = [f"<tr>{head}</tr>"] if head else []
+    lines += ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _numbers(
+    lr: Volume, result: Volume, maps: TrustMaps, bank: FilterBank
+) -> list[tuple[str, str, str]]:
+    mask = head_mask(result.data)
+    inside = "inside the head mask of the result"
+    traits = maps.traits
+    rows = [
+        ("measured grid", _grid(lr.grid), "voxels along left-right, back-front, foot-head"),
+        ("result's grid", _grid(result.grid), "the same field of view"),
+    ]
+    if maps.expected_error is None:
+        rows.append(("expected RMSE", "not known", NO_CALIBRATION))
+    elif mask.any():
+        error = maps.expected_error.data[mask]
+        rms = float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
+        rows.append(("expected RMSE", f"{rms:.3g}", f"scan's units, {inside}"))
+        middle, high = np.percentile(error, (50, 95))
+        rows.append(
+            ("half of the voxels, 95 %", f"below {middle:.3g}, {high:.3g}", f"the same, {inside}")
+        )
+    support = maps.support.data[mask] if mask.any() else maps.support.data
+    part = 100.0 * float(np.mean(support > 0))
+    rows.append(("little support", f"{part:.2g} % of voxels", inside))
+    rows.append(
+        (
+            "consistency",
+            f"{maps.consistency_percent:.2g} % of the window",
+            f"root mean square over all voxels; degradation {bank.degradation}; "
+            "window: 0 to the 99.9th percentile of the measured volume",
+        )
+    )
+    rows.append(("noise", _percent(traits.noise), "of the window; finest detail inside the head"))
+    bands = " × ".join(_percent(band, 0) for band in traits.band)
+    rows.append(("filled spectrum", bands, "left-right, back-front, foot-head; below 66 % suspect"))
+    return rows
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return "not known" if math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def _grid(grid: Grid) -> str:
+    shape = " × ".join(str(n) for n in grid.shape)
+    size = " × ".join(f"{mm:.3g}" for mm in grid.voxel_size)
+    return f"{shape}, {size} mm"
+
+
+def _provenance(bank: FilterBank) -> list[tuple[str, str]]:
+    rows = [
+        ("filter bank", bank.name),
+        ("preset", bank.preset),
+        ("scale", scale_label(bank.scale)),
+        ("degradation assumed", bank.degradation),
+        ("trained with", str(bank.provenance.get("program", "not known"))),
+        ("this page by", software()),
+    ]
+    if bank.calibration is not None:
+        c = bank.calibration
+        text = f"{c.volumes} volumes, each judged by filters that do not know it; between "
+        rows.append(("calibration", text + f"volumes the RMSE varied by a factor {c.spread:.2f}"))
+    return rows
+
+
+def _volumes(bank: FilterBank) -> list[tuple[str, str]]:
+    volumes = bank.provenance.get("volumes", [])
+    return [(str(v.get("name", "")), str(v.get("license", ""))) for v in volumes]

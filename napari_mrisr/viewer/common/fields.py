@@ -1,0 +1,270 @@
+"""The fields of the form: each shows choices and tells the one that is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mrisr.core.scale import MAX_SCALE, Scale
+from napari_mrisr.viewer.common.labels import scale_label
+
+AXIS_NAMES = ("left–right", "front–back", "top–bottom")
+
+_AUTO_BANK = "Auto (bundled)"
+_BROWSE = "Browse…"
+
+
+def narrow(combo: QComboBox) -> QComboBox:
+    """Let a combo box be narrower than its longest entry, which is then elided."""
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    return combo
+
+
+class VerticalScroll(QScrollArea):
+    """Scrolls up and down; is never narrower than what it holds."""
+
+    def __init__(self, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(content)
+        content.installEventFilter(self)
+
+    def minimumSizeHint(self) -> QSize:
+        """The content's width, and room for a few lines."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self.widget().minimumSizeHint().width() + bar, 120)
+
+    def sizeHint(self) -> QSize:
+        """All of the content."""
+        return self.minimumSizeHint().expandedTo(self.widget().sizeHint())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass on that the content's size has changed, which Qt does not."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
+class LayerField(QComboBox):
+    """The image layers of a viewer, top one first."""
+
+    chosen = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        narrow(self)
+        self.setPlaceholderText("no image layer yet")
+        self._layers: list[Any] = []
+        self.currentIndexChanged.connect(self._tell)
+
+    @property
+    def layer(self) -> Any:
+        """The layer chosen, or None."""
+        index = self.currentIndex()
+        return self._layers[index] if 0 <= index < len(self._layers) else None
+
+    @layer.setter
+    def layer(self, layer: Any) -> None:
+        if layer in self._layers:
+            self.setCurrentIndex(self._layers.index(layer))
+
+    def set_layers(self, layers: Sequence[Any]) -> None:
+        """Show these, keeping the choice where it is still there."""
+        chosen = self.layer
+        self.blockSignals(True)
+        self.clear()
+        self._layers = list(layers)
+        self.addItems([layer.name for layer in layers])
+        for index, layer in enumerate(layers):
+            self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(self._layers.index(chosen) if chosen in self._layers else 0)
+        self.setEnabled(bool(layers))
+        self.blockSignals(False)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.setToolTip(self.currentText() or "The image layers of the viewer")
+        self.chosen.emit()
+
+
+class ScaleField(QWidget):
+    """Usual scales in a list; "other" opens three numbers, one an axis."""
+
+    chosen = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._combo = narrow(QComboBox(self))
+        self._combo.setToolTip("How many times more voxels along each axis of the patient")
+        self._other = QWidget(self)
+        self._factors = [self._factor(name) for name in AXIS_NAMES]
+        rows = QFormLayout(self._other)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, factor in zip(AXIS_NAMES, self._factors, strict=True):
+            rows.addRow(name, factor)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._combo)
+        layout.addWidget(self._other)
+        self._combo.currentIndexChanged.connect(self._tell)
+        self._tell()
+
+    def _factor(self, name: str) -> QSpinBox:
+        box = QSpinBox(self._other)
+        box.setRange(1, MAX_SCALE)
+        box.setValue(2)
+        box.setToolTip(f"Factor {name}, from 1 to {MAX_SCALE}")
+        box.valueChanged.connect(self._tell)
+        return box
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale chosen, in RAS order; None where there is none to choose."""
+        if self._combo.currentIndex() < 0:
+            return None
+        listed = self._combo.currentData()
+        if listed is not None:
+            x, y, z = listed
+        else:
+            x, y, z = (box.value() for box in self._factors)
+        return x, y, z
+
+    @scale.setter
+    def scale(self, scale: Scale) -> None:
+        index = self._index(scale)
+        if index < 0:
+            index = self._combo.count() - 1
+            if self._combo.itemData(index) is not None:
+                return
+            for box, factor in zip(self._factors, scale, strict=True):
+                box.setValue(factor)
+        self._combo.setCurrentIndex(index)
+
+    @property
+    def beside(self) -> list[Scale]:
+        """The listed scales next to the one chosen."""
+        at = self._combo.currentIndex()
+        listed = [self._combo.itemData(i) for i in (at + 1, at - 1)]
+        return [(x, y, z) for x, y, z in filter(None, listed)]
+
+    def set_scales(self, scales: Sequence[Scale], others: bool) -> None:
+        """Offer these, and with ``others`` any; keep the choice if possible."""
+        before = self.scale
+        self._combo.blockSignals(True)
+        self._combo.clear()
+        for scale in scales:
+            self._combo.addItem(scale_label(scale), tuple(scale))
+        if others:
+            self._combo.addItem("Other…", None)
+        self._combo.setCurrentIndex(0)
+        self._combo.blockSignals(False)
+        if before is not None:
+            self.scale = before
+        self._tell()
+
+    def _index(self, scale: Scale) -> int:
+        found = [i for i in range(self._combo.count()) if self._combo.itemData(i) == scale]
+        return found[0] if found else -1
+
+    def _tell(self) -> None:
+        self._other.setVisible(self._combo.count() > 0 and self._combo.currentData() is None)
+        self.chosen.emit()
+
+
+class BankField(QComboBox):
+    """Auto, the bundled filter banks that fit, and files of one's own."""
+
+    chosen = Signal()
+    browsed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        narrow(self)
+        self.setToolTip(
+            "The learned filters. Auto: those that come with the plugin for this scale.\n"
+            "A file comes from training on scans of your own."
+        )
+        self._names: list[str] = []
+        self._file: str | None = None
+        self.file_scale: Scale | None = None
+        self._before = 0
+        self.set_names([], None)
+        self.currentIndexChanged.connect(self._tell)
+        self.activated.connect(self._activated)
+
+    @property
+    def bank(self) -> str | None:
+        """Name or path of the bank chosen; None for the bundled one."""
+        data = self.currentData()
+        return None if data == _BROWSE else data
+
+    @property
+    def banks(self) -> list[str | None]:
+        """What may be chosen, the bundled one (None) first."""
+        offered = [self.itemData(i) for i in range(self.count())]
+        return [None, *(bank for bank in offered if bank not in (None, _BROWSE))]
+
+    def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
+        """Offer the bundled banks of a scale, and the file if it has that scale.
+
+        The choice stays if possible.
+        """
+        before = self.bank if self.count() else None
+        self._names = list(names)
+        self.blockSignals(True)
+        self.clear()
+        self.addItem(_AUTO_BANK, None)
+        for name in names:
+            self.addItem(name, name)
+        if self._file is not None and self.file_scale == scale:
+            self.addItem(Path(self._file).name, self._file)
+        self.insertSeparator(self.count())
+        self.addItem(_BROWSE, _BROWSE)
+        self.setCurrentIndex(max(0, self.findData(before)) if before else 0)
+        self._before = self.currentIndex()
+        self.blockSignals(False)
+
+    def add_file(self, path: str, scale: Scale) -> None:
+        """Offer a file from now on, at the one scale it is for."""
+        self._file, self.file_scale = path, scale
+
+    def choose_file(self) -> None:
+        """Choose the file, at its scale."""
+        index = self.findData(self._file)
+        self.setItemData(index, self._file, Qt.ItemDataRole.ToolTipRole)
+        self.setCurrentIndex(index)
+
+    def _activated(self, index: int) -> None:
+        if self.itemData(index) != _BROWSE:
+            return
+        self.setCurrentIndex(self._before)
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a filter bank", "", "Filter banks (*.safetensors);;All files (*)"
+        )
+        if path:
+            self.browsed.emit(path)
+
+    def _tell(self) -> None:
+        if self.currentData() == _BROWSE:
+            return
+        self._before = self.currentIndex()
+        self.chosen.emit()

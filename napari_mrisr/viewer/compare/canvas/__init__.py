@@ -1,0 +1,1 @@
+"""Panels of the comparison, drawn and pointed at."""

@@ -1,0 +1,247 @@
+"""One OpenGL canvas that draws a :class:`~napari_mrisr.comparison.scene.Scene`.
+
+All panels are drawn together: one texture holds every cut, one program draws
+them, one the lines, one the texts. Only cuts that are not there yet are sent
+to the graphics card; moving, zooming and windowing change a few hundred corners.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtGui import QImage
+from qtpy.QtWidgets import QWidget
+from vispy import app, gloo
+
+from napari_mrisr.comparison.scene import Scene
+from napari_mrisr.viewer.common.contexts import mark_as_ours
+from napari_mrisr.viewer.compare.canvas.canvas_images import ImagePainter
+from napari_mrisr.viewer.compare.canvas.canvas_shapes import shape_batch
+from napari_mrisr.viewer.compare.canvas.canvas_text import TextPainter
+from napari_mrisr.viewer.compare.canvas.layout import Layout, Rect
+from napari_mrisr.viewer.compare.canvas.overlay_text import help_overlay, message_overlay
+from napari_mrisr.viewer.compare.canvas.overlays import (
+    BACKGROUND,
+    Labels,
+    Overlay,
+    panels_overlay,
+)
+from napari_mrisr.viewer.compare.canvas.patches import patches_of
+from napari_mrisr.viewer.compare.canvas.pointer import Mouse, PointerEvent
+
+EMPTY = Scene((), 1.0, True, False, 0.5, 1.0)
+# Nothing here is three-dimensional or smoothed by the card: less to paint.
+_RGB8 = 0x8051
+_SURFACE = {"depth_size": 0, "stencil_size": 0, "samples": 0}
+
+
+class CompareCanvas:
+    """The grid of panels.
+
+    Its ``mouse`` says in signals what the mouse does over the panels; keys go
+    to the widget around it. All pixels in and out are Qt's (logical).
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Of ``native``.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._scene = EMPTY
+        self._labels = Labels()
+        self._message = self._help = ""
+        self._painters: _Painters | None = None
+        self._closed = False
+        # Seconds that the last painting took here, without Qt's part.
+        self.painted_in = 0.0
+        # Qt shows what was painted by itself: swapping would copy it once more.
+        self._canvas = app.Canvas(
+            app=app.use_app("pyqt6"), parent=parent, autoswap=False, config=dict(_SURFACE)
+        )
+        self._canvas.events.initialize.connect(self._begin)
+        self._canvas.events.draw.connect(self._paint)
+        self.native: QWidget = self._canvas.native
+        mark_as_ours(self.native)
+        # Opaque: Qt puts it on screen in less time.
+        self.native.setTextureFormat(_RGB8)
+        self.mouse = Mouse(self.native, self._pointer)
+
+    def draw(
+        self,
+        scene: Scene,
+        *,
+        notes: Mapping[tuple[int, int], str] | None = None,
+        places: Mapping[str, str] | None = None,
+        active: tuple[int, int] | None = None,
+        message: str = "",
+        help_text: str = "",
+    ) -> None:
+        """Show a scene with the next frame.
+
+        Parameters
+        ----------
+        scene : Scene
+            May be empty (:data:`EMPTY`).
+        notes : mapping of (row, column) to str
+            For each panel's bottom left corner, such as the value under the cursor.
+        places : mapping of str to str
+            By a plane's name, where it cuts; shown in the first panel of its row.
+        active : (row, column) or None
+            The panel with a border; regions have handles there.
+        message : str
+            In the middle, over all panels.
+        help_text : str
+            Lines of ``keys<tab>what they do``; covers the panels.
+        """
+        self._scene = scene
+        self._labels = Labels(notes or {}, places or {}, active)
+        self._message, self._help = message, help_text
+        if not self._closed:
+            self._canvas.update()
+
+    @property
+    def scene(self) -> Scene:
+        """What is shown."""
+        return self._scene
+
+    def panel_rect(self, row: int, column: int) -> Rect:
+        """Where a panel lies in ``native``."""
+        rect, ratio = self._layout().rect(row, column), self._ratio()
+        return Rect(rect.left / ratio, rect.top / ratio, rect.right / ratio, rect.bottom / ratio)
+
+    def panel_at(self, x: float, y: float) -> tuple[int, int] | None:
+        """Row and column of the panel under a pixel of ``native``."""
+        ratio = self._ratio()
+        found = self._layout().panel_at(x * ratio, y * ratio)
+        if found is None or found[1] >= len(self._scene.panels[found[0]]):
+            return None
+        return found
+
+    def to_pixels(self, row: int, column: int, across: float, upward: float) -> tuple[float, float]:
+        """Frame mm to pixels of ``native``."""
+        x, y = self._layout().place(self._scene, row, column).to_pixels(across, upward)
+        return x / self._ratio(), y / self._ratio()
+
+    def to_mm(self, row: int, column: int, x: float, y: float) -> tuple[float, float]:
+        """Pixels of ``native`` to frame mm: across, upward."""
+        ratio = self._ratio()
+        return self._layout().place(self._scene, row, column).to_mm(x * ratio, y * ratio)
+
+    def grab(self) -> NDArray[np.uint8]:
+        """What is shown, painted now: (height, width, 4), the device's pixels."""
+        image = self.native.grabFramebuffer().convertToFormat(QImage.Format.Format_RGBA8888)
+        bits = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint8)
+        rows = bits.reshape(image.height(), image.bytesPerLine())
+        return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
+
+    def finish(self) -> None:
+        """Wait until what was painted is there (for measurements)."""
+        self.native.makeCurrent()
+        gloo.gl.glFinish()
+
+    def close(self) -> None:
+        """Free everything; the canvas cannot be used after."""
+        if self._closed:
+            return
+        self._closed = True
+        self._scene = EMPTY
+        self._canvas.events.draw.disconnect(self._paint)
+        self._canvas.events.initialize.disconnect(self._begin)
+        self._canvas.set_current()
+        if self._painters is not None:
+            self._painters.delete()
+            self._painters = None
+            self._canvas.context.flush_commands()
+        self.native.doneCurrent()
+        self._canvas.close()
+        # Now, and not when Python collects garbage, maybe while another canvas paints.
+        self.native.deleteLater()
+
+    def _ratio(self) -> float:
+        return float(self.native.devicePixelRatioF())
+
+    def _layout(self) -> Layout:
+        width, height = self._size()
+        return Layout.of(self._scene, width, height, self._ratio())
+
+    def _size(self) -> tuple[int, int]:
+        ratio = self._ratio()
+        return round(self.native.width() * ratio), round(self.native.height() * ratio)
+
+    def _pointer(self, x: float, y: float, held: tuple[int, int] | None) -> PointerEvent | None:
+        panel = held or self.panel_at(x, y)
+        if panel is None:
+            return None
+        row, column = panel
+        # The scene may have changed during the drag.
+        if row >= len(self._scene.panels) or column >= len(self._scene.panels[row]):
+            return None
+        view = self._scene.panels[row][column]
+        ratio = self._ratio()
+        place = self._layout().place(self._scene, row, column)
+        across, upward = place.to_mm(x * ratio, y * ratio)
+        fraction = (x * ratio - place.rect.left) / place.rect.width
+        mm_per_px = place.mm_per_px * ratio
+        return PointerEvent(
+            row, column, view.plane, view.column, across, upward, fraction, mm_per_px, x, y
+        )
+
+    def _begin(self, event: object = None) -> None:
+        """Qt has made a context: at first, and when the widget moves to another window."""
+        if self._painters is not None:
+            # The old context took its objects along; their numbers may be others' now.
+            shared = self._canvas.context.shared
+            shared.parser = type(shared.parser)()
+            self._painters = None
+
+    def _paint(self, event: object = None) -> None:
+        start = time.perf_counter()
+        self._canvas.set_current()
+        width, height = size = self._size()
+        ratio = self._ratio()
+        if self._painters is None or self._painters.ratio != ratio:
+            if self._painters is not None:
+                self._painters.delete()
+            self._painters = _Painters(ratio)
+        gloo.set_viewport(0, 0, width, height)
+        gloo.set_state(
+            blend=False,
+            depth_test=False,
+            cull_face=False,
+            blend_func=("one", "one_minus_src_alpha"),
+        )
+        gloo.clear(color=BACKGROUND, depth=False, stencil=False)
+        layout = Layout.of(self._scene, width, height, ratio)
+        below = panels_overlay(self._scene, layout, self._labels, ratio)
+        patches = patches_of(self._scene, layout)
+        self._painters.images.draw(patches, below.bars, size, self._scene.smooth)
+        gloo.set_state(blend=True)
+        self._painters.lay(below, size)
+        if self._message:
+            self._painters.lay(message_overlay(self._message, width, height, ratio), size)
+        if self._help:
+            self._painters.lay(help_overlay(self._help, width, height, ratio), size)
+        self.painted_in = time.perf_counter() - start
+
+
+class _Painters:
+    """All that holds OpenGL objects."""
+
+    def __init__(self, ratio: float) -> None:
+        self.ratio = ratio
+        self.images = ImagePainter()
+        self._shapes = shape_batch()
+        self._texts = TextPainter(ratio)
+
+    def lay(self, overlay: Overlay, size: tuple[int, int]) -> None:
+        self._shapes.draw(overlay.shapes.vertices(), size)
+        self._texts.draw(overlay.texts, size)
+
+    def delete(self) -> None:
+        self.images.delete()
+        self._shapes.delete()
+        self._texts.delete()

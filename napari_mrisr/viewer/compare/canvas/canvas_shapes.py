@@ -1,0 +1,143 @@
+"""Rectangles and lines of one color each, all drawn at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.viewer.compare.canvas.canvas_batch import (
+    VertexBatch,
+    corners_of,
+    triangles,
+)
+from napari_mrisr.viewer.compare.canvas.layout import Rect
+
+Color = tuple[float, float, float, float]
+
+_VERTEX = np.dtype(
+    [("a_position", "f4", 2), ("a_color", "f4", 4), ("a_off", "f4", 1), ("a_half", "f4", 1)]
+)
+
+# a_off: distance from the middle of a line, a_half: half of its width; pixels.
+_SHADER = """
+attribute vec2 a_position;
+attribute vec4 a_color;
+attribute float a_off;
+attribute float a_half;
+uniform vec2 u_size;
+varying vec4 v_color;
+varying vec2 v_edge;
+void main() {
+    vec2 at = 2.0 * a_position / u_size - 1.0;
+    gl_Position = vec4(at.x, -at.y, 0.0, 1.0);
+    v_color = a_color;
+    v_edge = vec2(a_off, a_half);
+}
+"""
+_FRAGMENT = """
+varying vec4 v_color;
+varying vec2 v_edge;
+void main() {
+    float alpha = v_color.a * clamp(v_edge.y + 0.5 - abs(v_edge.x), 0.0, 1.0);
+    gl_FragColor = vec4(v_color.rgb * alpha, alpha);
+}
+"""
+
+
+class Shapes:
+    """Collects shapes, in pixels from the canvas's top left; later ones lie on top."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray] = []
+        self._rects: list[tuple[float, ...]] = []
+
+    def rect(self, rect: Rect, color: Color) -> None:
+        """A filled rectangle."""
+        if rect.width > 0 and rect.height > 0:
+            self._rects.append((rect.left, rect.top, rect.right, rect.bottom, *color))
+
+    def frame(self, rect: Rect, width: float, color: Color) -> None:
+        """The inner border of a rectangle."""
+        inner = rect.inset(width)
+        self.rect(Rect(rect.left, rect.top, rect.right, inner.top), color)
+        self.rect(Rect(rect.left, inner.bottom, rect.right, rect.bottom), color)
+        self.rect(Rect(rect.left, inner.top, inner.left, inner.bottom), color)
+        self.rect(Rect(inner.right, inner.top, rect.right, inner.bottom), color)
+
+    def line(self, points: NDArray, width: float, color: Color, within: Rect) -> None:
+        """Straight pieces from point to point, cut off at a rectangle.
+
+        Parameters
+        ----------
+        points : (n, 2) ndarray
+            x, y.
+        width : float
+            Pixels.
+        color : four floats
+            Red, green, blue, opacity.
+        within : Rect
+            Nothing is drawn outside.
+        """
+        half = width / 2.0
+        start, end = points[:-1], points[1:]
+        start, end = (a[(start != end).any(axis=1)] for a in (start, end))
+        along = (end - start) / np.linalg.norm(end - start, axis=1, keepdims=True)
+        # Longer by half a width, so that corners close.
+        start, end = _clipped(start - along * half, end + along * half, within.inset(half + 0.5))
+        way = end - start
+        if not len(way):
+            return
+        self._flush()
+        reach = half + 1.0
+        along = way / np.linalg.norm(way, axis=1, keepdims=True)
+        side = np.stack([-along[:, 1], along[:, 0]], axis=1) * reach
+        corners = np.stack([start - side, end - side, end + side, start + side], axis=1)
+        part = np.empty((len(way), 6), _VERTEX)
+        part["a_position"] = triangles(corners)
+        part["a_color"] = color
+        part["a_off"] = triangles(np.array([[-reach, -reach, reach, reach]]))[..., None]
+        part["a_half"] = half
+        self._parts.append(part.ravel())
+
+    def vertices(self) -> NDArray:
+        """All triangles' corners."""
+        self._flush()
+        return np.concatenate(self._parts) if self._parts else np.empty(0, _VERTEX)
+
+    def _flush(self) -> None:
+        """Rectangles so far, in the order of shapes."""
+        if not self._rects:
+            return
+        rects = np.array(self._rects, dtype=np.float32)
+        part = np.empty((len(rects), 6), _VERTEX)
+        part["a_position"] = triangles(corners_of(rects[:, :4]))
+        part["a_color"] = rects[:, None, 4:]
+        part["a_off"] = 0.0
+        part["a_half"] = 1.0
+        self._parts.append(part.ravel())
+        self._rects = []
+
+
+def shape_batch() -> VertexBatch:
+    """What draws :meth:`Shapes.vertices`."""
+    return VertexBatch(_SHADER, _FRAGMENT)
+
+
+def _clipped(start: NDArray, end: NDArray, within: Rect) -> tuple[NDArray, NDArray]:
+    """The parts of straight pieces that lie in a rectangle (Liang and Barsky 1984)."""
+    way = end - start
+    low = np.array([within.left, within.top])
+    high = np.array([within.right, within.bottom])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_low, to_high = (low - start) / way, (high - start) / way
+    enter, leave = np.minimum(to_low, to_high), np.maximum(to_low, to_high)
+    # Along an axis: always in, or never.
+    still = way == 0
+    inside = (start >= low) & (start <= high)
+    enter[still] = np.where(inside, -np.inf, np.inf)[still]
+    leave[still] = np.inf
+    first = np.maximum(enter.max(axis=1), 0.0)
+    last = np.minimum(leave.min(axis=1), 1.0)
+    seen = first < last
+    first, last = first[seen, None], last[seen, None]
+    return start[seen] + first * way[seen], start[seen] + last * way[seen]

@@ -1,0 +1,167 @@
+"""Where panels lie on the canvas, and where millimeters lie in them. No Qt, no OpenGL.
+
+Pixels count from the canvas's top left corner. All panels have one size, so a
+millimeter is equally long in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from napari_mrisr.comparison.scene import PanelView, Scene
+
+_GAP = 2
+_HEADER = 24
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A rectangle in pixels; ``right`` and ``bottom`` are its outer edges."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """From left to right, pixels."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """From top to bottom, pixels."""
+        return self.bottom - self.top
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """The middle, pixels."""
+        return (self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0
+
+    def contains(self, x: float, y: float) -> bool:
+        """Whether a point is inside; the left and top edges are."""
+        return self.left <= x < self.right and self.top <= y < self.bottom
+
+    def clipped(self, other: Rect) -> Rect:
+        """What both cover; empty rectangles have no positive width or height."""
+        return Rect(
+            max(self.left, other.left),
+            max(self.top, other.top),
+            min(self.right, other.right),
+            min(self.bottom, other.bottom),
+        )
+
+    def inset(self, by: float) -> Rect:
+        """Smaller by so many pixels at every side."""
+        return Rect(self.left + by, self.top + by, self.right - by, self.bottom - by)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A panel on the canvas: its rectangle, and the millimeters in it.
+
+    Attributes
+    ----------
+    rect : Rect
+        In pixels.
+    center : (across, upward)
+        Frame mm in the rectangle's middle.
+    mm_per_px : float
+        Of both axes.
+    direction : int
+        1 where ``across`` grows toward the right of the screen, else -1.
+    """
+
+    rect: Rect
+    center: tuple[float, float]
+    mm_per_px: float
+    direction: int
+
+    def to_pixels(self, across: float, upward: float) -> tuple[float, float]:
+        """Frame mm to pixels."""
+        x, y = self.rect.center
+        right = self.direction * (across - self.center[0]) / self.mm_per_px
+        return x + right, y - (upward - self.center[1]) / self.mm_per_px
+
+    def to_mm(self, x: float, y: float) -> tuple[float, float]:
+        """Pixels to frame mm: across, upward."""
+        middle_x, middle_y = self.rect.center
+        across = self.center[0] + self.direction * (x - middle_x) * self.mm_per_px
+        return across, self.center[1] - (y - middle_y) * self.mm_per_px
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All panels of a scene on a canvas.
+
+    Attributes
+    ----------
+    width, height : int
+        Of the canvas, pixels.
+    rows, columns : int
+        Of panels; the longest row counts.
+    header : int
+        Height of the strip above the panels for titles, pixels.
+    gap : int
+        Between panels, pixels.
+    """
+
+    width: int
+    height: int
+    rows: int
+    columns: int
+    header: int
+    gap: int
+
+    @classmethod
+    def of(cls, scene: Scene, width: int, height: int, ratio: float = 1.0) -> Layout:
+        """Lay out a scene.
+
+        Parameters
+        ----------
+        scene : Scene
+            What is to be shown.
+        width, height : int
+            Of the canvas, pixels.
+        ratio : float
+            Pixels of the device to one that the desktop reckons with.
+        """
+        columns = max((len(row) for row in scene.panels), default=0)
+        header = round(_HEADER * ratio) if scene.panels else 0
+        gap = max(1, round(_GAP * ratio))
+        return cls(width, height, len(scene.panels), columns, header, gap)
+
+    def rect(self, row: int, column: int) -> Rect:
+        """Where a panel lies; whole pixels."""
+        width = max(1, (self.width - self.gap * (self.columns - 1)) // max(1, self.columns))
+        free = self.height - self.header - self.gap * (self.rows - 1)
+        height = max(1, free // max(1, self.rows))
+        left = column * (width + self.gap)
+        top = self.header + row * (height + self.gap)
+        return Rect(left, top, left + width, top + height)
+
+    def panel_at(self, x: float, y: float) -> tuple[int, int] | None:
+        """Row and column of the panel at a pixel; None in gaps and the header."""
+        for row in range(self.rows):
+            for column in range(self.columns):
+                if self.rect(row, column).contains(x, y):
+                    return row, column
+        return None
+
+    def place(self, scene: Scene, row: int, column: int) -> Place:
+        """A panel with its millimeters."""
+        view = scene.panels[row][column]
+        rect = self.rect(row, column)
+        return Place(
+            rect,
+            view.center,
+            scene.span_mm / min(rect.width, rect.height),
+            1 if view.plane.grows_rightward(scene.radiological) else -1,
+        )
+
+    def panels(self, scene: Scene) -> Iterator[tuple[int, int, PanelView, Place]]:
+        """Row, column, content and place of every panel."""
+        for row, views in enumerate(scene.panels):
+            for column, view in enumerate(views):
+                yield row, column, view, self.place(scene, row, column)

@@ -1,0 +1,316 @@
+"""What lies over the images: lines, letters, scales. Made anew for every picture; no OpenGL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_mrisr.comparison.scene import Outline, PanelView, Scene
+from napari_mrisr.comparison.state import SWIPE
+from napari_mrisr.viewer.compare.canvas.canvas_images import ColorBar
+from napari_mrisr.viewer.compare.canvas.canvas_shapes import Color, Shapes
+from napari_mrisr.viewer.compare.canvas.canvas_text import (
+    Text,
+    TextStyle,
+    height_of,
+    shortened,
+    width_of,
+)
+from napari_mrisr.viewer.compare.canvas.layout import Layout, Place, Rect
+
+BACKGROUND: Color = (0.13, 0.14, 0.17, 1.0)
+GAP: Color = (0.34, 0.35, 0.38, 1.0)
+_WHITE: Color = (1.0, 1.0, 1.0, 1.0)
+_LETTER: Color = (1.0, 0.84, 0.4, 1.0)
+_BLACK: Color = (0.0, 0.0, 0.0, 1.0)
+_DARK: Color = (0.0, 0.0, 0.0, 0.6)
+_CROSS: Color = (0.3, 0.9, 0.35, 0.9)
+# On the white middle of a diverging colormap.
+_CROSS_ON_WHITE: Color = (0.0, 0.4, 0.1, 0.9)
+_ACTIVE: Color = (0.35, 0.65, 1.0, 1.0)
+_CURTAIN: Color = (1.0, 0.84, 0.4, 1.0)
+_OUTLINE: Color = (0.25, 0.9, 1.0, 1.0)
+_CURTAIN_HALF = 1
+# Between the two volumes of a title, as the scene makes it.
+_JOINTS = (" − ", " | ", " ▚ ")
+
+# Shorter side of a panel, in pixels, from which on there is room for
+_LETTERS_FROM, _NOTES_FROM, _SCALES_FROM, _LARGE_FROM = 60, 110, 150, 290
+
+
+@dataclass
+class Overlay:
+    """Shapes, texts and color bars that lie over the images."""
+
+    shapes: Shapes = field(default_factory=Shapes)
+    texts: list[Text] = field(default_factory=list)
+    bars: list[ColorBar] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Texts that the canvas shows but does not make.
+
+    Attributes
+    ----------
+    notes : mapping of (row, column) to str
+        Such as the value under the cursor.
+    places : mapping of str to str
+        By the plane's name, where it cuts.
+    active : (row, column) or None
+        The panel with a border and with handles on its regions.
+    """
+
+    notes: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    active: tuple[int, int] | None = None
+
+
+def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -> Overlay:
+    """Everything over the panels; lengths grow with ``ratio``, pixels of the device to one."""
+    overlay = Overlay()
+    _gaps(overlay.shapes, layout)
+    pen = _Pen(overlay, ratio)
+    for row, column, view, place in layout.panels(scene):
+        if row == 0:
+            pen.title(view, place.rect, layout.header)
+        active = labels.active == (row, column)
+        if scene.crosshair_shown:
+            pen.crosshair(view, place)
+        for outline in view.outlines:
+            pen.outline(outline, place, active)
+        if view.blend == SWIPE:
+            pen.curtain(scene.swipe, place)
+        pen.letters(view, place, scene.radiological)
+        # Its plane is said once a row.
+        first = column == 0 or scene.panels[row][column - 1].plane != view.plane
+        name = view.plane.name if first else ""
+        note = labels.notes.get((row, column), "")
+        pen.corners(name, labels.places.get(view.plane.name, ""), note, place)
+        pen.color_bar(view, place)
+        pen.scale_bar(place)
+        if active:
+            overlay.shapes.frame(place.rect, 2 * pen.px, _ACTIVE)
+    return overlay
+
+
+def curtain_px(fraction: float, rect: Rect) -> float:
+    """The curtain's place, whole pixels."""
+    return rect.left + round(min(1.0, max(0.0, fraction)) * rect.width)
+
+
+def short_title(title: str, style: TextStyle, width: float) -> str:
+    """A title cut to a width; of two volumes, each gets half, and what joins them stays."""
+    if width_of(title, style) <= width:
+        return title
+    joint = next((sign for sign in _JOINTS if sign in title), None)
+    if joint is None:
+        return shortened(title, style, width, middle=True)
+    first, second = title.split(joint, 1)
+    room = width - width_of(joint, style)
+    half = room / 2.0
+    # What one does not need is the other's.
+    widths = width_of(first, style), width_of(second, style)
+    first = shortened(first, style, max(half, room - widths[1]), middle=True)
+    return first + joint + shortened(second, style, max(half, room - widths[0]), middle=True)
+
+
+def nice_length(most: float) -> float:
+    """The largest 1, 2 or 5 times a power of ten up to a length."""
+    power = 10.0 ** math.floor(math.log10(most))
+    # 1e-9: 0.5 mm asked for is 0.5 mm given.
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= most * (1 + 1e-9))
+
+
+def number_text(value: float) -> str:
+    """Three digits, a true minus sign; powers of ten only where they must be."""
+    size = abs(value)
+    if 1e3 <= size < 1e5:
+        text = f"{value:.0f}"
+    elif value and not 1e-3 <= size < 1e5:
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+class _Pen:
+    """Draws one panel's parts."""
+
+    def __init__(self, overlay: Overlay, ratio: float) -> None:
+        self._shapes, self._texts, self._bars = overlay.shapes, overlay.texts, overlay.bars
+        self._ratio = ratio
+        self.px = max(1, round(ratio))
+
+    def title(self, view: PanelView, rect: Rect, header: int) -> None:
+        style = TextStyle(round(13 * self._ratio), bold=True)
+        words = short_title(view.title, style, rect.width - 8 * self.px)
+        x, _ = rect.center
+        self._texts.append(Text(words, style, x, header / 2.0, (0.5, 0.5), _WHITE))
+
+    def crosshair(self, view: PanelView, place: Place) -> None:
+        rect = place.rect
+        x, y = (math.floor(v) for v in place.to_pixels(*view.crosshair))
+        steps = [p.cut.step for p in view.pictures if p.cut is not None]
+        voxel = max((max(step) for step in steps), default=0.0) / place.mm_per_px
+        # The voxel itself stays visible.
+        gap = max(7.0 * self._ratio, voxel)
+        signed = view.pictures[0].kind == "signed"
+        color = _CROSS_ON_WHITE if signed else _CROSS
+        if rect.left <= x < rect.right:
+            for top, bottom in ((rect.top, y - gap), (y + gap, rect.bottom)):
+                line = Rect(x, top, x + self.px, bottom)
+                self._shapes.rect(line.clipped(rect), color)
+        if rect.top <= y < rect.bottom:
+            for left, right in ((rect.left, x - gap), (x + gap, rect.right)):
+                line = Rect(left, y, right, y + self.px)
+                self._shapes.rect(line.clipped(rect), color)
+
+    def outline(self, outline: Outline, place: Place, active: bool) -> None:
+        points = np.array([place.to_pixels(*point) for point in outline.points])
+        if len(points) <= 5:
+            # Straight edges lie on whole pixels.
+            points = np.floor(points) + 0.5
+        self._shapes.line(points, 3.0 * self._ratio, _BLACK, place.rect)
+        self._shapes.line(points, 1.5 * self._ratio, _OUTLINE, place.rect)
+        left, top = points.min(axis=0)
+        right, bottom = points.max(axis=0)
+        if active:
+            half = 3 * self.px
+            for x in (left, (left + right) / 2.0, right):
+                for y in (top, (top + bottom) / 2.0, bottom):
+                    if (x, y) == ((left + right) / 2.0, (top + bottom) / 2.0):
+                        continue
+                    handle = Rect(x - half, y - half, x + half, y + half)
+                    self._shapes.rect(handle.inset(-self.px).clipped(place.rect), _DARK)
+                    self._shapes.rect(handle.clipped(place.rect), _OUTLINE)
+        style = self._style(place.rect)
+        words = shortened(outline.name, style, place.rect.width / 2.0)
+        tall = height_of(style)
+        inside = place.rect.inset(2 * self.px)
+        x = min(max(left, inside.left), inside.right - width_of(words, style))
+        y = min(max(top - 4 * self.px, inside.top + tall), inside.bottom)
+        if _short(place.rect) >= _NOTES_FROM * self._ratio and right > inside.left:
+            self._texts.append(Text(words, style, x, y, (0.0, 1.0), _OUTLINE))
+
+    def curtain(self, fraction: float, place: Place) -> None:
+        rect = place.rect
+        x = curtain_px(fraction, rect)
+        half = _CURTAIN_HALF * self.px
+        _, middle = rect.center
+        wide, high = 5 * self.px, min(18 * self.px, rect.height / 4.0)
+        grip = Rect(x - wide, middle - high, x + wide, middle + high)
+        # Letters in its way are spared.
+        spared = 20 * self._ratio if abs(x - rect.center[0]) < 12 * self._ratio else 0.0
+        line = Rect(x - half, rect.top + spared, x + half, rect.bottom - spared)
+        self._shapes.rect(line.clipped(rect), _CURTAIN)
+        self._shapes.rect(grip.inset(-self.px).clipped(rect), _DARK)
+        self._shapes.rect(grip.clipped(rect), _CURTAIN)
+        for off in (-2 * self.px, self.px):
+            notch = Rect(x + off, middle - high / 2.0, x + off + self.px, middle + high / 2.0)
+            self._shapes.rect(notch.clipped(rect), (0.2, 0.15, 0.0, 1.0))
+
+    def letters(self, view: PanelView, place: Place, radiological: bool) -> None:
+        rect = place.rect
+        if _short(rect) < _LETTERS_FROM * self._ratio:
+            return
+        style = TextStyle(self._style(rect).size + self.px, bold=True)
+        x, y = rect.center
+        by = 4 * self.px
+        left, right, top, bottom = view.plane.letters(radiological)
+        spots = (
+            (left, rect.left + by, y, (0.0, 0.5)),
+            (right, rect.right - by, y, (1.0, 0.5)),
+            (top, x, rect.top + by / 2, (0.5, 0.0)),
+            (bottom, x, rect.bottom - by / 2, (0.5, 1.0)),
+        )
+        self._texts += [Text(c, style, a, b, anchor, _LETTER) for c, a, b, anchor in spots]
+
+    def corners(self, name: str, where: str, note: str, place: Place) -> None:
+        rect = place.rect
+        if _short(rect) < _NOTES_FROM * self._ratio:
+            return
+        style = self._style(rect)
+        # The letters stand in the middle.
+        free = rect.width / 2.0 - 20 * self._ratio
+        x = rect.left + 5 * self.px
+        by = 3 * self.px
+        # On two lines where one is too narrow.
+        lines = [f"{name}  {where}".rstrip()] if name else []
+        if name and width_of(lines[0], style) > free:
+            lines = [name, where]
+        for i, words in enumerate(lines):
+            y = rect.top + by + i * height_of(style)
+            # The second is below the letter.
+            words = shortened(words, style, free if i == 0 else rect.width - 10 * self.px)
+            self._texts.append(Text(words, style, x, y, (0, 0), _WHITE))
+        if note:
+            words = shortened(note, style, free)
+            self._texts.append(Text(words, style, x, rect.bottom - by, (0.0, 1.0), _WHITE))
+
+    def scale_bar(self, place: Place) -> None:
+        rect = place.rect
+        if _short(rect) < _SCALES_FROM * self._ratio:
+            return
+        length = nice_length(rect.width / 4.0 * place.mm_per_px)
+        wide = round(length / place.mm_per_px)
+        right, bottom = rect.right - 8 * self.px, rect.bottom - 7 * self.px
+        parts = [Rect(right - wide, bottom - 3 * self.px, right, bottom)]
+        for x in (right - wide, right - self.px):
+            parts.append(Rect(x, bottom - 6 * self.px, x + self.px, bottom))
+        for part in parts:
+            self._shapes.rect(part.inset(-self.px), _BLACK)
+        for part in parts:
+            self._shapes.rect(part, _WHITE)
+        style = self._style(rect)
+        words = f"{length:g} mm"
+        above = bottom - 6 * self.px
+        self._texts.append(Text(words, style, right - wide / 2, above, (0.5, 1.0), _WHITE))
+
+    def color_bar(self, view: PanelView, place: Place) -> None:
+        picture, rect = view.pictures[0], place.rect
+        if picture.kind == "volume" or _short(rect) < _NOTES_FROM * self._ratio:
+            return
+        style = self._style(rect)
+        tall = height_of(style)
+        right, top = rect.right - 8 * self.px, rect.top + 8 * self.px
+        # It ends above the letter in the middle of the right edge.
+        bottom = top + math.floor(rect.height / 2.0 - 24 * self._ratio)
+        bar = Rect(right - 11 * self.px, top, right, bottom)
+        self._shapes.frame(bar.inset(-self.px), self.px, _WHITE)
+        self._bars.append(ColorBar(picture.look, (bar.left, bar.top, bar.right, bar.bottom)))
+        low, high = picture.look.limits
+        ticks = [(high, bar.top + self.px, 0.2), (low, bar.bottom - self.px, 0.8)]
+        if bar.height > 4 * tall:
+            ticks.append(((low + high) / 2.0, bar.center[1], 0.5))
+        sign = "+" if picture.kind == "signed" else ""
+        for value, y, anchor in ticks:
+            words = (sign if value > 0 else "") + number_text(value)
+            x = bar.left - 4 * self.px
+            self._texts.append(Text(words, style, x, y, (1.0, anchor), _WHITE))
+
+    def _style(self, rect: Rect) -> TextStyle:
+        large = _short(rect) >= _LARGE_FROM * self._ratio
+        return TextStyle(round((13 if large else 12) * self._ratio))
+
+
+def _short(rect: Rect) -> float:
+    return min(rect.width, rect.height)
+
+
+def _gaps(shapes: Shapes, layout: Layout) -> None:
+    """The header, and lines between panels."""
+    if not layout.rows:
+        return
+    first = layout.rect(0, 0)
+    last = layout.rect(layout.rows - 1, layout.columns - 1)
+    shapes.rect(Rect(0, 0, layout.width, first.top), (0.07, 0.07, 0.09, 1.0))
+    for row in range(1, layout.rows):
+        top = layout.rect(row, 0).top
+        shapes.rect(Rect(0, top - layout.gap, layout.width, top), GAP)
+    for column in range(1, layout.columns):
+        left = layout.rect(0, column).left
+        shapes.rect(Rect(left - layout.gap, first.top, left, last.bottom), GAP)

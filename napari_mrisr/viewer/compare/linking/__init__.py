@@ -1,0 +1,1 @@
+"""Links between the comparison and napari's viewer and layers."""

@@ -1,0 +1,301 @@
+"""Both ways between the reading room and napari's own viewer.
+
+napari's world is (inferior, posterior, left) along the axes of the first
+column; see :mod:`napari_mrisr.viewer.layers.geometry`. What comes from napari counts
+at once. What goes to napari is pushed by the widget, a few times a second
+while something is dragged, and only what differs from what both know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Shapes
+
+from napari_mrisr.comparison.state import CompareState, Display, Point
+from napari_mrisr.core.frames import Frame
+from napari_mrisr.viewer.common.layer_watch import LayerWatch
+from napari_mrisr.viewer.compare.linking.sources import (
+    VOXEL_EVENTS,
+    LayerVolumes,
+    is_along_own_axes,
+    is_volume,
+    look_of,
+)
+from napari_mrisr.viewer.compare.model.controller import Controller
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+LOOK_EVENTS = ("contrast_limits", "colormap", "gamma")
+_WORLD = Frame(np.eye(3))
+# napari's axis k is the frame's axis 2 - k, the other way around.
+_LAST_AXES = 3
+
+
+class Link:
+    """Keeps a controller and a viewer alike.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Or its model, or the proxy that plugins get.
+    controller : Controller
+        Gets the viewer's layers as volumes.
+    tell_layers : callable
+        Called when layers came, went or were renamed.
+    """
+
+    def __init__(
+        self, viewer: Viewer, controller: Controller, tell_layers: Callable[[], None]
+    ) -> None:
+        self._viewer = viewer
+        self._controller = controller
+        self._tell_layers = tell_layers
+        self.volumes = LayerVolumes()
+        self._layers = LayerWatch(
+            viewer,
+            self._refresh_layers,
+            {
+                "name": self._pull_name,
+                **dict.fromkeys(VOXEL_EVENTS, self._pull_voxels),
+                **dict.fromkeys(LOOK_EVENTS, self._pull_look),
+            },
+        )
+        self._pushing = False
+        self._attached = False
+        self._known = controller.state
+        self._zoom = 1.0
+
+    # Coming and going.
+
+    def attach(self) -> None:
+        """Listen to the viewer."""
+        if self._attached:
+            return
+        self._attached = True
+        self._layers.attach()
+        for emitter, callback in self._emitters():
+            emitter.connect(callback)
+        self._viewer.mouse_move_callbacks.append(self._cursor_moved)
+        self._zoom = float(self._viewer.scene.camera.zoom)
+        self._refresh_layers()
+
+    def detach(self) -> None:
+        """Let go of the viewer and its layers."""
+        if not self._attached:
+            return
+        self._attached = False
+        self._layers.detach()
+        for emitter, callback in self._emitters():
+            emitter.disconnect(callback)
+        self._viewer.mouse_move_callbacks.remove(self._cursor_moved)
+        self.volumes.offer([])
+
+    def _emitters(self) -> list[tuple[Any, Any]]:
+        camera = self._viewer.scene.camera.events
+        return [
+            (self._viewer.dims.events.point, self._pull_point),
+            (camera.center, self._pull_camera),
+            (camera.zoom, self._pull_camera),
+        ]
+
+    # Layers.
+
+    def regions(self) -> list[Any]:
+        """Shapes and Labels layers, whose shapes and labels may be regions of interest."""
+        return [layer for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)]
+
+    def looks(self) -> dict[str, Display]:
+        """The looks of all layers that are offered."""
+        return {key: look_of(self._layer(key)) for key in self.volumes}
+
+    def start(self, state: CompareState) -> CompareState:
+        """A state with the layers' looks."""
+        return replace(state, looks={**state.looks, **self.looks()})
+
+    def point(self) -> Point | None:
+        """Where napari's sliders stand, world mm; None while nothing is loaded."""
+        if self._viewer.dims.ndim < _LAST_AXES:
+            return None
+        along = -np.asarray(self._viewer.dims.point[-_LAST_AXES:], dtype=float)[::-1]
+        x, y, z = (float(v) for v in self.axes().to_world(along))
+        return x, y, z
+
+    def along_axes(self) -> np.ndarray:
+        """The crosshair along napari's axes (in RAS order), mm."""
+        return self.axes().from_world(self._controller.state.crosshair)
+
+    def _layer(self, key: str) -> Any:
+        return self.volumes.layer(key)
+
+    def _refresh_layers(self, event: Any = None) -> None:
+        layers = [layer for layer in self._viewer.layers if is_volume(layer)]
+        self._layers.watch(layers)
+        self.volumes.offer(layers)
+        self._known = replace(self._known, looks=self.looks())
+        self._update_volumes()
+
+    def _update_volumes(self) -> None:
+        """Hand on what can be shown; what no longer can is dropped from the columns."""
+        controller = self._controller
+        state = controller.state
+        for key in filter(self._cannot_show, tuple(state.keys())):
+            state = state.without(key)
+        controller.state = state
+        controller.set_volumes(self.volumes)
+        self._tell_layers()
+
+    def _cannot_show(self, key: str) -> bool:
+        return key not in self.volumes or self.volumes.trouble(key) is not None
+
+    def _pull_name(self, event: Any) -> None:
+        names = {layer.name for layer in self._layers.layers}
+        for old in list(self.volumes):
+            if old not in names:
+                new = self._layer(old).name
+                self.volumes.rename(old, new)
+                self._known = self._known.renamed(old, new)
+                self._controller.rename(old, new, self.volumes)
+        self._tell_layers()
+
+    def _pull_voxels(self, event: Any) -> None:
+        key = event.source.name
+        if key not in self.volumes:
+            return
+        self.volumes.forget(key)
+        if key in tuple(self._controller.state.keys()):
+            self._update_volumes()
+
+    def _pull_look(self, event: Any) -> None:
+        if self._pushing:
+            return
+        key = event.source.name
+        if key in self.volumes:
+            look = look_of(event.source)
+            self._known = replace(self._known, looks={**self._known.looks, key: look})
+            if look != self._controller.state.looks.get(key):
+                self._controller.follow_look(key, look)
+
+    # The place.
+
+    def axes(self) -> Frame:
+        """The axes that napari's world has for the first column."""
+        columns = self._controller.state.columns
+        layer = self._layer(columns[0]) if columns else None
+        ours = layer is not None and is_along_own_axes(layer)
+        return self._controller.frame if ours else _WORLD
+
+    def _pull_point(self, event: Any = None) -> None:
+        if self._pushing or not self._controller.state.columns:
+            return
+        world = self.point()
+        if world is not None:
+            self._controller.go_to(world)
+            self._known = replace(self._known, crosshair=self._controller.state.crosshair)
+
+    def _cursor_moved(self, viewer: Any, event: Any) -> None:
+        """With Shift held, the crosshair follows napari's cursor."""
+        if "Shift" in event.modifiers and self._controller.state.columns:
+            along = -np.asarray(event.position[-_LAST_AXES:], dtype=float)[::-1]
+            x, y, z = (float(v) for v in self.axes().to_world(along))
+            self._controller.go_to((x, y, z))
+
+    def _pull_camera(self, event: Any = None) -> None:
+        if self._pushing or not self._controller.state.columns:
+            return
+        camera = self._viewer.scene.camera
+        zoom, before = float(camera.zoom), self._zoom
+        self._zoom = zoom
+        shown = self._shown_axes()
+        if shown is None:
+            return
+        state = self._controller.state
+        center = np.array(state.center)
+        across = self._turn()
+        inside = across.T @ center
+        for axis, value in zip(shown, camera.center[-2:], strict=True):
+            inside[axis] = -float(value)
+        x, y, z = (float(v) for v in across @ inside)
+        self._controller.look_at((x, y, z), state.span_mm * before / zoom)
+        after = self._controller.state
+        self._known = replace(self._known, center=after.center, span_mm=after.span_mm)
+
+    def _shown_axes(self) -> tuple[int, int] | None:
+        """The frame's axes that napari shows down and to the right; None in 3D."""
+        dims = self._viewer.dims
+        first = dims.ndim - _LAST_AXES
+        if dims.ndisplay != 2 or first < 0:
+            return None
+        down, right = (2 - (axis - first) for axis in dims.displayed)
+        return (down, right) if max(down, right) <= 2 else None
+
+    def _turn(self) -> np.ndarray:
+        """From napari's axes (RAS order) to the frame's; the unit matrix for our layers."""
+        return self._controller.frame.rotation.T @ self.axes().rotation
+
+    # To napari.
+
+    def push(self) -> None:
+        """Set in napari what has changed here since last time."""
+        state = self._controller.state
+        if not self._attached or state is self._known:
+            return
+        with self._quiet():
+            if state.crosshair != self._known.crosshair:
+                self._push_point(state)
+            if (state.center, state.span_mm) != (self._known.center, self._known.span_mm):
+                self._push_camera(state)
+            self._push_looks(state)
+        self._known = state
+
+    def settle(self) -> None:
+        """Take the present state as known, so that napari is left as it is."""
+        self._known = self._controller.state
+
+    def _push_point(self, state: CompareState) -> None:
+        dims = self._viewer.dims
+        if dims.ndim < _LAST_AXES or not state.columns:
+            return
+        wanted = -self.axes().from_world(state.crosshair)[::-1]
+        # At once: set_point would slice every layer three times.
+        dims.point = (*dims.point[:-_LAST_AXES], *(float(v) for v in wanted))
+
+    def _push_camera(self, state: CompareState) -> None:
+        camera = self._viewer.scene.camera
+        shown = self._shown_axes()
+        if shown is None:
+            return
+        inside = self._turn().T @ np.array(state.center)
+        center = [*camera.center[:-2], *(-float(inside[axis]) for axis in shown)]
+        camera.center = tuple(center)
+        if state.span_mm != self._known.span_mm:
+            camera.zoom = camera.zoom * self._known.span_mm / state.span_mm
+            self._zoom = float(camera.zoom)
+
+    def _push_looks(self, state: CompareState) -> None:
+        for key, look in state.looks.items():
+            layer = self._layer(key)
+            before = self._known.looks.get(key)
+            if layer is None or look == before:
+                continue
+            if before is None or look.limits != before.limits:
+                low, high = look.limits
+                if high > low:
+                    layer.contrast_limits = (low, high)
+            if before is None or look.colormap != before.colormap:
+                layer.colormap = look.colormap
+            if before is None or look.gamma != before.gamma:
+                layer.gamma = look.gamma
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        self._pushing = True
+        try:
+            yield
+        finally:
+            self._pushing = False

@@ -1,0 +1,1 @@
+"""State and actions of the comparison, without Qt."""

@@ -1,0 +1,309 @@
+"""What every action does to what is shown. No Qt, no napari.
+
+Whoever shows something listens to the store; whoever acts calls a method here.
+Each action changes the state at most once and tells it at most once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_mrisr.comparison.slices import bounds, nearest_index
+from napari_mrisr.comparison.state import (
+    FLICKER,
+    MAX_COLUMNS,
+    SIDE_BY_SIDE,
+    CompareState,
+    Difference,
+    Display,
+    Point,
+    RoiBox,
+)
+from napari_mrisr.core.frames import AXIAL, PLANES, Plane
+from napari_mrisr.viewer.compare.model.store import Store, point
+
+# Around the largest extent, so that no letter lies on the head.
+_MARGIN = 1.08
+_SPANS_MM = (4.0, 2000.0)
+
+
+class Controller(Store):
+    """The actions; see :class:`~napari_mrisr.viewer.compare.model.store.Store`."""
+
+    def open(self, state: CompareState, at: Point | None = None) -> None:
+        """Show a state from scratch: crosshair at a point of the world, everything in sight."""
+        self.show(state)
+        if at is not None:
+            self.state = replace(self.state, crosshair=self.inside(at))
+        if self.reference is not None:
+            self.state = replace(self.state, **self._fitted(self.state))
+        self.announce()
+
+    # Where.
+
+    def go_to(self, world: Point) -> None:
+        """Crosshair to a point of the world, mm; it stays inside the first column."""
+        self.change(crosshair=self.inside(world))
+
+    def point_at(self, plane: Plane, across: float, upward: float) -> None:
+        """Crosshair to a place in a plane, frame mm."""
+        at = self.position()
+        at[plane.across], at[plane.upward] = across, upward
+        self.go_to(point(self.frame.to_world(at)))
+
+    def step(self, plane: Plane, count: int) -> None:
+        """By voxels of the first column along a plane's normal."""
+        self._step(plane.normal, count)
+
+    def nudge(self, plane: Plane, rightward: int, upward: int) -> None:
+        """By voxels of the first column, as seen on screen in a plane."""
+        grows = plane.grows_rightward(self.state.radiological)
+        self._step(plane.across, rightward if grows else -rightward)
+        self._step(plane.upward, upward)
+
+    def _step(self, axis: int, count: int) -> None:
+        volume = self.reference
+        if volume is None or not count:
+            return
+        affine = self.frame.affine(volume.grid)
+        index = np.linalg.solve(affine[:3, :3], self.position() - affine[:3, 3])
+        # From voxel center to voxel center.
+        index[axis] = nearest_index(index[axis]) + count
+        index[axis] = np.clip(index[axis], 0, volume.grid.shape[axis] - 1)
+        at = self.position()
+        at[axis] = (affine[:3, :3] @ index + affine[:3, 3])[axis]
+        self.change(crosshair=point(self.frame.to_world(at)))
+
+    def pan(self, plane: Plane, across_mm: float, upward_mm: float) -> None:
+        """Shift what is seen by so much (all panels; the picture follows the pointer)."""
+        center = list(self.state.center)
+        center[plane.across] -= across_mm
+        center[plane.upward] -= upward_mm
+        self.change(center=point(center))
+
+    def zoom(self, factor: float, about: tuple[Plane, float, float] | None = None) -> None:
+        """Enlarge all panels; what lies at ``about`` (plane, across, upward) stays there."""
+        state = self.state
+        span = float(np.clip(state.span_mm / factor, *_SPANS_MM))
+        shrink = span / state.span_mm
+        center = list(state.center)
+        if about is not None:
+            plane, across, upward = about
+            for axis, fixed in ((plane.across, across), (plane.upward, upward)):
+                center[axis] = fixed + (center[axis] - fixed) * shrink
+        self.change(span_mm=span, center=point(center))
+
+    def look_at(self, center: Point, span_mm: float) -> None:
+        """Middle of the panels, frame mm, and what their shorter side shows."""
+        self.change(center=point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
+
+    def fit(self) -> None:
+        """Everything in sight."""
+        if self.reference is not None:
+            self.change(**self._fitted(self.state))
+
+    def center_on_crosshair(self) -> None:
+        """The crosshair in the middle of all panels."""
+        self.change(center=point(self.position()))
+
+    def _fitted(self, state: CompareState) -> dict[str, Any]:
+        ends = [bounds(self._volumes[key].grid, self.frame) for key in state.columns]
+        low = np.min([e[0] for e in ends], axis=0)
+        high = np.max([e[1] for e in ends], axis=0)
+        span = float((high - low).max()) * _MARGIN
+        return {"center": point((low + high) / 2.0), "span_mm": span}
+
+    def toggle_maximized(self, plane: Plane, column: int) -> None:
+        """Only this panel, or all again."""
+        one = (plane.name, column)
+        self.change(maximized=None if self.state.maximized else one)
+
+    def toggle_plane(self, name: str) -> None:
+        """Show a plane as a row, or not; one stays."""
+        shown = set(self.state.planes) ^ {name}
+        planes = tuple(plane.name for plane in PLANES if plane.name in shown)
+        if planes:
+            self.change(planes=planes, maximized=None)
+
+    # Gray levels.
+
+    def window(self, column: int, level: float, width: float, alone: bool = False) -> None:
+        """Shift level (in widths) and scale width, of all volumes or of one.
+
+        Parameters
+        ----------
+        column : int
+            The one that was dragged, among all columns. Differences have their
+            own limits, which ``width`` scales.
+        level : float
+            To add to the level, in window widths.
+        width : float
+            Factor of the width.
+        alone : bool
+            Only this column, though all are linked.
+        """
+        state = self.state
+        count, apart = len(state.columns), alone or not state.one_window
+        if column >= count:
+            one = state.differences[column - count]
+            self.change(
+                differences=tuple(
+                    replace(d, limit=(d.limit or 1.0) * width) if d is one or not apart else d
+                    for d in state.differences
+                )
+            )
+            return
+        keys = (state.columns[column],) if apart else state.columns
+        self.set_looks({key: self.look(key).moved(level, width) for key in keys})
+
+    def look(self, key: str) -> Display:
+        """Colormap and limits of a volume."""
+        return self.state.looks.get(key, Display())
+
+    def set_looks(self, looks: Mapping[str, Display]) -> None:
+        """Replace those of some volumes."""
+        self.change(looks={**self.state.looks, **looks})
+
+    def follow_look(self, key: str, look: Display) -> None:
+        """One volume's look was set elsewhere; linked columns move as far as it did."""
+        before = self.look(key)
+        looks = {key: look}
+        if self.state.one_window and key in self.state.columns and look.limits != before.limits:
+            level, width = _moved_by(before.limits, look.limits)
+            others = [other for other in self.state.columns if other != key]
+            looks.update({other: self.look(other).moved(level, width) for other in others})
+        self.set_looks(looks)
+
+    # How columns are compared.
+
+    def set_columns(self, columns: Sequence[str]) -> None:
+        """Show these volumes, left to right, each once."""
+        chosen = tuple(dict.fromkeys(columns))[:MAX_COLUMNS]
+        if chosen == self.state.columns:
+            return
+        first, second = self.state.pair
+        last = max(0, len(chosen) - 1)
+        pair = (min(first, last), min(second, last))
+        if pair[0] == pair[1]:
+            pair = (0, min(1, last))
+        mode = self.state.mode if len(chosen) > 1 else SIDE_BY_SIDE
+        before = self.state.columns
+        self.follow(replace(self.state, columns=chosen, pair=pair, mode=mode, maximized=None))
+        if chosen and not before:
+            self.state = replace(self.state, **self._fitted(self.state))
+        self.announce()
+
+    def set_mode(self, mode: str) -> bool:
+        """Choose how to compare; False when there is nothing to compare."""
+        if mode != SIDE_BY_SIDE and len(self.state.columns) < 2:
+            return False
+        self.change(mode=mode, flicker_second=False)
+        return True
+
+    def set_pair(self, first: int, second: int) -> None:
+        """Which two columns."""
+        count = len(self.state.columns)
+        if first != second and 0 <= first < count and 0 <= second < count:
+            self.change(pair=(first, second))
+
+    def next_pair(self, direction: int = 1) -> None:
+        """The next two columns, (0, 1), (0, 2), (1, 2) and so on."""
+        count = len(self.state.columns)
+        pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
+        if pairs:
+            first, second = sorted(self.state.pair)
+            index = pairs.index((first, second)) if (first, second) in pairs else 0
+            self.change(pair=pairs[(index + direction) % len(pairs)])
+
+    def flicker(self) -> None:
+        """The other of the two; enters the mode if need be."""
+        if self.state.mode != FLICKER:
+            self.set_mode(FLICKER)
+        else:
+            self.change(flicker_second=not self.state.flicker_second)
+
+    def set_swipe(self, fraction: float) -> None:
+        """Where the curtain hangs, 0 (left) to 1 (right)."""
+        self.change(swipe=float(np.clip(fraction, 0.0, 1.0)))
+
+    def set_differences(self, differences: Sequence[Difference]) -> None:
+        """Show these as further columns, each with a limit fit for what is seen."""
+        maximized = self.state.maximized
+        if maximized and maximized[1] >= len(self.state.columns):
+            maximized = None
+        state = replace(self.state, differences=tuple(differences), maximized=maximized)
+        self.become(replace(state, differences=self._measured(state)))
+
+    def toggle_difference(self, absolute: bool = False) -> None:
+        """Second minus first of the pair as a column, or gone."""
+        state = self.state
+        if len(state.columns) < 2:
+            return
+        first, second = (state.columns[i] for i in state.pair)
+        pair = Difference(second, first, absolute)
+        if state.truth in (first, second) and state.truth == second:
+            pair = Difference(first, second, absolute)
+        known = [d for d in state.differences if _same_pair(d, pair) and d.absolute == absolute]
+        if known:
+            self.set_differences([d for d in state.differences if d not in known])
+        else:
+            self.set_differences([*state.differences, pair])
+
+    def toggle(self, name: str) -> None:
+        """Turn ``radiological``, ``smooth``, ``one_window`` or ``crosshair_shown`` over."""
+        self.change(**{name: not getattr(self.state, name)})
+
+    # Regions of interest.
+
+    def roi(self, name: str) -> RoiBox | None:
+        """The region of that name."""
+        return next((roi for roi in self.state.rois if roi.name == name), None)
+
+    def new_roi_name(self) -> str:
+        """``ROI 1``, or the next that is free."""
+        taken = {roi.name for roi in self.state.rois}
+        return next(f"ROI {i}" for i in range(1, len(taken) + 2) if f"ROI {i}" not in taken)
+
+    def put_roi(self, roi: RoiBox) -> None:
+        """Add a region, or replace the one of that name."""
+        rois = self.state.rois
+        if self.roi(roi.name) is None:
+            self.change(rois=(*rois, roi))
+        else:
+            self.change(rois=tuple(roi if r.name == roi.name else r for r in rois))
+
+    def remove_roi(self, name: str) -> None:
+        """Drop a region."""
+        self.change(rois=tuple(roi for roi in self.state.rois if roi.name != name))
+
+    def set_depth(self, name: str, plane: Plane, depth_mm: float) -> None:
+        """Its size along a plane's normal."""
+        roi = self.roi(name)
+        if roi is not None and depth_mm > 0:
+            size = list(roi.size)
+            size[plane.normal] = depth_mm
+            self.put_roi(replace(roi, size=point(size)))
+
+
+def default_plane(state: CompareState) -> Plane:
+    """The plane that keys act on while the pointer is in none."""
+    name = state.maximized[0] if state.maximized else state.planes[0]
+    return next((plane for plane in PLANES if plane.name == name), AXIAL)
+
+
+def _same_pair(a: Difference, b: Difference) -> bool:
+    return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend}
+
+
+def _moved_by(before: tuple[float, float], after: tuple[float, float]) -> tuple[float, float]:
+    """Level (in widths of before) and factor of the width, as in :meth:`Look.moved`."""
+    span = before[1] - before[0]
+    if not span > 0 or not math.isfinite(span):
+        return 0.0, 1.0
+    level = (after[0] + after[1] - before[0] - before[1]) / 2.0 / span
+    return level, (after[1] - after[0]) / span

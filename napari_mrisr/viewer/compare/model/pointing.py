@@ -1,0 +1,246 @@
+"""What the mouse does in the panels. No Qt, no napari: messages in, actions out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from napari_mrisr.comparison.state import SWIPE
+from napari_mrisr.core.frames import Plane
+from napari_mrisr.viewer.compare.model.controller import Controller
+from napari_mrisr.viewer.compare.model.regions import Grip, dragged, drawn, grabbed
+
+LEFT, MIDDLE, RIGHT = "left", "middle", "right"
+SHIFT, CONTROL = "shift", "control"
+
+# Pixels: near enough to hold; a drag that changes a window by its own width.
+_REACH_PX = 7.0
+_WINDOW_PX = 300.0
+# A click that slips by a pixel or two draws nothing.
+_CLICK_PX = 4.0
+_ZOOM_STEP = 1.15
+
+
+class PanelMouse(Protocol):
+    """What the canvas tells of the mouse; see :class:`~.canvas.PanelMouse`."""
+
+    @property
+    def plane(self) -> Plane:
+        """Of the panel."""
+
+    @property
+    def state_column(self) -> int:
+        """Of the panel, among all columns."""
+
+    @property
+    def across_mm(self) -> float:
+        """In the plane, frame mm."""
+
+    @property
+    def upward_mm(self) -> float:
+        """In the plane, frame mm."""
+
+    @property
+    def fraction_x(self) -> float:
+        """0 at the panel's left, 1 at its right."""
+
+    @property
+    def button(self) -> str:
+        """``left``, ``middle``, ``right`` or empty."""
+
+    @property
+    def modifiers(self) -> frozenset[str]:
+        """Such as ``shift`` and ``control``."""
+
+    @property
+    def dx_px(self) -> float:
+        """Since the last message, to the right."""
+
+    @property
+    def dy_px(self) -> float:
+        """Since the last message, downward."""
+
+    @property
+    def mm_per_px(self) -> float:
+        """Size of a pixel."""
+
+
+@dataclass
+class Drag:
+    """A drag under way."""
+
+    kind: str
+    plane: Plane
+    column: int
+    start: tuple[float, float]
+    grip: Grip | None = None
+    name: str = ""
+
+
+class Pointing:
+    """Turns presses and drags into actions.
+
+    Attributes
+    ----------
+    tool : str
+        ``""`` for the crosshair, or the shape that a drag draws.
+    depth_mm : float
+        Of a new region.
+    chosen : str or None
+        Name of the region that was last drawn or held.
+    plane : Plane or None
+        Where the pointer is, or was last.
+    """
+
+    def __init__(self, controller: Controller, tell: Callable[[], None] = lambda: None) -> None:
+        self._controller = controller
+        self._tell = tell
+        self._drag: Drag | None = None
+        self.tool = ""
+        self.depth_mm = 20.0
+        self.chosen: str | None = None
+        self.chosen_plane: Plane | None = None
+        self.plane: Plane | None = None
+        self.column = 0
+        self.at = (0.0, 0.0)
+
+    @property
+    def drags_region(self) -> bool:
+        """Whether a region is being drawn or moved."""
+        return self._drag is not None and self._drag.kind in ("draw", "region")
+
+    def hover(self, pointer: PanelMouse) -> None:
+        """The mouse moved."""
+        self.plane, self.column = pointer.plane, pointer.state_column
+        self.at = (pointer.across_mm, pointer.upward_mm)
+
+    def press(self, pointer: PanelMouse) -> None:
+        """A button went down."""
+        self.hover(pointer)
+        kind, grip = self._kind(pointer)
+        self._drag = Drag(kind, pointer.plane, pointer.state_column, self.at, grip)
+        if kind == "crosshair":
+            self._controller.point_at(pointer.plane, *self.at)
+        elif grip is not None:
+            self._choose(grip.roi.name, pointer.plane)
+        elif kind == "draw":
+            self._drag.name = self._controller.new_roi_name()
+
+    def _kind(self, pointer: PanelMouse) -> tuple[str, Grip | None]:
+        if pointer.button == RIGHT:
+            return "window", None
+        if pointer.button == MIDDLE or SHIFT in pointer.modifiers:
+            return "pan", None
+        if pointer.button != LEFT:
+            return "", None
+        grip = self._grip(pointer)
+        if grip is not None:
+            return "region", grip
+        if self.tool:
+            return "draw", None
+        if self._on_curtain(pointer):
+            return "swipe", None
+        return "crosshair", None
+
+    def _grip(self, pointer: PanelMouse) -> Grip | None:
+        controller, plane = self._controller, pointer.plane
+        position = float(controller.position()[plane.normal])
+        reach = _REACH_PX * pointer.mm_per_px
+        rois = controller.state.rois
+        inside = bool(self.tool)
+        return grabbed(rois, controller.frame, plane, position, self.at, reach, inside)
+
+    def _on_curtain(self, pointer: PanelMouse) -> bool:
+        state = self._controller.state
+        if state.mode != SWIPE or not pointer.mm_per_px > 0:
+            return False
+        return abs(pointer.fraction_x - state.swipe) < 0.03
+
+    def drag(self, pointer: PanelMouse) -> None:
+        """The mouse moved with a button held; counts in the panel where it began."""
+        drag = self._drag
+        if drag is None:
+            return
+        self.at = at = (pointer.across_mm, pointer.upward_mm)
+        controller = self._controller
+        if drag.kind == "crosshair":
+            controller.point_at(drag.plane, *at)
+        elif drag.kind == "swipe":
+            controller.set_swipe(pointer.fraction_x)
+        elif drag.kind == "pan":
+            grows = drag.plane.grows_rightward(controller.state.radiological)
+            across = pointer.dx_px * pointer.mm_per_px * (1 if grows else -1)
+            controller.pan(drag.plane, across, -pointer.dy_px * pointer.mm_per_px)
+        elif drag.kind == "window":
+            # Up is brighter: the level goes down.
+            level = pointer.dy_px / _WINDOW_PX
+            width = math.exp(pointer.dx_px / _WINDOW_PX)
+            alone = CONTROL in pointer.modifiers
+            controller.window(drag.column, level, width, alone)
+        elif drag.grip is not None:
+            controller.put_roi(dragged(drag.grip, controller.frame, at))
+        elif drag.kind == "draw":
+            self._draw(drag, pointer)
+
+    def _draw(self, drag: Drag, pointer: PanelMouse) -> None:
+        controller = self._controller
+        span = max(abs(a - b) for a, b in zip(drag.start, self.at, strict=True))
+        if span < _CLICK_PX * pointer.mm_per_px and controller.roi(drag.name) is None:
+            return
+        position = float(controller.position()[drag.plane.normal])
+        corners, through = (drag.start, self.at), (position, self.depth_mm)
+        roi = drawn(drag.name, self.tool, controller.frame, drag.plane, corners, through)
+        if controller.roi(drag.name) is None:
+            controller.put_roi(roi)
+            self._choose(drag.name, drag.plane)
+        else:
+            controller.put_roi(roi)
+
+    def release(self) -> None:
+        """The button went up."""
+        drag, self._drag = self._drag, None
+        if drag is not None and drag.kind == "draw" and self._controller.roi(drag.name):
+            self.tool = ""
+        self._tell()
+
+    def wheel(self, pointer: PanelMouse, notches: float) -> None:
+        """Slices; with Ctrl zoom about the pointer. Up is away from the person."""
+        self.hover(pointer)
+        if CONTROL in pointer.modifiers:
+            factor = _ZOOM_STEP**notches
+            self._controller.zoom(factor, (pointer.plane, *self.at))
+        else:
+            count = int(math.copysign(max(1, round(abs(notches))), notches)) if notches else 0
+            self._controller.step(pointer.plane, count)
+
+    def double_click(self, pointer: PanelMouse) -> None:
+        """One panel, or all."""
+        self._drag = None
+        if pointer.button == LEFT:
+            self._controller.toggle_maximized(pointer.plane, pointer.state_column)
+
+    def set_depth(self, depth_mm: float) -> None:
+        """Of new regions, and of the chosen one through the plane it was held in."""
+        self.depth_mm = depth_mm
+        if self.chosen is not None and self.chosen_plane is not None:
+            self._controller.set_depth(self.chosen, self.chosen_plane, depth_mm)
+
+    def delete(self) -> None:
+        """Drop the chosen region."""
+        if self.chosen is not None:
+            self._controller.remove_roi(self.chosen)
+            self._choose(None, None)
+
+    def choose_tool(self, tool: str) -> None:
+        """What a drag draws; empty for the crosshair."""
+        self.tool = tool
+        self._tell()
+
+    def _choose(self, name: str | None, plane: Plane | None) -> None:
+        self.chosen, self.chosen_plane = name, plane
+        roi = self._controller.roi(name) if name else None
+        if roi is not None and plane is not None:
+            self.depth_mm = roi.size[plane.normal]
+        self._tell()

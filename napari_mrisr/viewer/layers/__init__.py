@@ -1,0 +1,1 @@
+"""napari layers to and from volumes and files."""

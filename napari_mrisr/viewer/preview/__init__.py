@@ -1,0 +1,1 @@
+"""Live previews: layers whose slices are computed when they are shown."""

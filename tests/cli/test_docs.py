@@ -1,0 +1,35 @@
+"""The commands of README and docs: they parse, and a bundled bank fits where one is needed."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from napari_mrisr.cli import build_parser
+from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
+
+
+@pytest.fixture
+def commands(repository):
+    """Arguments of every command, with the file that has it."""
+    pages = [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+    found = []
+    for page in pages:
+        for line in page.read_text("utf-8").splitlines():
+            # Others that begin so are lines of tables.
+            if line.startswith("napari-mrisr ") and "--version" not in line:
+                found.append((page.name, shlex.split(line, comments=True)[1:]))
+    return found
+
+
+def test_they_can_be_given(commands):
+    parser = build_parser()
+    assert {page for page, _ in commands} >= {"README.md", "large-volumes.md", "training.md"}
+    for page, words in commands:
+        try:
+            arguments = parser.parse_args(words)
+        except SystemExit:
+            pytest.fail(f"{page}: {words}")
+        if words[0] == "upscale" and arguments.bank is None and arguments.spacing is None:
+            check_parameters(UpscaleParameters(arguments.scale, arguments.method))

@@ -1,0 +1,102 @@
+"""The command as a whole: help, version, exit codes, what an import costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import napari_mrisr
+
+COMMANDS = ["upscale", "degrade", "train", "evaluate", "compare", "bank", "warm", "demo"]
+
+
+def test_version(run):
+    found = run("--version")
+    assert (found.code, found.out) == (0, f"napari-mrisr {napari_mrisr.__version__}\n")
+
+
+def test_help_names_every_command_and_the_use(run):
+    found = run("--help")
+    assert found.code == 0
+    assert "not for diagnosis" in " ".join(found.out.split())
+    for command in COMMANDS:
+        assert f"\n    {command} " in found.out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "bank show", "bank list"])
+def test_every_command_explains_itself_with_an_example(run, command):
+    found = run(*command.split(), "--help")
+    assert found.code == 0
+    assert f"  napari-mrisr {command.split()[0]} " in found.out
+    assert "example" in found.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["bank"]])
+def test_no_command_is_wrong_usage(run, arguments):
+    found = run(*arguments)
+    assert found.code == 2
+    assert "usage:" in found.err
+    assert found.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["sharpen"], "sharpen"),
+        (["upscale"], "IN, OUT"),
+        (["upscale", "a", "b", "--sclae", "2"], "--sclae"),
+        (["upscale", "a", "b", "--scale", "9"], "'9' is out of range"),
+        (["upscale", "a", "b", "--scale", "2x2"], "'2x2'"),
+        (["upscale", "a", "b", "--scale", "2", "--spacing", "1"], "not allowed with"),
+        (["upscale", "a", "b", "--spacing", "fine"], "'fine'"),
+        (["upscale", "a", "b", "--threads", "two"], "two"),
+        (["upscale", "a", "b", "--device", "tpu"], "tpu"),
+        (["degrade", "a", "b"], "--scale"),
+        (["evaluate", "a", "--scales", "2,0"], "'0' is out of range"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_value(run, arguments, part):
+    found = run(*arguments)
+    assert found.code == 2
+    assert part in found.error
+    assert found.err.count("\n") == 1
+
+
+def test_help_loads_no_engine():
+    code = (
+        "import sys; from napari_mrisr.cli import main; main(['--help']);"
+        "heavy = {'numpy', 'numba', 'nibabel', 'scipy', 'matplotlib', 'napari', 'qtpy'};"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unexpected_exception_keeps_its_traceback(run, scan, tmp_path, monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise ZeroDivisionError("a fault of ours")
+
+    import_module("napari_mrisr.run.upscale")
+    # By the module's name: the package shows the function in its place.
+    monkeypatch.setattr(sys.modules["napari_mrisr.run.upscale"], "upscale", broken)
+    with pytest.raises(ZeroDivisionError):
+        run("upscale", scan, tmp_path / "out.nii", "--method", "nearest")
+
+
+def test_a_terminal_without_the_signs_gets_replacements(scan):
+    code = (
+        "import sys; from napari_mrisr.cli import main;"
+        f"sys.exit(main(['evaluate', {str(scan)!r}, '--methods', 'nearest', '-q']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"PSNR" in done.stdout

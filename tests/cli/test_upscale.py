@@ -1,0 +1,246 @@
+"""upscale and degrade: files, scales, folders, errors."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
+
+from .conftest import SHAPE, ZOOMS, make_scan
+
+NEAREST = ("--method", "nearest")
+
+
+def test_one_image(run, scan, tmp_path):
+    out = tmp_path / "out.nii.gz"
+    found = run("upscale", scan, out, "--scale", "2", *NEAREST)
+    assert found.code == 0
+    assert found.out.startswith(f"{out}: 36 x 44 x 30 voxels of 0.5 x 0.55 x 0.6 mm")
+    before, after = nib.load(scan), nib.load(out)
+    expected = np.asarray(before.dataobj).repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    np.testing.assert_allclose(after.get_fdata(), expected, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(after.header.get_zooms(), np.array(ZOOMS) / 2, rtol=1e-6)
+
+
+def test_two_is_the_default_scale(run, scan, tmp_path):
+    run("upscale", scan, tmp_path / "out.nii", *NEAREST)
+    assert nib.load(tmp_path / "out.nii").shape == (36, 44, 30)
+
+
+def test_options_may_stand_between_input_and_output(run, scan, tmp_path):
+    assert run("upscale", scan, "--scale", "1x1x2", tmp_path / "o.nii", *NEAREST).code == 0
+    assert nib.load(tmp_path / "o.nii").shape == (18, 22, 30)
+
+
+def test_a_scale_counts_the_file_s_own_axes(run, tmp_path):
+    affine = np.array([[0, 0, -1.2, 0], [1.0, 0, 0, 0], [0, 1.1, 0, 0], [0, 0, 0, 1]])
+    path = make_scan(tmp_path / "asl.nii", affine=affine)  # stored as A, S, L
+    found = run("upscale", path, tmp_path / "o.nii", "--scale", "1x2x3", *NEAREST)
+    assert nib.load(tmp_path / "o.nii").shape == (18, 44, 45)
+    assert "18 x 44 x 45 voxels of 1 x 0.55 x 0.4 mm" in found.out
+    run("degrade", path, tmp_path / "low.nii", "--scale", "1x2x3")
+    assert nib.load(tmp_path / "low.nii").shape == (18, 11, 5)
+
+
+def test_spacing_chooses_a_factor_for_each_axis(run, tmp_path):
+    path = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 1.0, 4.0, 1.0]))
+    run("upscale", path, tmp_path / "o.nii", "--spacing", "1.0", *NEAREST)
+    assert nib.load(tmp_path / "o.nii").shape == (18, 22, 60)
+    run("upscale", path, tmp_path / "p.nii", "--spacing", "0.5x1x2", *NEAREST)
+    assert nib.load(tmp_path / "p.nii").shape == (36, 22, 30)
+    found = run("upscale", path, tmp_path / "q.nii", "--spacing", "5", *NEAREST)
+    assert found.code == 2
+    assert "1 x 1 x 4 mm" in found.error
+    assert not (tmp_path / "q.nii").exists()
+
+
+def test_hashed_with_a_bank_is_the_engine_s_result(run, scan, bank, tmp_path):
+    from napari_mrisr.io import read_volume
+
+    out = tmp_path / "o.nii"
+    assert run("upscale", scan, out, "--bank", bank, "--threads", "1").code == 0
+    expected = upscale(read_volume(scan), UpscaleParameters(bank=str(bank), threads=1))
+    np.testing.assert_array_equal(read_volume(out).data, expected.data)
+    assert b"not for diagnosis" in nib.load(out).header["descrip"].item()
+
+
+def test_several_inputs_keep_their_bids_names(run, tmp_path, files):
+    folder = tmp_path / "in" / "sub-02"
+    folder.mkdir(parents=True)
+    make_scan(folder / "sub-02_T1w.nii.gz")
+    one = make_scan(tmp_path / "scan.nii")
+    found = run("upscale", one, tmp_path / "in", tmp_path / "out", "--scale", "1x1x2", *NEAREST)
+    assert found.code == 0
+    assert {name for name in files() if name.startswith("out/")} == {
+        "out/scan_desc-sr1x1x2.nii",
+        "out/sub-02_desc-sr1x1x2_T1w.nii.gz",
+    }
+    assert "[1/2] scan.nii: nearest" in found.err
+    assert "[2/2] sub-02_T1w.nii.gz: nearest" in found.err
+    assert len(found.out.splitlines()) == 2
+
+
+def test_a_bad_input_is_reported_and_the_rest_is_done(run, scan, tmp_path, files):
+    bad = tmp_path / "bad.nii"
+    bad.write_bytes(b"nothing")
+    flat = tmp_path / "flat.nii"
+    nib.save(nib.Nifti1Image(np.full((4, 5, 6), 7, np.int16), np.eye(4)), flat)
+    missing = tmp_path / "missing.nii"
+    found = run("upscale", bad, missing, flat, scan, tmp_path / "out", *NEAREST)
+    assert found.code == 2
+    errors = [line for line in found.err.splitlines() if line.startswith("napari-mrisr: error:")]
+    # Missing files are met first, then bad headers, then bad voxels.
+    for path, line in zip((missing, bad, flat), errors, strict=False):
+        assert str(path) in line
+    assert len(errors) == 4
+    assert errors[3] == "napari-mrisr: error: 3 failed, 1 done"
+    assert "out/sub-01_desc-sr2x_T1w.nii.gz" in files()
+
+
+def test_two_inputs_that_would_give_one_output_are_refused(run, tmp_path, files):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        make_scan(tmp_path / name / "scan.nii")
+    inputs = tmp_path / "a", tmp_path / "b"
+    found = run("upscale", *inputs, tmp_path / "out", *NEAREST)
+    assert found.code == 2
+    assert f"would come from {tmp_path}/a/scan.nii and from {tmp_path}/b/scan.nii" in found.err
+    assert "out/scan_desc-sr2x.nii" in files()
+
+
+def test_gpu_where_there_is_none_is_one_line(run, scan, tmp_path):
+    found = run("upscale", scan, tmp_path / "out.nii", *NEAREST, "--device", "gpu")
+    assert found.code == 0
+    line = "--device gpu: hidden from this test; computing on the CPU"
+    assert found.err.splitlines().count(line) == 1
+    assert found.err.count("GPU") + found.err.count("gpu") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--method", "magic"), "'magic'"),
+        (("--method", "nearest", "--threads", "0"), "--threads: 0"),
+        (("--method", "nearest", "--frame", "3"), "3"),
+        (("--method", "nearest", "--bank", "b"), "'b'"),
+        (("--bank", "no-such-bank"), "no-such-bank"),
+        (("--method", "hashed", "--scale", "7"), "7"),
+    ],
+)
+def test_impossible_options_are_one_line_before_any_voxel(
+    run, scan, tmp_path, files, monkeypatch, arguments, part
+):
+    monkeypatch.setattr("napari_mrisr.io.read_volume", lambda *a, **k: pytest.fail("voxels read"))
+    before = files()
+    found = run("upscale", scan, tmp_path / "out.nii", *arguments)
+    assert found.code == 2
+    assert part in found.error
+    assert files() == before
+
+
+@pytest.mark.parametrize("command", ["upscale", "degrade"])
+@pytest.mark.parametrize("name", ["o.txt", "o.nii.zip", "missing/o.nii"])
+def test_outputs_that_cannot_be_are_refused_before_any_voxel(
+    run, scan, tmp_path, monkeypatch, command, name
+):
+    monkeypatch.setattr("napari_mrisr.io.read_volume", lambda *a, **k: pytest.fail("voxels read"))
+    options = NEAREST if command == "upscale" else ("--scale", "2")
+    found = run(command, scan, tmp_path / name, *options)
+    assert found.code == 2
+    assert str(tmp_path / name.partition("/")[0]) in found.error
+
+
+def test_several_inputs_need_a_folder(run, scan, tmp_path):
+    found = run("upscale", scan, scan, tmp_path / "o.nii", *NEAREST)
+    assert found.code == 2
+    assert "give a folder" in found.error
+
+
+def test_a_file_is_replaced_only_when_told_to(run, scan, tmp_path):
+    out = tmp_path / "o.nii"
+    out.write_bytes(b"precious")
+    found = run("upscale", scan, out, *NEAREST)
+    assert found.code == 2
+    assert "--overwrite" in found.error
+    assert out.read_bytes() == b"precious"
+    assert run("upscale", scan, out, *NEAREST, "--overwrite").code == 0
+    assert nib.load(out).shape == (36, 44, 30)
+
+
+def test_the_input_is_never_replaced(run, scan):
+    before = scan.read_bytes()
+    found = run("upscale", scan, scan, *NEAREST, "--overwrite")
+    assert found.code == 2
+    assert "is the input itself" in found.error
+    assert scan.read_bytes() == before
+
+
+def test_a_folder_made_in_vain_goes_away(run, tmp_path):
+    bad = tmp_path / "bad.nii"
+    bad.write_bytes(b"nothing")
+    assert run("upscale", bad, tmp_path / "results", *NEAREST).code == 2
+    assert not (tmp_path / "results").exists()
+
+
+def test_nonfinite_voxels_and_frames(run, tmp_path):
+    data = np.random.default_rng(0).random((*SHAPE, 3)).astype(np.float32)
+    data[1, 2, 3, 1] = np.nan
+    path = tmp_path / "4d.nii"
+    nib.save(nib.Nifti1Image(data, np.eye(4)), path)
+    out = tmp_path / "o.nii"
+    assert "frame" in run("upscale", path, out, *NEAREST).error
+    assert "--fill-nonfinite" in run("upscale", path, out, *NEAREST, "--frame", "1").error
+    found = run("upscale", path, out, *NEAREST, "--frame", "1", "--fill-nonfinite", "0.25")
+    assert found.code == 0
+    after = nib.load(out).get_fdata()
+    assert after[2, 4, 6] == pytest.approx(0.25, abs=1e-6)
+    assert after[4, 4, 6] == pytest.approx(data[2, 2, 3, 1], abs=1e-6)
+
+
+def test_memory_is_asked_before_voxels(run, scan, tmp_path, monkeypatch):
+    import psutil
+
+    monkeypatch.setattr("napari_mrisr.io.read_volume", lambda *a, **k: pytest.fail("voxels read"))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("M", (), {"available": 1000})())
+    assert "memory" in run("upscale", scan, tmp_path / "o.nii", *NEAREST).error
+
+
+def test_quiet_says_nothing(run, scan, tmp_path):
+    found = run("upscale", scan, tmp_path / "o.nii", *NEAREST, "-q")
+    assert (found.code, found.out, found.err) == (0, "", "")
+
+
+def test_degrade_is_the_engine_s(run, scan, tmp_path):
+    from napari_mrisr.io import read_volume
+    from napari_mrisr.operators.degrade import degrade
+
+    out = tmp_path / "low.nii"
+    found = run("degrade", scan, out, "--scale", "2", "--degradation", "kspace:hann")
+    assert found.code == 0
+    assert found.out == f"{out}: 9 x 11 x 7 voxels of 2 x 2.2 x 2.4 mm\n"
+    expected = degrade(read_volume(scan), (2, 2, 2), "kspace:hann")
+    np.testing.assert_array_equal(read_volume(out).data, expected.data)
+
+
+def test_degraded_images_in_a_folder_are_named_low(run, scan, tmp_path, files):
+    run("degrade", scan, tmp_path / "low", "--scale", "2")
+    assert "low/sub-01_desc-lr2x_T1w.nii.gz" in files()
+
+
+def test_degrade_refuses_what_leaves_nothing(run, scan, tmp_path):
+    found = run("degrade", scan, tmp_path / "o.nii", "--scale", "8")
+    assert found.code == 2
+    assert "18 x 22 x 15 voxels" in found.error
+    found = run("degrade", scan, tmp_path / "o.nii", "--scale", "2", "--degradation", "blur")
+    assert "blur" in found.error
+
+
+def test_down_and_up_again_keeps_the_field_of_view(run, tmp_path):
+    path = make_scan(tmp_path / "even.nii", shape=(18, 22, 16))
+    run("degrade", path, tmp_path / "low.nii", "--scale", "2")
+    run("upscale", tmp_path / "low.nii", tmp_path / "up.nii", "--method", "tricubic")
+    before, after = nib.load(path), nib.load(tmp_path / "up.nii")
+    assert after.shape == before.shape
+    np.testing.assert_allclose(after.affine, before.affine, atol=1e-5)

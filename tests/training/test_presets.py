@@ -1,0 +1,79 @@
+"""Presets fit their scale and degradation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from napari_mrisr.bank.model import STARTS, FilterBank, Stage
+from napari_mrisr.errors import ParameterError
+from napari_mrisr.operators.degrade import DEGRADATIONS
+from napari_mrisr.training.presets import PRESETS, get_preset
+
+SCALES = [(2, 2, 2), (3, 3, 3), (4, 4, 4), (8, 8, 8), (1, 1, 4), (1, 2, 3), (1, 1, 1)]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("degradation", DEGRADATIONS)
+def test_every_preset_makes_a_bank_for_every_scale(name, scale, degradation):
+    preset = get_preset(name, scale, degradation)
+    assert preset.name == name
+    assert preset.start in STARTS
+    assert preset.stages
+    stages = []
+    for plan in preset.stages:
+        spec = plan.spec
+        for feature in plan.terciles:
+            assert feature not in spec.hash.cuts
+        if len(set(scale)) > 1 and spec.grid == "cell":
+            assert spec.hash.symmetry != "cube"
+        assert spec.hash.phases in (scale, (1, 1, 1))
+        # Accumulators that a usual machine holds (float32 or float64).
+        size = spec.hash.filter_count * spec.taps * (spec.taps + spec.outputs(scale))
+        assert size * (4 if plan.single else 8) < 8 * 2**30
+        nothing = np.zeros((0, 0, 0), np.float32)
+        stages.append(Stage(spec, nothing, nothing, nothing, nothing))
+    FilterBank(scale, degradation, preset.start, tuple(stages))
+
+
+def test_paper_is_the_papers():
+    (plan,) = get_preset("paper", (2, 2, 2)).stages
+    spec = plan.spec.hash.with_cuts(**dict.fromkeys(plan.terciles, (0.1, 0.2)))
+    assert spec.bucket_count == 8 * 8 * 3 * 3
+    assert plan.terciles == ("strength", "coherence")
+    assert (plan.spec.grid, plan.spec.width, plan.spec.residual) == ("voxel", 11, False)
+    assert (spec.window.sigma, spec.window.radius, spec.symmetry) == (2.0, 4, "none")
+    assert plan.ridge is None
+    angles = np.diff([0.0, *spec.cuts["elevation"], 180.0])
+    np.testing.assert_allclose(angles, 22.5)
+    assert spec.cuts["azimuth"] == spec.cuts["elevation"]
+
+
+def test_paper_2021_starts_as_the_paper_did_and_ignores_phases():
+    """Its voxels drift against the low-resolution ones."""
+    for name in PRESETS:
+        preset = get_preset(name, (2, 2, 2), "paper-2021")
+        assert preset.start == "quadratic"
+        assert all(plan.spec.grid == "voxel" for plan in preset.stages)
+        assert all(plan.spec.hash.phases == (1, 1, 1) for plan in preset.stages)
+        assert get_preset(name, (2, 2, 2)).start == "tricubic"
+
+
+def test_default_uses_all_symmetries_that_the_scale_has():
+    for scale, symmetry in [((3, 3, 3), "cube"), ((1, 1, 4), "flips")]:
+        symmetries = {plan.spec.hash.symmetry for plan in get_preset("default", scale).stages}
+        assert symmetries == {symmetry}
+
+
+def test_unknown_preset_names_those_there_are():
+    with pytest.raises(ParameterError) as caught:
+        get_preset("best", (2, 2, 2))
+    assert str(caught.value) == "--preset: 'best'; choose from default, paper"
+
+
+def test_presets_differ():
+    for a, b in itertools.combinations(PRESETS, 2):
+        assert get_preset(a, (2, 2, 2)).stages != get_preset(b, (2, 2, 2)).stages

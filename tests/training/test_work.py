@@ -1,0 +1,68 @@
+"""Memory before the start; pace and what is left."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_scans import small_preset
+
+from napari_mrisr.errors import MemoryEstimateError
+from napari_mrisr.training.memory import MemoryNeed, check_memory, estimate_training
+from napari_mrisr.training.presets import get_preset
+from napari_mrisr.training.work import Work
+
+S2 = (2, 2, 2)
+
+
+def test_memory_of_the_paper_preset():
+    """576 buckets of 11³ taps: Q and V in float32, once in memory and once to save."""
+    need = estimate_training(get_preset("paper", S2), S2)
+    assert need.sums == 2 * 4 * 576 * 1331 * 1332
+    assert need.volume == 0
+    assert need.total == need.sums + need.batches
+
+
+def test_memory_grows_with_the_largest_volume_and_the_threads():
+    preset = get_preset("default", S2)
+    small = estimate_training(preset, S2, (50, 60, 70))
+    large = estimate_training(preset, S2, (100, 60, 70))
+    assert large.volume == 2 * small.volume > 0
+    assert large.sums == small.sums
+    assert estimate_training(preset, S2, threads=4).batches == 4 * small.batches
+
+
+def test_what_does_not_fit_is_refused_with_a_mend(monkeypatch):
+    import psutil
+
+    free = type("Memory", (), {"available": 3 * 2**30})()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    check_memory(MemoryNeed(2**31, 2**29, 0), "default")
+    with pytest.raises(MemoryEstimateError, match=r"need 4\.0 GB, 3\.0 GB are free; use --preset"):
+        check_memory(MemoryNeed(2**32, 0, 0), "paper")
+    with pytest.raises(MemoryEstimateError, match=r"largest volume 8\.0 GB, .*; crop the volumes"):
+        check_memory(MemoryNeed(2**20, 2**33, 0), "default")
+
+
+def test_rates_are_samples_and_operations_over_the_time():
+    work = Work(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
+    assert (work.samples_per_s, work.gflops) == (0.0, 0.0)
+    work.count(600, 27, 8, 0.3)
+    work.count(400, 27, 8, 0.2)
+    assert work.samples_per_s == 2000
+    # 27 · 28 / 2 sums of products for Q and 27 · 8 for V, a sample.
+    products = sum(1 for i in range(27) for _ in range(i, 27)) + 27 * 8
+    assert work.gflops == pytest.approx(2 * products * 1000 / 0.5 / 1e9)
+
+
+def test_share_left_falls_to_nothing():
+    work = Work(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
+    shares = [work.share_left]
+    for missing in ((1, 2), (0, 2)):
+        work.finished(0, 50_000, missing)
+        shares.append(work.share_left)
+    for missing in ((0, 1), (0, 0)):
+        work.finished(1, 20_000, missing)
+        shares.append(work.share_left)
+    assert shares[0] == 1.0
+    assert shares == sorted(shares, reverse=True)
+    assert 0.2 < shares[2] < 0.8
+    assert shares[-1] == 0.0

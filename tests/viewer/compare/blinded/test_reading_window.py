@@ -1,0 +1,164 @@
+"""Blinded reading: keys, progress, no names, closed half-way."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
+
+from napari_mrisr.comparison.blinded.cases import read_plan
+from napari_mrisr.comparison.blinded.session import Reading
+from napari_mrisr.io import write_volume
+from napari_mrisr.viewer.compare.blinded.reading_dialog import ReadingDialog
+from napari_mrisr.viewer.compare.blinded.reading_window import ReadingWindow
+
+DIGITS = [Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4, Qt.Key.Key_5]
+
+
+@pytest.fixture
+def cases(tmp_path, volumes) -> Path:
+    """Three cases of three methods."""
+    rows = ["case,truth,tricubic,hashed"]
+    for name in ("one", "two", "three"):
+        for method in ("truth", "tricubic", "hashed"):
+            write_volume(volumes[method], tmp_path / f"{name}-{method}.nii.gz")
+        rows.append(",".join([name, *(f"{name}-{m}.nii.gz" for m in rows[0].split(",")[1:])]))
+    path = tmp_path / "cases.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def pair_of(cases: Path) -> Path:
+    """The same cases with two methods."""
+    path = cases.with_name("pairs.csv")
+    lines = [line.split(",") for line in cases.read_text("utf-8").split()]
+    path.write_text("\n".join(",".join([r[0], *r[2:]]) for r in lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def open_window(qtbot):
+    opened = []
+
+    def open_it(plan, out) -> ReadingWindow:
+        window = ReadingWindow(Reading(plan, out))
+        opened.append(window)
+        window.resize(800, 600)
+        window.show()
+        wait(window, qtbot)
+        return window
+
+    yield open_it
+    for window in opened:
+        try:
+            window.close()
+        except RuntimeError:  # closed by the test
+            continue
+    opened.clear()
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+
+
+def wait(window, qtbot) -> None:
+    """Until the case is there."""
+    qtbot.waitUntil(lambda: bool(window.controller.state.columns), timeout=10_000)
+
+
+def press(window, key) -> None:
+    QTest.keyClick(window.view.canvas.native, key)
+
+
+def texts(window: QWidget) -> str:
+    """Everything that can be read, tooltips included."""
+    found = [window.windowTitle(), window.view.message]
+    for kind in (QLabel, QAbstractButton):
+        for entry in window.findChildren(kind):
+            found += [entry.text(), entry.toolTip()]
+    scene = window.controller.scene()
+    return "\n".join(found + [view.title for row in scene.panels for view in row])
+
+
+def test_preferences_by_keys_and_resumed(cases, tmp_path, open_window, qtbot):
+    plan, out = read_plan(pair_of(cases), seed=3), tmp_path / "reading.csv"
+    window = open_window(plan, out)
+    assert "case 1 of 3" in window.progress.text()
+    for word in ("tricubic", "hashed", "one", ".nii", str(tmp_path)):
+        assert word not in texts(window)
+    assert window.answers[0].text().endswith("A much better")
+    press(window, DIGITS[4])
+    wait(window, qtbot)
+    assert "case 2 of 3" in window.progress.text()
+    rows = rows_of(out)
+    assert [row["preference"] for row in rows] == ["2"]
+    # Taken back, and given otherwise.
+    press(window, Qt.Key.Key_Backspace)
+    wait(window, qtbot)
+    assert "case 1 of 3" in window.progress.text()
+    press(window, DIGITS[0])
+    wait(window, qtbot)
+    window.close()
+    # Closed half-way, it goes on with the second case.
+    again = open_window(plan, out)
+    assert "case 2 of 3" in again.progress.text()
+    for _ in range(2):
+        press(again, DIGITS[2])
+        if again.progress.text().startswith("case"):
+            wait(again, qtbot)
+    assert "All 3 cases are read" in again.view.message
+    assert not again.answers[0].isEnabled()
+    rows = rows_of(out)
+    assert [row["preference"] for row in rows] == ["-2", "0", "0"]
+    assert "hashed" not in out.read_text("utf-8")
+
+
+def test_ratings_of_three(cases, tmp_path, open_window, qtbot):
+    out = tmp_path / "reading.csv"
+    window = open_window(read_plan(cases), out)
+    assert "Rate A" in window.question.text()
+    press(window, DIGITS[1])
+    assert "Rate B" in window.question.text()
+    press(window, Qt.Key.Key_Backspace)
+    assert "Rate A" in window.question.text()
+    for key in (DIGITS[3], DIGITS[0], DIGITS[4]):
+        press(window, key)
+    wait(window, qtbot)
+    (row,) = rows_of(out)
+    assert [row[f"rating_{letter}"] for letter in "ABC"] == ["4", "1", "5"]
+    # Modes are on the function keys, digits answer.
+    press(window, Qt.Key.Key_F2)
+    assert window.controller.state.mode == "swipe"
+
+
+def test_a_file_that_went_is_told(cases, tmp_path, qtbot, open_window):
+    plan = read_plan(pair_of(cases))
+    (tmp_path / "one-hashed.nii.gz").unlink()
+    window = ReadingWindow(Reading(plan, tmp_path / "reading.csv"))
+    qtbot.waitUntil(lambda: "one-hashed" in window.progress.text(), timeout=5000)
+    window.close()
+
+
+def test_closed_while_it_loads(cases, tmp_path):
+    window = ReadingWindow(Reading(read_plan(cases), tmp_path / "reading.csv"))
+    window.close()
+
+
+def test_the_dialog_says_what_is_wrong(cases, tmp_path, qtbot):
+    dialog = ReadingDialog()
+    qtbot.addWidget(dialog)
+    dialog.start()
+    assert "Choose a list" in dialog.status.text()
+    dialog.cases.setText(str(tmp_path / "missing.csv"))
+    dialog.answers.setText(str(tmp_path / "reading.csv"))
+    dialog.start()
+    assert "missing.csv" in dialog.status.text()
+    assert dialog.reading is None
+    dialog.cases.setText(str(cases))
+    dialog.start()
+    assert dialog.reading is not None
+    assert dialog.result() == ReadingDialog.DialogCode.Accepted

@@ -1,0 +1,407 @@
+"""What the canvas paints, pixel by pixel, in a window of its own."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import matplotlib
+import numpy as np
+import pytest
+from made_up_scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+from vispy import gloo
+
+from napari_mrisr.comparison.scene import Outline, Scene
+from napari_mrisr.comparison.state import Display
+from napari_mrisr.viewer.compare.canvas.canvas import EMPTY, CompareCanvas
+from napari_mrisr.viewer.compare.canvas.overlays import BACKGROUND
+
+GREEN = np.array([77, 230, 89])
+LETTER = np.array([255, 214, 102])
+CURTAIN = LETTER
+
+
+@pytest.fixture
+def canvas(qtbot) -> Iterator[CompareCanvas]:
+    made = CompareCanvas()
+    made.native.resize(640, 500)
+    made.native.show()
+    qtbot.waitExposed(made.native)
+    yield made
+    made.close()
+
+
+def shown(canvas: CompareCanvas, what: Scene, **texts: object) -> np.ndarray:
+    """The picture, (height, width, 3)."""
+    canvas.draw(what, **texts)  # type: ignore[arg-type]
+    return canvas.grab()[..., :3].astype(int)
+
+
+def inside(canvas: CompareCanvas, image: np.ndarray, row: int = 0, column: int = 0) -> np.ndarray:
+    rect = canvas.panel_rect(row, column)
+    return image[int(rect.top) : int(rect.bottom), int(rect.left) : int(rect.right)]
+
+
+def at(canvas: CompareCanvas, image: np.ndarray, across: float, upward: float, *panel: int):
+    x, y = canvas.to_pixels(*(panel or (0, 0)), across, upward)
+    return image[int(y), int(x)]
+
+
+def is_color(image: np.ndarray, color: np.ndarray, tolerance: int = 12) -> np.ndarray:
+    return (np.abs(image - color) <= tolerance).all(axis=-1)
+
+
+def grid_scene(bright: tuple[float, float], **settings: object) -> Scene:
+    """3 planes x 4 volumes on different grids, one voxel bright at one place in all."""
+    steps = [(1.0, 1.0), (2.0, 2.5), (0.5, 0.5), (1.0, 3.0)]
+    shapes = [(41, 53), (21, 26), (80, 90), (15, 50)]
+    rows = [
+        tuple(
+            view(picture(cut(shape, step, bright=bright)), plane=plane, column=i)
+            for i, (shape, step) in enumerate(zip(shapes, steps, strict=True))
+        )
+        for plane in PLANES
+    ]
+    return scene(*rows, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("radiological", [True, False])
+def test_one_millimeter_lies_under_one_pixel_in_all_panels(
+    canvas: CompareCanvas, radiological: bool
+) -> None:
+    bright = (7.3, -5.1)
+    image = shown(canvas, grid_scene(bright, radiological=radiological))
+    for row, plane in enumerate(PLANES):
+        for column in range(4):
+            rect = canvas.panel_rect(row, column)
+            per_mm = min(rect.width, rect.height) / 40.0
+            # By hand: left of the patient is at the right of the screen, unless neurological.
+            right = 1 if plane is not SAGITTAL and not radiological else -1
+            x = (rect.left + rect.right) / 2 + right * bright[0] * per_mm
+            y = (rect.top + rect.bottom) / 2 - bright[1] * per_mm
+            assert (image[int(y), int(x)] == 255).all(), (plane.name, column)
+            # Its mirror image is not bright.
+            assert (image[int(y), int(2 * rect.center[0] - x)] == 51).all()
+
+
+def test_pixels_are_voxels_unless_smooth(canvas: CompareCanvas) -> None:
+    values = np.random.default_rng(1).choice([0.2, 0.4, 0.6], (8, 11)).astype(np.float32)
+    coarse = cut((8, 11), (5.0, 6.0))
+    coarse.values[:] = values
+    image = shown(canvas, scene((view(picture(coarse)),)))
+    for row in range(2, 6):
+        for column in range(4, 7):
+            low, high = (column - 5.5) * 5.0, (column - 4.5) * 5.0
+            bottom, top = (row - 4.0) * 6.0, (row - 3.0) * 6.0
+            x1, y0 = canvas.to_pixels(0, 0, low, top)
+            x0, y1 = canvas.to_pixels(0, 0, high, bottom)
+            # Pixels whose centers are inside.
+            block = image[round(y0) : round(y1), round(x0) : round(x1)]
+            gray = is_color(block, np.full(3, round(255 * values[row, column])), 1)
+            # Letters of the panel's edges are elsewhere.
+            assert gray.all()
+    smooth = shown(canvas, scene((view(picture(coarse)),), smooth=True))
+    assert len(np.unique(inside(canvas, smooth)[200:260, 200:400])) > 20
+
+
+def test_smooth_images_do_not_see_their_neighbors(canvas: CompareCanvas) -> None:
+    pair = (view(picture(cut(value=0.2))), view(picture(cut(value=1.0))))
+    image = shown(canvas, scene(pair, smooth=True, span_mm=80))
+    x, y = (int(v) for v in canvas.to_pixels(0, 0, 9, 9))
+    outside = [round(255 * channel) for channel in BACKGROUND[:3]]
+    gap = range(86, 98)
+    assert set(np.unique(image[y])) <= {51, 255, *outside, *gap}
+    # Panels are higher than the cut; the header and letters are elsewhere.
+    assert set(np.unique(image[60:440, x])) <= {51, *outside}
+
+
+def test_window_and_colormap(canvas: CompareCanvas) -> None:
+    looks = [Display("gray", (-100.0, 300.0)), Display("magma", (-100.0, 300.0), gamma=0.5)]
+    panels = tuple(view(picture(cut(value=120.0), look)) for look in looks)
+    image = shown(canvas, scene(panels))
+    gray, colored = (at(canvas, image, 3, 4, 0, column) for column in range(2))
+    np.testing.assert_allclose(gray, 255 * 220 / 400, atol=1)
+    expected = 255 * np.array(matplotlib.colormaps["magma"](0.55**0.5))[:3]
+    np.testing.assert_allclose(colored, expected, atol=3)
+
+
+def test_outside_the_field_of_view_is_background(canvas: CompareCanvas) -> None:
+    holed = cut()
+    holed.values[:, :30] = np.nan
+    for smooth in (False, True):
+        image = shown(canvas, scene((view(picture(holed)),), smooth=smooth))
+        expected = [round(255 * c) for c in BACKGROUND[:3]]
+        np.testing.assert_allclose(at(canvas, image, -4, 3), expected, atol=1)
+        np.testing.assert_allclose(at(canvas, image, 4, 3), 51, atol=1)
+    image = shown(canvas, scene((view(picture(None)),)))
+    np.testing.assert_allclose(at(canvas, image, 4, 3), expected, atol=1)
+
+
+def test_letters_stand_at_their_sides(canvas: CompareCanvas) -> None:
+    row = tuple(view(picture(cut()), plane=plane) for plane in (AXIAL, SAGITTAL, CORONAL))
+
+    def sides(image: np.ndarray, column: int) -> list[np.ndarray]:
+        panel = inside(canvas, image, 0, column)
+        height, width = panel.shape[:2]
+        x, y = width // 2, height // 2
+        boxes = (
+            panel[y - 12 : y + 12, :22],
+            panel[y - 12 : y + 12, -22:],
+            panel[:22, x - 12 : x + 12],
+            panel[-22:, x - 12 : x + 12],
+        )
+        return [is_color(box, LETTER) for box in boxes]
+
+    image = shown(canvas, scene(row))
+    axial, sagittal, coronal = (sides(image, i) for i in range(3))
+    assert all(side.sum() > 8 for side in (*axial, *sagittal, *coronal))
+    # R is R in the axial and coronal planes; in the sagittal, A is there; S is S.
+    assert (axial[0] == coronal[0]).all()
+    assert (axial[0] != sagittal[0]).any()
+    assert (sagittal[2] == coronal[2]).all()
+    assert (axial[2] != coronal[2]).any()
+    turned = sides(shown(canvas, scene(row, radiological=False)), 0)
+    assert (turned[0] != axial[0]).any()
+    assert turned[0].sum() == axial[1].sum()
+    assert turned[1].sum() == axial[0].sum()
+    assert (turned[2] == axial[2]).all()
+
+
+def test_crosshair_crosses_at_its_place_and_spares_the_voxel(canvas: CompareCanvas) -> None:
+    panels = tuple(view(picture(cut()), crosshair=(6.2, -3.7), plane=p) for p in PLANES)
+    what = scene(panels, crosshair_shown=True)
+    image = shown(canvas, what)
+    for column in range(3):
+        rect = canvas.panel_rect(0, column)
+        x, y = (int(v) for v in canvas.to_pixels(0, column, 6.2, -3.7))
+        green = is_color(inside(canvas, image, 0, column), GREEN, 40)
+        x, y = x - int(rect.left), y - int(rect.top)
+        assert np.flatnonzero(green[y - 60]).tolist() == [x]
+        assert np.flatnonzero(green[:, x - 30]).tolist() == [y]
+        assert not green[y - 5 : y + 6, x - 5 : x + 6].any()
+    assert not is_color(shown(canvas, scene(panels)), GREEN, 40).any()
+
+
+@pytest.mark.parametrize("swipe", [0.0, 0.37, 1.0])
+def test_swipe_shows_the_first_left_of_the_curtain(canvas: CompareCanvas, swipe: float) -> None:
+    both = (picture(cut(value=0.2)), picture(cut(value=0.8)))
+    image = shown(canvas, scene((view(*both, blend="swipe"),), swipe=swipe))
+    rect = canvas.panel_rect(0, 0)
+    edge = rect.left + round(swipe * rect.width)
+    # Above the letters and the grip, within the cut.
+    row = image[int(canvas.to_pixels(0, 0, 0, 12)[1])]
+    left, right = (round(canvas.to_pixels(0, 0, a, 0)[0]) for a in (30, -30))
+    for x in range(max(left, 0) + 1, min(right, 640) - 1):
+        if x < edge - 1:
+            assert (row[x] == 51).all(), x
+        elif x >= edge + 1:
+            assert (row[x] == 204).all(), x
+        else:
+            assert is_color(row[x], CURTAIN), x
+
+
+def test_checkerboard_is_anchored_in_millimeters(canvas: CompareCanvas) -> None:
+    both = (picture(cut(value=0.2)), picture(cut((30, 20), (2.0, 2.0), value=0.8)))
+    panel = view(*both, blend="checkerboard", center=(3.0, -2.0))
+    image = shown(canvas, scene((panel,), checker_mm=7.0))
+    for across in np.arange(-17.5, 18, 3.5):
+        for upward in np.arange(-15.75, 12, 3.5):
+            second = (np.floor(across / 7.0 + 1e-9) + np.floor(upward / 7.0)) % 2
+            pixel = at(canvas, image, across + 0.7, upward)
+            assert (pixel == (204 if second else 51)).all(), (across, upward)
+
+
+def test_zero_difference_is_the_middle_of_the_colors(canvas: CompareCanvas) -> None:
+    look = Display("RdBu_r", (-50.0, 50.0))
+    values = {3.0: 0.0, 9.0: 50.0, -9.0: -50.0, -3.0: 12.0}
+    signed = cut(value=0.0)
+    for across, value in values.items():
+        signed.values[:, int(across) + 30] = value
+    panel = view(picture(signed, look, "signed"))
+    image = shown(canvas, scene((panel,)))
+    colors = matplotlib.colormaps["RdBu_r"]
+    for across, value in values.items():
+        expected = 255 * np.array(colors((value + 50.0) / 100.0))[:3]
+        pixel = at(canvas, image, int(across) + 0.5, 4)
+        np.testing.assert_allclose(pixel, expected, atol=4, err_msg=str(value))
+    # The color bar: highest on top, zero in its middle.
+    rect = canvas.panel_rect(0, 0)
+    column = image[int(rect.top) : int(rect.bottom), int(rect.right) - 14]
+    top, height = 8, (rect.height / 2 - 24) // 1
+    for fraction in (0.02, 0.5, 0.98):
+        expected = 255 * np.array(colors(1 - fraction))[:3]
+        np.testing.assert_allclose(column[int(top + fraction * height)], expected, atol=8)
+
+
+def test_outline_is_drawn_and_stays_in_its_panel(canvas: CompareCanvas) -> None:
+    square = np.array([(-8, -5), (8, -5), (8, 60), (-8, 60), (-8, -5)], dtype=float)
+    panels = (view(picture(cut()), outlines=(Outline("lesion", square),)), view(picture(cut())))
+    what = scene(panels, panels)
+    difference = shown(canvas, what) - shown(canvas, scene(*(2 * [(panels[1], panels[1])])))
+    changed = np.abs(difference).sum(axis=-1) > 0
+    for row in range(2):
+        assert inside(canvas, changed, row, 0).any()
+        assert not inside(canvas, changed, row, 1).any()
+        x, y = canvas.to_pixels(row, 0, 8, 0)
+        assert changed[int(y), int(x)]
+    header = changed[: int(canvas.panel_rect(0, 0).top)]
+    assert not header.any()
+    active = shown(canvas, what, active=(1, 0))
+    handle = canvas.to_pixels(1, 0, 8, -5)
+    box = active[int(handle[1]) - 2 : int(handle[1]) + 2, int(handle[0]) - 2 : int(handle[0]) + 2]
+    assert len(np.unique(box.reshape(-1, 3), axis=0)) == 1
+
+
+def test_texts_appear_where_they_belong(canvas: CompareCanvas) -> None:
+    plain = scene((view(picture(cut())), view(picture(cut()))))
+    before = shown(canvas, plain)
+
+    def changed(**texts: object) -> np.ndarray:
+        return np.abs(shown(canvas, plain, **texts) - before).sum(axis=-1) > 60
+
+    note = changed(notes={(0, 1): "431.7"})
+    assert not inside(canvas, note, 0, 0).any()
+    rows, columns = np.nonzero(inside(canvas, note, 0, 1))
+    height, width = inside(canvas, note, 0, 1).shape
+    assert rows.min() > height - 30
+    assert columns.max() < width / 2
+    place = changed(places={"axial": "S 12.3 mm"})
+    rows, columns = np.nonzero(inside(canvas, place, 0, 0))
+    assert rows.max() < 30
+    message = changed(message="Choose two volumes")
+    rows, columns = np.nonzero(message)
+    assert abs(rows.mean() - 250) < 12
+    assert abs(columns.mean() - 320) < 12
+    assert changed(help_text="H\tthis help").mean() > 0.5
+
+
+def test_pixels_to_millimeters_and_back(canvas: CompareCanvas) -> None:
+    canvas.draw(grid_scene((0, 0), radiological=False))
+    for row, column in ((0, 0), (1, 2), (2, 3)):
+        for across, upward in ((0.0, 0.0), (7.25, -3.5)):
+            x, y = canvas.to_pixels(row, column, across, upward)
+            assert canvas.panel_at(x, y) == (row, column)
+            assert canvas.to_mm(row, column, x, y) == pytest.approx((across, upward))
+    assert canvas.panel_at(5, 3) is None
+
+
+def test_any_number_of_panels_one_after_the_other(canvas: CompareCanvas) -> None:
+    def many(rows: int, columns: int) -> Scene:
+        panels = [
+            tuple(
+                view(picture(cut((30 + 5 * r, 40 + 3 * c), value=0.1 * (c + 1))), column=c)
+                for c in range(columns)
+            )
+            for r in range(rows)
+        ]
+        return scene(*panels)
+
+    for rows, columns in ((0, 0), (3, 6), (1, 1), (3, 4), (1, 3)):
+        what = many(rows, columns) if rows else EMPTY
+        image = shown(canvas, what)
+        for row in range(rows):
+            for column in range(columns):
+                pixel = at(canvas, image, 3.0, 4.0, row, column)
+                np.testing.assert_allclose(pixel, 25.5 * (column + 1), atol=1)
+    assert canvas.panel_at(10, 100) == (0, 0)
+
+
+def test_only_new_cuts_are_sent(canvas: CompareCanvas, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, ...]] = []
+    real = gloo.Texture2D.set_data
+
+    def spy(self: object, data: np.ndarray, **where: object) -> None:
+        if data.dtype == np.float32:
+            sent.append(data.shape[:2])
+        real(self, data, **where)
+
+    first, second = cut((20, 30)), cut((21, 31))
+    shown(canvas, scene((view(picture(first)), view(picture(second)))))
+    monkeypatch.setattr(gloo.Texture2D, "set_data", spy)
+    darker = Display("gray", (0.0, 2.0))
+    image = shown(canvas, scene((view(picture(second, darker)), view(picture(first))), span_mm=30))
+    assert sent == []
+    assert (at(canvas, image, 2, 2) // 25 == 1).all()
+    shown(canvas, scene((view(picture(first)), view(picture(cut((21, 31)))))))
+    assert sent == [(23, 33)]
+
+
+def objects_of(canvas: CompareCanvas) -> int:
+    """OpenGL's own count of textures, buffers and programs."""
+    canvas.native.makeCurrent()
+    gl = gloo.gl
+    return sum(
+        bool(known(number))
+        for known in (gl.glIsTexture, gl.glIsBuffer, gl.glIsProgram)
+        for number in range(1, 200)
+    )
+
+
+def test_nothing_is_left_behind(canvas: CompareCanvas, qtbot) -> None:
+    before = objects_of(canvas)
+    shown(canvas, grid_scene((3, 3)), message="a")
+    drawn = objects_of(canvas)
+    assert drawn > before
+    kept = []
+    for i in range(50):
+        made = cut((30 + i % 3, 40 + i % 5))
+        kept.append(weakref.ref(made))
+        shown(canvas, scene((view(picture(made)),)), notes={(0, 0): str(i)}, message=f"{i}")
+        del made
+    assert objects_of(canvas) == drawn
+    canvas.draw(EMPTY)
+    native, gone = canvas.native, weakref.ref(canvas.native)
+    assert gone() is native
+    destroyed = []
+    native.destroyed.connect(lambda: destroyed.append(True))
+    canvas.native.makeCurrent()
+    canvas.close()
+    canvas.close()
+    canvas.draw(grid_scene((1, 1)))
+    qtbot.waitUntil(lambda: bool(destroyed))
+    del native
+    gc.collect()
+    assert not [ref for ref in kept if ref() is not None]
+
+
+def test_it_moves_to_another_window(canvas: CompareCanvas, qtbot) -> None:
+    """As a dock that floats does; Qt makes another context there."""
+    what = grid_scene((7.3, -5.1))
+    before = shown(canvas, what)
+    other = QWidget()
+    layout = QVBoxLayout(other)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(canvas.native)
+    other.resize(640, 500)
+    other.show()
+    qtbot.waitExposed(other)
+    canvas.draw(what)
+    qtbot.waitUntil(lambda: canvas.native.size() == other.size())
+    assert (shown(canvas, what) == before).all()
+    canvas.close()
+    other.close()
+    other.deleteLater()
+
+
+def test_keys_go_to_the_widget_around(canvas: CompareCanvas, qtbot) -> None:
+    class Around(QWidget):
+        heard: list[int]
+
+        def keyPressEvent(self, event) -> None:
+            self.heard.append(event.key())
+
+    around = Around()
+    around.heard = []
+    canvas.native.setParent(around)
+    around.show()
+    qtbot.waitExposed(around)
+    for key in (Qt.Key.Key_Escape, Qt.Key.Key_Space, Qt.Key.Key_F11):
+        QTest.keyClick(canvas.native, key)
+    assert around.heard == [Qt.Key.Key_Escape, Qt.Key.Key_Space, Qt.Key.Key_F11]
+    canvas.close()
+    around.close()
+    around.deleteLater()

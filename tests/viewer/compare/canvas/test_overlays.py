@@ -1,0 +1,132 @@
+"""Texts, lengths and lines over the panels; no window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
+
+from napari_mrisr.comparison.state import Display
+from napari_mrisr.viewer.compare.canvas.canvas_text import (
+    Text,
+    TextStyle,
+    height_of,
+    width_of,
+)
+from napari_mrisr.viewer.compare.canvas.layout import Layout
+from napari_mrisr.viewer.compare.canvas.overlays import (
+    Labels,
+    nice_length,
+    number_text,
+    panels_overlay,
+    short_title,
+)
+
+STYLE = TextStyle(13)
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [(73.0, 50.0), (50.0, 50.0), (49.9, 20.0), (9.99, 5.0), (1.0, 1.0), (0.3, 0.2), (0.1, 0.1)],
+)
+def test_scale_bars_are_round(most: float, expected: float) -> None:
+    assert nice_length(most) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (16.23, "16.2"), (-16.0, "−16"), (1234.0, "1234"), (0.0123, "0.0123"),
+     (2.5e-4, "2.50e−04"), (3.2e6, "3.20e+06")],
+)  # fmt: skip
+def test_numbers_of_color_bars(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_short_titles_keep_what_joins_two_volumes(qapp) -> None:
+    long = "sub-0001_ses-02_T1w_desc-preproc"
+    title = f"{long} hashed − {long}"
+    width = width_of(title, STYLE) / 2
+    short = short_title(title, STYLE, width)
+    first, second = short.split(" − ")
+    assert width_of(short, STYLE) <= width
+    assert "…" in first
+    assert "…" in second
+    # What one volume's short name leaves is the other's.
+    uneven = short_title(f"{long} − LR", STYLE, width)
+    assert uneven.endswith(" − LR")
+    assert width_of(uneven, STYLE) > 0.8 * width
+    assert short_title("LR", STYLE, width) == "LR"
+    assert "…" in short_title(long, STYLE, width / 2)
+
+
+@pytest.mark.parametrize(
+    ("plane", "radiological", "letters"),
+    [(AXIAL, True, "RLAP"), (AXIAL, False, "LRAP"), (CORONAL, True, "RLSI"),
+     (CORONAL, False, "LRSI"), (SAGITTAL, True, "APSI"), (SAGITTAL, False, "APSI")],
+)  # fmt: skip
+def test_letters_of_every_plane(qapp, plane, radiological: bool, letters: str) -> None:
+    what = scene((view(picture(cut()), plane=plane),), radiological=radiological)
+    overlay = panels_overlay(what, Layout.of(what, 400, 300), Labels(), 1.0)
+    found = sorted((text for text in overlay.texts if len(text.words) == 1), key=lambda t: t.x)
+    left, right = found[0], found[-1]
+    top, bottom = sorted(found[1:-1], key=lambda text: text.y)
+    assert "".join(text.words for text in (left, right, top, bottom)) == letters
+
+
+def boxes(texts: list[Text]) -> list[tuple[float, float, float, float]]:
+    found = []
+    for text in texts:
+        width, height = width_of(text.words, text.style), height_of(text.style)
+        left, top = text.x - text.anchor[0] * width, text.y - text.anchor[1] * height
+        found.append((left, top, left + width, top + height))
+    return found
+
+
+@pytest.mark.parametrize("size", [(1600, 1000), (1280, 720), (900, 600), (640, 420), (300, 200)])
+@pytest.mark.parametrize("columns", [3, 4, 6])
+def test_no_two_texts_overlap_and_none_leaves_the_canvas(
+    qapp, size: tuple[int, int], columns: int
+) -> None:
+    look = Display("RdBu_r", (-1234.0, 1234.0))
+    rows = [
+        tuple(
+            view(
+                picture(cut(), look, "signed" if column == columns - 1 else "volume"),
+                plane=plane,
+                title="sub-0001_T1w_hashed 2x with a long name",
+            )
+            for column in range(columns)
+        )
+        for plane in PLANES
+    ]
+    what = scene(*rows, span_mm=200.0)
+    notes = {(r, c): "−12345.6" for r in range(3) for c in range(columns)}
+    places = {plane.name: "S 112.3 mm" for plane in PLANES}
+    layout = Layout.of(what, *size)
+    overlay = panels_overlay(what, layout, Labels(notes, places, (0, 0)), 1.0)
+    found = np.array(boxes(overlay.texts))
+    assert (found[:, :2] >= -1).all()
+    assert (found[:, 2] <= size[0] + 1).all()
+    assert (found[:, 3] <= size[1] + 1).all()
+    for i, one in enumerate(found):
+        # Lines of a font touch; their letters do not.
+        wide = np.minimum(one[2], found[:, 2]) - np.maximum(one[0], found[:, 0])
+        tall = np.minimum(one[3], found[:, 3]) - np.maximum(one[1], found[:, 1])
+        touching = np.flatnonzero((wide > 1) & (tall > 4))
+        assert touching.tolist() == [i], [overlay.texts[j].words for j in touching]
+
+
+def test_small_panels_say_less(qapp) -> None:
+    what = scene((view(picture(cut()), title="T1w"),), span_mm=100.0)
+
+    def words(width: int, height: int, places: dict[str, str] | None = None) -> set[str]:
+        layout = Layout.of(what, width, height)
+        overlay = panels_overlay(what, layout, Labels({(0, 0): "17"}, places or {}), 1.0)
+        return {text.words for text in overlay.texts}
+
+    assert words(400, 424) == {"T1w", "R", "L", "A", "P", "axial", "17", "20 mm"}
+    assert {"axial", "R 112.3 mm"} <= words(220, 244, {"axial": "R 112.3 mm"})
+    assert "axial  R 112.3 mm" in words(400, 424, {"axial": "R 112.3 mm"})
+    assert "17" not in words(90, 114)
+    assert "R" in words(90, 114)
+    assert words(50, 74) == {"T1w"}

@@ -1,0 +1,628 @@
+"""The dock widget in a real viewer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog
+
+from napari_mrisr.bank import model as filterbank
+from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.errors import BankError, VolumeError
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
+from napari_mrisr.viewer.preview import compute as workshop
+from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget, requests
+
+
+def our_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
+
+
+@dataclass
+class Desk:
+    """A viewer with the widget docked, and how to work with it."""
+
+    viewer: Any
+    widget: SuperResolveWidget
+    qtbot: Any
+
+    @property
+    def panel(self) -> Any:
+        return self.widget.panel
+
+    @property
+    def names(self) -> list[str]:
+        return [layer.name for layer in self.viewer.layers]
+
+    def add(self, volume: Volume, name: str = "scan") -> Any:
+        data, kwargs, _ = layer_data(volume, name)
+        return self.viewer.add_image(data, **kwargs)
+
+    def choose(self, method: str, scale: tuple[int, int, int]) -> None:
+        self.panel.method.setCurrentText(method)
+        self.panel.scale.scale = scale
+
+    def wait(self) -> None:
+        self.qtbot.waitUntil(lambda: not self.widget.jobs.running, timeout=30_000)
+
+
+@pytest.fixture
+def desk(banks, qtbot):
+    """On the viewer's model alone, which takes no second to open."""
+    viewer = ViewerModel()
+    # As from the menu: napari gives a proxy, which warns of what is private.
+    desk = Desk(viewer, SuperResolveWidget(PublicOnlyProxy(viewer)), qtbot)
+    desk.choose("nearest", (2, 2, 2))
+    yield desk
+    desk.widget.close()
+
+
+@pytest.fixture
+def real_desk(plugin, banks, make_napari_viewer, qtbot):
+    """In a real viewer, by the manifest."""
+    viewer = make_napari_viewer()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Super-resolve")
+    assert isinstance(widget, SuperResolveWidget)
+    desk = Desk(viewer, widget, qtbot)
+    desk.choose("nearest", (2, 2, 2))
+    return desk
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """The engine, replaced by one that reports every 10 ms and never ends."""
+    running = threading.Event()
+
+    def upscale(volume: Volume, parameters: Any, *, progress: Progress) -> Volume:
+        progress.begin("endless", 10_000)
+        while True:
+            running.set()
+            time.sleep(0.01)
+            progress.advance()
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    return running
+
+
+def test_empty_state(desk):
+    assert "Open an MRI volume" in desk.panel.status.text()
+    assert not desk.panel.run_button.isEnabled()
+    assert not desk.panel.simulate_button.isEnabled()
+    assert not desk.panel.cancel_button.isEnabled()
+    desk.widget.run()
+    assert not desk.widget.jobs.running
+
+
+def test_not_for_diagnosis_is_on_the_form(desk):
+    texts = [label.text() for label in desk.panel.findChildren(type(desk.panel.status))]
+    assert any("Not for diagnosis" in text for text in texts)
+
+
+@pytest.mark.parametrize(("method", "scale"), [("nearest", (2, 2, 2)), ("tricubic", (1, 3, 2))])
+def test_run_to_a_result(real_desk, volume, method, scale):
+    desk = real_desk
+    source = desk.add(volume)
+    desk.choose(method, scale)
+    assert f"{10 * scale[0]} × {12 * scale[1]} × {15 * scale[2]} voxels" in desk.panel.plan.text()
+    assert "memory" in desk.panel.plan.text()
+    desk.panel.run_button.click()
+    assert desk.widget.jobs.running
+    assert not desk.panel.run_button.isEnabled()
+    desk.wait()
+    label = "2" if len(set(scale)) == 1 else "x".join(map(str, scale))
+    assert desk.names == ["scan", f"scan {method} {label}x"]
+    result = desk.viewer.layers[-1]
+    assert result.data.shape == tuple(n * s for n, s in zip((15, 12, 10), scale[::-1], strict=True))
+    expected = volume.grid.upsampled(scale)
+    np.testing.assert_allclose(snapshot(result).grid.affine, expected.affine)
+    assert tuple(result.contrast_limits) == tuple(source.contrast_limits)
+    assert result.metadata["history"]["method"] == method
+    assert "not for diagnosis" in result.metadata["use"]
+    assert f"scan {method} {label}x" in desk.panel.status.text()
+    assert desk.panel.layer.layer is source
+    assert desk.panel.run_button.isEnabled()
+
+
+def test_simulate_in_one_click(real_desk, volume):
+    desk = real_desk
+    desk.add(volume, "truth")
+    desk.panel.degradation.setCurrentText("kspace")
+    desk.panel.simulate_button.click()
+    desk.wait()
+    assert desk.names == ["truth", "truth LR 2x"]
+    lr = desk.viewer.layers[-1]
+    assert desk.panel.layer.layer is lr
+    assert lr.data.shape == (7, 6, 5)
+    assert lr.metadata["history"]["degradation"] == "kspace"
+    desk.panel.run_button.click()
+    desk.wait()
+    assert desk.names[-1] == "truth LR 2x nearest 2x"
+
+
+def test_cancel_within_200_ms_leaves_nothing(desk, volume, endless):
+    desk.add(volume)
+    desk.widget.run()
+    desk.qtbot.waitUntil(lambda: "%" in desk.panel.status.text())
+    started = time.monotonic()
+    desk.panel.cancel_button.click()
+    desk.qtbot.waitUntil(lambda: not desk.widget.jobs.running, timeout=1000)
+    assert time.monotonic() - started < 0.2
+    assert our_threads() == []
+    assert desk.names == ["scan"]
+    assert "Cancelled" in desk.panel.status.text()
+    assert desk.panel.run_button.isEnabled()
+    assert not desk.panel.cancel_button.isEnabled()
+
+
+def test_cancel_of_the_real_engine(desk, rng):
+    shape = (70, 72, 74)
+    desk.add(Volume(rng.random(shape, dtype=np.float32), Grid(shape, np.eye(4))))
+    desk.choose("tricubic", (4, 4, 4))
+    desk.widget.run()
+    desk.qtbot.waitUntil(lambda: "%" in desk.panel.status.text(), timeout=20_000)
+    started = time.monotonic()
+    desk.widget.cancel()
+    desk.qtbot.waitUntil(lambda: not desk.widget.jobs.running, timeout=5000)
+    # Three times what is promised: the machine that tests may be busy.
+    assert time.monotonic() - started < 0.6
+    assert desk.names == ["scan"]
+
+
+def test_the_gui_stays_responsive(real_desk, rng):
+    desk = real_desk
+    shape = (70, 72, 74)
+    desk.add(Volume(rng.random(shape, dtype=np.float32), Grid(shape, np.eye(4))))
+    desk.choose("nearest", (1, 1, 1))
+    desk.widget.run()  # loads what is loaded once
+    desk.wait()
+    desk.choose("tricubic", (4, 4, 4))
+    ticks: list[float] = []
+
+    def tick() -> None:
+        if desk.widget.jobs.running:  # napari takes its time to add the result, if it comes
+            ticks.append(time.monotonic())
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(5)
+    desk.widget.run()
+    desk.qtbot.waitUntil(lambda: "%" in desk.panel.status.text(), timeout=20_000)
+    ticks.clear()
+    desk.qtbot.wait(300)
+    timer.stop()
+    desk.widget.cancel()
+    desk.wait()
+    assert len(ticks) > 5
+    assert np.diff(ticks).max() < 0.2
+
+
+def test_closing_the_dock_stops_the_run(real_desk, volume, endless):
+    desk = real_desk
+    desk.add(volume)
+    desk.widget.run()
+    assert endless.wait(5)
+    desk.viewer.window.remove_dock_widget(desk.widget)
+    assert our_threads() == []
+    desk.qtbot.wait(50)
+    assert desk.names == ["scan"]
+    # It listens no more, and does again when it is docked again.
+    desk.add(volume, "second")
+    assert desk.panel.layer.count() == 1
+    desk.viewer.window.add_dock_widget(desk.widget, name="again")
+    assert desk.panel.layer.count() == 2
+
+
+def test_closing_the_viewer_stops_the_run(real_desk, volume, endless):
+    desk = real_desk
+    desk.add(volume)
+    desk.widget.run()
+    assert endless.wait(5)
+    desk.viewer.close()
+    assert our_threads() == []
+
+
+def test_closing_a_shown_viewer_stops_the_run(make_napari_viewer, qtbot, volume, banks, endless):
+    viewer = make_napari_viewer(show=True)
+    widget = SuperResolveWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    desk = Desk(viewer, widget, qtbot)
+    desk.add(volume)
+    desk.choose("nearest", (2, 2, 2))
+    widget.run()
+    assert endless.wait(5)
+    viewer.close()
+    qtbot.wait(10)
+    assert our_threads() == []
+
+
+def test_the_input_may_go_or_be_renamed_meanwhile(desk, volume, monkeypatch):
+    go_on = threading.Event()
+    engine = requests.upscale
+
+    def upscale(*args: Any, **kwargs: Any) -> Volume:
+        assert go_on.wait(10)
+        return engine(*args, **kwargs)
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    layer = desk.add(volume)
+    desk.widget.run()
+    layer.name = "renamed"
+    assert desk.panel.layer.currentText() == "renamed"
+    desk.viewer.layers.clear()
+    assert not desk.panel.run_button.isEnabled()
+    go_on.set()
+    desk.wait()
+    # What was asked for is what comes.
+    assert desk.names == ["scan nearest 2x"]
+
+
+def test_the_form_changed_meanwhile_does_not_matter(desk, volume, monkeypatch):
+    seen = []
+    engine = requests.upscale
+
+    def upscale(volume: Volume, parameters: Any, **kwargs: Any) -> Volume:
+        time.sleep(0.1)
+        seen.append(parameters)
+        return engine(volume, parameters, **kwargs)
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    desk.add(volume)
+    desk.widget.run()
+    desk.choose("tricubic", (4, 4, 4))
+    desk.wait()
+    assert (seen[0].method, seen[0].scale) == ("nearest", (2, 2, 2))
+
+
+def test_an_error_is_one_line_in_the_form(desk, volume, monkeypatch):
+    def upscale(*args: Any, **kwargs: Any) -> Volume:
+        raise BankError("bank.safetensors: is for 3x; choose another")
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    notification_manager.records.clear()
+    desk.add(volume)
+    desk.widget.run()
+    desk.wait()
+    assert "bank.safetensors: is for 3x; choose another" in desk.panel.status.text()
+    assert "Traceback" not in desk.panel.status.text()
+    assert [str(r.message) for r in notification_manager.records] == [
+        "bank.safetensors: is for 3x; choose another"
+    ]
+    assert desk.names == ["scan"]
+    assert desk.panel.run_button.isEnabled()
+
+
+def test_an_error_stays_when_the_layer_is_gone(desk, volume, monkeypatch):
+    def upscale(*args: Any, **kwargs: Any) -> Volume:
+        time.sleep(0.05)
+        raise BankError("bank: broken; choose another")
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    desk.add(volume)
+    desk.widget.run()
+    desk.viewer.layers.clear()
+    desk.wait()
+    assert "bank: broken" in desk.panel.status.text()
+
+
+def test_a_bug_is_told_and_logged(desk, volume, monkeypatch, caplog):
+    def upscale(*args: Any, **kwargs: Any) -> Volume:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    desk.add(volume)
+    desk.widget.run()
+    desk.wait()
+    assert "please report" in desk.panel.status.text()
+    assert "ZeroDivisionError: oh" in caplog.text
+
+
+def test_voxels_without_contrast_are_an_error(desk):
+    desk.viewer.add_image(np.zeros((4, 5, 6)), name="void", contrast_limits=(0, 1))
+    desk.widget.run()
+    desk.wait()
+    assert "void: all voxels are 0" in desk.panel.status.text()
+
+
+def test_compiling_is_told(desk, volume, monkeypatch):
+    go_on = threading.Event()
+
+    def upscale(volume: Volume, parameters: Any, *, progress: Progress) -> Volume:
+        progress.message("compiling the kernels")
+        assert go_on.wait(10)
+        return volume
+
+    monkeypatch.setattr(requests, "upscale", upscale)
+    desk.add(volume)
+    desk.widget.run()
+    desk.qtbot.waitUntil(lambda: "compiling" in desk.panel.status.text())
+    assert desk.panel.bar.maximum() == 0
+    go_on.set()
+    desk.wait()
+
+
+def test_memory_that_is_not_there_is_told_before(desk, volume, monkeypatch):
+    import psutil
+
+    class Tiny:
+        available = 1000
+
+    monkeypatch.setattr(psutil, "virtual_memory", Tiny)
+    desk.add(volume)
+    assert "free" in desk.panel.status.text()
+    desk.widget.run()
+    desk.wait()
+    assert desk.names == ["scan"]
+    assert "free" in desk.panel.status.text()
+
+
+@pytest.mark.parametrize(
+    ("shape", "rgb", "words"), [((9, 8), False, "has 2 axes"), ((9, 8, 3), True, "color")]
+)
+def test_unfit_layers_are_explained(desk, shape, rgb, words):
+    desk.viewer.add_image(np.zeros(shape), rgb=rgb, name="photo", contrast_limits=(0, 1))
+    assert words in desk.panel.status.text()
+    assert not desk.panel.run_button.isEnabled()
+    assert not desk.panel.simulate_button.isEnabled()
+
+
+def test_the_frame_on_screen_is_taken(desk, volume, rng):
+    frames = rng.random((4, *volume.grid.shape), dtype=np.float32)
+    data, kwargs, _ = series_layer_data(frames, volume, "bold")
+    desk.viewer.add_image(data, **kwargs)
+    desk.viewer.dims.set_current_step(0, 2)
+    assert "frame 2" in desk.panel.source.text()
+    desk.widget.run()
+    desk.wait()
+    assert desk.names[-1] == "bold frame 2 nearest 2x"
+    result = snapshot(desk.viewer.layers[-1]).to_volume()
+    np.testing.assert_allclose(result.data[::2, ::2, ::2], frames[2], atol=1e-5)
+
+
+def test_layers_come_go_and_keep_the_choice(desk, volume):
+    first = desk.add(volume, "first")
+    assert desk.panel.layer.layer is first
+    second = desk.add(volume, "second")
+    desk.viewer.add_points(np.zeros((1, 3)), name="points")
+    assert [desk.panel.layer.itemText(i) for i in range(2)] == ["second", "first"]
+    assert desk.panel.layer.count() == 2
+    assert desk.panel.layer.layer is first
+    desk.viewer.layers.remove(first)
+    assert desk.panel.layer.layer is second
+    desk.viewer.layers.remove(second)
+    assert desk.panel.layer.layer is None
+    assert "Open an MRI volume" in desk.panel.status.text()
+
+
+def test_a_new_scale_shows_in_the_plan(desk, volume):
+    layer = desk.add(volume)
+    layer.scale = (3.0, 1.25, 1.0)
+    assert "1 × 1.25 × 3 mm" in desk.panel.source.text()
+
+
+def test_long_names_do_not_widen_the_form(desk, volume):
+    before = desk.widget.minimumSizeHint().width()
+    desk.add(volume, "a name as long as the paths that some scanners make " * 4)
+    assert desk.widget.minimumSizeHint().width() == before
+    assert before < 330
+
+
+def test_banks_only_for_hashed(desk, volume):
+    desk.add(volume)
+    assert desk.panel.bank.isHidden()
+    desk.panel.method.setCurrentText("hashed")
+    assert not desk.panel.bank.isHidden()
+    assert desk.panel.scale.scale == (2, 2, 2)
+    banks = [desk.panel.bank.itemText(i) for i in range(desk.panel.bank.count())]
+    assert banks[:2] == ["Auto (bundled)", "bank-a"]
+    assert desk.widget._parameters().bank is None
+    desk.panel.bank.setCurrentIndex(1)
+    assert desk.widget._parameters().bank == "bank-a"
+    desk.panel.method.setCurrentText("tricubic")
+    assert desk.widget._parameters().bank is None
+
+
+def test_other_scales(desk):
+    desk.choose("tricubic", (3, 1, 5))
+    assert desk.panel.scale.scale == (3, 1, 5)
+    desk.choose("tricubic", (1, 1, 4))
+    assert desk.panel.scale.scale == (1, 1, 4)
+    # hashed has no such scale, so the form goes to one it has.
+    desk.panel.method.setCurrentText("hashed")
+    assert desk.panel.scale.scale == (2, 2, 2)
+
+
+def test_no_banks_at_all(desk, volume, monkeypatch):
+    monkeypatch.setattr(requests, "available_scales", lambda name: [])
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    assert "no filter banks" in desk.panel.status.text()
+    assert not desk.panel.run_button.isEnabled()
+
+
+def browse(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Choose the last entry of the banks, and a file in the dialog."""
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (path, ""))
+    bank = desk.panel.bank
+    bank.setCurrentIndex(bank.count() - 1)
+    bank.activated.emit(bank.count() - 1)
+
+
+def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch):
+    monkeypatch.setattr(filterbank, "load_bank", lambda path: SimpleNamespace(scale=(1, 1, 3)))
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    browse(desk, monkeypatch, "/data/mine.safetensors")
+    parameters = desk.widget._parameters()
+    assert (parameters.bank, parameters.scale) == ("/data/mine.safetensors", (1, 1, 3))
+    assert desk.panel.bank.currentText() == "mine.safetensors"
+    # It fits no other scale.
+    desk.panel.scale.scale = (2, 2, 2)
+    assert desk.widget._parameters().bank is None
+
+
+def test_a_damaged_bank_is_told_and_not_chosen(desk, volume, monkeypatch, tmp_path):
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    browse(desk, monkeypatch, str(tmp_path / "bad.safetensors"))
+    assert "bad.safetensors" in desk.panel.status.text()
+    assert desk.panel.bank.currentText() == "Auto (bundled)"
+
+
+def test_no_file_chosen_changes_nothing(desk, volume, monkeypatch):
+    desk.add(volume)
+    desk.panel.method.setCurrentText("hashed")
+    desk.panel.bank.setCurrentIndex(1)
+    browse(desk, monkeypatch, "")
+    assert desk.widget._parameters().bank == "bank-a"
+
+
+def test_hashed_with_a_bank_of_ones_own(desk, make_bank, monkeypatch, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    make_bank().save(path)
+    data = np.zeros((20, 22, 24), np.float32)
+    data[6:14, 7:15, 8:16] = 100
+    desk.add(Volume(data, Grid(data.shape, np.eye(4))))
+    desk.panel.method.setCurrentText("hashed")
+    browse(desk, monkeypatch, str(path))
+    desk.panel.run_button.click()
+    desk.wait()
+    assert desk.names == ["scan", "scan hashed 2x"], desk.panel.status.text()
+    result = desk.viewer.layers[-1]
+    assert result.data.shape == (48, 44, 40)
+    assert result.metadata["history"]["method"] == "hashed"
+    inside = snapshot(result).to_volume().data[14:26, 16:28, 18:30]
+    assert inside.mean() == pytest.approx(100, abs=5)
+
+
+def preview_of(desk) -> Any:
+    """Tick the box, and wait for the slice on screen."""
+    desk.panel.live.setChecked(True)
+    desk.qtbot.waitUntil(lambda: desk.widget.live.array is not None, timeout=20_000)
+    return desk.viewer.layers[-1]
+
+
+def test_live_preview_is_a_layer_that_is_no_input(real_desk, volume):
+    desk = real_desk
+    source = desk.add(volume)
+    assert not desk.panel.live.isChecked()
+    layer = preview_of(desk)
+    assert desk.names == ["scan", "scan nearest 2x (preview)"]
+    assert desk.panel.layer.count() == 1
+    assert desk.panel.layer.layer == source
+    assert desk.panel.status.text() == (
+        "Preview: the slice on screen, as Run computes it. Run fills the rest."
+    )
+    desk.choose("tricubic", (1, 3, 2))
+    desk.qtbot.waitUntil(lambda: layer.data.shape == (30, 36, 10), timeout=20_000)
+    assert desk.names == ["scan", "scan tricubic 1x3x2x (preview)"]
+    desk.panel.live.setChecked(False)
+    assert desk.names == ["scan"]
+    assert desk.panel.status.text() == ""
+
+
+def test_run_fills_the_preview_and_makes_it_the_result(real_desk, volume):
+    desk = real_desk
+    desk.add(volume)
+    desk.choose("tricubic", (2, 2, 2))
+    layer = preview_of(desk)
+    desk.panel.run_button.click()
+    assert not desk.panel.live.isEnabled()
+    desk.wait()
+    assert desk.names == ["scan", "scan tricubic 2x"]
+    assert desk.viewer.layers[-1] == layer
+    expected = upscale(volume, UpscaleParameters((2, 2, 2), "tricubic"))
+    np.testing.assert_array_equal(np.asarray(layer.data), layer_data(expected, "")[0])
+    assert layer.metadata["history"]["method"] == "tricubic"
+    assert "Added “scan tricubic 2x”" in desk.panel.status.text()
+    assert desk.panel.layer.count() == 2
+    # The result is there; what is chosen next is previewed beside it.
+    desk.choose("nearest", (2, 2, 2))
+    desk.qtbot.waitUntil(lambda: len(desk.viewer.layers) == 3, timeout=20_000)
+    assert desk.names[-1] == "scan nearest 2x (preview)"
+
+
+def test_a_cancelled_run_leaves_the_preview(desk, volume, monkeypatch):
+    running = threading.Event()
+
+    def endless(method, volume, out, *, progress, **others):
+        progress.begin("endless", 10_000)
+        while True:
+            running.set()
+            time.sleep(0.01)
+            progress.advance()
+
+    monkeypatch.setattr(workshop, "fill_method", endless)
+    desk.add(volume)
+    layer = preview_of(desk)
+    desk.panel.run_button.click()
+    assert running.wait(10)
+    array = desk.widget.live.array
+    assert array.volume is not None
+    desk.panel.cancel_button.click()
+    desk.wait()
+    assert desk.panel.status.text() == "Cancelled. The preview stays."
+    assert desk.names == ["scan", "scan nearest 2x (preview)"]
+    assert array.volume is None
+    assert np.asarray(layer.data[3]).shape == (24, 20)
+
+
+def test_a_preview_that_is_deleted_is_switched_off(desk, volume):
+    desk.add(volume)
+    layer = preview_of(desk)
+    desk.viewer.layers.remove(layer)
+    assert not desk.panel.live.isChecked()
+    desk.qtbot.wait(50)
+    assert desk.names == ["scan"]
+
+
+def test_a_preview_goes_with_its_source_and_with_the_dock(real_desk, volume):
+    desk = real_desk
+    source = desk.add(volume)
+    preview_of(desk)
+    desk.viewer.layers.remove(source)
+    assert desk.names == []
+    desk.add(volume)
+    desk.qtbot.waitUntil(lambda: len(desk.viewer.layers) == 2, timeout=20_000)
+    desk.viewer.window.remove_dock_widget(desk.widget)
+    assert desk.names == ["scan"]
+    assert our_threads() == []
+
+
+def test_a_preview_cannot_be_saved(desk, volume, tmp_path):
+    desk.add(volume)
+    layer = preview_of(desk)
+    with pytest.raises(VolumeError, match="press Run"):
+        snapshot(layer).to_volume()
+
+
+def test_the_slice_on_screen_stays_when_a_preview_goes(make_napari_viewer, qtbot, volume, banks):
+    """napari's slider has more steps with a preview, and would be cut off at the end."""
+    viewer = make_napari_viewer(show=True)
+    widget = SuperResolveWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    desk = Desk(viewer, widget, qtbot)
+    desk.add(volume)
+    desk.choose("nearest", (4, 4, 4))
+    place = viewer.dims.point
+    preview_of(desk)
+    assert viewer.dims.nsteps[0] == 60
+    desk.choose("nearest", (2, 2, 2))
+    qtbot.waitUntil(lambda: viewer.dims.nsteps[0] == 30, timeout=20_000)
+    # Its sliders round to their steps.
+    np.testing.assert_allclose(viewer.dims.point, place, atol=0.4)
+    desk.panel.live.setChecked(False)
+    assert viewer.dims.nsteps[0] == 15
+    np.testing.assert_allclose(viewer.dims.point, place, atol=0.4)

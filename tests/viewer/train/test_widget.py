@@ -1,0 +1,333 @@
+"""The training dock in a real viewer, on small made-up heads."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_scans import save_scans, small_preset
+from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
+from qtpy.QtCore import QCoreApplication, QEvent
+from qtpy.QtWidgets import QApplication
+
+from napari_mrisr import training
+from napari_mrisr.bank.model import list_banks, load_bank
+from napari_mrisr.io import read_volume
+from napari_mrisr.kernels import cpu_gram
+from napari_mrisr.training import train
+from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.viewer.layers.convert import layer_data
+from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
+from napari_mrisr.viewer.train.entries import TRAIN, UNUSED, VALIDATE
+from napari_mrisr.viewer.train.widget import TrainWidget
+
+
+def our_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    return save_scans(tmp_path_factory.mktemp("scans"))
+
+
+@dataclass
+class Desk:
+    viewer: Any
+    widget: TrainWidget
+    qtbot: Any
+    folder: Path
+
+    @property
+    def panel(self) -> Any:
+        return self.widget.panel
+
+    @property
+    def status(self) -> str:
+        return self.panel.status.text()
+
+    def add_layer(self, path: Path, name: str, role: str = TRAIN) -> Any:
+        data, kwargs, _ = layer_data(read_volume(path), name)
+        layer = self.viewer.add_image(data, **kwargs)
+        self.panel.volumes.set_role(layer, role)
+        return layer
+
+    def add_files(self, *paths: Path, role: str = TRAIN) -> None:
+        volumes = self.panel.volumes
+        before = len(volumes.files)
+        volumes.add_paths(paths)
+        for entry in volumes.files[before:]:
+            volumes.set_role(entry, role)
+        self.qtbot.waitUntil(lambda: all(entry.looked for entry in volumes.files))
+
+    def wait(self) -> None:
+        self.qtbot.waitUntil(lambda: not self.widget.jobs.running, timeout=30_000)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where banks are kept; trainings are quick."""
+    monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path / "banks"))
+    monkeypatch.setattr(training, "get_preset", small_preset)
+    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+    return tmp_path / "banks"
+
+
+@pytest.fixture
+def desk(folder, qtbot):
+    """On the viewer's model alone, which takes no second to open."""
+    viewer = ViewerModel()
+    # As from the menu: napari gives a proxy, which warns of what is private.
+    desk = Desk(viewer, TrainWidget(PublicOnlyProxy(viewer)), qtbot, folder)
+    yield desk
+    desk.widget.close()
+
+
+@pytest.fixture
+def real_desk(plugin, folder, make_napari_viewer, qtbot):
+    """In a real viewer, by the manifest."""
+    viewer = make_napari_viewer()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Train filters")
+    assert isinstance(widget, TrainWidget)
+    return Desk(viewer, widget, qtbot, folder)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Adding samples takes its time; set to go on at full speed."""
+    running, fast = threading.Event(), threading.Event()
+    add = cpu_gram.add_samples
+
+    def slowly(*args: Any) -> None:
+        add(*args)
+        if not fast.is_set():
+            running.set()
+            time.sleep(0.02)
+
+    monkeypatch.setattr(cpu_gram, "add_samples", slowly)
+    running.fast = fast  # type: ignore[attr-defined]
+    return running
+
+
+def test_empty_state(desk):
+    assert "add files" in desk.status
+    buttons = (desk.panel.train_button, desk.panel.stop_button, desk.panel.resume_button)
+    assert [b.isEnabled() for b in buttons] == [False] * 3
+    desk.widget.train()  # as a script could: an error, and no thread stays
+    desk.wait()
+    assert "no volumes" in desk.status
+    assert not desk.folder.exists() or list(desk.folder.iterdir()) == []
+
+
+def test_train_on_layers_and_files_to_a_bank_in_super_resolve(real_desk, scans):
+    desk = real_desk
+    chooser = SuperResolveWidget(desk.viewer)
+    desk.viewer.window.add_dock_widget(chooser)
+    desk.add_layer(scans[0], "Jane Doe 1970")
+    desk.add_files(scans[1])
+    desk.add_files(scans[3], role=VALIDATE)
+    plan = desk.panel.plan.text()
+    assert "2 volumes to train on, 1 to validate on" in plan
+    assert "largest 38 × 42 × 46 voxels" in plan
+    assert "of memory" in plan
+    assert "2 volumes is few" in desk.panel.warnings.text()
+    desk.panel.train_button.click()
+    assert not desk.panel.train_button.isEnabled()
+    assert desk.panel.stop_button.isEnabled()
+    desk.wait()
+    assert "Saved “mine-2x”" in desk.status
+    assert sorted(desk.widget.story.gains) == [(s, n) for s in (1, 2) for n in (1, 2)]
+    assert "samples/s" in desk.panel.speed.text()
+    bank = load_bank("mine-2x")
+    volumes = bank.provenance["volumes"]
+    assert [v["name"] for v in volumes] == ["volume 1", "volume 2"]
+    assert {v["license"] for v in volumes} == {"unknown"}
+    assert b"Doe" not in (desk.folder / "mine-2x.safetensors").read_bytes()
+    assert "mine-2x" in list_banks()
+    # At once among the banks of the other dock, and it can be chosen.
+    index = chooser.panel.bank.findData("mine-2x")
+    assert index > 0
+    chooser.panel.bank.setCurrentIndex(index)
+    assert chooser.panel.bank.bank == "mine-2x"
+    desk.viewer.window.remove_dock_widget(chooser)
+
+
+def test_it_is_the_engines_own_bank(desk, scans, tmp_path):
+    desk.add_files(*scans[:2])
+    desk.panel.names.setChecked(True)
+    desk.panel.license.setText("CC0")
+    desk.panel.train_button.click()
+    desk.wait()
+    report = train(scans[:2], tmp_path / "engine.safetensors", TrainParameters(license="CC0"))
+    ours = load_bank("mine-2x")
+    for a, b in zip(ours.stages, report.bank.stages, strict=True):
+        np.testing.assert_array_equal(a.weights, b.weights)
+    assert ours.provenance["volumes"] == report.bank.provenance["volumes"]
+
+
+def test_stop_keeps_a_bank_and_resume_goes_on(desk, scans, slow, tmp_path):
+    desk.add_files(*scans[:2])
+    desk.panel.train_button.click()
+    slow.fast.set()
+    desk.qtbot.waitUntil(lambda: desk.widget.story.support.size > 0, timeout=20_000)
+    slow.fast.clear()
+    started = time.monotonic()
+    desk.panel.stop_button.click()
+    assert time.monotonic() - started < 0.1
+    assert "Stopping" in desk.status
+    assert not desk.panel.stop_button.isEnabled()
+    desk.wait()
+    assert "Stopped after" in desk.status
+    assert "Resume goes on" in desk.status
+    assert our_threads() == []
+    assert "stopped after" in load_bank("mine-2x").provenance["stopped"]
+    assert not desk.panel.train_button.isEnabled()  # it would replace the bank
+    assert desk.panel.resume_button.isEnabled()
+    slow.fast.set()
+    desk.add_files(scans[2])
+    desk.panel.resume_button.click()
+    desk.wait()
+    assert "Saved" in desk.status
+    report = train(scans[:3], tmp_path / "once.safetensors", TrainParameters())
+    for a, b in zip(load_bank("mine-2x").stages, report.bank.stages, strict=True):
+        np.testing.assert_array_equal(a.support, b.support)
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+
+
+def test_stop_before_the_first_volume_leaves_nothing(desk, scans, slow):
+    desk.add_files(scans[0])
+    desk.panel.train_button.click()
+    assert slow.wait(20)
+    desk.panel.stop_button.click()
+    desk.wait()
+    assert "before the first volume" in desk.status
+    assert list(desk.folder.iterdir()) == []
+    assert desk.panel.train_button.isEnabled()
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_keeps_the_sums_and_leaves_no_thread(real_desk, scans, slow, how):
+    desk = real_desk
+    desk.add_files(*scans[:2])
+    desk.panel.train_button.click()
+    slow.fast.set()
+    desk.qtbot.waitUntil(lambda: desk.widget.story.support.size > 0, timeout=20_000)
+    slow.fast.clear()
+    if how == "dock":
+        desk.viewer.window.remove_dock_widget(desk.widget)
+    else:
+        desk.viewer.close()
+    assert our_threads() == []
+    assert [p.name for p in desk.folder.iterdir()] == ["mine-2x.safetensors.equations.safetensors"]
+    slow.fast.set()
+    path = desk.folder / "mine-2x.safetensors"
+    parameters = TrainParameters(license="unknown", names=False)
+    assert len(train(scans[:2], path, parameters, resume=True).bank.stages) == 2
+
+
+def test_an_existing_bank_is_replaced_only_when_asked(desk, scans):
+    desk.folder.mkdir()
+    (desk.folder / "mine-2x.safetensors").write_bytes(b"mine")
+    desk.add_files(scans[0])
+    assert not desk.panel.train_button.isEnabled()
+    assert not desk.panel.replace.isHidden()
+    desk.panel.replace.setChecked(True)
+    assert desk.panel.train_button.isEnabled()
+    desk.panel.train_button.click()
+    desk.wait()
+    assert load_bank("mine-2x").stages
+    assert not desk.panel.replace.isChecked()
+
+
+def test_names_that_cannot_be(desk, scans):
+    desk.add_files(scans[0])
+    desk.panel.name.setText("default-2x")
+    assert "bundled bank; choose another name" in desk.status
+    assert not desk.panel.train_button.isEnabled()
+    desk.panel.name.setText("a/b")
+    assert "no name for a bank" in desk.status
+    desk.panel.name.setText("mine")
+    assert desk.panel.train_button.isEnabled()
+
+
+def test_another_folder_and_the_suggested_name(desk, scans, tmp_path):
+    desk.panel.scale.scale = (3, 3, 3)
+    assert desk.panel.name.text() == "mine-3x"
+    desk.widget.set_folder(tmp_path)
+    desk.add_files(scans[0])
+    assert desk.panel.out.text() == str(tmp_path / "mine-3x.safetensors")
+    desk.panel.train_button.click()
+    desk.wait()
+    assert load_bank(tmp_path / "mine-3x.safetensors").scale == (3, 3, 3)
+
+
+def test_the_list_of_volumes(desk, scans, tmp_path):
+    volumes = desk.panel.volumes
+    layer = desk.add_layer(scans[0], "a")
+    desk.add_files(scans[1], scans[1])
+    (entry,) = volumes.files
+    item = volumes.tree.topLevelItem(1)
+    item.setCheckState(2, item.checkState(1))  # tick "Validate": "Train" goes out
+    assert volumes.role(entry) == VALIDATE
+    assert volumes.chosen(TRAIN) == [layer]
+    layer.name = "b"
+    assert volumes.tree.topLevelItem(0).text(0) == "b"
+    assert volumes.role(layer) == TRAIN
+    bad = tmp_path / "bad.nii"
+    bad.write_bytes(b"nothing")
+    desk.add_files()
+    volumes.add_paths([bad])
+    desk.qtbot.waitUntil(lambda: all(e.looked for e in volumes.files))
+    assert volumes.role(volumes.files[1]) == UNUSED
+    assert "cannot be used" in volumes.tree.topLevelItem(2).text(0)
+    volumes.tree.topLevelItem(2).setSelected(True)
+    volumes.remove_button.click()
+    assert volumes.files == [entry]
+    desk.viewer.layers.clear()
+    assert volumes.chosen(TRAIN) == []
+    volumes.add_paths([tmp_path / "missing.nii"])
+    assert "missing.nii" in desk.status
+
+
+def test_charts_paint_every_state(desk, qtbot):
+    """Painting must not fail, empty or full, narrow or wide."""
+    from napari_mrisr.training.events import Began, GainMeasured, VolumeAdded
+    from napari_mrisr.viewer.train.story import Story
+
+    story = Story()
+    for width in (160, 500):
+        for chart in (desk.panel.gain, desk.panel.support):
+            chart.show_story(story)
+            chart.resize(width, chart.sizeHint().height())
+            assert not chart.grab().isNull()
+        story.add(Began(3, 12, (12, 12, 12), 50.0))
+        story.add(VolumeAdded(1, 1, np.array([0, 3, 500]), 1e6, 20.0, 0.9))
+        story.add(GainMeasured(1, 1, (0.5, -0.2), 1000))
+        story.add(GainMeasured(1, 2, (0.7, 0.2), 1000))
+    empty = desk.panel.gain.grab().toImage()
+    desk.panel.gain.show_story(Story())
+    assert desk.panel.gain.grab().toImage() != empty
+
+
+def test_nothing_of_it_stays(make_napari_viewer, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
+    viewer = make_napari_viewer()
+    widget = TrainWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    watch = weakref.ref(widget)
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    del widget
+    for _ in range(2):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        QApplication.processEvents()
+        gc.collect()
+    assert watch() is None
