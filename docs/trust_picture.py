@@ -10,10 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_mrisr import UpscaleParameters, load_bank, trust_maps
+from napari_mrisr import UpscaleParameters, degrade, load_bank, trust_maps, upscale
 from napari_mrisr.io.samples import phantom
-from napari_mrisr.operators import degrade
-from napari_mrisr.run import upscale
 from napari_mrisr.trust.figure import png_of, trust_figure
 
 SCALE = (2, 2, 2)

@@ -19,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from napari_mrisr import UpscaleParameters, Volume, read_volume
+from napari_mrisr import UpscaleParameters, Volume, degrade, read_volume, upscale
 from napari_mrisr.bank.model import FilterBank, bank_for
 from napari_mrisr.core.scale import parse_scale
 from napari_mrisr.core.volume import IntensityWindow
-from napari_mrisr.operators import degrade
-from napari_mrisr.run import upscale
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.trust import trust_maps
 

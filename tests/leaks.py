@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication
 from napari_mrisr.viewer.common.latest import Latest
 from napari_mrisr.viewer.compare import exporting, measuring, numbers
 from napari_mrisr.viewer.compare.blinded import reading_window
-from napari_mrisr.viewer.compare.canvas.canvas import canvas
+from napari_mrisr.viewer.compare.canvas import canvas
 from napari_mrisr.viewer.compare.controls import Controls
 from napari_mrisr.viewer.compare.linking import link
 from napari_mrisr.viewer.compare.model.controller import Controller

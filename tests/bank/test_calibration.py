@@ -184,7 +184,7 @@ def test_an_old_bank_has_none(make_bank, tmp_path):
     ],
 )
 def test_a_damaged_calibration_is_refused(saved, change):
-    from test_filterbank import rewrite
+    from bank.test_model import rewrite
 
     rewrite(
         saved, change_tensors=lambda t: t.update({f"calibration.{k}": v for k, v in change.items()})
@@ -194,7 +194,7 @@ def test_a_damaged_calibration_is_refused(saved, change):
 
 
 def test_a_calibration_without_its_tensors_is_refused(saved):
-    from test_filterbank import rewrite
+    from bank.test_model import rewrite
 
     rewrite(saved, change_tensors=lambda t: t.pop("calibration.factor"))
     with pytest.raises(BankError, match="train it again"):

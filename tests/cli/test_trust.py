@@ -42,8 +42,7 @@ def test_maps_stand_beside_the_result(run, low, bank, tmp_path):
 
 
 def test_maps_are_those_of_the_api(run, low, bank, tmp_path):
-    from napari_mrisr import UpscaleParameters, load_bank, read_volume, trust_maps
-    from napari_mrisr.run import upscale
+    from napari_mrisr import UpscaleParameters, load_bank, read_volume, trust_maps, upscale
 
     run("upscale", low, tmp_path / "high.nii", "--bank", bank, "--maps")
     volume = read_volume(low)

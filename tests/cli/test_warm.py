@@ -10,7 +10,8 @@ from .conftest import make_scan
 CODE = """
 import importlib, pkgutil, sys
 from dataclasses import replace
-from napari_mrisr import kernels, presets
+from napari_mrisr import kernels
+from napari_mrisr.training import presets
 from napari_mrisr.cli import main
 from napari_mrisr.kernels.jit import KERNELS
 

@@ -192,7 +192,7 @@ def test_what_cupy_finds(monkeypatch, driver, count, why):
 
 def test_cupy_is_not_imported_for_the_cpu():
     code = (
-        "import sys; from napari_mrisr import devices; devices.choose('cpu', print, print);"
+        "import sys; from napari_mrisr.methods import devices; devices.choose('cpu', print, print);"
         "print('cupy' in sys.modules)"
     )
     done = subprocess.run(

@@ -53,7 +53,7 @@ def as_zarr(scan):
 def test_whole_it_is_as_in_memory(scan, suffix):
     expected = measure_traits(read_volume(scan))
     path = scan if suffix == ".nii" else as_zarr(scan)
-    assert look_at(plan_of(path)) == look.Look(expected)
+    assert look_at(plan_of(path)) == look.Glance(expected)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".ome.zarr"])

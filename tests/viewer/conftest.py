@@ -15,8 +15,8 @@ from npe2 import PluginManager, PluginManifest
 from scipy.spatial.transform import Rotation
 
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.viewer.super_resolve.widget import requests
-from napari_mrisr.viewer.super_resolve.widget import widget as super_resolve
+from napari_mrisr.viewer.common import choices
+from napari_mrisr.viewer.super_resolve import widget as super_resolve
 
 SHAPE = (10, 12, 15)
 VOXEL = (1.0, 1.25, 1.5)
@@ -101,5 +101,5 @@ def banks(monkeypatch: pytest.MonkeyPatch) -> None:
     """One bundled bank, whatever the package brings."""
     monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale: ["bank-a"])
     monkeypatch.setattr(
-        requests, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
+        choices, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
     )

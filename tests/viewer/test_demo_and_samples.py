@@ -10,7 +10,8 @@ from napari_mrisr.io import samples as package_samples
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer import demo
-from napari_mrisr.viewer.layers.convert import samples, snapshot
+from napari_mrisr.viewer.layers import samples
+from napari_mrisr.viewer.layers.convert import snapshot
 
 
 @pytest.fixture

@@ -257,7 +257,9 @@ def test_strongly_turned_scan_keeps_its_affine():
     np.testing.assert_array_equal(snapshot(as_layer(volume)).grid.affine, volume.grid.affine)
 
 
-@pytest.mark.parametrize("module", ["", ".readers", ".samples", ".layers", ".jobs"])
+@pytest.mark.parametrize(
+    "module", ["", ".layers.readers", ".layers.samples", ".layers.convert", ".common.jobs"]
+)
 def test_no_qt_is_imported(module):
     code = (
         f"import sys, napari_mrisr.viewer{module};"

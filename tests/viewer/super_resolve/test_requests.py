@@ -12,6 +12,7 @@ from napari_mrisr.core.progress import CancelToken, Progress, ProgressState
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import Cancelled, ScaleError
 from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.viewer.common import choices
 from napari_mrisr.viewer.common.choices import offered_scales
 from napari_mrisr.viewer.common.labels import (
     bytes_label,
@@ -28,7 +29,6 @@ from napari_mrisr.viewer.super_resolve.requests import (
     alternatives,
     plan_label,
 )
-from napari_mrisr.viewer.super_resolve.widget import requests
 
 
 @pytest.fixture
@@ -141,9 +141,9 @@ def test_banks_of_ones_own_are_offered_at_their_scale(tmp_path, monkeypatch, mak
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
     make_bank((5, 5, 5)).save(tmp_path / "mine.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    assert requests.fitting_banks((5, 5, 5)) == ["mine"]
-    assert (5, 5, 5) in requests.offered_scales("hashed")[0]
+    assert choices.fitting_banks((5, 5, 5)) == ["mine"]
+    assert (5, 5, 5) in choices.offered_scales("hashed")[0]
     # Trained anew at another scale.
     make_bank((6, 6, 6), seed=1, width=5).save(tmp_path / "mine.safetensors")
-    assert requests.fitting_banks((5, 5, 5)) == []
-    assert requests.fitting_banks((6, 6, 6)) == ["mine"]
+    assert choices.fitting_banks((5, 5, 5)) == []
+    assert choices.fitting_banks((6, 6, 6)) == ["mine"]

@@ -13,8 +13,8 @@ from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.scan.traits import TraitRanges, measure_traits
 from napari_mrisr.trust import cautions_for, trust_maps
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
+from napari_mrisr.viewer.super_resolve import cautions as cautions_module
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
-from napari_mrisr.viewer.super_resolve.widget import cautions as cautions_module
 
 SHAPE = (40, 44, 36)
 
@@ -84,8 +84,7 @@ def test_another_layer_is_looked_at(widget, qtbot):
 
 
 def test_trust_maps_are_the_api_s(widget, qtbot, lr, bank):
-    from napari_mrisr import UpscaleParameters, load_bank
-    from napari_mrisr.run import upscale
+    from napari_mrisr import UpscaleParameters, load_bank, upscale
 
     found = load_bank(bank)
     widget.panel.trust.setChecked(True)
@@ -125,7 +124,7 @@ def test_closing_mid_look_leaves_no_thread(widget, qtbot, monkeypatch, lr):
 
 
 def test_cancelled_maps_leave_no_layer(widget, qtbot, monkeypatch):
-    from napari_mrisr.viewer.super_resolve.widget import trusted
+    from napari_mrisr.viewer.super_resolve import trusted
 
     def endless(*arguments, progress, **options):
         progress.begin("endless", 10_000)

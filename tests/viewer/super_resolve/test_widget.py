@@ -21,9 +21,11 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import BankError, VolumeError
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.common import choices
 from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.preview import compute as workshop
-from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget, requests
+from napari_mrisr.viewer.super_resolve import requests
+from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 
 def our_threads() -> list[str]:
@@ -444,7 +446,7 @@ def test_other_scales(desk):
 
 
 def test_no_banks_at_all(desk, volume, monkeypatch):
-    monkeypatch.setattr(requests, "available_scales", lambda name: [])
+    monkeypatch.setattr(choices, "available_scales", lambda name: [])
     desk.add(volume)
     desk.panel.method.setCurrentText("hashed")
     assert "no filter banks" in desk.panel.status.text()
