@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.percentiles import go_on, percentile
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.errors import GeometryError, explain
@@ -153,12 +154,15 @@ class Origin:
         never shown, logged or exported.
     suffix : str
         File extension, such as ``.nii.gz``.
+    cautions : tuple of Caution
+        Unusual properties of the file, such as a sheared affine.
     """
 
     name: str
     axis_codes: tuple[str, str, str] = ("R", "A", "S")
     header: object | None = None
     suffix: str = ".nii.gz"
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def ras_axis(self) -> tuple[int, int, int]:

@@ -10,7 +10,8 @@ cautions            how the volume differs from what the bank was trained on
 
 from __future__ import annotations
 
-from napari_mrisr.trust.cautions import Caution, cautions_for
+from napari_mrisr.core.notice import Caution
+from napari_mrisr.trust.cautions import cautions_for
 from napari_mrisr.trust.maps import TrustMaps, trust_maps
 
 __all__ = ["Caution", "TrustMaps", "cautions_for", "trust_maps"]

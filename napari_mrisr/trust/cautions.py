@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.notice import Caution
 from napari_mrisr.scan.traits import TraitRanges, Traits
 
 AXES = ("left-right", "front-back", "foot-head")
@@ -22,22 +22,6 @@ FILLED_BAND = 0.66
 
 THICK = 2.0
 """Slices are thick when their distance is so many times the in-plane voxel size."""
-
-
-@dataclass(frozen=True)
-class Caution:
-    """One way in which a volume is unlike the training set.
-
-    Attributes
-    ----------
-    kind : str
-        ``voxel size``, ``thick slices``, ``contrast``, ``noise`` or ``interpolated``.
-    text : str
-        One sentence: what was found, and what it means for the result.
-    """
-
-    kind: str
-    text: str
 
 
 def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]:
