@@ -14,7 +14,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from napari_mrisr.core.notice import RESEARCH_USE
@@ -25,6 +24,7 @@ from napari_mrisr.explain.model import Explanation
 from napari_mrisr.explain.sheet import DRAWING, ON_LIGHT
 from napari_mrisr.explain.steps import UNITS, Step, all_steps, sum_rows
 from napari_mrisr.explain.texts import factor_text, stage_label, voxel_text
+from napari_mrisr.figures.page import export_settings
 from napari_mrisr.io import atomic_write
 
 LECTURE_SUFFIXES = (".html", ".pdf")
@@ -151,9 +151,10 @@ def _write_pdf(found: Explanation, path: Path, progress: Progress) -> None:
     steps = all_steps(found)
     progress.begin("lecture page", len(steps))
     metadata = {"Creator": "napari-mrisr", "Subject": RESEARCH_USE, "CreationDate": None}
-    with PdfPages(path, metadata=metadata) as pages:
+    # Around the whole file: matplotlib embeds the fonts when it closes it.
+    with export_settings(), PdfPages(path, metadata=metadata) as pages:
         for number, step in enumerate(steps, 1):
-            with DRAWING, mpl.rc_context({"pdf.fonttype": 42}):
+            with DRAWING:
                 pages.savefig(_slide(found, step, f"{number} of {len(steps)}"), facecolor="w")
             progress.advance()
 

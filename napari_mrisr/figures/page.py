@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,13 @@ def check_figure_path(path: str | os.PathLike[str]) -> None:
         raise OutputError(explain(path, found, f"choose one of {', '.join(FIGURE_SUFFIXES)}"))
 
 
+def export_settings() -> AbstractContextManager[None]:
+    """Return matplotlib's settings for files; keep them until the file is closed."""
+    # TrueType fonts, so that text can be searched and copied. Without a salt, an SVG's
+    # internal names are random.
+    return mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "napari-mrisr"})
+
+
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
     """Write a figure atomically, in the format of its suffix; replaces a file.
 
@@ -187,8 +195,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = DPI)
         ".svg": {"Creator": "napari-mrisr", "Description": RESEARCH_USE, "Date": None},
     }
     try:
-        # Without a salt an SVG's internal names are random.
-        with atomic_write(path) as temporary, mpl.rc_context({"svg.hashsalt": "napari-mrisr"}):
+        with atomic_write(path) as temporary, export_settings():
             figure.savefig(
                 temporary, dpi=dpi, format=suffix[1:], metadata=metadata.get(suffix), facecolor="w"
             )

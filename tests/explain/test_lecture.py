@@ -7,6 +7,7 @@ import re
 from html import escape
 from html.parser import HTMLParser
 
+import pypdf
 import pytest
 
 from napari_mrisr.core.progress import Cancelled, CancelToken, Progress
@@ -50,6 +51,15 @@ def test_html_has_every_step_and_asks_no_network(paper, tmp_path):
         for _, value in step.numbers:
             assert escape(value) in text
     assert "research use, not for diagnosis" in text
+
+
+def test_pdf_text_can_be_copied_and_searched(paper, tmp_path):
+    save_lecture(paper, tmp_path / "page.pdf")
+    pages = pypdf.PdfReader(tmp_path / "page.pdf").pages
+    for page, step in zip(pages, all_steps(paper), strict=True):
+        words = page.extract_text().split()
+        assert set(step.title.split()) <= set(words)
+        assert set(step.sentence.split()) <= set(words)
 
 
 def test_pdf_has_a_page_a_step_and_no_date(paper, tmp_path):
