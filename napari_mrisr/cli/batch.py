@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_mrisr.cli import clusters
 from napari_mrisr.cli.jobs import InputScan, Job
 from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
-from napari_mrisr.errors import MrisrError, OutputError, explain
+from napari_mrisr.errors import MrisrError, OutputError, VolumeError, explain
 
 if TYPE_CHECKING:
     pass
@@ -44,9 +44,12 @@ class Batch:
 
         folder = Path(given[0]).is_dir() and not is_zarr(given[0])
         batch = cls([], alone=len(given) == 1 and not folder)
+        unread: list[VolumeError] = []
         for entry in given:
             with batch.each():
-                batch.paths += [path for path in find_volumes(entry) if path not in batch.paths]
+                found = find_volumes(entry, unread)
+                batch.paths += [path for path in found if path not in batch.paths]
+        batch.errors += map(str, unread)
         return batch
 
     @contextlib.contextmanager

@@ -15,16 +15,21 @@ _RESULT = re.compile(r"_desc-(sr[0-9]|experr|support|consistency)", re.IGNORECAS
 _ENTITY = re.compile(r"[A-Za-z]+-[A-Za-z0-9+]+")
 
 
-def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
-    """List the images that some files and folders stand for.
+def find_volumes(
+    paths: PathLike | Iterable[PathLike], unread: list[VolumeError] | None = None
+) -> list[Path]:
+    """List the images that files and folders hold.
 
     Parameters
     ----------
     paths : path or iterable of path
-        Files are taken as given. Folders are searched with all below them;
-        hidden files and folders and our own results (``*_desc-sr*``) are
-        passed over, and of two-file formats the header is listed. A Zarr
-        folder is an image; one in a searched folder is passed over.
+        Files are taken as given. Folders are searched with all below them,
+        links to folders included; hidden files and folders and our own results
+        (``*_desc-sr*``) are skipped, and of two-file formats the header is
+        listed. A Zarr folder is an image; one in a searched folder is skipped.
+    unread : list of VolumeError, optional
+        Receives an error per folder that cannot be read. By default the first
+        one is raised.
 
     Returns
     -------
@@ -34,9 +39,10 @@ def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     Raises
     ------
     VolumeError
-        When a path does not exist or a folder holds no image.
+        If a path does not exist, a folder holds no image, or a folder cannot
+        be read and ``unread`` is None.
     ParameterError
-        When no path was given.
+        If no path was given.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not given:
@@ -44,10 +50,15 @@ def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     found: dict[Path, None] = {}
     for entry in map(Path, given):
         if entry.is_dir() and not is_zarr(entry):
-            images = sorted(_search(entry))
-            if not images:
+            errors: list[VolumeError] = []
+            images = sorted(_search(entry, errors))
+            if unread is None and errors:
+                raise errors[0]
+            if not images and not errors:
                 mend = "give a folder with NIfTI or MGH images (convert DICOM with dcm2niix first)"
                 raise VolumeError(explain(entry, "has no image in it", mend))
+            if unread is not None:
+                unread += errors
             found.update(dict.fromkeys(images))
         elif entry.exists():
             found[entry] = None
@@ -56,12 +67,41 @@ def find_volumes(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     return list(found)
 
 
-def _search(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and not is_zarr(name)]
-        for name in files:
-            if not name.startswith(".") and is_listed(name) and not _RESULT.search(name):
-                yield Path(root, name)
+def _search(top: Path, errors: list[VolumeError]) -> Iterator[Path]:
+    """Yield the images below a folder; append an error per folder that cannot be read.
+
+    Links are followed after all real folders, and each folder is read once, so a loop
+    of links ends and images keep their real names.
+    """
+    folders: list[Path] = [top]
+    links: list[Path] = []
+    visited: set[tuple[int, int]] = set()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in visited:
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as iterator:
+                entries = sorted(iterator, key=lambda entry: entry.name)
+        except OSError as error:
+            found = f"cannot be read ({error.strerror or error})"
+            mend = "mend the link" if folder.is_symlink() else "change its permissions"
+            errors.append(VolumeError(explain(folder, found, mend)))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path, listed = Path(entry.path), is_listed(entry.name)
+            if entry.is_symlink() and (path.is_dir() or not (listed or path.exists())):
+                if not is_zarr(path):
+                    links.append(path)
+            elif entry.is_dir():
+                if not is_zarr(path):
+                    folders.append(path)
+            elif listed and not _RESULT.search(entry.name):
+                yield path
 
 
 def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:

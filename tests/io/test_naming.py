@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,57 @@ def test_find_volumes_refuses(tmp_path: Path) -> None:
         find_volumes([tmp_path / "none.nii"])
     with pytest.raises(ParameterError, match="no path"):
         find_volumes([])
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Take the permission to list a folder (root ignores modes)."""
+    scandir = os.scandir
+
+    def deny(folder: Path) -> None:
+        def refuse(path: Path) -> object:
+            if Path(path) == folder:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+
+    return deny
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path, "data/sub-01/T1w.nii", "elsewhere/T1w.nii")
+    (tmp_path / "data" / "sub-02").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    # Comes before sub-01 by name, yet the real folder's name is kept.
+    (tmp_path / "data" / "latest").symlink_to("sub-01", target_is_directory=True)
+    (tmp_path / "data" / "sub-01" / "up").symlink_to("..", target_is_directory=True)
+    data = tmp_path / "data"
+    assert find_volumes(data) == [data / "sub-01" / "T1w.nii", data / "sub-02" / "T1w.nii"]
+
+
+def test_a_folder_without_permission_is_named(
+    tmp_path: Path, denied: Callable[[Path], None]
+) -> None:
+    touch(tmp_path, "sub-01/T1w.nii", "sub-02/T1w.nii")
+    denied(tmp_path / "sub-02")
+    unread: list[VolumeError] = []
+    assert find_volumes(tmp_path, unread) == [tmp_path / "sub-01" / "T1w.nii"]
+    text = f"{tmp_path / 'sub-02'}: cannot be read (Permission denied); change its permissions"
+    assert [str(error) for error in unread] == [text]
+    with pytest.raises(VolumeError, match="sub-02: cannot be read"):
+        find_volumes(tmp_path)
+
+
+def test_a_broken_link_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "sub-01/T1w.nii")
+    (tmp_path / "sub-02").symlink_to("missing", target_is_directory=True)
+    (tmp_path / "self").symlink_to("self")
+    unread: list[VolumeError] = []
+    assert find_volumes(tmp_path, unread) == [tmp_path / "sub-01" / "T1w.nii"]
+    assert [str(error).split(":")[0] for error in unread] == [
+        str(tmp_path / "self"),
+        str(tmp_path / "sub-02"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.errors import MrisrError
+from napari_mrisr.errors import MrisrError, VolumeError
 from napari_mrisr.io import READABLE, find_volumes
 from napari_mrisr.viewer.train.entries import TRAIN, UNUSED, VALIDATE, FileEntry
 
@@ -112,11 +112,14 @@ class VolumeList(QWidget):
 
     def add_paths(self, paths: Sequence[Path | str]) -> None:
         """Add files, and what is in folders, to train on."""
+        unread: list[VolumeError] = []
         try:
-            found = find_volumes(paths)
+            found = find_volumes(paths, unread)
         except MrisrError as error:
             self.failed.emit(error)
             return
+        for folder_error in unread:
+            self.failed.emit(folder_error)
         known = {entry.path for entry in self.files}
         new = [FileEntry(path) for path in found if path not in known]
         for entry in new:
