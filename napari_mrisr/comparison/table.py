@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from napari_mrisr._version import __version__
+from napari_mrisr.io.csv_tables import csv_text, safe_cell
 
 DASH = "–"
 INTENSITY = "intensity"  # the scan's own unit
@@ -243,7 +242,7 @@ class Table:
     def text(self, labels: Mapping[str, str]) -> str:
         """Tab-separated, for the clipboard; one line a row and one with the headings."""
         lines = [self.headings(), *(self.cells(row, labels) for row in self.rows)]
-        return "".join("\t".join(map(_one_line, line)) + "\n" for line in lines)
+        return "".join("\t".join(safe_cell(_one_line(c)) for c in line) + "\n" for line in lines)
 
     def csv(self, labels: Mapping[str, str], regions: Mapping[str, str] | None = None) -> str:
         """Comma-separated, full digits, with the protocol of every row.
@@ -261,11 +260,9 @@ class Table:
         str
             Undefined numbers are empty, with the reason under ``notes``.
         """
-        out = io.StringIO()
         parts = [entry.name for entry in fields(Basis)]
         names = [quantity.name + quantity.suffix for quantity in self.quantities]
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["region", "volume", "role", *names, *parts, "notes", "made_by"])
+        lines = [["region", "volume", "role", *names, *parts, "notes", "made_by"]]
         made_by = f"napari-mrisr {__version__}; research use, not for diagnosis"
         for row in self.rows:
             numbers = [_plain(row.values.get(quantity.name)) for quantity in self.quantities]
@@ -274,8 +271,8 @@ class Table:
             notes = row.notes(self.quantities)
             label = self._label(row.volume, labels)
             region = (regions or {}).get(row.region, row.region)
-            writer.writerow([region, label, role, *numbers, *basis, notes, made_by])
-        return out.getvalue()
+            lines.append([region, label, role, *numbers, *basis, notes, made_by])
+        return csv_text(lines)
 
     def _label(self, key: str, labels: Mapping[str, str]) -> str:
         keys = list(dict.fromkeys(row.volume for row in self.rows))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+from napari_mrisr.io.csv_tables import csv_text
 
 GAIN_OVER = "tricubic"
 
@@ -154,13 +154,9 @@ class EvaluationReport:
         return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
-        """One line a row, with a header; infinite is ``inf``, undefined ``nan``."""
-        text = io.StringIO()
+        """Return a line per row, with a header; infinite is ``inf``, undefined ``nan``."""
         names = [entry.name for entry in fields(EvaluationRow)]
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in self.rows)
-        return text.getvalue()
+        return csv_text([names, *(asdict(row).values() for row in self.rows)])
 
     def summary_table(self) -> str:
         """The summary as in the 2021 paper's table 1, one table a mask.

@@ -118,6 +118,14 @@ def test_the_clipboard_gets_tabs_and_what_is_shown():
     assert second[:4] == ["cortex", "SR of today", "∞", "–"]
 
 
+def test_neither_csv_nor_clipboard_gives_a_spreadsheet_a_formula():
+    table = Table(AGAINST_TRUTH, rows())
+    labels = {"Smith_SR": "@SUM(A1)"}
+    assert read(table.csv(labels, {"cortex": "=1+1"}))[1]["volume"] == "'@SUM(A1)"
+    assert read(table.csv(labels, {"cortex": "=1+1"}))[1]["region"] == "'=1+1"
+    assert "\t'@SUM(A1)\t" in table.text(labels)
+
+
 def test_tables_add_up():
     pair = Row("a | b", "Smith_T1", {"cnr": Value(3.14159, style=CNR.style)}, BASIS)
     both = Table(AGAINST_TRUTH, rows()) + Table((CNR,), (pair,))

@@ -120,6 +120,13 @@ def test_csv_has_a_header_and_a_line_a_row(report):
     assert lines[5]["scale"] == "1x1x4"
 
 
+def test_csv_gives_a_spreadsheet_no_formula():
+    report = EvaluationReport({}, [row("=1+1.nii", "nearest", -2.5)], [])
+    (line,) = csv.DictReader(io.StringIO(report.to_csv()))
+    assert line["file"] == "'=1+1.nii"
+    assert line["psnr_db"] == "-2.5"
+
+
 def test_a_report_of_failures_alone_has_a_table():
     report = EvaluationReport({"name": "n", "settings": "s"}, [], [Failure("a", "a: bad; mend")])
     assert report.summary_table().endswith("Left out: a: bad; mend")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import OutputError, ParameterError, explain
 from napari_mrisr.io import read_volume, write_text
+from napari_mrisr.io.csv_tables import csv_text, original_cell
 from napari_mrisr.io.formats import PathLike
 
 LETTERS = "ABCD"
@@ -240,12 +240,8 @@ def key_path(path: PathLike) -> Path:
 
 def answers_csv(answers: Sequence[Answer], plan: ReadingPlan) -> str:
     """The file of answers: one row a case, no method named."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_header(plan))
-    for answer in answers:
-        writer.writerow([plan.identity, answer.case, *answer.values, f"{answer.seconds:.1f}"])
-    return text.getvalue()
+    rows = [[plan.identity, a.case, *a.values, f"{a.seconds:.1f}"] for a in answers]
+    return csv_text([_header(plan), *rows])
 
 
 def read_answers(path: Path, plan: ReadingPlan) -> list[Answer]:
@@ -295,7 +291,8 @@ def _checked(values: Sequence[int], plan: ReadingPlan, name: str) -> tuple[int, 
 def _rows(path: Path) -> list[list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+            return [[original_cell(cell) for cell in row] for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ParameterError(

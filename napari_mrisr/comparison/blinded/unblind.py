@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,6 +19,7 @@ from napari_mrisr.comparison.blinded.session import (
     load_key,
     read_answers,
 )
+from napari_mrisr.io.csv_tables import csv_text
 from napari_mrisr.io.formats import PathLike
 
 
@@ -128,11 +127,8 @@ class Unblinded:
 
     def to_csv(self) -> str:
         """One row a case: its name, the score of each method, seconds."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["case", *self.methods, "seconds"])
-        writer.writerows([a.case, *a.scores, f"{a.seconds:.1f}"] for a in self.answers)
-        return text.getvalue()
+        rows = [[a.case, *a.scores, f"{a.seconds:.1f}"] for a in self.answers]
+        return csv_text([["case", *self.methods, "seconds"], *rows])
 
 
 def unblind(path: PathLike, key: PathLike | None = None) -> Unblinded:

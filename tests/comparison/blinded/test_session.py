@@ -78,6 +78,14 @@ def test_each_answer_is_on_disk_at_once_and_the_rest_remains(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"reading.csv", "reading.key.json"}
 
 
+def test_a_case_named_like_a_formula_is_written_as_text_and_read_again(tmp_path):
+    plan = ReadingPlan((Case("=case", {m: Path(m) for m in TWO}),), TWO)
+    path = tmp_path / "r.csv"
+    Reading(plan, path).answer(plan.cases[0], [1], 2.0)
+    assert rows_of(path)[0]["case"] == "'=case"
+    assert Reading(plan, path).answers[0].case == "=case"
+
+
 def test_ratings_have_a_column_each(tmp_path):
     plan = plan_of(THREE)
     reading = Reading(plan, tmp_path / "r.csv")

@@ -72,6 +72,11 @@ def test_the_table_has_the_methods_scores(tmp_path):
     ]
 
 
+def test_a_method_named_like_a_formula_is_written_as_text(tmp_path):
+    path = read_as(tmp_path, ("=a", "b"), lambda i, order: [0], count=1)
+    assert unblind(path).to_csv().startswith("case,'=a,b,seconds\n")
+
+
 def test_a_reading_without_an_answer_says_so(tmp_path):
     path = read_as(tmp_path, ("a", "b"), lambda i, order: [0], count=3, skip=2)
     assert unblind(path).pairs()[0].p == 1.0
