@@ -1,28 +1,144 @@
-"""Coming and going of a dock widget: docked, taken out, the main window closed."""
+"""Base of the dock widgets: life cycle, background work, status, errors, theme."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_mrisr.core.progress import ProgressState
+from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.contexts import ContextKeeper
+from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.labels import error_line, progress_label
+from napari_mrisr.viewer.common.layer_watch import Callback, LayerWatch
+from napari_mrisr.viewer.common.theme import error_color, is_dark
+from napari_mrisr.viewer.common.worker import Work, Worker
+
+_log = logging.getLogger(__name__)
+
+
+class FormPanel(QWidget):
+    """Form of a dock: fields, buttons, progress bar and status line; no logic.
+
+    A subclass makes its fields, lists in :attr:`fields` what cannot be used during a
+    run, and puts :attr:`bar`, :attr:`status` and :attr:`cancel_button` into its layout.
+
+    Attributes
+    ----------
+    bar : QProgressBar
+        Shown during a run; keeps its space otherwise.
+    status : QLabel
+        One or two lines of rich text; write by :meth:`show_status` and :meth:`show_error`.
+    cancel_button : QPushButton
+        Enabled during a run. The dock connects it.
+    fields : sequence of QWidget
+        Disabled during a run; buttons that start a run, too.
+    error_color : str
+        ``#rrggbb``; the dock sets it to fit napari's theme.
+    """
+
+    stopping_text = "Stopping…"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.error_color = "#d02020"
+        self.fields: Sequence[QWidget] = ()
+        self._hint = ""
+        self.cancel_button = QPushButton("Cancel", self)
+        self.cancel_button.setEnabled(False)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(policy)
+        self.bar.hide()
+        self.status = note(self)
+        # Space for two lines keeps the widgets below in place.
+        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing())
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status.setTextFormat(Qt.TextFormat.RichText)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def write_status(self, text: str, color: str | None) -> None:
+        """Write a line into the status, in a color or the theme's."""
+        line = escape(text)
+        self.status.setText(
+            line if color is None else f'<span style="color: {color}">{line}</span>'
+        )
+
+    def show_status(self, text: str) -> None:
+        """Show a text in the status line."""
+        self.write_status(text, None)
+
+    def show_error(self, line: str) -> None:
+        """Show an error in the status line."""
+        self.write_status(line, self.error_color)
+
+    def show_hint(self, text: str) -> None:
+        """Show a text while the status line is empty; any other text replaces it."""
+        if self.status.text() in ("", self._hint):
+            self.show_status(text)
+            self._hint = self.status.text()
+
+    def show_running(self, text: str) -> None:
+        """Disable the fields, enable Cancel, and show the bar."""
+        for field in self.fields:
+            field.setEnabled(False)
+        self.cancel_button.setEnabled(True)
+        self.bar.show()
+        self.show_busy(text)
+
+    def show_busy(self, text: str) -> None:
+        """Show work of unknown duration."""
+        self.bar.setRange(0, 0)
+        self.show_status(text)
+
+    def show_progress(self, state: ProgressState) -> None:
+        """Show how many steps are done."""
+        self.bar.setRange(0, max(1, state.total))
+        self.bar.setValue(state.done)
+        self.show_status(progress_label(state))
+
+    def show_stopping(self) -> None:
+        """Show that the run was cancelled and has not stopped yet."""
+        self.cancel_button.setEnabled(False)
+        self.show_busy(self.stopping_text)
+
+    def show_idle(self, text: str = "") -> None:
+        """Enable the fields, disable Cancel, and hide the bar."""
+        for field in self.fields:
+            field.setEnabled(True)
+        self.cancel_button.setEnabled(False)
+        self.bar.hide()
+        self.bar.setRange(0, 1)
+        self.bar.setValue(0)
+        self.show_status(text)
+
+
+def note(parent: QWidget, text: str = "") -> QLabel:
+    """Return a label that wraps its text and never widens the dock."""
+    label = QLabel(text, parent)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
 
 
 class Docked(QWidget):
-    """A dock widget that knows when it is in use.
+    """Dock widget that follows being docked, taken out, and the main window's closing.
 
-    While it is, layers can go without harm to what OpenGL draws
-    (:mod:`~napari_mrisr.viewer.common.contexts`). Subclasses connect in :meth:`attached` and
-    disconnect, and end their work, in :meth:`detached`. They call :meth:`attach` once
-    they are built.
+    To be merged into :class:`Dock` when all docks derive from it.
 
     Parameters
     ----------
     viewer : napari.viewer.Viewer
-        Whose window it is for.
+        Or the proxy that plugins get, or in tests its model.
     """
 
     def __init__(self, viewer: Any) -> None:
@@ -33,26 +149,26 @@ class Docked(QWidget):
         self._window: QWidget | None = None
 
     def attached(self) -> None:
-        """The widget is in use: connect."""
+        """Connect to the viewer."""
 
     def detached(self, *, closing: bool) -> None:
-        """It is not any more: let go of everything.
+        """End all work and disconnect from the viewer.
 
         Parameters
         ----------
         closing : bool
-            Whether the whole window is going, so that its layers need no care.
+            True if the main window closes: its layers can stay as they are.
         """
 
     def attach(self) -> None:
-        """Be in use, unless so already."""
+        """Call :meth:`attached` unless the dock is attached."""
         if not self._attached:
             self._attached = True
             self._contexts = ContextKeeper(self._viewer, self)
             self.attached()
 
     def detach(self, *, closing: bool = False) -> None:
-        """Be out of use, unless so already."""
+        """Call :meth:`detached` if the dock is attached."""
         self._window = None
         if self._attached:
             self._attached = False
@@ -61,7 +177,7 @@ class Docked(QWidget):
                 self._contexts.close()
 
     def event(self, event: QEvent) -> bool:
-        """Notice being docked, and napari's closing of the dock (it takes our parent)."""
+        """Attach when docked or shown; detach when napari closes the dock (it takes our parent)."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
                 self.detach()
@@ -75,19 +191,19 @@ class Docked(QWidget):
     def follow_window(self) -> None:
         """Watch the main window, which is an ancestor even of a floating dock.
 
-        Also for the start of work: when first shown, the dock may not be in the
-        main window yet.
+        Called again when work starts: at the first show event the dock may not be
+        in the main window yet.
         """
         window: QWidget = self
         while (parent := window.parentWidget()) is not None:
             window = parent
         if window is not self and window is not self._window:
-            # Filters on former windows may stay: eventFilter asks which window it is.
+            # Filters on former windows may stay: eventFilter compares the window.
             window.installEventFilter(self)
             self._window = window
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Notice that the main window was closed (not: asked to close)."""
+        """Detach when the main window has closed (not when it is asked to close)."""
         if self._window is not None and watched is self._window:
             hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
             closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
@@ -96,6 +212,235 @@ class Docked(QWidget):
         return False
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Let go as a window of one's own."""
+        """Detach as a window without a dock."""
         self.detach()
         super().closeEvent(event)
+
+
+class Dock(Docked):
+    """Base of the dock widgets.
+
+    The base holds what all docks share:
+
+    - **Life cycle.** Layers can be deleted safely while a canvas of ours exists
+      (:mod:`~napari_mrisr.viewer.common.contexts`). :meth:`attached` runs when the dock
+      comes into use, :meth:`detached` when it is closed, taken out, or the main window
+      closes. The subclass calls :meth:`attach` as the last line of ``__init__``.
+    - **Layers.** Call :meth:`watch_layers` in ``__init__``; the base attaches and
+      detaches :attr:`layers`.
+    - **Work.** :meth:`run_work` runs one callable on :attr:`worker` and shows it in the
+      panel; :meth:`cancel` stops it within 200 ms. Results arrive in
+      :meth:`work_finished`, :meth:`work_cancelled` and :meth:`work_reported`. Before
+      any of them :meth:`refresh` shows the idle form. A dock may hold more workers of
+      its own (only the latest submission counts); it closes them in :meth:`detached`.
+    - **Errors.** :meth:`tell_error` shows one line in the panel and as napari's
+      notification, and logs the traceback of an unexpected error.
+    - **Theme.** ``panel.error_color`` follows napari's theme; override
+      :meth:`theme_changed` for more.
+
+    Example
+    -------
+    ::
+
+        class SumWidget(Dock):
+            def __init__(self, napari_viewer):
+                super().__init__(napari_viewer, "sum", SumPanel())
+                self.watch_layers(self._layers_listed, {"name": self._layers_listed})
+                self.panel.run_button.clicked.connect(self.run)
+                self.attach()
+
+            def run(self):
+                layer = self.panel.layer.layer
+                data = np.asarray(layer.data)  # frozen here, used by the thread
+                self.run_work(lambda progress: float(data.sum()), f"Adding “{layer.name}”…")
+
+            def refresh(self):
+                super().refresh()
+                self.panel.run_button.setEnabled(self.panel.layer.layer is not None)
+
+            def work_finished(self, result):
+                self.panel.show_status(f"Sum: {result:g}")
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Or the proxy that plugins get, or in tests its model.
+    name : str
+        Qt's object name of the dock.
+    panel : FormPanel
+        Or any widget with ``error_color`` and ``show_error(line)`` if the dock never
+        calls :meth:`run_work`.
+    scroll : bool
+        Put the panel into a vertical scroll area that fills the dock. With False the
+        subclass makes its own layout.
+
+    Attributes
+    ----------
+    panel : FormPanel
+    worker : Worker
+    layers : LayerWatch or None
+    """
+
+    def __init__(self, viewer: Any, name: str, panel: Any, *, scroll: bool = True) -> None:
+        super().__init__(viewer)
+        self.setObjectName(name)
+        self.panel = panel
+        self.layers: LayerWatch | None = None
+        self.worker = Worker()
+        self.worker.progressed.connect(self.work_progressed)
+        self.worker.messaged.connect(self.work_messaged)
+        self.worker.reported.connect(self.work_reported)
+        self.worker.finished.connect(self._work_finished)
+        self.worker.failed.connect(self._work_failed)
+        self.worker.cancelled.connect(self._work_cancelled)
+        if isinstance(panel, FormPanel):
+            panel.cancel_button.clicked.connect(self.cancel)
+        if scroll:
+            layout = QVBoxLayout(self)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(VerticalScroll(panel, self))
+
+    # To override.
+
+    def attached(self) -> None:
+        """Connect to the viewer; called before the layers are listed for the first time."""
+
+    def detached(self, *, closing: bool) -> None:
+        """Disconnect from the viewer; called when the work has ended and the panel is idle.
+
+        Parameters
+        ----------
+        closing : bool
+            True if the main window closes: its layers can stay as they are.
+        """
+
+    def refresh(self) -> None:
+        """Show the idle form and what it would do; called when work ends."""
+        if isinstance(self.panel, FormPanel):
+            self.panel.show_idle()
+
+    def work_progressed(self, state: ProgressState) -> None:
+        """Show progress of the work."""
+        self.panel.show_progress(state)
+
+    def work_messaged(self, text: str) -> None:
+        """Show a message of the work."""
+        self.panel.show_busy(text)
+
+    def work_reported(self, event: Any) -> None:
+        """Receive an event of the work."""
+
+    def work_finished(self, result: Any) -> None:
+        """Receive the result; it took ``self.worker.seconds``."""
+
+    def work_failed(self, error: Exception) -> None:
+        """Receive the error of the work."""
+        self.tell_error(error)
+
+    def work_cancelled(self) -> None:
+        """Show that the work was cancelled."""
+        self.panel.show_status("Cancelled.")
+
+    def theme_changed(self) -> None:
+        """Adapt to napari's theme; called once when attached."""
+
+    # To call.
+
+    def watch_layers(self, listed: Callback, changed: Mapping[str, Callback]) -> None:
+        """Listen to the viewer's layers from the next attach to the next detach.
+
+        Parameters
+        ----------
+        listed : callable
+            Called with napari's event when a layer was added, removed or moved, and
+            with None when the dock attaches. It calls ``self.layers.watch`` with the
+            layers that matter.
+        changed : mapping of str to callable
+            From the name of a layer event, such as ``name`` or ``data``, to the
+            callback for each layer watched.
+        """
+        self.layers = LayerWatch(self._viewer, listed, changed)
+
+    @property
+    def dark(self) -> bool:
+        """True if napari's theme has a dark background."""
+        return is_dark(self._viewer.theme)
+
+    def run_work(self, work: Work, text: str) -> None:
+        """Run work in the background and show a text; does nothing while work runs.
+
+        Parameters
+        ----------
+        work : callable
+            Called on a thread with a :class:`~.worker.WorkerProgress`. It must not touch
+            a widget: freeze what the form says before.
+        text : str
+            Status until the work reports progress.
+        """
+        if self.worker.running:
+            return
+        # At the first show event the dock may not be in the main window yet.
+        self.follow_window()
+        self.panel.show_running(text)
+        self.worker.submit(work)
+
+    def cancel(self) -> None:
+        """Cancel the work; nothing of it stays."""
+        if self.worker.running:
+            self.worker.cancel()
+            self.panel.show_stopping()
+
+    def tell_error(self, error: Exception) -> None:
+        """Show an error in the panel and as napari's notification."""
+        line = error_line(error)
+        if not isinstance(error, MrisrError):
+            _log.error("%s", line, exc_info=error)
+        self.panel.show_error(line)
+        show_error(line)
+
+    # Life cycle.
+
+    def attach(self) -> None:
+        """Connect to the viewer unless connected."""
+        if self._attached:
+            return
+        self._attached = True
+        self._contexts = ContextKeeper(self._viewer, self)
+        self._viewer.events.theme.connect(self._follow_theme)
+        self._follow_theme()
+        self.attached()
+        if self.layers is not None:
+            self.layers.attach()
+            self.layers.listed(None)
+
+    def detach(self, *, closing: bool = False) -> None:
+        """End the work and disconnect from the viewer if connected."""
+        self._window = None
+        if not self._attached:
+            return
+        self._attached = False
+        self.worker.close()
+        if self.layers is not None:
+            self.layers.detach()
+        self._viewer.events.theme.disconnect(self._follow_theme)
+        if isinstance(self.panel, FormPanel):
+            self.panel.show_idle()
+        self.detached(closing=closing)
+        if self._contexts is not None:
+            self._contexts.close()
+
+    def _follow_theme(self, event: Any = None) -> None:
+        self.panel.error_color = error_color(self._viewer.theme)
+        self.theme_changed()
+
+    def _work_finished(self, result: Any) -> None:
+        self.refresh()
+        self.work_finished(result)
+
+    def _work_failed(self, error: Exception) -> None:
+        self.refresh()
+        self.work_failed(error)
+
+    def _work_cancelled(self) -> None:
+        self.refresh()
+        self.work_cancelled()

@@ -1,4 +1,4 @@
-"""Listening to a viewer's layers: to the list of them, and to those of it that matter."""
+"""Watch of a viewer's layers: the list, and events of the layers that matter."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ Callback = Callable[[Any], None]
 
 
 class LayerWatch:
-    """Connects callbacks to layers, and takes all of them back.
+    """Connects callbacks to layers, and disconnects all of them.
 
     Parameters
     ----------
     viewer : napari.viewer.Viewer
         Or its model, or the proxy that plugins get.
     listed : callable
-        Called with napari's event when a layer came, went or was moved. It says
-        with :meth:`watch` which layers matter.
+        Called with napari's event when a layer was added, removed or moved. It calls
+        :meth:`watch` with the layers that matter.
     changed : mapping of str to callable
-        From the name of a layer's event, such as ``name`` or ``data``, to what is
-        called with it for each layer watched.
+        From the name of a layer's event, such as ``name`` or ``data``, to the
+        callback for each watched layer.
 
     Attributes
     ----------
     layers : list of napari.layers.Layer
-        Those watched.
+        The watched layers.
     """
 
     def __init__(self, viewer: Any, listed: Callback, changed: Mapping[str, Callback]) -> None:
         self._viewer = viewer
-        self._listed = listed
+        self.listed = listed
         self._changed = dict(changed)
         self.layers: list[Any] = []
 
     def attach(self) -> None:
-        """Listen to the viewer's list of layers."""
+        """Connect to the viewer's list of layers."""
         for name in _LIST_EVENTS:
-            getattr(self._viewer.layers.events, name).connect(self._listed)
+            getattr(self._viewer.layers.events, name).connect(self.listed)
 
     def detach(self) -> None:
-        """Listen to nothing any more."""
+        """Disconnect from the list and from all layers."""
         for name in _LIST_EVENTS:
-            getattr(self._viewer.layers.events, name).disconnect(self._listed)
+            getattr(self._viewer.layers.events, name).disconnect(self.listed)
         self.watch([])
 
     def watch(self, layers: Sequence[Any]) -> None:
-        """Listen to these layers, and to none of those before."""
+        """Connect to these layers, and disconnect from those before."""
         for name, callback in self._changed.items():
             for layer in self.layers:
                 getattr(layer.events, name).disconnect(callback)

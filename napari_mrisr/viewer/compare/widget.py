@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout
@@ -15,9 +14,8 @@ from napari_mrisr.comparison.roi import BoxRoi, Roi
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.run.upscale import UpscaleParameters
-from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.labels import error_line
-from napari_mrisr.viewer.common.theme import error_color
 from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class CompareWidget(Docked):
+class CompareWidget(Dock):
     """Compares the viewer's volumes in three planes.
 
     Parameters
@@ -49,8 +47,8 @@ class CompareWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
-        self.setObjectName("compare")
+        super().__init__(napari_viewer, "compare", NumbersPanel(), scroll=False)
+        self.numbers: NumbersPanel = self.panel
         self.controller = Controller()
         self.link = Link(napari_viewer, self.controller, self._layers_changed)
         self.view: CompareView | None = None
@@ -62,7 +60,6 @@ class CompareWidget(Docked):
         self.screen = FullScreen(self)
 
         self.controls = Controls(self.controller, self)
-        self.numbers = NumbersPanel(self)
         self.regions = LayerRegions(self._regions_changed)
         self.exporter = Exporter(self)
         self._splitter = QSplitter(Qt.Orientation.Vertical, self)
@@ -231,11 +228,6 @@ class CompareWidget(Docked):
             window = ReadingWindow(reading, self.window().styleSheet())
             window.showMaximized()
 
-    def tell_error(self, error: Exception) -> None:
-        """Say what is wrong, here and as napari does."""
-        self.numbers.show_error(error_line(error))
-        show_error(error_line(error))
-
     # What changes.
 
     def _layers_changed(self) -> None:
@@ -360,12 +352,10 @@ class CompareWidget(Docked):
         self.live.gone.connect(self._live_gone)
         self.live.failed.connect(self.tell_error)
         self.controller.subscribe(self._state_changed)
-        self._viewer.events.theme.connect(self._theme_changed)
-        self._theme_changed()
 
-    def _theme_changed(self, event: Any = None) -> None:
+    def theme_changed(self) -> None:
+        """Paint the icons in the theme's colors."""
         theme = get_theme(self._viewer.theme)
-        self.numbers.error_color = error_color(self._viewer.theme)
         self.controls.set_colors(
             *(c.as_hex() for c in (theme.foreground, theme.current, theme.text))
         )
@@ -386,7 +376,6 @@ class CompareWidget(Docked):
         if live is not None:
             live.close(remove=not closing)
         empty(self.controls.live_menu)
-        self._viewer.events.theme.disconnect(self._theme_changed)
         self.link.detach()
         self.regions.watch(None)
         self.exporter.close()

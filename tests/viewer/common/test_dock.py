@@ -1,0 +1,183 @@
+"""Base of the docks: work, errors, layers and theme from attach to detach."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
+from napari_mrisr.errors import VolumeError
+from napari_mrisr.viewer.common.dock import Dock, FormPanel
+
+
+class Panel(FormPanel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.field = QLineEdit(self)
+        self.fields = (self.field,)
+        layout = QVBoxLayout(self)
+        for widget in (self.field, self.bar, self.status, self.cancel_button):
+            layout.addWidget(widget)
+
+
+class Widget(Dock):
+    def __init__(self, viewer) -> None:
+        super().__init__(viewer, "made-up", Panel())
+        self.calls: list = []
+        self.watch_layers(self._listed, {"name": self._named})
+        self.attach()
+
+    def _listed(self, event) -> None:
+        self.layers.watch(list(self._viewer.layers))
+        self.calls.append("listed")
+
+    def _named(self, event) -> None:
+        self.calls.append("named")
+
+    def attached(self) -> None:
+        self.calls.append("attached")
+
+    def detached(self, *, closing: bool) -> None:
+        self.calls.append(("detached", closing))
+
+    def work_finished(self, result) -> None:
+        self.calls.append(result)
+        self.panel.show_status("Done.")
+
+    def work_reported(self, event) -> None:
+        self.calls.append(event)
+
+
+@pytest.fixture
+def dock(qapp):
+    widget = Widget(ViewerModel())
+    yield widget
+    widget.close()
+
+
+def endless(progress) -> None:
+    progress.begin("endless", 10_000)
+    while True:
+        time.sleep(0.005)
+        progress.advance()
+
+
+def test_attaches_and_detaches_once(dock):
+    assert dock.calls == ["attached", "listed"]
+    dock.attach()
+    dock.detach()
+    dock.detach()
+    assert dock.calls == ["attached", "listed", ("detached", False)]
+
+
+def test_layers_are_watched_only_while_attached(dock):
+    layer = dock._viewer.add_points(name="a")
+    layer.name = "b"
+    assert dock.calls[2:] == ["listed", "named"]
+    dock.detach()
+    layer.name = "c"
+    dock._viewer.layers.clear()
+    assert dock.calls[4:] == [("detached", False)]
+    dock.attach()
+    assert dock.calls[5:] == ["attached", "listed"]
+
+
+def test_docked_in_a_window_that_closes(dock):
+    window = QWidget()
+    dock.setParent(window)
+    window.show()
+    dock.show()
+    window.close()
+    assert dock.calls[-1] == ("detached", True)
+    dock.setParent(None)
+
+
+def test_the_form_is_locked_while_work_runs(dock, qtbot):
+    go = threading.Event()
+
+    def work(progress):
+        progress.report("event")
+        assert go.wait(5)
+        return "result"
+
+    panel = dock.panel
+    dock.run_work(work, "Working…")
+    assert not panel.field.isEnabled()
+    assert panel.cancel_button.isEnabled()
+    assert not panel.bar.isHidden() and panel.bar.maximum() == 0
+    assert panel.status.text() == "Working…"
+    dock.run_work(lambda progress: "other", "Other")  # refused
+    go.set()
+    qtbot.waitUntil(lambda: not dock.worker.running)
+    assert dock.calls[2:] == ["event", "result"]
+    assert panel.field.isEnabled() and panel.bar.isHidden()
+    assert not panel.cancel_button.isEnabled()
+    assert panel.status.text() == "Done."
+
+
+def test_cancel_says_so(dock, qtbot):
+    dock.run_work(endless, "Working…")
+    qtbot.waitUntil(lambda: "endless: 0 %" in dock.panel.status.text())
+    dock.panel.cancel_button.click()
+    assert dock.panel.status.text() == "Stopping…"
+    qtbot.waitUntil(lambda: not dock.worker.running, timeout=1000)
+    assert dock.panel.status.text() == "Cancelled."
+    assert dock.panel.field.isEnabled()
+
+
+def test_detach_ends_work_and_unlocks_the_form(dock):
+    dock.run_work(endless, "Working…")
+    dock.detach()
+    assert not dock.worker.running
+    assert dock.panel.field.isEnabled()
+    assert dock.panel.status.text() == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "logged"),
+    [
+        (VolumeError("a.nii: empty; use another"), "a.nii: empty; use another", False),
+        (ValueError("<odd>"), "unexpected ValueError: &lt;odd&gt;", True),
+    ],
+)
+def test_errors_are_shown_and_only_unexpected_ones_logged(dock, qtbot, caplog, error, line, logged):
+    shown = []
+    notification_manager.notification_ready.connect(lambda note: shown.append(note.message))
+
+    def work(progress):
+        raise error
+
+    with caplog.at_level(logging.ERROR):
+        dock.run_work(work, "Working…")
+        qtbot.waitUntil(lambda: not dock.worker.running)
+    assert line in dock.panel.status.text()
+    assert dock.panel.error_color in dock.panel.status.text()
+    assert len(shown) == 1
+    assert bool(caplog.records) == logged
+    assert dock.panel.field.isEnabled()
+
+
+def test_error_color_follows_the_theme(dock):
+    dark = dock.panel.error_color
+    assert dock.dark
+    dock._viewer.theme = "light"
+    assert not dock.dark
+    assert dock.panel.error_color != dark
+    dock.detach()
+    dock._viewer.theme = "dark"
+    assert dock.panel.error_color != dark
+
+
+def test_a_hint_gives_way(qapp):
+    panel = Panel()
+    panel.show_hint("hint")
+    panel.show_hint("other hint")
+    assert panel.status.text() == "other hint"
+    panel.show_status("text")
+    panel.show_hint("hint")
+    assert panel.status.text() == "text"
