@@ -1,4 +1,4 @@
-"""How a volume differs from what a bank was trained on, and what that means for the result."""
+"""Cautions: how a scan differs from the training set of a bank, and the effect on the result."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.scan.traits import TraitRanges, Traits
 
-AXES = ("left-right", "front-back", "foot-head")
+AXES = ("R–L", "A–P", "S–I")
 
-# What a measure may lie beyond the training volumes' range before it counts as unlike them.
+# A measure may lie this far beyond the range of the training volumes.
 VOXEL_FACTOR = 1.3
 CONTRAST_STEP = 0.15
 NOISE_FACTOR = 1.5
 
 FILLED_BAND = 0.66
-"""An axis whose spectrum is filled less is taken for interpolated or zero-filled."""
+"""An axis with a smaller filled part of its spectrum counts as interpolated or zero-filled."""
 
 THICK = 2.0
-"""Slices are thick when their distance is so many times the in-plane voxel size."""
+"""Slices are thick from this ratio of slice distance to in-plane voxel size."""
 
 
 def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]:
-    """Compare a low-resolution volume with a bank's training set.
+    """Return a caution per property in which a scan differs from a bank's training set.
 
     Parameters
     ----------
     traits : Traits
-        Of the volume, see :func:`napari_mrisr.scan.traits.measure_traits`.
+        From :func:`napari_mrisr.scan.traits.measure_traits`.
     bank : FilterBank or None
-        Without one, or for a bank that does not know its training set, only
-        what concerns the volume alone is said.
+        Without a bank, or for a bank without a record of its training set, only
+        properties of the volume itself are reported.
 
     Returns
     -------
     tuple of Caution
-        Empty when nothing is unusual.
+        Empty if nothing is unusual.
     """
     found = list(_of_the_volume(traits))
     ranges = TraitRanges.from_json(bank.provenance.get("traits")) if bank is not None else None
     if ranges is not None:
-        found += _against(traits, ranges)
+        assert bank is not None
+        found += _against(traits, ranges, max(bank.scale))
     return tuple(found)
 
 
@@ -51,11 +52,10 @@ def _of_the_volume(traits: Traits) -> Iterator[Caution]:
     for name, band in zip(AXES, traits.band, strict=True):
         if band <= FILLED_BAND:
             yield Caution(
-                "interpolated",
-                f"only {100 * band:.0f} % of the spectrum along {name} holds detail, so that axis "
-                "was probably interpolated or zero-filled: its voxels are finer than its "
-                "resolution, the result stays soft along it and may sharpen what the "
-                "interpolation left.",
+                "interpolated axis",
+                f"Only {100 * band:.0f} % of the spectrum along {name} holds detail. That axis was "
+                "probably interpolated or zero-filled. The result stays soft along it and may "
+                "sharpen traces of the interpolation.",
             )
     thickest = int(np.argmax(traits.voxel_size))
     others = [size for axis, size in enumerate(traits.voxel_size) if axis != thickest]
@@ -63,53 +63,52 @@ def _of_the_volume(traits: Traits) -> Iterator[Caution]:
     if ratio >= THICK:
         yield Caution(
             "thick slices",
-            f"slices along {AXES[thickest]} are {ratio:.1f} times as thick as the voxels are wide: "
-            "filters learned on nearly cubic voxels take them for smooth tissue, and what lies "
-            "within a slice cannot come back.",
+            f"The slices along {AXES[thickest]} are {ratio:.1f} times as thick as the voxels are "
+            "wide. Filters trained on nearly cubic voxels take them for smooth tissue. Detail "
+            "thinner than a slice cannot be recovered.",
         )
 
 
-def _against(traits: Traits, ranges: TraitRanges) -> Iterator[Caution]:
-    low, high = ranges.voxel_size
+def _against(traits: Traits, ranges: TraitRanges, factor: int) -> Iterator[Caution]:
+    # A bank has seen anatomy from the size of its training images to that of the
+    # low-resolution images made from them.
+    low, high = ranges.voxel_size[0] / factor, ranges.voxel_size[1]
     sizes = traits.voxel_size
     if min(sizes) < low / VOXEL_FACTOR or max(sizes) > high * VOXEL_FACTOR:
         found = " x ".join(f"{size:.2g}" for size in sizes)
         yield Caution(
-            "voxel size",
-            f"voxels of {found} mm, and the bank learned from low-resolution voxels of "
-            f"{low:.2g} to {high:.2g} mm: anatomy looks different at another scale, so expect a "
-            "smaller gain and a less sure expected error.",
+            "unusual voxel size",
+            f"The voxels measure {found} mm. The bank was trained on voxels of {low:.2g} to "
+            f"{high:.2g} mm. Expect a smaller gain and a less certain expected error.",
         )
     low, high = ranges.contrast
     if not low - CONTRAST_STEP <= traits.contrast <= high + CONTRAST_STEP:
-        yield Caution("contrast", _contrast_text(traits.contrast, low, high))
+        yield _contrast(traits.contrast, low, high)
     low, high = ranges.noise
     if traits.noise > high * NOISE_FACTOR:
         yield Caution(
-            "noise",
-            f"more noise than in training ({100 * traits.noise:.1f} % of the window, training "
-            f"{100 * low:.1f} to {100 * high:.1f} %): some of it will be sharpened like detail.",
+            "more noise than in training",
+            f"The noise is {100 * traits.noise:.1f} % of the intensity window, in training "
+            f"{100 * low:.1f} to {100 * high:.1f} %. Some of it will be sharpened like detail.",
         )
     elif traits.noise < low / NOISE_FACTOR:
         yield Caution(
-            "noise",
-            f"less fine detail than in training ({100 * traits.noise:.1f} % of the window, "
-            f"training {100 * low:.1f} to {100 * high:.1f} %): the scan was smoothed, denoised or "
-            "interpolated, so there is less to recover than the gain of the bank suggests.",
+            "less detail than in training",
+            f"The finest detail is {100 * traits.noise:.1f} % of the intensity window, in training "
+            f"{100 * low:.1f} to {100 * high:.1f} %. The scan was smoothed, denoised or "
+            "interpolated. Expect a smaller gain.",
         )
 
 
-def _contrast_text(contrast: float, low: float, high: float) -> str:
+def _contrast(contrast: float, low: float, high: float) -> Caution:
     if np.isnan(contrast):
-        return (
-            "no head was found in it, so its contrast and noise are not known and the expected "
-            "error is a guess."
-        )
+        text = "Contrast and noise are unknown without a head. The expected error is a guess."
+        return Caution("no head found", text)
     kind = "mostly dark with bright parts" if contrast > high else "mostly bright with dark parts"
-    example = ", as a T2-weighted scan is beside T1-weighted ones" if contrast > high else ""
+    example = ", as in a T2-weighted scan" if contrast > high else ""
     found, lowest, highest = (f"{n:.2f}".replace("-", "−") for n in (contrast, low, high))
-    return (
-        f"inside the head it is {kind} (contrast {found}, training {lowest} to {highest})"
-        f"{example}: edges are sharpened all the same, but the expected error was measured on "
-        "other tissue contrast."
+    return Caution(
+        "unusual contrast",
+        f"The head is {kind}{example} (contrast {found}, in training {lowest} to {highest}). "
+        "Edges are sharpened, but the expected error was measured on another contrast.",
     )

@@ -102,8 +102,8 @@ def soft(low, tmp_path):
 def test_an_interpolated_axis_is_told_before_the_run(run, soft, bank, tmp_path):
     found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank)
     assert found.code == 0
-    assert "caution (interpolated)" in found.err
-    assert "along foot-head" in found.err
+    assert "caution (interpolated axis)" in found.err
+    assert "along S–I" in found.err
     quiet = run("upscale", soft, tmp_path / "p.nii", "--bank", bank, "-q")
     assert quiet.err == ""
 
@@ -130,7 +130,7 @@ def test_a_streamed_run_tells_of_a_part(run, soft, bank, tmp_path, monkeypatch):
     found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank, "--memory", "2GB")
     words = "its middle 29 x 29 x 29 voxels; for the contrast, steps of 1 x 1 x 2 voxels"
     assert f"soft.nii: too large to look at whole; cautions are about {words}" in found.err
-    assert any("along foot-head" in line for line in cautions(found))
+    assert any("along S–I" in line for line in cautions(found))
 
 
 @pytest.mark.parametrize("options", [(), ("--memory", "2GB")])
@@ -139,7 +139,7 @@ def test_of_several_scans_it_is_told_which(run, soft, bank, tmp_path, options):
     again = tmp_path / "again.nii"
     again.write_bytes(other.read_bytes())
     found = run("upscale", other, again, tmp_path / "out", "--bank", bank, *options)
-    interpolated = [line for line in cautions(found) if "foot-head" in line]
+    interpolated = [line for line in cautions(found) if "S–I" in line]
     assert [line.partition(": caution")[0] for line in interpolated] == [
         "[1/2] other.nii",
         "[2/2] again.nii",

@@ -30,15 +30,15 @@ def test_a_volume_like_the_training_set_gives_none(bank):
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"voxel_size": (1.0, 1.0, 1.1)}, "voxel size", "1 x 1 x 1.1 mm"),
-        ({"voxel_size": (2.0, 2.0, 3.6)}, "voxel size", "1.7 to 2.7 mm"),
-        ({"contrast": 0.6}, "contrast", "T2-weighted"),
-        ({"contrast": -0.7}, "contrast", "mostly bright"),
-        ({"contrast": np.nan}, "contrast", "no head"),
-        ({"noise": 0.05}, "noise", "more noise"),
-        ({"noise": 0.003}, "noise", "smoothed, denoised or interpolated"),
-        ({"band": (1.0, 0.9, 0.55)}, "interpolated", "55 % of the spectrum along foot-head"),
-        ({"band": (0.62, 0.9, 1.0)}, "interpolated", "along left-right"),
+        ({"voxel_size": (0.6, 0.6, 0.6)}, "unusual voxel size", "0.6 x 0.6 x 0.6 mm"),
+        ({"voxel_size": (2.0, 2.0, 3.6)}, "unusual voxel size", "0.85 to 2.7 mm"),
+        ({"contrast": 0.6}, "unusual contrast", "T2-weighted"),
+        ({"contrast": -0.7}, "unusual contrast", "mostly bright"),
+        ({"contrast": np.nan}, "no head found", "without a head"),
+        ({"noise": 0.05}, "more noise than in training", "sharpened like detail"),
+        ({"noise": 0.003}, "less detail than in training", "smoothed, denoised or interpolated"),
+        ({"band": (1.0, 0.9, 0.55)}, "interpolated axis", "55 % of the spectrum along S–I"),
+        ({"band": (0.62, 0.9, 1.0)}, "interpolated axis", "along R–L"),
     ],
 )
 def test_each_difference_is_named(bank, change, kind, words):
@@ -49,18 +49,23 @@ def test_each_difference_is_named(bank, change, kind, words):
     assert "\n" not in caution.text
 
 
+@pytest.mark.parametrize("size", [0.8, 1.0, 1.2])
+def test_an_ordinary_scan_of_about_1_mm_gives_none(bank, size):
+    assert cautions_for(replace(LIKE, voxel_size=(size, size, size)), bank) == ()
+
+
 def test_thick_slices(bank):
     found = cautions_for(replace(LIKE, voxel_size=(1.8, 5.4, 1.8)), bank)
-    assert [c.kind for c in found] == ["thick slices", "voxel size"]
-    assert "along front-back are 3.0 times" in found[0].text
+    assert [c.kind for c in found] == ["thick slices", "unusual voxel size"]
+    assert "along A–P are 3.0 times" in found[0].text
 
 
 def test_a_bank_that_does_not_know_its_training_set(make_bank):
     odd = Traits((1.0, 1.0, 5.0), 0.9, 0.2, (1.0, 0.5, np.nan))
-    assert kinds(odd, make_bank()) == ["interpolated", "thick slices"]
-    assert kinds(odd, None) == ["interpolated", "thick slices"]
+    assert kinds(odd, make_bank()) == ["interpolated axis", "thick slices"]
+    assert kinds(odd, None) == ["interpolated axis", "thick slices"]
 
 
 def test_little_beyond_the_range_is_no_reason(bank):
-    edge = Traits((1.4, 1.4, 2.6), 0.14, 0.039, (0.67, 0.9, np.nan))
+    edge = Traits((0.7, 0.7, 1.2), 0.14, 0.039, (0.67, 0.9, np.nan))
     assert kinds(edge, bank) == []
