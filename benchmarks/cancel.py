@@ -20,7 +20,7 @@ from harness import table, where
 from inputs import KINDS, cube
 
 from napari_mrisr.core.progress import CancelToken, Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.scan.traits import measure_traits
@@ -31,7 +31,7 @@ Work = Callable[[Volume, CancelToken], object]
 WORK: dict[str, Work] = {
     "look": lambda volume, token: measure_traits(volume, Progress(token)),
     "head": lambda volume, token: head_mask(volume.data, Progress(token)),
-    "pair": lambda volume, token: pair_of(volume, TrainParameters(), crew=Crew(check=token.check)),
+    "pair": lambda volume, token: pair_of(volume, TrainParameters(), pool=ThreadPool(token=token)),
 }
 
 

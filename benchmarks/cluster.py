@@ -28,7 +28,7 @@ from napari_mrisr.cluster.evaluating import evaluate_on
 from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.cluster.summing import Away, Sums, merged
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
 from napari_mrisr.training import train
 from napari_mrisr.training.normal_equations import NormalEquations
@@ -104,14 +104,14 @@ def merging(cluster: Cluster, runs: int) -> None:
         )
 
 
-def some_sums(seed: int, crew: Crew) -> Sums:
+def some_sums(seed: int, pool: ThreadPool) -> Sums:
     spec = get_preset("default", (2, 2, 2)).stages[1].spec
     sums = NormalEquations.empty(spec.hash.filter_count, spec.taps, 1)
     sums.gram += seed
     return Sums(sums, 1)
 
 
-def size_of(sums: Sums, crew: Crew) -> int:
+def size_of(sums: Sums, pool: ThreadPool) -> int:
     return sum(tensor.nbytes for tensor in sums.equations.tensors().values())
 
 
@@ -151,8 +151,8 @@ def main() -> None:
             training(cluster, paths, folder, arguments.runs)
 
 
-def size_of_nothing(crew: Crew) -> int:
-    return crew.threads
+def size_of_nothing(pool: ThreadPool) -> int:
+    return pool.threads
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from harness import table
 from threadpoolctl import threadpool_limits
 
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.samples import phantom
 from napari_mrisr.kernels import cpu_gram
@@ -103,8 +103,8 @@ def measure(
 ) -> list[str]:
     """A row of the table."""
     plan, parameters, before = plan_of(stage)
-    crew = Crew(threads)
-    samples = find_samples(pair, plan, before, parameters, crew)
+    pool = ThreadPool(threads)
+    samples = find_samples(pair, plan, before, parameters, pool)
     if plan.single:
         samples = first_samples(samples, PAPER_SAMPLES)
     n, k, m = samples.count, samples.taps, samples.outputs
@@ -130,11 +130,11 @@ def measure(
             half * cpu_gram.BLOCK * blocks * threads,
             lambda: side_by_side(threads, multiply),
         ),
-        "add": (half * n, lambda: add_samples(equations, samples, crew)),
+        "add": (half * n, lambda: add_samples(equations, samples, pool)),
     }
     if not plan.single:
-        whole = partial(find_samples, pair, plan, before, parameters, crew)
-        work["end to end"] = (half * n, lambda: add_samples(equations, whole(), crew))
+        whole = partial(find_samples, pair, plan, before, parameters, pool)
+        work["end to end"] = (half * n, lambda: add_samples(equations, whole(), pool))
     rates: dict[str, list[float]] = {name: [] for name in work}
     for number in range(-1, runs):
         for name, (operations, task) in work.items():

@@ -20,7 +20,7 @@ from napari_mrisr.errors import MrisrError
 if TYPE_CHECKING:
     from napari_mrisr.cli.jobs import Job
     from napari_mrisr.cluster.pieces import Cluster
-    from napari_mrisr.core.threads import Crew
+    from napari_mrisr.core.threads import ThreadPool
 
 Work = Callable[["Job", argparse.Namespace, Session], str]
 
@@ -114,18 +114,18 @@ class _Heard(TerminalProgress):
 
 
 class _WorkerSession(Session):
-    """A session on a worker, which the crew's check stops."""
+    """A session on a worker, which the pool's check stops."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, pool: ThreadPool) -> None:
         super().__init__(quiet=True)
-        self.token = crew.progress.token
+        self.token = pool.token
         self.progress: _Heard = _Heard(self.token)
 
 
-def _do(work: Work, arguments: argparse.Namespace, job: Job, crew: Crew) -> Outcome:
+def _do(work: Work, arguments: argparse.Namespace, job: Job, pool: ThreadPool) -> Outcome:
     """A job, on a worker."""
-    session = _WorkerSession(crew)
-    arguments.threads = crew.threads
+    session = _WorkerSession(pool)
+    arguments.threads = pool.threads
     return Outcome(work(job, arguments, session), tuple(session.progress.lines))
 
 

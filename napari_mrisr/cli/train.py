@@ -20,7 +20,7 @@ from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.errors import Cancelled, OutputError, ParameterError, ScaleError, explain
 
 if TYPE_CHECKING:
-    from napari_mrisr.core.threads import Crew
+    from napari_mrisr.core.threads import ThreadPool
     from napari_mrisr.training import TrainingReport
     from napari_mrisr.training.events import TrainEvent
     from napari_mrisr.training.hands import Hands
@@ -141,7 +141,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     return batch.finish(len(scans), session)
 
 
-def _hands(arguments: argparse.Namespace, session: Session) -> Callable[[Crew], Hands] | None:
+def _hands(arguments: argparse.Namespace, session: Session) -> Callable[[ThreadPool], Hands] | None:
     """Who does the work on volumes, with ``--dask``."""
     if session.cluster is None:
         return None

@@ -114,7 +114,7 @@ def _previewed(volume: Volume) -> None:
 
 def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
     """The preset ``paper``, whose sums are of single precision, with small filters."""
-    from napari_mrisr.core.threads import Crew
+    from napari_mrisr.core.threads import ThreadPool
     from napari_mrisr.training.events import ignore
     from napari_mrisr.training.presets import get_preset
     from napari_mrisr.training.run import Run
@@ -124,7 +124,7 @@ def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
     parameters = TrainParameters(preset="paper")
     paper = get_preset(parameters.preset, parameters.scale)
     stages = [replace(plan, spec=replace(plan.spec, width=3)) for plan in paper.stages]
-    training = Run(parameters, replace(paper, stages=tuple(stages)), out, Crew(), ignore)
+    training = Run(parameters, replace(paper, stages=tuple(stages)), out, ThreadPool(), ignore)
     training.add([TrainingFile(path)])
     training.finish(progress)
 

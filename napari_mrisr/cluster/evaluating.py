@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.cluster.worker import bank_for_workers
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.evaluation.experiment import (
     EvaluateParameters,
@@ -58,11 +58,13 @@ def evaluate_on(
     return report
 
 
-def _evaluate(parameters: EvaluateParameters, job: tuple[FileJob, Path], crew: Crew) -> FileOutcome:
+def _evaluate(
+    parameters: EvaluateParameters, job: tuple[FileJob, Path], pool: ThreadPool
+) -> FileOutcome:
     """A file's rows, under the name that it was given by."""
     given, path = job
     found = evaluate_file(
-        replace(given, path=path), replace(parameters, threads=crew.threads), crew.progress
+        replace(given, path=path), replace(parameters, threads=pool.threads), pool.progress
     )
     rows = tuple(replace(row, file=str(given.path)) for row in found.rows)
     return FileOutcome(rows, found.error)

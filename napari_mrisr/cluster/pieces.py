@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_mrisr.cluster import worker
 from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.threads import wait_for
 from napari_mrisr.errors import ClusterError, MrisrError, explain
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_POLL_S = 0.05
 _STOP_S = 0.1
 
 
@@ -98,9 +98,7 @@ class Cluster:
 
         fetched = self._fetcher.submit(future.result)
         try:
-            check()
-            while not wait([fetched], timeout=_POLL_S).done:
-                check()
+            wait_for([fetched], check)
             return fetched.result()
         except KilledWorker as error:
             found = f"{error.allowed_failures + 1} workers died at it, one after the other"
@@ -118,7 +116,7 @@ class Cluster:
         Parameters
         ----------
         task : callable
-            Called with ``shared``, a piece and a crew.
+            Called with ``shared``, a piece and a pool.
         pieces : iterable
             Small.
         progress : Progress

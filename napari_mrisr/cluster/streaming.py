@@ -8,7 +8,7 @@ from napari_mrisr.cluster.pieces import Cluster
 from napari_mrisr.cluster.worker import bank_for_workers
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import scale_label
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.streaming import StreamPlan, StreamRequest, prepare
 from napari_mrisr.streaming.run import Begun
@@ -58,13 +58,9 @@ def stream_on(
     return plan
 
 
-def _compute(plan: StreamPlan, number: int, crew: Crew) -> None:
+def _compute(plan: StreamPlan, number: int, pool: ThreadPool) -> None:
     """A block, unless a worker that died had written it."""
     if number not in plan.finished():
-        threads = min(crew.threads, plan.request.parameters.thread_count)
+        threads = min(pool.threads, plan.request.parameters.thread_count)
         with plan.opened() as run:
-            plan.compute_with(run, number, Crew(threads, crew.check), _pass)
-
-
-def _pass() -> None:
-    """Nobody is told."""
+            plan.compute_with(run, number, ThreadPool(threads, pool.token))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_mrisr.cluster.pieces import Cluster
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import MrisrError, VolumeError, explain
 from napari_mrisr.training.halves import in_first_half
 from napari_mrisr.training.hands import Here, Part, StageJob, TrainingVolume
@@ -60,14 +60,14 @@ class Away:
     Attributes
     ----------
     cluster : Cluster
-    crew : Crew
+    pool : ThreadPool
         Its check is asked while waiting.
     device : str
         Where workers add samples up.
     """
 
     cluster: Cluster
-    crew: Crew
+    pool: ThreadPool
     device: str = "auto"
 
     def sums(
@@ -101,7 +101,7 @@ class Away:
         """See the protocol."""
         sent = [self.cluster.send(value) for value in shared]
         pieces = [_elsewhere(volume) for volume in volumes]
-        for found in self.cluster.each(task, pieces, self.crew.progress, *sent):
+        for found in self.cluster.each(task, pieces, self.pool.progress, *sent):
             if isinstance(found, MrisrError):
                 raise found
             yield found
@@ -127,7 +127,7 @@ class Away:
         return sums[0] if sums else None
 
     def _fetch(self, half: Future[Sums] | None) -> Sums | None:
-        return None if half is None else self.cluster.result(half, self.crew.check)
+        return None if half is None else self.cluster.result(half, self.pool.check)
 
 
 def piece_size(volumes: int, slots: int) -> int:
@@ -140,10 +140,12 @@ def batches(items: Sequence[Value], size: int) -> list[Sequence[Value]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def sums_of(job: StageJob, device: str, volumes: Sequence[TrainingVolume], crew: Crew) -> Sums:
+def sums_of(
+    job: StageJob, device: str, volumes: Sequence[TrainingVolume], pool: ThreadPool
+) -> Sums:
     """The sums of a piece, whose volumes are of one half: on a worker."""
     total, samples = None, 0
-    for part in Here(crew, accumulator(device, _unheard)).sums(job, volumes, singly=True):
+    for part in Here(pool, accumulator(device, _unheard)).sums(job, volumes, singly=True):
         first, second = part.halves
         sums = first or second
         assert sums is not None
@@ -160,7 +162,7 @@ def _unheard(text: str) -> None:
     """What a worker says of its device, nobody hears."""
 
 
-def merged(a: Sums, b: Sums, crew: Crew) -> Sums:
+def merged(a: Sums, b: Sums, pool: ThreadPool) -> Sums:
     """Two sums in one: on a worker. What is merged may be asked for again, so it is kept."""
     total = a.equations.copy()
     total.merge(b.equations)

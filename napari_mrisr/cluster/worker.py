@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.bank.model import bundled_banks
-from napari_mrisr.core.threads import Crew, processors
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.errors import Cancelled
 
 Value = TypeVar("Value")
@@ -22,25 +23,25 @@ _stopped: set[str] = set()
 
 
 def do(run: str, threads: int | None, task: Callable[..., Value], *arguments: Any) -> Value:
-    """Call a task with its arguments and a crew.
+    """Call a task with its arguments and a pool.
 
     Parameters
     ----------
     run : str
         Name of the run that the piece is of.
     threads : int or None
-        For the crew; None for this worker's share of the processors.
+        For the pool; None for this worker's share of the processors.
     task : callable
-        Its last argument is a :class:`~napari_mrisr.core.threads.Crew`, whose check raises
+        Its last argument is a :class:`~napari_mrisr.core.threads.ThreadPool`, whose check raises
         :class:`~napari_mrisr.errors.Cancelled` when the run was stopped.
     """
     from threadpoolctl import threadpool_limits
 
-    crew = Crew(threads or _share(), partial(_check, run))
-    crew.check()
-    # The crew shares out the work; threads of BLAS's own would wait for one another.
+    pool = ThreadPool(threads or _share(), CancelToken(partial(_check, run)))
+    pool.check()
+    # The pool shares out the work; threads of BLAS's own would wait for one another.
     with threadpool_limits(1, user_api="blas"):
-        return task(*arguments, crew)
+        return task(*arguments, pool)
 
 
 def stop(run: str) -> None:

@@ -1,100 +1,129 @@
-"""Threads that share out pieces of work, and ask between pieces whether to go on."""
+"""A thread pool with progress and cancel, for work that releases the GIL."""
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from napari_mrisr.core.progress import CancelToken, Progress
 
-Piece = TypeVar("Piece")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _POLL_S = 0.05
 
 
-def _go_on() -> None:
-    """Never stop."""
-
-
-class _Asking(CancelToken):
-    """A token that asks a function."""
-
-    def __init__(self, ask: Callable[[], None]) -> None:
-        super().__init__()
-        self._ask = ask
-
-    def check(self) -> None:
-        """Ask."""
-        self._ask()
-
-
-class Crew:
-    """A few threads for work that releases the GIL.
+class ThreadPool:
+    """A number of threads and the token that cancels their work.
 
     Parameters
     ----------
     threads : int
-        How many.
-    check : callable
-        Asked between pieces, on the thread that waits, and within long ones, on
-        theirs; raises to stop.
+        Number of threads. One thread means the caller's own.
+    token : CancelToken, optional
+        Checked between items by the thread that waits. Long tasks check it too,
+        on their own threads.
     """
 
-    def __init__(self, threads: int = 1, check: Callable[[], None] = _go_on) -> None:
-        self.threads, self.check = threads, check
+    def __init__(self, threads: int = 1, token: CancelToken | None = None) -> None:
+        self.threads, self.token = threads, token or CancelToken()
+
+    def check(self) -> None:
+        """Raise what the token raises when the work is cancelled."""
+        self.token.check()
 
     @property
     def progress(self) -> Progress:
-        """For functions that ask a progress: silent, and asks this crew's check."""
-        return Progress(_Asking(self.check))
+        """A silent progress with this pool's token."""
+        return Progress(self.token)
 
-    def each(self, task: Callable[[Piece], object], pieces: Iterable[Piece]) -> None:
-        """Call ``task`` on every piece, in any order.
+    def each(
+        self,
+        task: Callable[[Item], object],
+        items: Iterable[Item],
+        ended: Callable[[int], object] | None = None,
+        *,
+        wait_for_running: bool = True,
+    ) -> None:
+        """Call ``task`` on every item, in any order.
 
-        What a task raises, or ``check``, comes out here once no task runs any more.
+        An exception of a task, of ``ended`` or of the token is raised here.
+
+        Parameters
+        ----------
+        task : callable
+            Receives an item, on any thread.
+        items : iterable
+        ended : callable, optional
+            Receives the number of items that ended since its last call, on the
+            calling thread; for example :meth:`Progress.advance`.
+        wait_for_running : bool
+            Let running tasks end before an exception is raised. Without it a cancel
+            takes effect at once, also with one thread.
         """
-        if self.threads == 1:
-            for piece in pieces:
+        if self.threads == 1 and wait_for_running:
+            for item in items:
                 self.check()
-                task(piece)
+                task(item)
+                if ended is not None:
+                    ended(1)
             return
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="mrisr-crew")
+        executor = ThreadPoolExecutor(self.threads, thread_name_prefix="mrisr")
         try:
-            pending: set[Future[object]] = {pool.submit(task, piece) for piece in pieces}
-            while pending:
-                done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                self.check()
-        finally:
-            pool.shutdown(cancel_futures=True)
+            wait_for([executor.submit(task, item) for item in items], self.check, ended)
+        except BaseException:
+            executor.shutdown(wait_for_running, cancel_futures=True)
+            raise
+        executor.shutdown()
 
-    def walk(self, task: Callable[[Piece], Iterable[object]], pieces: Iterable[Piece]) -> None:
-        """Like :meth:`each`, for long pieces: a task yields between steps, and may end there."""
-        stopped = threading.Event()
 
-        def check() -> None:
-            try:
-                self.check()
-            except BaseException:
-                stopped.set()
-                raise
+def wait_for(
+    futures: Iterable[Future[Any]],
+    check: Callable[[], None],
+    ended: Callable[[int], object] | None = None,
+) -> None:
+    """Wait for futures and raise the first exception among them.
 
-        def steps(piece: Piece) -> None:
-            for _ in task(piece):
-                if self.threads == 1:
-                    self.check()
-                elif stopped.is_set():
-                    return
+    Parameters
+    ----------
+    futures : iterable of Future
+    check : callable
+        Called at least every 50 ms; raises to stop waiting.
+    ended : callable, optional
+        Receives the number of futures that ended since its last call.
+    """
+    pending = set(futures)
+    while pending:
+        check()
+        done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        if ended is not None and done:
+            ended(len(done))
 
-        Crew(self.threads, check).each(steps, pieces)
+
+def call_in_thread(task: Callable[[], Result], check: Callable[[], None]) -> Result:
+    """Call a function on another thread; a cancel does not wait for its end.
+
+    Parameters
+    ----------
+    task : callable
+    check : callable
+        Called at least every 50 ms; raises to stop waiting.
+    """
+    executor = ThreadPoolExecutor(1, thread_name_prefix="mrisr")
+    try:
+        future = executor.submit(task)
+        wait_for([future], check)
+        return future.result()
+    finally:
+        executor.shutdown(wait=False)
 
 
 def processors() -> int:
-    """Processors that this process may use."""
+    """Count the CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

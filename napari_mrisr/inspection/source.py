@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank.model import FilterBank, Stage
-from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.progress import Progress, message_after
 from napari_mrisr.core.scale import Scale
-from napari_mrisr.core.threads import processors
+from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.run.upscale import block_regions
+from napari_mrisr.run.upscale import block_regions, compiling_message
 from napari_mrisr.scan.masks import head_mask
 
-_POLL_S = 0.05
-_COMPILING_AFTER = 40  # polls without a block
+_COMPILING_AFTER_S = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,23 +189,14 @@ def over_blocks(
     progress = progress or Progress()
     blocks = block_regions(grid, scale)
     progress.begin(text, len(blocks))
-    pool = ThreadPoolExecutor(threads or processors(), thread_name_prefix="mrisr-inspect")
-    try:
-        pending = {pool.submit(task, block) for block in blocks}
-        polls = 0
-        while pending:
-            done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-            polls += 1
-            if polls == _COMPILING_AFTER and len(pending) == len(blocks):
-                progress.message("compiling the kernels for this machine (once, about 10 s)")
-            if done:
-                progress.advance(len(done))
-            progress.token.check()
-    finally:
-        # Waits for blocks in flight, a fraction of a second: no thread outlives the work.
-        pool.shutdown(cancel_futures=True)
+    pool = ThreadPool(threads or processors(), progress.token)
+    with message_after(_COMPILING_AFTER_S, progress.message, compiling_message()) as timer:
+
+        def ended(count: int) -> None:
+            timer.cancel()
+            progress.advance(count)
+
+        pool.each(task, blocks, ended)
 
 
 def _check_memory(grid: Grid) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import threading
 from collections.abc import Callable
 
+from napari_mrisr.core.progress import message_after
 from napari_mrisr.errors import DeviceError, explain, install
 from napari_mrisr.kernels.machine import Machine
 
@@ -50,11 +50,9 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
             _say_once("--device gpu", why_not, say)
         return None
     text = f"compiling the kernels for {machine.name} (once)"
-    timer = threading.Timer(1.0, say, [text])
-    timer.daemon = True
-    timer.start()
     try:
-        trial(machine)
+        with message_after(1.0, say, text):
+            trial(machine)
     except NotImplementedError as error:
         if wanted == "gpu":
             _say_once("--device gpu", str(error), say)
@@ -63,9 +61,6 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
         machine.release()
         _say_once(machine.name, f"fails its trial: {error}", say)
         return None
-    finally:
-        timer.cancel()
-        timer.join()
     return machine
 
 

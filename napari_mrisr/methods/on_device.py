@@ -16,7 +16,7 @@ cut.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, cast
@@ -27,6 +27,7 @@ from napari_mrisr.bank.hashing import phase_offsets
 from napari_mrisr.bank.model import Stage
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, scale_label
+from napari_mrisr.core.threads import wait_for
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import gpu_kernels
@@ -44,8 +45,6 @@ _BYTES_A_VOXEL = 80
 _SHARE_OF_FREE = 0.8
 # Kernels count in 32 bits; and a block is what a cancelled run still ends.
 MOST_VOXELS = 2**27
-
-_POLL_S = 0.05
 
 # The trial: a result may differ by this, but where a bucket's cut is within rounding.
 _TOLERANCE = 1e-4
@@ -300,22 +299,22 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
     lr = volume.normalized(check=progress.token.check)
     shape, cell = lr.grid.upsampled(method.scale).shape, method.scale[0]
     voxels = _voxels_that_fit(method, machine, shape)
-    pool = ThreadPoolExecutor(1, thread_name_prefix="mrisr-device")
+    executor = ThreadPoolExecutor(1, thread_name_prefix="mrisr-device")
     try:
         while True:
             blocks = block_regions(shape, cell, voxels)
             task = f"{method.name} {scale_label(method.scale)} on {machine.name}"
             progress.begin(task, len(blocks))
             try:
-                return _run_blocks(method, lr, machine, blocks, pool, progress)
+                return _run_blocks(method, lr, machine, blocks, executor, progress)
             except MemoryError:
                 machine.release()
                 if blocks[0].shape[0] == cell:
                     raise
                 voxels = blocks[0].shape[0] * shape[1] * shape[2] // 2
     finally:
-        pool.submit(machine.release)
-        pool.shutdown(wait=False)
+        executor.submit(machine.release)
+        executor.shutdown(wait=False)
 
 
 def _run_blocks(
@@ -323,7 +322,7 @@ def _run_blocks(
     lr: Volume,
     machine: Machine,
     blocks: list[Region],
-    pool: ThreadPoolExecutor,
+    executor: ThreadPoolExecutor,
     progress: Progress,
 ) -> FloatArray:
     there = on_device(method, machine)
@@ -331,10 +330,8 @@ def _run_blocks(
     resident = Resident.of(lr, machine)
     out = np.empty(lr.grid.upsampled(method.scale).shape, np.float32)
     for block in blocks:
-        future = pool.submit(_run_block, there, lr, resident, block, machine, out)
-        while wait([future], timeout=_POLL_S).not_done:
-            progress.token.check()
-        future.result()
+        future = executor.submit(_run_block, there, lr, resident, block, machine, out)
+        wait_for([future], progress.token.check)
         progress.advance()
     return out
 

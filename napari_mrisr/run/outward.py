@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import scale_label
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.run.preview import Planes, Stack
 from napari_mrisr.run.upscale import as_result, run_method
@@ -90,7 +90,7 @@ def _fill(
 ) -> None:
     count = out.shape[axis]
     thick = max(1, min(count, STEP_VOXELS * count // out.size))
-    crew = Crew(threads, progress.token.check)
+    pool = ThreadPool(threads, progress.token)
     method = planes.method
     progress.begin(f"{method.name} {scale_label(method.scale)}", count)
 
@@ -98,7 +98,7 @@ def _fill(
         at = [0, 0, 0], list(out.shape)
         at[0][axis], at[1][axis] = start, stop
         region = Region((at[0][0], at[0][1], at[0][2]), (at[1][0], at[1][1], at[1][2]))
-        out[region.slices] = stack.planes(start, stop, crew)
+        out[region.slices] = stack.planes(start, stop, pool)
         finished(region)
         progress.advance(stop - start)
 

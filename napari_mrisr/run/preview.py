@@ -23,7 +23,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.methods import Method, MultiPass, pass_regions, passes_of
 
@@ -63,14 +63,14 @@ class ResultPlane:
 class Stack(Protocol):
     """Gives neighboring planes across one axis."""
 
-    def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
+    def planes(self, start: int, stop: int, pool: ThreadPool) -> FloatArray:
         """The planes from ``start`` to before ``stop``, in the scan's intensities.
 
         Parameters
         ----------
         start, stop : int
             Counted along the axis.
-        crew : Crew
+        pool : ThreadPool
             Computes the strips; its ``check`` is asked between them.
 
         Returns
@@ -108,28 +108,28 @@ class Planes:
         self._laying: _Laying | None = None
         self._ground: FloatArray | None = None
 
-    def plane(self, axis: int, index: int, crew: Crew) -> ResultPlane:
+    def plane(self, axis: int, index: int, pool: ThreadPool) -> ResultPlane:
         """One plane.
 
         Parameters
         ----------
         axis, index : int
             As in :class:`ResultPlane`.
-        crew : Crew
+        pool : ThreadPool
             Computes the strips; its ``check`` is asked between them.
         """
         if self.method.halo is None:
-            crew.check()
+            pool.check()
             box = plane_region(self.shape, axis, index)
             values, approximate = cropped_compute(self.method, self.lr, box), True
         else:
-            values, approximate = self._stack(axis).planes(index, index + 1, crew), False
+            values, approximate = self._stack(axis).planes(index, index + 1, pool), False
         return ResultPlane(axis, index, np.moveaxis(values, axis, 0)[0], approximate)
 
-    def through(self, voxel: Shape, axes: Sequence[int], crew: Crew) -> Iterator[ResultPlane]:
+    def through(self, voxel: Shape, axes: Sequence[int], pool: ThreadPool) -> Iterator[ResultPlane]:
         """The planes through an output voxel, in the order of ``axes``."""
         for axis in axes:
-            yield self.plane(axis, voxel[axis], crew)
+            yield self.plane(axis, voxel[axis], pool)
 
     def stack(self, axis: int) -> Stack:
         """Planes across an axis, for a thread of its own; not where ``halo`` is None."""
@@ -151,7 +151,7 @@ class Planes:
         nothing = self.method.halo is None or passes_of(self.method) == 1
         return nothing or self._ground is not None
 
-    def lay(self, crew: Crew) -> None:
+    def lay(self, pool: ThreadPool) -> None:
         """Lay another piece of the groundwork; goes on where it was interrupted.
 
         It takes as much memory as the result.
@@ -159,7 +159,7 @@ class Planes:
         if self.laid:
             return
         self._laying = self._laying or _Laying(self.method, self.lr, self.shape)
-        if self._laying.go_on(crew):
+        if self._laying.go_on(pool):
             self._ground, self._laying = self._laying.image, None
 
 
@@ -188,22 +188,24 @@ class Band:
         twin._kept = list(self._kept)
         return twin
 
-    def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
+    def planes(self, start: int, stop: int, pool: ThreadPool) -> FloatArray:
         """See :class:`Stack`."""
-        return self.lr.window.from_unit(self.after(self._passes, start, stop, crew))
+        return self.lr.window.from_unit(self.after(self._passes, start, stop, pool))
 
-    def after(self, passes: int, start: int, stop: int, crew: Crew) -> FloatArray:
+    def after(self, passes: int, start: int, stop: int, pool: ThreadPool) -> FloatArray:
         """The planes after so many passes, in engine units; parameters as of :meth:`planes`."""
         region = self._region((start, stop))
         regions = pass_regions(self.method, region, self.shape, passes)
         before: _Box | None = None
         for number, each in enumerate(regions):
             span = (each.start[self.axis], each.stop[self.axis])
-            before = self._kept[number] = self._filled(number, span, before, crew)
+            before = self._kept[number] = self._filled(number, span, before, pool)
         assert before is not None, "a method has a pass at least"
         return before.array
 
-    def _filled(self, number: int, span: tuple[int, int], before: _Box | None, crew: Crew) -> _Box:
+    def _filled(
+        self, number: int, span: tuple[int, int], before: _Box | None, pool: ThreadPool
+    ) -> _Box:
         """The planes of a span after a pass: those that are kept, and the others computed."""
         old = self._kept[number]
         if old is not None and old.span(self.axis) == span:
@@ -217,12 +219,12 @@ class Band:
                 common = self._region((low, high)).slices
                 box[common] = old[common]
                 missing = [(a, b) for a, b in ((span[0], low), (high, span[1])) if a < b]
-        pieces = [p for part in missing for p in _shared_out(self._region(part), self.axis, crew)]
+        pieces = [p for part in missing for p in _shared_out(self._region(part), self.axis, pool)]
 
         def compute(region: Region) -> None:
             box[region.slices] = compute_pass(self.method, number, self.lr, before, region)
 
-        crew.each(compute, pieces)
+        pool.each(compute, pieces)
         return box
 
     def _region(self, span: tuple[int, int]) -> Region:
@@ -238,7 +240,7 @@ class _LastPass:
     def copy(self) -> _LastPass:
         return self
 
-    def planes(self, start: int, stop: int, crew: Crew) -> FloatArray:
+    def planes(self, start: int, stop: int, pool: ThreadPool) -> FloatArray:
         method, ground = self._method, self._ground
         whole = _across(_shape(ground), self._axis, start, stop)
         box = _Box.empty(whole)
@@ -248,7 +250,7 @@ class _LastPass:
                 method, passes_of(method) - 1, self._lr, ground, region
             )
 
-        crew.each(compute, _shared_out(whole, self._axis, crew))
+        pool.each(compute, _shared_out(whole, self._axis, pool))
         return self._lr.window.from_unit(box.array)
 
 
@@ -259,11 +261,11 @@ class _Laying:
         self.image = np.empty(shape, np.float32)
         self._band, self._passes, self._laid = Band(method, lr, 0), passes_of(method) - 1, 0
 
-    def go_on(self, crew: Crew) -> bool:
+    def go_on(self, pool: ThreadPool) -> bool:
         """Lay another piece; whether that was the last."""
         x, y, z = self.image.shape
         stop = min(x, self._laid + max(1, _PIECE_VOXELS // (y * z)))
-        self.image[self._laid : stop] = self._band.after(self._passes, self._laid, stop, crew)
+        self.image[self._laid : stop] = self._band.after(self._passes, self._laid, stop, pool)
         self._laid = stop
         return stop == x
 
@@ -354,10 +356,10 @@ def strips(region: Region, axis: int, count: int) -> list[Region]:
     ]
 
 
-def _shared_out(region: Region, axis: int, crew: Crew) -> list[Region]:
-    """Strips for a crew."""
+def _shared_out(region: Region, axis: int, pool: ThreadPool) -> list[Region]:
+    """Strips for a pool."""
     voxels = int(np.prod(region.shape))
-    return strips(region, axis, max(_STRIPS * crew.threads, -(-voxels // _STRIP_VOXELS)))
+    return strips(region, axis, max(_STRIPS * pool.threads, -(-voxels // _STRIP_VOXELS)))
 
 
 def _shape(array: FloatArray) -> Shape:

@@ -10,18 +10,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from napari_mrisr.core.notice import RESEARCH_USE
-from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.progress import Progress, message_after
 from napari_mrisr.core.scale import Scale, format_scale, scale_label
-from napari_mrisr.core.threads import processors
+from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
 from napari_mrisr.kernels.machine import Machine
@@ -37,8 +33,6 @@ _BLOCKS_AT_LEAST = 20
 # peak; see benchmarks/memory.py. Other methods are taken to be as hungry as hashed.
 _HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
 _HOLDS_AT_MOST = (2, 18)
-
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -133,15 +127,10 @@ def run(
 
 
 def _choose(method: Method, wanted: str, progress: Progress) -> Machine | None:
-    """The device that passes its trial; on a thread, since kernels may have to be compiled."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="mrisr")
-    try:
-        trial = functools.partial(on_device.try_out, method)
-        future = pool.submit(choose, wanted, trial, progress.message)
-        _await([future], progress)
-        return future.result()
-    finally:
-        pool.shutdown(wait=False)
+    """Return the device that passes its trial, None for the CPU; the trial may compile kernels."""
+    trial = functools.partial(on_device.try_out, method)
+    task = functools.partial(choose, wanted, trial, progress.message)
+    return call_in_thread(task, progress.token.check)
 
 
 def run_method(
@@ -149,24 +138,19 @@ def run_method(
 ) -> Volume:
     """Run a method over a whole volume on the CPU, in blocks; see :func:`upscale`."""
     progress = progress or Progress()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="mrisr")
-    try:
-        _await([pool.submit(compile_kernels, method, progress)], progress)
-        lr = volume.normalized(check=progress.token.check)
-        grid = lr.grid.upsampled(method.scale)
-        blocks = block_regions(grid, method.scale)
-        passes = method.passes if isinstance(method, MultiPass) else 1
-        progress.begin(f"{method.name} {scale_label(method.scale)}", passes * len(blocks))
-        out = np.empty(grid.shape, np.float32)
-        for number in range(passes):
-            previous, out = out, (np.empty(grid.shape, np.float32) if number else out)
-            task = functools.partial(_compute_block, method, lr, number, passes, previous, out)
-            _await([pool.submit(task, block) for block in blocks], progress, progress.advance)
-    except BaseException:
-        # Blocks in flight end by themselves, within a fraction of a second; nobody waits for them.
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+    pool = ThreadPool(threads, progress.token)
+    compile_kernels(method, progress)
+    lr = volume.normalized(check=pool.check)
+    grid = lr.grid.upsampled(method.scale)
+    blocks = block_regions(grid, method.scale)
+    passes = method.passes if isinstance(method, MultiPass) else 1
+    progress.begin(f"{method.name} {scale_label(method.scale)}", passes * len(blocks))
+    out = np.empty(grid.shape, np.float32)
+    for number in range(passes):
+        previous, out = out, (np.empty(grid.shape, np.float32) if number else out)
+        task = functools.partial(_compute_block, method, lr, number, passes, previous, out)
+        # A cancelled run does not wait for running blocks; they end within a fraction of a second.
+        pool.each(task, blocks, progress.advance, wait_for_running=False)
     return as_result(method, volume, out)
 
 
@@ -203,22 +187,6 @@ def _compute_block(
         lr.window.from_unit(image, out[block.slices])
     else:
         out[block.slices] = image
-
-
-def _await(
-    futures: Sequence[Future[Any]],
-    progress: Progress,
-    each: Callable[[int], None] | None = None,
-) -> None:
-    """Wait for all, asking the token meanwhile; ``each`` is told how many have ended."""
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-        for future in done:
-            future.result()
-        if each is not None and done:
-            each(len(done))
-        progress.token.check()
 
 
 def block_regions(grid: Grid, scale: Scale) -> list[Region]:
@@ -270,21 +238,26 @@ def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
 
 
 def compile_kernels(method: Method, progress: Progress) -> None:
-    """Compile (or load from the cache) what the method runs; say so if it takes long."""
-    from napari_mrisr.kernels.jit import cache_folder
-
+    """Compile the method's kernels or load them from the cache; a cancel does not wait."""
     x, y, z = method.scale
     shape = (4, 5, 6)
     tiny = Volume(np.linspace(0, 1, 120, dtype=np.float32).reshape(shape), Grid(shape, np.eye(4)))
-    text = "compiling the kernels for this machine (once, about 10 s)"
+    region = Region((0, 0, 0), (4 * x, 5 * y, 6 * z))
+
+    def compute() -> None:
+        with message_after(1.0, progress.message, compiling_message()):
+            method.compute(tiny.normalized(), region)
+
+    call_in_thread(compute, progress.token.check)
+
+
+def compiling_message() -> str:
+    """Return the text to show while kernels are compiled."""
+    from napari_mrisr.kernels.jit import cache_folder
+
     if cache_folder() is None:
-        text = "compiling the kernels, about 10 s in every run: no folder can be written to that"
-        text += " would keep them; set NUMBA_CACHE_DIR to one"
-    timer = threading.Timer(1.0, progress.message, [text])
-    timer.daemon = True
-    timer.start()
-    try:
-        method.compute(tiny.normalized(), Region((0, 0, 0), (4 * x, 5 * y, 6 * z)))
-    finally:
-        timer.cancel()
-        timer.join()
+        return (
+            "compiling the kernels (about 10 s in every run, because no cache folder is"
+            " writable; set NUMBA_CACHE_DIR to a writable folder)"
+        )
+    return "compiling the kernels for this machine (once, about 10 s)"

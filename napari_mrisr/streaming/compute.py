@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.core.scale import Scale
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape
 from napari_mrisr.methods import Method, MultiPass, pass_regions
 from napari_mrisr.streaming.lazy import BoxArray, LazyVolume
@@ -26,7 +26,7 @@ from napari_mrisr.streaming.statistics import Statistics
 # About a tenth of a second's work; the halo of a cube this large doubles what is read.
 PIECE_VOXELS = 160_000
 
-Done = Callable[[], None]
+Ended = Callable[[int], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +52,19 @@ class BlockRun:
         """Of the output."""
         return self.source.grid.upsampled(self.method.scale)
 
-    def compute(self, block: Region, crew: Crew, done: Done) -> FloatArray:
+    def compute(self, block: Region, pool: ThreadPool, ended: Ended | None) -> FloatArray:
         """A block of the output, in the scan's intensities.
 
         Parameters
         ----------
         block : Region
             Of the output.
-        crew : Crew
+        pool : ThreadPool
             Threads; asked between pieces.
-        done : callable
-            Told of each finished piece, on any thread.
+        ended : callable or None
+            Receives the number of pieces that ended since its last call, on this thread.
         """
-        lr = self._volume(block, crew)
+        lr = self._volume(block, pool)
         boxes = pass_regions(self.method, block, self.grid.shape)
         last = len(boxes) - 1
         image = np.empty((0, 0, 0), np.float32)
@@ -88,9 +88,8 @@ class BlockRun:
                 if number == last:
                     part = self.statistics.window.from_unit(part)
                 image[within(piece, box.start)] = part
-                done()
 
-            crew.each(work, pieces(box, self.method.scale))
+            pool.each(work, pieces(box, self.method.scale), ended)
         return image
 
     def steps(self, block: Region) -> int:
@@ -98,11 +97,11 @@ class BlockRun:
         boxes = pass_regions(self.method, block, self.grid.shape)
         return sum(len(pieces(box, self.method.scale)) for box in boxes)
 
-    def _volume(self, block: Region, crew: Crew) -> LazyVolume:
+    def _volume(self, block: Region, pool: ThreadPool) -> LazyVolume:
         """The low-resolution volume, with what the block needs of it in memory."""
         grid, window = self.source.grid, self.statistics.window
         box = self._needed(block)
-        part = self.source.read(box, crew.check)
+        part = self.source.read(box, pool.check)
         for plane in part:  # one at a time, for the temporaries
             plane[...] = window.to_unit(plane)
         low, high = window.to_unit(

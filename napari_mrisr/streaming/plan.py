@@ -24,7 +24,7 @@ from pathlib import Path
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import format_scale
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import IntensityWindow, Region, Shape
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.io.formats import is_zarr, suffix_of
@@ -33,7 +33,7 @@ from napari_mrisr.io.write import write_error
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import check_parameters
-from napari_mrisr.streaming.compute import BlockRun, Done
+from napari_mrisr.streaming.compute import BlockRun, Ended
 from napari_mrisr.streaming.memory import bytes_needed, cut
 from napari_mrisr.streaming.request import (
     StreamRequest,
@@ -100,7 +100,7 @@ class StreamPlan:
         """
         if number not in self.finished():
             with self.opened() as run:
-                self.compute_with(run, number, Crew(self.request.parameters.thread_count), _pass)
+                self.compute_with(run, number, ThreadPool(self.request.parameters.thread_count))
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BlockRun]:
@@ -110,12 +110,14 @@ class StreamPlan:
         with open_source(request, self.aid) as source:
             yield BlockRun(method, source, self.statistics)
 
-    def compute_with(self, run: BlockRun, number: int, crew: Crew, done: Done) -> None:
+    def compute_with(
+        self, run: BlockRun, number: int, pool: ThreadPool, ended: Ended | None = None
+    ) -> None:
         """:meth:`compute`, with what is open already."""
         block = self.blocks[number]
-        data = run.compute(block, crew, done)
+        data = run.compute(block, pool, ended)
         try:
-            self.target.write(block, data, crew)
+            self.target.write(block, data, pool)
             self._mark(number).touch()
         except OSError as error:
             raise write_error(self.request.out, error) from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region
 from napari_mrisr.io.formats import stem_of
 from napari_mrisr.io.write import write_error
@@ -69,7 +69,7 @@ def save_zarr(
             target = ZarrTarget(Path(folder), grid.shape, ("R", "A", "S"))
             target.create(grid, Origin(stem_of(out)), dict(history), limits)
             for box in cut(grid.shape, _BLOCK, 2):
-                target.write(box, take(box), Crew(threads))
+                target.write(box, take(box), ThreadPool(threads))
             made = target.finish(Progress())
             if not overwrite:
                 check_absent(out)

@@ -18,7 +18,7 @@ import nibabel
 import numpy as np
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.io.nifti import make_nifti
 from napari_mrisr.io.orientation import turn_to
@@ -65,7 +65,7 @@ class Target(abc.ABC):
         """
 
     @abc.abstractmethod
-    def write(self, region: Region, data: FloatArray, crew: Crew) -> None:
+    def write(self, region: Region, data: FloatArray, pool: ThreadPool) -> None:
         """Put a box into the result; regions are whole chunks, or end with the volume."""
 
     @abc.abstractmethod
@@ -97,7 +97,7 @@ class NiftiTarget(Target):
             first = int(header["vox_offset"])
             file.truncate(first + 4 * data.size)
 
-    def write(self, region: Region, data: FloatArray, crew: Crew) -> None:
+    def write(self, region: Region, data: FloatArray, pool: ThreadPool) -> None:
         """See the base class."""
         first = self._file.stat().st_size - 4 * int(np.prod(self.shape, dtype=np.int64))
         turn = _nib.ornt_transform(_nib.axcodes2ornt("RAS"), _nib.axcodes2ornt(self.codes))
@@ -105,7 +105,7 @@ class NiftiTarget(Target):
         (nx, ny, _), (x, y, z) = self._in_stored_order(region)
         with self._file.open("r+b") as file:
             for k in range(stored.shape[2]):
-                crew.check()
+                pool.check()
                 plane = np.asfortranarray(stored[..., k]).T  # rows of x
                 rows = [plane] if stored.shape[0] == nx else plane
                 for j, row in enumerate(rows):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.intake import Intake
@@ -109,7 +109,7 @@ class ZarrTarget(Target):
                 dimension_names=("z", "y", "x"),
             )
 
-    def write(self, region: Region, data: FloatArray, crew: Crew) -> None:
+    def write(self, region: Region, data: FloatArray, pool: ThreadPool) -> None:
         """See the base class; each chunk is written by itself."""
         array = self._level(0)
 
@@ -120,7 +120,7 @@ class ZarrTarget(Target):
             )
             array[chunk.slices[::-1]] = data[inner].transpose(2, 1, 0)
 
-        crew.each(put, _chunks(region))
+        pool.each(put, _chunks(region))
 
     def finish(self, progress: Progress) -> Path:
         """See the base class: the coarser levels."""

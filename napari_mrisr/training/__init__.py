@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from napari_mrisr.bank.model import FilterBank, load_bank
 from napari_mrisr.core.progress import CancelToken, Progress
-from napari_mrisr.core.threads import Crew, processors
+from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.training.checkpoint import checkpoint_path
 from napari_mrisr.training.events import Began, Observer, ignore
@@ -106,7 +106,7 @@ def train(
     watch: Watch | None = None,
     threads: int | None = None,
     device: str = "auto",
-    hands: Callable[[Crew], Hands] | None = None,
+    hands: Callable[[ThreadPool], Hands] | None = None,
 ) -> TrainingReport:
     """Train a bank and save it.
 
@@ -133,7 +133,7 @@ def train(
         Where samples are added up: ``auto``, ``cpu`` or ``gpu``.
     hands : callable, optional
         Gives who does the work on volumes instead of this process; their check is
-        that of the crew.
+        that of the pool.
 
     Returns
     -------
@@ -157,19 +157,19 @@ def train(
     if target.exists() and not (overwrite or resume):
         raise BankError(explain(target, "exists", "pass --overwrite or --resume"))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
-    crew = Crew(threads or processors(), partial(_check, progress, watch))
-    check_memory(estimate_training(preset, parameters.scale, threads=crew.threads), preset.name)
-    with threadpool_limits(crew.threads, user_api="blas"):
+    pool = ThreadPool(threads or processors(), CancelToken(partial(_check, progress, watch)))
+    check_memory(estimate_training(preset, parameters.scale, threads=pool.threads), preset.name)
+    with threadpool_limits(pool.threads, user_api="blas"):
         sgemm = measure_sgemm()
-    doing = hands(crew) if hands else Here(crew, accumulator(device, progress.message))
-    run = Run(parameters, preset, target, crew, watch.observe, doing)
-    # The crew shares out the work; threads of BLAS's own would wait for one another.
+    doing = hands(pool) if hands else Here(pool, accumulator(device, progress.message))
+    run = Run(parameters, preset, target, pool, watch.observe, doing)
+    # The pool shares out the work; threads of BLAS's own would wait for one another.
     with threadpool_limits(1, user_api="blas"):
         try:
             if resume:
                 run.resume()
             run.add([_source(entry) for entry in paths])
-            run.checks = prepare_checks(watch.validation, parameters, crew)
+            run.checks = prepare_checks(watch.validation, parameters, pool)
             state = run.state
             watch.observe(Began(len(state.plans), len(state.files), run.missing, sgemm))
             bank = run.finish(progress)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.kernels import cpu_gram
 from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.sampling import ALONE, Samples
@@ -25,7 +25,7 @@ Step = tuple[int, int, int, int]
 """First bucket and the one after the last; first sample and the one after the last."""
 
 
-def add_samples(equations: NormalEquations, samples: Samples, crew: Crew = ALONE) -> None:
+def add_samples(equations: NormalEquations, samples: Samples, pool: ThreadPool = ALONE) -> None:
     """Add samples to the sums of their buckets.
 
     Parameters
@@ -33,7 +33,7 @@ def add_samples(equations: NormalEquations, samples: Samples, crew: Crew = ALONE
     equations : NormalEquations
         As many buckets, taps and outputs as the samples have.
     samples : Samples
-    crew : Crew
+    pool : ThreadPool
         Its threads share out the buckets. When its check raises, the sums hold
         a part of the samples and are good for nothing.
     """
@@ -49,14 +49,14 @@ def add_samples(equations: NormalEquations, samples: Samples, crew: Crew = ALONE
     )
     sums = (equations.gram, equations.cross, equations.energy, equations.count)
 
-    def add(piece: Sequence[Step]) -> Iterator[None]:
+    def add(piece: Sequence[Step]) -> None:
         space = cpu_gram.Workspace.of(samples.taps, samples.outputs)
         for first, last, start, stop in piece:
+            pool.check()
             cpu_gram.add_samples(located, samples.ends, (first, last), (start, stop), sums, space)
-            yield
 
     most = int(_OPERATIONS / (samples.taps * (samples.taps + 2 * samples.outputs)))
-    crew.walk(add, _pieces(samples.ends, max(most, 1), _PIECES * crew.threads))
+    pool.each(add, _pieces(samples.ends, max(most, 1), _PIECES * pool.threads))
 
 
 def _pieces(ends: NDArray[np.int64], most: int, pieces: int) -> list[list[Step]]:

@@ -9,7 +9,7 @@ from napari_mrisr.bank.calibration import CalibrationSums, VolumeErrors, detail_
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.bank.predictors import before_last, predict_from
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Region
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.scan.traits import TraitRanges, Traits, measure_traits
@@ -82,17 +82,17 @@ def calibrated(
 
 
 def judged(
-    strangers: Strangers, volume: TrainingVolume, crew: Crew
+    strangers: Strangers, volume: TrainingVolume, pool: ThreadPool
 ) -> tuple[Traits, VolumeErrors | None]:
     """What a volume is like, and where a bank that does not know it errs."""
-    pair = volume.pair(strangers.parameters, crew)
-    traits = measure_traits(pair.lr, crew.progress)
+    pair = volume.pair(strangers.parameters, pool)
+    traits = measure_traits(pair.lr, pool.progress)
     if strangers.banks is None:
         return traits, None
     bank = strangers.banks[0 if in_first_half(volume.index) else 1]
     sums = CalibrationSums(bank.stages[-1].spec.hash.bucket_count)
     sums.begin_volume(traits.noise)
-    _add_volume(sums, pair, bank, crew)
+    _add_volume(sums, pair, bank, pool)
     return traits, sums.volumes[-1]
 
 
@@ -111,9 +111,9 @@ def _banks_of_halves(
     return replace(bank, stages=second), replace(bank, stages=first)
 
 
-def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, crew: Crew) -> None:
+def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, pool: ThreadPool) -> None:
     """Add the errors inside a volume's head."""
-    image = run_stages(pair.lr, before_last(bank), crew)
+    image = run_stages(pair.lr, before_last(bank), pool)
     detail, method = detail_of(pair.lr.data), Hashed(bank)
     last, shape = method.passes - 1, Region.whole(pair.lr.grid.upsampled(bank.scale).shape).stop
 
@@ -125,4 +125,4 @@ def _add_volume(sums: CalibrationSums, pair: Pair, bank: FilterBank, crew: Crew)
             error = (result - pair.truth[slab.slices])[inside]
             sums.add(found.bucket[inside], found.strength[inside], found.detail[inside], error)
 
-    crew.each(add_slab, slabs_of(pair.truth.shape, bank.scale[0]))
+    pool.each(add_slab, slabs_of(pair.truth.shape, bank.scale[0]))

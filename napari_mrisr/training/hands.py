@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.training.accumulate import add_samples
 from napari_mrisr.training.halves import in_first_half
@@ -63,7 +63,7 @@ class TrainingVolume:
     source: TrainingSource
     sha256: str
 
-    def pair(self, parameters: TrainParameters, crew: Crew) -> Pair:
+    def pair(self, parameters: TrainParameters, pool: ThreadPool) -> Pair:
         """The volume and its low-resolution version.
 
         Raises
@@ -71,13 +71,13 @@ class TrainingVolume:
         VolumeError
             When it cannot be used, or has changed.
         """
-        crew.check()
+        pool.check()
         source = self.source
         if source.digest() != self.sha256:
             found = "has changed since its sums were saved"
             mend = "restore it, or train from the start"
             raise VolumeError(explain(source.path or source.name, found, mend))
-        return pair_of(source.volume(), parameters, parameters.thinning(source.name), crew)
+        return pair_of(source.volume(), parameters, parameters.thinning(source.name), pool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ class Hands(Protocol):
     def each(
         self, task: Callable[..., Value], volumes: Iterable[TrainingVolume], *shared: Any
     ) -> Iterator[Value]:
-        """What ``task(*shared, volume, crew)`` gives for each volume, in order."""
+        """What ``task(*shared, volume, pool)`` gives for each volume, in order."""
         ...
 
 
@@ -148,12 +148,12 @@ class Here:
 
     Attributes
     ----------
-    crew : Crew
+    pool : ThreadPool
     accumulate : callable
         Adds samples, on the CPU or a GPU.
     """
 
-    crew: Crew
+    pool: ThreadPool
     accumulate: Accumulate = add_samples
 
     def sums(
@@ -162,10 +162,10 @@ class Here:
         """See :class:`Hands`."""
         for volume in volumes:
             sums = job.empty()
-            pair = volume.pair(job.parameters, self.crew)
-            samples = find_samples(pair, job.plan, job.before, job.parameters, self.crew)
+            pair = volume.pair(job.parameters, self.pool)
+            samples = find_samples(pair, job.plan, job.before, job.parameters, self.pool)
             started = time.perf_counter()
-            self.accumulate(sums, samples, self.crew)
+            self.accumulate(sums, samples, self.pool)
             seconds = time.perf_counter() - started
             rounded(sums)
             halves = (sums, None) if in_first_half(volume.index) else (None, sums)
@@ -176,15 +176,15 @@ class Here:
     ) -> Iterator[Value]:
         """See :class:`Hands`."""
         for volume in volumes:
-            yield task(*shared, volume, self.crew)
+            yield task(*shared, volume, self.pool)
 
 
 def features(
-    job: StageJob, count: int, volume: TrainingVolume, crew: Crew
+    job: StageJob, count: int, volume: TrainingVolume, pool: ThreadPool
 ) -> dict[str, NDArray[np.float64]]:
     """Features of some voxels, for the cuts that a stage leaves open."""
-    pair = volume.pair(job.parameters, crew)
-    return feature_sample(pair, job.plan.spec, job.before, count, crew)
+    pair = volume.pair(job.parameters, pool)
+    return feature_sample(pair, job.plan.spec, job.before, count, pool)
 
 
 def rounded(sums: NormalEquations) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from napari_mrisr.bank.hashing import element_offsets
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import gpu_kernels
 from napari_mrisr.kernels.machine import Machine
@@ -23,7 +23,7 @@ from napari_mrisr.training.accumulate import add_samples
 from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.sampling import Samples
 
-Accumulate = Callable[[NormalEquations, Samples, Crew], None]
+Accumulate = Callable[[NormalEquations, Samples, ThreadPool], None]
 
 # Samples whose products are summed in float32, as kernels.cpu_gram does; of more than one
 # batch a large bucket is made, so that their patches take little memory.
@@ -39,12 +39,12 @@ def accumulator(wanted: str, say: Say) -> Accumulate:
     if machine is None:
         return add_samples
 
-    def add(equations: NormalEquations, samples: Samples, crew: Crew) -> None:
+    def add(equations: NormalEquations, samples: Samples, pool: ThreadPool) -> None:
         try:
-            add_samples_on(machine, equations, samples, crew)
+            add_samples_on(machine, equations, samples, pool)
         except machine.failures as error:
             say_fallen_back(machine, error, say)
-            add_samples(equations, samples, crew)
+            add_samples(equations, samples, pool)
         finally:
             machine.release()
 
@@ -52,7 +52,7 @@ def accumulator(wanted: str, say: Say) -> Accumulate:
 
 
 def add_samples_on(
-    machine: Machine, equations: NormalEquations, samples: Samples, crew: Crew
+    machine: Machine, equations: NormalEquations, samples: Samples, pool: ThreadPool
 ) -> None:
     """See :func:`napari_mrisr.training.accumulate.add_samples`; the check is asked every bucket."""
     xp = machine.xp
@@ -67,7 +67,7 @@ def add_samples_on(
         xp.asarray(array) for array in (samples.base, samples.goal, samples.element)
     )
     for bucket, (first, end) in enumerate(itertools.pairwise(samples.ends.tolist())):
-        crew.check()
+        pool.check()
         for start in range(first, end, _BATCH):
             rows = slice(start, min(start + _BATCH, end))
             turn = element[rows]
@@ -78,7 +78,7 @@ def add_samples_on(
             gram[bucket] += patches.T @ patches
             cross[bucket] += patches.T @ wanted
             energy[bucket] += xp.sum(wanted * wanted, dtype=np.float64)
-    crew.check()
+    pool.check()
     sums = [machine.get(part) for part in (gram, cross, energy)]
     equations.gram += sums[0]
     equations.cross += sums[1]
@@ -96,7 +96,7 @@ def try_out(machine: Machine) -> None:
     """
     found, expected = (NormalEquations.empty(3, 27, 2) for _ in range(2))
     samples = _some_samples()
-    add_samples_on(machine, found, samples, Crew())
+    add_samples_on(machine, found, samples, ThreadPool())
     add_samples(expected, samples)
     for name in ("gram", "cross", "energy"):
         a, b = getattr(found, name), getattr(expected, name)

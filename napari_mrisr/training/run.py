@@ -12,7 +12,7 @@ import numpy as np
 from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import format_scale, scale_label
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import Cancelled, VolumeError, explain
 from napari_mrisr.training.calibrating import calibrated, judged
 from napari_mrisr.training.checkpoint import (
@@ -51,13 +51,13 @@ class Run:
     preset : Preset
     target : Path
         The bank's file.
-    crew : Crew
+    pool : ThreadPool
         Its check is asked all the time; what it raises ends the run, with the
         sums on disk those of whole volumes.
     observe : callable
         Told every event.
     hands : Hands, optional
-        Who does the work on volumes; by default the crew.
+        Who does the work on volumes; by default the pool.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Run:
         parameters: TrainParameters,
         preset: Preset,
         target: Path,
-        crew: Crew,
+        pool: ThreadPool,
         observe: Observer,
         hands: Hands | None = None,
     ) -> None:
         self.parameters, self.preset, self.target = parameters, preset, target
-        self.crew, self.observe = crew, observe
-        self.hands = hands or Here(crew)
+        self.pool, self.observe = pool, observe
+        self.hands = hands or Here(pool)
         self.identity = training_identity(parameters, preset)
         self.state = TrainingState.empty(preset)
         self.checks: Sequence[Check] = ()
@@ -88,7 +88,7 @@ class Run:
         state = self.state
         known = {entry["sha256"] for entry in state.files}
         for source in sources:
-            self.crew.check()
+            self.pool.check()
             digest = source.digest()
             self._sources.setdefault(digest, source)
             if digest in known:
@@ -197,7 +197,7 @@ class Run:
         """Solve the stage as it is and tell what it gains."""
         stage = solved_stage(plan, equations)
         bank = self._bank([*stages, stage])
-        gains = tuple(check.gain_db(bank, self.crew) for check in self.checks)
+        gains = tuple(check.gain_db(bank, self.pool) for check in self.checks)
         voxels = sum(check.voxels for check in self.checks)
         self.observe(GainMeasured(number + 1, self.state.done[number], gains, voxels))
         return stage

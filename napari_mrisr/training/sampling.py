@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_mrisr.bank.hashing import element_offsets, phase_offsets
 from napari_mrisr.bank.model import FilterBank, StageSpec
 from napari_mrisr.core.scale import Scale
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
 from napari_mrisr.io import read_volume
 from napari_mrisr.kernels import cpu_gram, cpu_hash
@@ -31,7 +31,7 @@ from napari_mrisr.training.presets import StagePlan
 
 SLAB_VOXELS = 300_000
 
-ALONE = Crew()
+ALONE = ThreadPool()
 
 IndexArray = NDArray[np.int64]
 
@@ -96,27 +96,27 @@ def pair_of(
     volume: Volume,
     parameters: TrainParameters,
     step: Scale = (1, 1, 1),
-    crew: Crew = ALONE,
+    pool: ThreadPool = ALONE,
 ) -> Pair:
     """Keep every ``step``-th voxel, clip and normalize as in the paper, and degrade."""
-    crew.check()
+    pool.check()
     x, y, z = step
     if max(step) > 1:
         data = volume.data[::x, ::y, ::z]
         affine = volume.grid.affine @ np.diag([x, y, z, 1.0])
         volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), affine))
-    volume = volume.cropped_to_multiple(parameters.scale).normalized(check=crew.check)
+    volume = volume.cropped_to_multiple(parameters.scale).normalized(check=pool.check)
     truth = np.clip(volume.data, 0.0, 1.0)
-    crew.check()
-    degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale, crew.progress)
-    crew.check()
+    pool.check()
+    degraded = get_degradation(parameters.degradation).apply(truth, parameters.scale, pool.progress)
+    pool.check()
     lr = Volume(degraded, volume.grid.degraded(parameters.scale), window=volume.window)
     digest = hashlib.sha256()
     for plane in truth:
-        crew.check()
+        pool.check()
         digest.update(plane)
     seed = int.from_bytes(digest.digest()[:8], "little")
-    return Pair(truth, lr, head_mask(truth, crew.progress), seed)
+    return Pair(truth, lr, head_mask(truth, pool.progress), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ def find_samples(
     plan: StagePlan,
     before: FilterBank,
     parameters: TrainParameters,
-    crew: Crew = ALONE,
+    pool: ThreadPool = ALONE,
 ) -> Samples:
     """Hash a volume and sort its training voxels.
 
@@ -186,17 +186,17 @@ def find_samples(
     before : FilterBank
         The stages before it.
     parameters : TrainParameters
-    crew : Crew
+    pool : ThreadPool
         Computes what comes before the patches.
     """
-    spec, image = plan.spec, run_stages(pair.lr, before, crew)
+    spec, image = plan.spec, run_stages(pair.lr, before, pool)
     cells = spec.grid == "cell"
     seen, factor = (pair.lr.data, parameters.scale) if cells else (image, (1, 1, 1))
-    bucket, element, chosen = _hash_and_choose(pair, plan, seen, crew)
-    crew.check()
+    bucket, element, chosen = _hash_and_choose(pair, plan, seen, pool)
+    pool.check()
     order, ends = cpu_gram.sort_by_bucket(bucket.reshape(-1)[chosen], spec.hash.filter_count)
     chosen = chosen[order]
-    crew.check()
+    pool.check()
     whole, r = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2])), spec.width // 2
     source = padded(seen, (0, 0, 0), whole.shape, whole, spec.width)
     target = pair.truth - image if spec.residual else pair.truth
@@ -217,12 +217,12 @@ def find_samples(
 
 
 def feature_sample(
-    pair: Pair, spec: StageSpec, before: FilterBank, count: int, crew: Crew = ALONE
+    pair: Pair, spec: StageSpec, before: FilterBank, count: int, pool: ThreadPool = ALONE
 ) -> dict[str, NDArray[np.float64]]:
     """Strength and coherence of randomly chosen voxels inside the mask."""
-    image = run_stages(pair.lr, before, crew) if spec.grid == "voxel" else pair.lr.data
+    image = run_stages(pair.lr, before, pool) if spec.grid == "voxel" else pair.lr.data
     shape = (image.shape[0], image.shape[1], image.shape[2])
-    chosen = np.flatnonzero(_usable(pair, spec, image.shape, crew))
+    chosen = np.flatnonzero(_usable(pair, spec, image.shape, pool))
     chosen = np.random.default_rng(pair.seed).choice(chosen, min(count, chosen.size), replace=False)
     parts = []
     for start in range(0, shape[0], 16):
@@ -235,13 +235,13 @@ def feature_sample(
     return {"strength": roots[:, 0], "coherence": coherence}
 
 
-def run_stages(lr: Volume, bank: FilterBank, crew: Crew) -> FloatArray:
+def run_stages(lr: Volume, bank: FilterBank, pool: ThreadPool) -> FloatArray:
     """What a bank's stages make of a low resolution (engine units), pass by pass in slabs."""
     method, image = Hashed(bank), np.empty(lr.grid.upsampled(bank.scale).shape, np.float32)
     for number in range(method.passes):
         previous, image = image, np.empty_like(image)
         task = functools.partial(_run_slab, method, number, lr, previous, image)
-        crew.each(task, slabs_of(image.shape, bank.scale[0]))
+        pool.each(task, slabs_of(image.shape, bank.scale[0]))
     return image
 
 
@@ -260,9 +260,11 @@ def slabs_of(shape: tuple[int, ...], cell: int) -> list[Region]:
     ]
 
 
-def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...], crew: Crew) -> NDArray[np.bool_]:
+def _usable(
+    pair: Pair, spec: StageSpec, shape: tuple[int, ...], pool: ThreadPool
+) -> NDArray[np.bool_]:
     """Voxels of the stage's grid that are inside the head and off any mask's rim."""
-    progress = crew.progress
+    progress = pool.progress
     factor = [n // m for n, m in zip(pair.truth.shape, shape, strict=True)]
     inside = eroded(pair.mask, 1, progress) & interior_mask(pair.truth, 1, progress)
     if max(factor) > 1:
@@ -282,7 +284,7 @@ def _usable(pair: Pair, spec: StageSpec, shape: tuple[int, ...], crew: Crew) -> 
 
 
 def _hash_and_choose(
-    pair: Pair, plan: StagePlan, seen: FloatArray, crew: Crew
+    pair: Pair, plan: StagePlan, seen: FloatArray, pool: ThreadPool
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], IndexArray]:
     """Buckets and symmetries of an image, and meanwhile, on one thread, the training voxels."""
     whole = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2]))
@@ -291,18 +293,20 @@ def _hash_and_choose(
 
     def work(slab: Region | None) -> None:
         if slab is None:
-            chosen.append(_choose(pair, plan, seen.shape, crew))
+            chosen.append(_choose(pair, plan, seen.shape, pool))
             return
         parts = plan.spec.hash.hash_box(seen, (0, 0, 0), whole.shape, slab)
         bucket[slab.slices], element[slab.slices] = parts
 
-    crew.each(work, [None, *slabs_of(seen.shape, 1)])
+    pool.each(work, [None, *slabs_of(seen.shape, 1)])
     return bucket, element, chosen[0]
 
 
-def _choose(pair: Pair, plan: StagePlan, shape: tuple[int, ...], crew: Crew) -> NDArray[np.int64]:
+def _choose(
+    pair: Pair, plan: StagePlan, shape: tuple[int, ...], pool: ThreadPool
+) -> NDArray[np.int64]:
     """Flat indices of the training voxels, at most ``plan.samples``, the same every time."""
-    chosen = np.flatnonzero(_usable(pair, plan.spec, shape, crew))
+    chosen = np.flatnonzero(_usable(pair, plan.spec, shape, pool))
     if plan.samples is not None and chosen.size > plan.samples:
         generator = np.random.default_rng(pair.seed)
         chosen = np.sort(generator.choice(chosen, plan.samples, replace=False))

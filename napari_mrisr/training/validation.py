@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.methods import get_method
@@ -53,7 +53,7 @@ class Check:
         """Voxels that are compared."""
         return int(self.mask.sum())
 
-    def gain_db(self, bank: FilterBank, crew: Crew = ALONE) -> float:
+    def gain_db(self, bank: FilterBank, pool: ThreadPool = ALONE) -> float:
         """PSNR of a bank's result over that of tricubic, in the slab and inside the head."""
         image = np.empty_like(self.truth)
         method = Hashed(bank)
@@ -62,14 +62,14 @@ class Check:
             start = box.start[0] - self.slab.start[0]
             image[start : start + box.shape[0]] = method.compute(self.lr, box)
 
-        crew.each(part, _parts(self.slab, crew.threads, bank.scale[0]))
+        pool.each(part, _parts(self.slab, pool.threads, bank.scale[0]))
         error = _squared_error(image, self.truth, self.mask)
         # A perfect result, of a volume that is flat, say, gains as much as float32 can tell.
         return float(10.0 * np.log10(self.start_error / max(error, 1e-14)))
 
 
 def prepare_check(
-    source: TrainingSource, parameters: TrainParameters, voxels: int, crew: Crew = ALONE
+    source: TrainingSource, parameters: TrainParameters, voxels: int, pool: ThreadPool = ALONE
 ) -> Check:
     """Degrade a validation volume and choose its slab.
 
@@ -80,14 +80,14 @@ def prepare_check(
     parameters : TrainParameters
     voxels : int
         About so many are in the slab; a few slices at least.
-    crew : Crew
+    pool : ThreadPool
 
     Raises
     ------
     VolumeError
         When there is no head to compare in.
     """
-    pair = pair_of(source.volume(), parameters, parameters.thinning(source.name), crew)
+    pair = pair_of(source.volume(), parameters, parameters.thinning(source.name), pool)
     x, y, z = pair.truth.shape
     factor = parameters.scale[2]
     inside = pair.mask.sum(axis=(0, 1))
@@ -105,11 +105,11 @@ def prepare_check(
 
 
 def prepare_checks(
-    sources: Sequence[TrainingSource], parameters: TrainParameters, crew: Crew = ALONE
+    sources: Sequence[TrainingSource], parameters: TrainParameters, pool: ThreadPool = ALONE
 ) -> list[Check]:
     """A check for each validation volume; together about :data:`VOXELS`."""
     share = VOXELS // max(1, len(sources))
-    return [prepare_check(source, parameters, share, crew) for source in sources]
+    return [prepare_check(source, parameters, share, pool) for source in sources]
 
 
 def _parts(slab: Region, count: int, cell: int) -> list[Region]:

@@ -12,7 +12,7 @@ from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.bank.predictors import Predictors, before_last, predict_from
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew, processors
+from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
 from napari_mrisr.errors import GeometryError, explain
 from napari_mrisr.scan.traits import Traits, measure_traits
@@ -100,8 +100,8 @@ def trust_maps(
         raise GeometryError(explain("trust maps", found, "give the volume and its result"))
     unit = lr.normalized(check=progress.token.check)
     traits = traits or measure_traits(unit, Progress(progress.token))
-    crew = Crew(threads or processors(), progress.token.check)
-    error, support = _read_off(unit, bank, grid, traits.noise, crew, progress)
+    pool = ThreadPool(threads or processors(), progress.token)
+    error, support = _read_off(unit, bank, grid, traits.noise, pool, progress)
     left = residual(result.restored(), lr.restored(), bank.scale, bank.degradation, progress)
     history = {"bank": bank.name, "note": RESEARCH_USE}
     expected = None
@@ -129,7 +129,7 @@ def _consistency_volume(left: Residual, lr: Volume, history: dict[str, str]) -> 
 
 
 def _read_off(
-    lr: Volume, bank: FilterBank, grid: Grid, noise: float, crew: Crew, progress: Progress
+    lr: Volume, bank: FilterBank, grid: Grid, noise: float, pool: ThreadPool, progress: Progress
 ) -> tuple[FloatArray | None, FloatArray]:
     """Expected error (engine units) and support, in slabs."""
     slabs = slabs_of(grid.shape, bank.scale[0])
@@ -137,7 +137,7 @@ def _read_off(
     if bank.stages[-1].spec.grid != "voxel":
         # No preset ends with a stage of cells; there is nothing calibrated to read off.
         return None, np.zeros(grid.shape, np.float32)
-    image = run_stages(lr, before_last(bank), crew)
+    image = run_stages(lr, before_last(bank), pool)
     progress.advance(len(bank.stages) * len(slabs))
     detail, calibration = detail_of(lr.data), bank.calibration
     error = np.empty(grid.shape, np.float32) if calibration is not None else None
@@ -153,10 +153,7 @@ def _read_off(
             )
             support[box.slices] += OUTSIDE * _outside(calibration, found)
 
-    for start in range(0, len(slabs), crew.threads):
-        part = slabs[start : start + crew.threads]
-        crew.each(slab, part)
-        progress.advance(len(part))
+    pool.each(slab, slabs, progress.advance)
     return error, support
 
 

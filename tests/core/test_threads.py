@@ -1,4 +1,4 @@
-"""Threads that share out work: all of it, and stopped between pieces and between steps."""
+"""Thread pool: all items are done once, errors and cancels are raised, no thread is left."""
 
 from __future__ import annotations
 
@@ -7,103 +7,117 @@ import time
 
 import pytest
 
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.threads import ThreadPool, call_in_thread
+from napari_mrisr.errors import Cancelled
 
 
 def running():
-    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr-crew")]
+    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr-pool")]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_every_piece_is_done_once(threads):
+def test_every_item_is_done_once(threads):
     done = []
-    Crew(threads).each(done.append, range(50))
+    ThreadPool(threads).each(done.append, range(50))
     assert sorted(done) == list(range(50))
     assert running() == []
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_what_a_piece_raises_comes_out(threads):
-    def task(piece):
-        if piece == 4:
+def test_an_error_of_a_task_is_raised(threads):
+    def task(item):
+        if item == 4:
             raise ValueError("four")
 
     with pytest.raises(ValueError, match="four"):
-        Crew(threads).each(task, range(50))
+        ThreadPool(threads).each(task, range(50))
     assert running() == []
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_check_stops_between_pieces(threads):
+def test_a_check_stops_between_items(threads):
     done = []
 
     def check():
         if len(done) >= 3:
             raise KeyError("stop")
 
-    def task(piece):
+    def task(item):
         time.sleep(0.01)
-        done.append(piece)
+        done.append(item)
 
     with pytest.raises(KeyError):
-        Crew(threads, check).each(task, range(200))
+        ThreadPool(threads, CancelToken(check)).each(task, range(200))
     assert 3 <= len(done) < 60
     assert running() == []
 
 
-def test_its_progress_asks_its_check():
-    asked = []
-    progress = Crew(1, lambda: asked.append(1)).progress
+def test_the_progress_checks_the_token():
+    checked = []
+    progress = ThreadPool(1, CancelToken(lambda: checked.append(1))).progress
     progress.begin("x", 2)
     progress.token.check()
-    assert len(asked) == 2
+    assert len(checked) == 2
 
 
 def test_threads_run_side_by_side():
     both = threading.Barrier(2, timeout=5)
-    Crew(2).each(lambda _: both.wait(), range(2))
+    ThreadPool(2).each(lambda _: both.wait(), range(2))
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_long_pieces_are_walked_to_their_end(threads):
-    done = []
+def test_ended_items_are_counted_on_the_calling_thread():
+    counts, threads = [], set()
 
-    def task(piece):
-        for step in range(piece):
-            done.append((piece, step))
-            yield
+    def ended(count):
+        counts.append(count)
+        threads.add(threading.current_thread())
 
-    Crew(threads).walk(task, range(9))
-    assert sorted(done) == [(piece, step) for piece in range(9) for step in range(piece)]
-    assert running() == []
+    ThreadPool(2).each(lambda _: time.sleep(0.001), range(20), ended)
+    assert sum(counts) == 20
+    assert threads == {threading.current_thread()}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_check_stops_long_pieces_between_their_steps(threads):
-    done = []
-
-    def check():
-        if len(done) >= 3:
-            raise KeyError("stop")
+def test_cancel_stops_long_tasks_that_check(threads):
+    token, steps = CancelToken(), []
+    pool = ThreadPool(threads, token)
 
     def task(_):
         for _ in range(500):
+            pool.check()
             time.sleep(0.01)
-            done.append(1)
-            yield
+            steps.append(1)
 
-    with pytest.raises(KeyError):
-        Crew(threads, check).walk(task, range(threads))
-    assert 3 <= len(done) < 60
+    threading.Timer(0.1, token.cancel).start()
+    with pytest.raises(Cancelled):
+        pool.each(task, range(threads))
+    assert 3 <= len(steps) < 100
     assert running() == []
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_what_a_step_raises_comes_out(threads):
-    def task(piece):
-        yield
-        raise ValueError(f"{piece}")
+def test_cancel_need_not_wait_for_running_tasks(threads):
+    token, go_on = CancelToken(), threading.Event()
+    threading.Timer(0.05, token.cancel).start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        ThreadPool(threads, token).each(lambda _: go_on.wait(5), range(4), wait_for_running=False)
+    assert time.monotonic() - started < 0.05 + 0.2
+    go_on.set()
 
-    with pytest.raises(ValueError, match="four"):
-        Crew(threads).walk(task, ["four"])
-    assert running() == []
+
+def test_call_in_thread_returns_the_result_and_raises_the_error():
+    assert call_in_thread(lambda: 3, CancelToken().check) == 3
+    with pytest.raises(ZeroDivisionError):
+        call_in_thread(lambda: 1 // 0, CancelToken().check)
+
+
+def test_cancel_of_a_call_in_a_thread_takes_effect_within_200_ms():
+    token, go_on = CancelToken(), threading.Event()
+    threading.Timer(0.05, token.cancel).start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        call_in_thread(lambda: go_on.wait(5), token.check)
+    assert time.monotonic() - started < 0.05 + 0.2
+    go_on.set()

@@ -112,7 +112,7 @@ def test_slabs_cover_the_grid_once_and_errors_come_out():
 
 
 def test_a_long_first_slab_is_said_to_compile(monkeypatch):
-    monkeypatch.setattr(module, "_POLL_S", 0.001)
+    monkeypatch.setattr(module, "_COMPILING_AFTER_S", 0.01)
     said = []
 
     class Told(Progress):

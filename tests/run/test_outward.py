@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Origin, Region, Volume
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.methods import get_method
@@ -85,7 +85,7 @@ def test_goes_on_from_groundwork(volume, make_bank, axis):
     method = Hashed(make_bank((2, 2, 2), ("cell", "voxel", "voxel")))
     planes = Planes(method, volume.normalized())
     while not planes.laid:
-        planes.lay(Crew())
+        planes.lay(ThreadPool())
     result, order = run(method, volume, axis, 9, planes=planes)
     np.testing.assert_array_equal(result.data, run_method(method, volume).data)
     assert order[0][0] <= 9 < order[0][1]

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mrisr.core.progress import CancelToken
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.methods import get_method
@@ -79,7 +79,7 @@ def test_planes_are_those_of_the_whole_run(volume, make_bank, which):
     for threads in (1, 2):
         for axis, n in enumerate(whole.shape):
             for index in (n // 2, n // 2 + 1, n // 2 - 2, 0, n - 1, n - 2):
-                plane = planes.plane(axis, index, Crew(threads))
+                plane = planes.plane(axis, index, ThreadPool(threads))
                 np.testing.assert_array_equal(plane.values, whole.take(index, axis=axis))
                 assert (plane.axis, plane.index, plane.approximate) == (axis, index, False)
 
@@ -87,7 +87,7 @@ def test_planes_are_those_of_the_whole_run(volume, make_bank, which):
 def test_planes_through_a_voxel_come_in_the_order_asked_for(volume, make_bank):
     method = methods(make_bank)[2]
     whole = run_method(method, volume).data
-    found = list(Planes(method, volume.normalized()).through((5, 20, 11), (1, 2, 0), Crew()))
+    found = list(Planes(method, volume.normalized()).through((5, 20, 11), (1, 2, 0), ThreadPool()))
     assert [(plane.axis, plane.index) for plane in found] == [(1, 20), (2, 11), (0, 5)]
     for plane, expected in zip(found, (whole[:, 20], whole[:, :, 11], whole[5]), strict=True):
         np.testing.assert_array_equal(plane.values, expected)
@@ -96,24 +96,24 @@ def test_planes_through_a_voxel_come_in_the_order_asked_for(volume, make_bank):
 def test_going_on_costs_a_plane_a_pass_for_each_plane(volume, make_bank):
     method = Counted(methods(make_bank)[2])
     planes = Planes(method, volume.normalized())
-    planes.plane(0, 20, Crew())
+    planes.plane(0, 20, ThreadPool())
     before = [len(seen) for seen in method.seen]
     # Passes over cells go on by whole ones.
     steps = method.scale[0]
     for index in range(21, 21 + steps):
-        planes.plane(0, index, Crew())
+        planes.plane(0, index, ThreadPool())
     for seen, old in zip(method.seen, before, strict=True):
         computed = sum(region.shape[0] * region.shape[1] for region in seen[old:])
         assert computed == steps * planes.shape[1]
     done = [len(seen) for seen in method.seen]
-    planes.plane(0, 20 + steps, Crew())
+    planes.plane(0, 20 + steps, ThreadPool())
     assert [len(seen) for seen in method.seen] == done
 
 
 def test_a_method_of_the_whole_volume_is_approximate_and_keeps_its_extrema(volume):
     method = Whole()
     lr = volume.normalized()
-    plane = Planes(method, lr).plane(2, 30, Crew())
+    plane = Planes(method, lr).plane(2, 30, ThreadPool())
     assert plane.approximate
     assert plane.values.shape == (46, 17)
     # Of this volume the crop is all but the last plane or so along x and y: the margin is 16.
@@ -126,7 +126,7 @@ def test_a_method_of_the_whole_volume_is_approximate_and_keeps_its_extrema(volum
 def test_a_crop_reaches_16_voxels_to_either_side(rng):
     data = rng.random((50, 6, 5)).astype(np.float32)
     lr = Volume(data, Grid(data.shape, np.eye(4))).normalized()
-    plane = Planes(Whole(), lr).plane(0, 40, Crew())  # low-resolution plane 20
+    plane = Planes(Whole(), lr).plane(0, 40, ThreadPool())  # low-resolution plane 20
     crop = lr.data[4:37]
     expected = lr.data[20] - crop.mean() + lr.extrema[1]
     expected = lr.window.from_unit(np.repeat(expected, 3, axis=1))
@@ -146,11 +146,11 @@ def test_cancel_between_strips_leaves_a_band_that_goes_on(volume, make_bank):
         token.check()
 
     band = Band(method, volume.normalized(), 1)
-    band.planes(10, 12, Crew())
+    band.planes(10, 12, ThreadPool())
     with pytest.raises(Cancelled):
-        band.planes(11, 20, Crew(1, check))
+        band.planes(11, 20, ThreadPool(1, CancelToken(check)))
     assert len(asked) == 4
-    np.testing.assert_array_equal(band.planes(11, 20, Crew()), whole[:, 11:20])
+    np.testing.assert_array_equal(band.planes(11, 20, ThreadPool()), whole[:, 11:20])
 
 
 @pytest.mark.parametrize("which", range(5))
@@ -161,27 +161,27 @@ def test_on_groundwork_planes_are_those_of_the_whole_run(volume, make_bank, whic
     planes = Planes(method, volume.normalized())
     pieces = 0
     while not planes.laid:
-        planes.lay(Crew(2))
+        planes.lay(ThreadPool(2))
         pieces += 1
     assert (pieces > 3) == (which in (2, 3, 4))  # an interpolation has none
     for axis, n in enumerate(whole.shape):
         for index in (0, n // 2, n - 1):
-            plane = planes.plane(axis, index, Crew(2))
+            plane = planes.plane(axis, index, ThreadPool(2))
             np.testing.assert_array_equal(plane.values, whole.take(index, axis=axis))
         stack = planes.stack(axis)
         np.testing.assert_array_equal(
-            stack.copy().planes(2, 9, Crew()), whole.take(range(2, 9), axis=axis)
+            stack.copy().planes(2, 9, ThreadPool()), whole.take(range(2, 9), axis=axis)
         )
 
 
 def test_on_groundwork_a_plane_costs_its_last_pass(volume, make_bank):
     method = Counted(methods(make_bank)[2])
     planes = Planes(method, volume.normalized())
-    planes.plane(0, 20, Crew())
-    planes.lay(Crew())
+    planes.plane(0, 20, ThreadPool())
+    planes.lay(ThreadPool())
     assert planes.laid
     before = [len(seen) for seen in method.seen]
-    planes.plane(1, 3, Crew())
+    planes.plane(1, 3, ThreadPool())
     computed = [seen[old:] for seen, old in zip(method.seen, before, strict=True)]
     assert [len(regions) > 0 for regions in computed] == [False] * (method.passes - 1) + [True]
     assert sum(np.prod(region.shape) for region in computed[-1]) == 46 * 24
@@ -205,14 +205,14 @@ def test_groundwork_goes_on_where_it_was_interrupted(volume, make_bank, monkeypa
         seen.clear()
     with pytest.raises(Cancelled):
         while True:
-            planes.lay(Crew(1, check))
+            planes.lay(ThreadPool(1, CancelToken(check)))
     assert not planes.laid
     while not planes.laid:
-        planes.lay(Crew())
+        planes.lay(ThreadPool())
     # Nothing twice, but what was under way in the pass that was interrupted.
     voxels = sum(np.prod(region.shape) for region in method.seen[0])
     assert voxels <= 1.3 * whole.size
-    np.testing.assert_array_equal(planes.plane(2, 7, Crew()).values, whole[:, :, 7])
+    np.testing.assert_array_equal(planes.plane(2, 7, ThreadPool()).values, whole[:, :, 7])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -301,8 +301,8 @@ def test_no_thread_is_left_after_a_run(volume):
         (Path("cache"), "compiling the kernels for this machine (once, about 10 s)"),
         (
             None,
-            "compiling the kernels, about 10 s in every run: no folder can be written to that "
-            "would keep them; set NUMBA_CACHE_DIR to one",
+            "compiling the kernels (about 10 s in every run, because no cache folder is writable;"
+            " set NUMBA_CACHE_DIR to a writable folder)",
         ),
     ],
 )

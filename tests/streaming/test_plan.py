@@ -77,13 +77,13 @@ from napari_mrisr.streaming.compute import BlockRun
 
 compute, count = BlockRun.compute, []
 
-def compute_or_die(self, block, crew, done):
+def compute_or_die(self, block, pool, ended):
     count.append(block)
-    def tell():
-        done()
+    def count_and_die(number):
+        ended(number)
         if len(count) == 2:
             os._exit(9)  # in the middle of the second block
-    return compute(self, block, crew, tell)
+    return compute(self, block, pool, count_and_die)
 
 BlockRun.compute = compute_or_die
 run_blocks(prepare(pickle.load(sys.stdin.buffer)), Progress())
@@ -109,9 +109,9 @@ def test_a_killed_run_is_resumed_without_redoing_blocks(tmp_path, suffix, monkey
     computed = []
     compute_with = type(plan).compute_with
 
-    def count(self, run, number, crew, told):
+    def count(self, run, number, pool, told):
         computed.append(number)
-        compute_with(self, run, number, crew, told)
+        compute_with(self, run, number, pool, told)
 
     monkeypatch.setattr(type(plan), "compute_with", count)
     run_blocks(plan, Progress())

@@ -85,11 +85,11 @@ def test_a_full_disk(tmp_path, scan, monkeypatch, resume):
     request = small_request(scan, tmp_path / "out.nii", resume=resume)
     write, count = NiftiTarget.write, []
 
-    def full(self, region, data, crew):
+    def full(self, region, data, pool):
         count.append(region)
         if len(count) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, region, data, crew)
+        write(self, region, data, pool)
 
     with monkeypatch.context() as patch:
         patch.setattr(NiftiTarget, "write", full)

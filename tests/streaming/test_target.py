@@ -12,7 +12,7 @@ import pytest
 from made_up_streams import OBLIQUE
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Origin, Region, Volume
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.io import write_volume
@@ -47,7 +47,7 @@ def test_boxes_make_the_file_of_one_go(tmp_path, rng, suffix, codes, header):
     target = target_of(tmp_path, tuple(codes), suffix)
     target.create(volume.grid, origin, HISTORY, (0.0, 1.0))
     for region in reversed(list(corners())):
-        target.write(region, np.ascontiguousarray(data[region.slices]), Crew())
+        target.write(region, np.ascontiguousarray(data[region.slices]), ThreadPool())
     made = target.finish(Progress())
     if suffix == ".nii":
         assert made.read_bytes() == expected.read_bytes()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from made_up_scans import save_scans, small_preset
 
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.training import accumulate
 from napari_mrisr.training.accumulate import add_samples
@@ -67,7 +68,7 @@ def test_the_sums_do_not_depend_on_threads(found, monkeypatch):
         sums = []
         for threads in (1, 2, 3):
             sums.append(empty(samples))
-            add_samples(sums[-1], samples, Crew(threads))
+            add_samples(sums[-1], samples, ThreadPool(threads))
         for name, tensor in sums[0].tensors().items():
             for other in sums[1:]:
                 np.testing.assert_array_equal(other.tensors()[name], tensor, err_msg=name)
@@ -84,7 +85,7 @@ def test_it_stops_between_steps(found, monkeypatch):
 
     equations = empty(samples)
     with pytest.raises(Cancelled):
-        add_samples(equations, samples, Crew(1, check))
+        add_samples(equations, samples, ThreadPool(1, CancelToken(check)))
     assert 0 < equations.count.sum() < samples.count
 
 

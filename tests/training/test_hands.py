@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_scans import save_scans, small_preset
 
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.training.hands import Here, StageJob, TrainingVolume, rounded
 from napari_mrisr.training.normal_equations import NormalEquations
@@ -76,7 +76,7 @@ def job_of(tmp_path):
 
 def test_every_volume_is_a_part_of_its_half(volumes, tmp_path):
     job = job_of(tmp_path)
-    parts = list(Here(Crew()).sums(job, volumes[1:], singly=False))
+    parts = list(Here(ThreadPool()).sums(job, volumes[1:], singly=False))
     assert [part.volumes for part in parts] == [1, 1, 1]
     assert [[half is not None for half in part.halves] for part in parts] == [
         [False, True],
@@ -92,4 +92,4 @@ def test_every_volume_is_a_part_of_its_half(volumes, tmp_path):
 def test_a_volume_that_changed_is_refused(volumes, tmp_path):
     other = TrainingVolume(0, volumes[1].source, volumes[0].sha256)
     with pytest.raises(VolumeError, match="has changed"):
-        other.pair(TrainParameters(), Crew())
+        other.pair(TrainParameters(), ThreadPool())

@@ -9,7 +9,8 @@ from made_up_scans import save_scans, small_preset
 
 from napari_mrisr import training
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.progress import CancelToken
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import Cancelled, DeviceError
 from napari_mrisr.kernels import cpu_gram
 from napari_mrisr.methods import devices
@@ -55,7 +56,7 @@ def test_sums_are_the_cpus(machine, found, number, dtype, monkeypatch):
     assert np.diff(samples.ends).max() > 200
     ours, theirs = empty(samples, dtype), empty(samples, dtype)
     for _ in range(2):  # sums are added to what is there
-        add_samples_on(machine, ours, samples, Crew())
+        add_samples_on(machine, ours, samples, ThreadPool())
         add_samples(theirs, samples)
     np.testing.assert_array_equal(ours.count, theirs.count)
     for name, tensor in theirs.tensors().items():
@@ -94,7 +95,7 @@ def test_a_device_that_fails_leaves_the_volume_to_the_cpu(found, monkeypatch, er
     monkeypatch.setattr(devices, "_find", lambda: (machine, ""))
     monkeypatch.setattr(on_device, "try_out", lambda machine: None)
     ours, theirs = empty(samples), empty(samples)
-    accumulator("auto", lines.append)(ours, samples, Crew())
+    accumulator("auto", lines.append)(ours, samples, ThreadPool())
     add_samples(theirs, samples)
     assert machine.left <= 0
     assert lines == [said]
@@ -114,7 +115,7 @@ def test_cancel_leaves_the_sums_as_they_were(found):
 
     equations, machine = empty(samples), HostMachine()
     with pytest.raises(Cancelled):
-        add_samples_on(machine, equations, samples, Crew(check=check))
+        add_samples_on(machine, equations, samples, ThreadPool(token=CancelToken(check)))
     assert nothing(equations)
     assert len(machine.launched) < 3 * 5
 

@@ -7,7 +7,7 @@ import pytest
 from made_up_scans import save_scans, small_preset
 
 from napari_mrisr import training
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.methods import get_method
@@ -30,7 +30,7 @@ def scans(tmp_path_factory):
 def test_gain_is_that_of_the_whole_run(scans, make_bank, scale, threads):
     parameters = TrainParameters(scale)
     bank = make_bank(scale, size=0.1)
-    check = prepare_check(TrainingFile(scans[1]), parameters, 4000, Crew(threads))
+    check = prepare_check(TrainingFile(scans[1]), parameters, 4000, ThreadPool(threads))
     pair = prepare_pair(scans[1], parameters)
     whole = Region.whole(pair.truth.shape)
     inside = pair.mask.copy()
@@ -41,7 +41,7 @@ def test_gain_is_that_of_the_whole_run(scans, make_bank, scale, threads):
         for method in (get_method("tricubic", scale), Hashed(bank))
     ]
     expected = 10 * np.log10(errors[0] / errors[1])
-    assert check.gain_db(bank, Crew(threads)) == pytest.approx(expected, abs=1e-4)
+    assert check.gain_db(bank, ThreadPool(threads)) == pytest.approx(expected, abs=1e-4)
     assert check.voxels == inside.sum()
     assert 0.5 * 4000 < check.voxels < 2 * 4000
 

@@ -6,7 +6,6 @@ A request is for planes; what is done unasked, while nobody waits, makes later r
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 import sys
@@ -18,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Region, Volume
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.run.outward import fill_method
@@ -185,7 +184,7 @@ class Workshop:
         if array is None:
             array = make_array(self.volume(subject)[0])
         planes = self.planes(subject)
-        crew_of = functools.partial(Crew, subject.parameters.thread_count)
+        threads = subject.parameters.thread_count
         ready: list[PlaneName] = []
         since = 0.0
         while (taken := take()) is not None:
@@ -200,7 +199,7 @@ class Workshop:
                     raise _Superseded
 
             with contextlib.suppress(_Superseded):
-                array.put(planes.plane(*taken.plane, crew_of(check)))
+                array.put(planes.plane(*taken.plane, ThreadPool(threads, CancelToken(check))))
                 since = since if ready else time.monotonic()
                 ready.append(taken.plane)
         _tell(progress, array, ready)
@@ -226,9 +225,9 @@ class Workshop:
         if array.size > MOST_LAID:
             return False
         with contextlib.suppress(_Superseded, MrisrError):
-            crew = self._crew(subject, superseded, progress)
+            pool = self._pool(subject, superseded, progress)
             # Not before what is shown, whose groundwork is to stay.
-            array.put(self.planes(subject, place=1).plane(*plane, crew))
+            array.put(self.planes(subject, place=1).plane(*plane, pool))
             return True
         return False
 
@@ -259,20 +258,22 @@ class Workshop:
             check_memory(planes.lr.grid, subject.parameters)
         except MemoryEstimateError:
             return True
-        crew = self._crew(subject, superseded, progress)
+        pool = self._pool(subject, superseded, progress)
         with contextlib.suppress(_Superseded):
             while not planes.laid:
-                planes.lay(crew)
+                planes.lay(pool)
         return planes.laid
 
     @staticmethod
-    def _crew(subject: Subject, superseded: Callable[[], bool], progress: PostedProgress) -> Crew:
+    def _pool(
+        subject: Subject, superseded: Callable[[], bool], progress: PostedProgress
+    ) -> ThreadPool:
         def check() -> None:
             progress.token.check()
             if superseded():
                 raise _Superseded
 
-        return Crew(subject.parameters.thread_count, check)
+        return ThreadPool(subject.parameters.thread_count, CancelToken(check))
 
 
 def fill_array(

@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_mrisr.core.progress import CancelToken
-from napari_mrisr.core.threads import Crew
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.methods import get_method
 from napari_mrisr.run import outward as fill
@@ -75,9 +75,9 @@ def count_planes(monkeypatch):
     seen = []
     compute = Planes.plane
 
-    def counted(self, axis, index, crew):
+    def counted(self, axis, index, pool):
         seen.append((axis, index))
-        return compute(self, axis, index, crew)
+        return compute(self, axis, index, pool)
 
     monkeypatch.setattr(Planes, "plane", counted)
     return seen
@@ -174,9 +174,9 @@ def test_a_method_looked_at_before_does_not_show_measured_voxels_meanwhile(desk,
     desk.settle()
     before, go_on, compute = desk.shown().copy(), threading.Event(), Planes.plane
 
-    def slow(self, axis, index, crew):
+    def slow(self, axis, index, pool):
         go_on.wait(5)
-        return compute(self, axis, index, crew)
+        return compute(self, axis, index, pool)
 
     monkeypatch.setattr(Planes, "plane", slow)
     desk.show(NEAREST)
@@ -192,16 +192,16 @@ def test_what_nobody_asked_for_waits(desk, monkeypatch):
     compute, begun, left = Planes.plane, [], []
     far = (2, 3)
 
-    def slow(self, axis, index, crew):
+    def slow(self, axis, index, pool):
         while (axis, index) not in (far, first):
             begun.append((axis, index))
             try:
-                crew.check()
+                pool.check()
             except BaseException:
                 left.append((axis, index))
                 raise
             time.sleep(0.001)
-        return compute(self, axis, index, crew)
+        return compute(self, axis, index, pool)
 
     grid = desk.scan.data.shape[::-1]
     first = (2, grid[2])
@@ -242,11 +242,11 @@ def test_while_nobody_looks_on_the_groundwork_is_laid(desk, volume, hashed):
 def test_laying_groundwork_leaves_the_processors_to_who_looks_on(desk, hashed, monkeypatch):
     laying, left = threading.Event(), []
 
-    def endless(self, crew):
+    def endless(self, pool):
         laying.set()
         try:
             while True:
-                crew.check()
+                pool.check()
                 time.sleep(0.001)
         except BaseException as error:
             left.append(type(error).__name__)
@@ -268,7 +268,7 @@ def test_laying_groundwork_leaves_the_processors_to_who_looks_on(desk, hashed, m
 def test_no_groundwork_is_laid_beside_a_run(desk, hashed, monkeypatch):
     seen = []
 
-    def lay(self, crew):
+    def lay(self, pool):
         seen.append(1)
         self._ground = np.zeros(self.shape, np.float32)
 
@@ -345,12 +345,12 @@ def test_stale_requests_are_dropped(desk, monkeypatch):
     begun, go_on = threading.Event(), threading.Event()
     compute = Planes.plane
 
-    def slow(self, axis, index, crew):
+    def slow(self, axis, index, pool):
         if self.method.name == "nearest":
             begun.set()
             go_on.wait(5)
-            crew.check()
-        return compute(self, axis, index, crew)
+            pool.check()
+        return compute(self, axis, index, pool)
 
     monkeypatch.setattr(Planes, "plane", slow)
     desk.show(NEAREST)
@@ -490,5 +490,5 @@ def test_planes_are_computed_by_the_engine(desk, volume):
     desk.settle()
     planes = Planes(get_method("tricubic", (2, 3, 1)), volume.normalized())
     for axis, index in planes_at(desk.viewer.dims, desk.live.array.grid):
-        expected = planes.plane(axis, index, Crew()).values
+        expected = planes.plane(axis, index, ThreadPool()).values
         np.testing.assert_array_equal(desk.live.array._planes[axis, index].values, expected)
