@@ -2,12 +2,12 @@
 #   make demo   sets up and runs the main job on the embedded sample
 #   make test   sets up, then lint, types and tests
 # Speed, which no test depends on:
-#   make bench        a table of what a user would pick instead, and of the steps; output/bench.json
-#   make bench-check  quick ratios against benchmarks/baseline.json
+#   make bench  compares with what a user would pick instead; writes output/bench.json
+#   asv run     tracks time and memory over commits (asv.conf.json, benchmarks/tracking)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench bench-check clean
+.PHONY: demo test bench clean
 
 demo:
 	@PYTHON=$(PYTHON) scripts/setup.sh demo
@@ -25,10 +25,6 @@ test:
 bench:
 	@PYTHON=$(PYTHON) scripts/setup.sh bench
 	$(BIN)/python benchmarks/bench.py --json output/bench.json
-
-bench-check:
-	@PYTHON=$(PYTHON) scripts/setup.sh bench
-	$(BIN)/python benchmarks/regression.py
 
 clean:
 	rm -rf .venv build dist

@@ -1,11 +1,11 @@
-"""What iterative back-projection of tricubic gains, and what projecting the result adds.
+"""Gain of iterative back-projection, after tricubic and after hashed.
 
     python benchmarks/back_projection.py VOLUME [...]
 
-Protocol standard, 2x, head mask, dB over tricubic: three rounds of
-x ← x + U(y − D(x)) on tricubic, with D the degradation and U tricubic; the
-bundled bank; and what one such round after it adds. Back-projection needs the
-true D, so this is the most that it can give; ``hashed`` does without it.
+Prints dB over tricubic (protocol standard, 2×, head mask) for three rounds of
+x ← x + U(y − D(x)) on tricubic, with D the degradation and U tricubic; for the
+bundled bank; and the gain of one such round after the bank. Back-projection needs
+the true D, so this is its upper bound; ``hashed`` does not need it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
-"""Side by side, in one run: hashed 2x, its steps, and what a user would pick instead.
+"""Compare hashed 2× and tricubic with what a user would pick instead.
 
     make bench
     python benchmarks/bench.py [--sizes 96,128] [--kinds crop,brain] [--runs 5] [--json FILE]
 
-Everything computes every voxel of the same output (192 and 256 cubed): the phantom's
-middle, and a skull-stripped head (``inputs.py``). Rounds are interleaved; the table
-gives the median ratio to ``scipy.ndimage.zoom(order=3)`` of the same round, with its
-range, the same of processor seconds ("cpu", all threads together), and median seconds.
-Below it, the steps of ``hashed`` on one thread beside what the machine can do
-(``stages.py``, ``roofline.py``).
+All functions compute every voxel of the same output (192 and 256 cubed): the middle of
+the phantom, and a skull-stripped head (``inputs.py``). Rounds are interleaved. The table
+gives the median ratio to ``scipy.ndimage.zoom(order=3)`` of the same round with its
+range, the ratio of processor seconds ("cpu", all threads together), and median seconds.
 """
 
 from __future__ import annotations
@@ -20,12 +18,7 @@ from pathlib import Path
 from harness import Ratio, interleaved, number, ratios, table, where, write_json
 from inputs import KINDS, cube
 from rivals import SCIPY, candidates
-from roofline import HEAD as LIMITS
-from roofline import measure
-from roofline import row as limits_row
-from stages import rows, text
 
-from napari_mrisr.bank.model import load_bank
 from napari_mrisr.core.threads import processors
 
 
@@ -34,11 +27,8 @@ def numbers(value: str) -> list[int]:
 
 
 def side_by_side(found: dict[str, list[Ratio]]) -> str:
-    """A row a function, and for each input its ratio, the range of it, and seconds."""
-    head = [
-        "2x, ratio to scipy's zoom",
-        *(c for name in found for c in (name, "range", "cpu", "s")),
-    ]
+    """One row per function; per input its ratio, the range, and seconds."""
+    columns = [column for name in found for column in (name, "range", "cpu", "s")]
     lines = []
     for same in zip(*found.values(), strict=True):
         line: list[object] = [same[0].name]
@@ -46,7 +36,7 @@ def side_by_side(found: dict[str, list[Ratio]]) -> str:
             line += [one.ratio, f"{number(one.low)} to {number(one.high)}"]
             line += [one.processor, one.seconds]
         lines.append(line)
-    return table(head, lines)
+    return table(["2×, ratio to scipy's zoom", *columns], lines)
 
 
 def main() -> None:
@@ -64,21 +54,13 @@ def main() -> None:
         for size in arguments.sizes:
             run, missing = candidates(cube(kind, size), arguments.threads)
             found[f"{kind} {2 * size}³"] = ratios(interleaved(run, arguments.runs), SCIPY)
-    steps, highest, total = rows(load_bank("default-2x"), cube("crop", arguments.sizes[0]))
-    limits = [highest, *(measure(count) for count in arguments.threads if count > 1)]
     print(f"{about}; medians of {arguments.runs} interleaved rounds\n")
     print(side_by_side(found))
     for name in missing:
         print(f"{name}: not installed{' (its wheels bring CUDA)' if 'torch' in name else ''}")
-    print(f"\nhashed, crop, output of {2 * arguments.sizes[0]}³, 1 thread: {total:.2f} s\n")
-    print(text(steps))
-    print()
-    print(table(LIMITS, [limits_row(one) for one in limits]))
     if arguments.json:
-        tables = {name: [asdict(one) for one in part] for name, part in found.items()}
-        parts = {"end_to_end": tables, "steps": [asdict(one) for one in steps]}
-        parts["limits"] = [asdict(one) for one in limits]  # type: ignore[assignment]
-        write_json(arguments.json, {"measured_on": about, "runs": arguments.runs, **parts})
+        rows = {name: [asdict(one) for one in part] for name, part in found.items()}
+        write_json(arguments.json, {"measured_on": about, "runs": arguments.runs, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The most that the preset's filters could gain: fitted to each volume's own truth.
+"""Upper bound of the preset's gain: filters fitted to each volume's own truth.
 
     python benchmarks/best_case.py VOLUME [...] [--scale 2] [--protocol standard]
 
-dB over tricubic, head mask: the bundled bank, and a bank of the same preset trained on
-the very volume that it is then tried on. The second number is out of reach for any
-training on other scans (and flattered: thousands of filters fit that volume's noise, too),
-so a goal above it asks for another kind of filter, not for more training.
+Prints dB over tricubic inside the head mask, for the bundled bank and for a bank of the
+same preset trained on the tested volume itself. No training on other scans can reach the
+second number (thousands of filters fit that volume's noise, too), so a higher goal needs
+another kind of filter, not more training.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""How fast the pipeline is on a GPU, kernel by kernel, and how far from the device's limits.
+"""Speed on a GPU, per kernel, compared with the limits of the device.
 
     python benchmarks/gpu.py [--kind crop] [--size 128] [--scale 2] [--runs 20] [--json FILE]
 
-- resident: the low-resolution volume and the bank lie on the device, the result stays there;
-- with the copies: ``upscale`` as a user calls it, from and to the processor's memory;
+- resident: volume, bank and result stay on the device;
+- with the copies: ``upscale`` as a user calls it, from and to main memory;
 - cpu: the same with ``--device cpu``;
-- each kernel: bytes are those of its arguments, each array read or written once, and operations
-  those of its sums; the fraction is of whichever limit it comes closer to, copy bandwidth or
-  multiply-adds, both measured here.
+- per kernel: the bytes of its arguments (each array read or written once) and the operations
+  of its sums, as a fraction of the closer limit: copy bandwidth or multiply-adds, both
+  measured here.
 
-Without a device it says so and ends well.
+Without a device it prints one line and exits with 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from napari_mrisr.methods.on_device import Resident, on_device
 from napari_mrisr.run.upscale import UpscaleParameters, run
 
 Timer = Callable[[Callable[[], object]], float]
-"""Seconds that a function takes, all its kernels ended."""
+"""Returns the seconds of a function, until all its kernels have ended."""
 
 _LIMIT = """
 extern "C" __global__ void multiply_add(float* out, float a, float b, int rounds)
@@ -53,7 +53,7 @@ extern "C" __global__ void multiply_add(float* out, float a, float b, int rounds
 
 @dataclass
 class Share:
-    """What one kernel took: seconds, bytes at least, single-precision operations."""
+    """Totals of one kernel: seconds, minimal bytes, single-precision operations."""
 
     seconds: float = 0.0
     bytes: float = 0.0
@@ -62,7 +62,7 @@ class Share:
 
 
 class Watched:
-    """A machine that times every kernel by itself."""
+    """A machine that times every kernel."""
 
     def __init__(self, machine: Machine, timer: Timer) -> None:
         self._machine, self._timer = machine, timer
@@ -92,7 +92,7 @@ class Watched:
 
 
 def operations(kernel: str, threads: int, arguments: Sequence[Any], width: int) -> float:
-    """Single-precision operations; a multiply-add is two. Hashing is in double: not counted."""
+    """Count single-precision operations (a multiply-add is two); hashing is in double."""
     if kernel == "rows.apply_rows":
         return 2.0 * int(arguments[7]) * threads
     if kernel == "rows.gradient_products":
@@ -106,7 +106,7 @@ def operations(kernel: str, threads: int, arguments: Sequence[Any], width: int) 
 
 
 def event_timer() -> Timer:
-    """Times by the device's own clock."""
+    """Return a timer that uses the clock of the device."""
     import cupy
 
     begin, end = cupy.cuda.Event(), cupy.cuda.Event()
@@ -122,7 +122,7 @@ def event_timer() -> Timer:
 
 
 def limits(timer: Timer) -> tuple[float, float]:
-    """Bytes a second of a copy (read and written), and single-precision operations a second."""
+    """Measure bytes per second of a copy, and single-precision operations per second."""
     import cupy
 
     a = cupy.zeros(2**28, np.float32)
@@ -138,7 +138,7 @@ def limits(timer: Timer) -> tuple[float, float]:
 def measure(
     machine: Machine, timer: Timer, found_limits: tuple[float, float], arguments: argparse.Namespace
 ) -> dict[str, object]:
-    """All figures, printed on the way."""
+    """Measure and print everything."""
     scale = (arguments.scale,) * 3
     method, volume = get_method("hashed", scale), cube(arguments.kind, arguments.size)
     lr = volume.normalized()
@@ -174,7 +174,7 @@ def measure(
     print(f"multiply-add {found_limits[1] / 1e12:.1f} Tflop/s")
     print(table(("kernel", "calls", "ms", "GB", "Gflop", "of limit"), _rows(watched, found_limits)))
     rest = statistics.median(times) - sum(share.seconds for share in watched.shares.values())
-    print(f"the rest, launches and small copies among it: {1e3 * rest:.2f} ms")
+    print(f"rest (launches, small copies): {1e3 * rest:.2f} ms")
     found["limits"] = found_limits
     found["kernels"] = {name: vars(share) for name, share in watched.shares.items()}
     return found

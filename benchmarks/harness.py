@@ -1,9 +1,9 @@
-"""What the benchmarks share: interleaved runs, ratios, tables, the machine, JSON.
+"""Interleaved runs, ratios, tables, a description of the machine, JSON.
 
-Absolute seconds vary between machines and with what else runs on one; the ratio
-of two functions timed one right after the other holds. So every round calls all
-functions once, and ratios are taken within rounds. Processor seconds, of all
-threads together, hardly count what else the machine does.
+Absolute seconds vary between machines and with their load; the ratio of two functions
+that run one right after the other holds. So every round calls all functions once, and
+ratios are taken within rounds. Processor seconds, of all threads together, hardly
+depend on the load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from napari_mrisr.core.threads import processors
 
 
 class Took(NamedTuple):
-    """Seconds of a call: on the clock, and of processors."""
+    """Wall and processor seconds of a call."""
 
     wall: float
     processor: float
@@ -40,7 +40,7 @@ _RIVALS = ("SimpleITK", "volresample", "torch")
 def interleaved(
     functions: Mapping[str, Callable[[], object]], runs: int, warm: bool = True
 ) -> Times:
-    """Seconds of each function in each of ``runs`` rounds; first one round unmeasured."""
+    """Measure each function in each of ``runs`` rounds, after one round to warm up."""
     times: Times = {name: [] for name in functions}
     for number in range(-1 if warm else 0, runs):
         for name, function in functions.items():
@@ -51,7 +51,7 @@ def interleaved(
 
 
 def clocked(function: Callable[[], object]) -> Took:
-    """Call a function."""
+    """Measure one call of a function."""
     wall, processor = time.perf_counter(), time.process_time()
     function()
     return Took(time.perf_counter() - wall, time.process_time() - processor)
@@ -59,7 +59,7 @@ def clocked(function: Callable[[], object]) -> Took:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A function beside another one.
+    """A function compared with another one.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Ratio:
 
 
 def ratios(times: Times, base: str) -> list[Ratio]:
-    """Every function beside ``base``, round by round."""
+    """Compare every function with ``base``, round by round."""
     rows = []
     for name, values in times.items():
         pairs = list(zip(values, times[base], strict=True))
@@ -98,7 +98,7 @@ def ratios(times: Times, base: str) -> list[Ratio]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows of text, the first column to the left; numbers to two or three digits."""
+    """Format rows as text: the first column left-aligned, numbers to two or three digits."""
     lines = [
         list(head),
         *([number(c) if isinstance(c, float) else str(c) for c in row] for row in rows),
@@ -115,7 +115,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def number(value: float) -> str:
-    """Two or three digits: 0.034, 0.75, 1.31, 52.1, 310."""
+    """Format with two or three digits: 0.034, 0.75, 1.31, 52.1, 310."""
     size = abs(value)
     if size >= 10:
         return f"{value:.0f}" if size >= 100 else f"{value:.1f}"
@@ -123,7 +123,7 @@ def number(value: float) -> str:
 
 
 def machine() -> dict[str, object]:
-    """What was measured on, without any name of it."""
+    """Describe this machine without its name."""
     versions = {}
     for name in (*_PACKAGES, *_RIVALS):
         try:
@@ -143,7 +143,7 @@ def machine() -> dict[str, object]:
 
 
 def where() -> str:
-    """The machine in a line, for the head of a table."""
+    """Describe this machine in one line, for the head of a table."""
     return f"{_processor()}, {processors()} processors, load {os.getloadavg()[0]:.1f}"
 
 
@@ -157,6 +157,6 @@ def _processor() -> str:
 
 
 def write_json(path: Path, found: Mapping[str, object]) -> None:
-    """Save results with the machine's description."""
+    """Write results with a description of the machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n", encoding="utf-8")

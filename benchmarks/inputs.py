@@ -1,8 +1,8 @@
-"""What the benchmarks compute on: the phantom as a cube of any size.
+"""Inputs of the benchmarks: the phantom as a cube of any size.
 
-- ``crop``: its middle at its own resolution. Tissue nearly everywhere: the hardest.
-- ``head``: the whole head, resampled so that it fills the cube; noisy air around it.
-- ``brain``: the same without what lies outside the skull's cavity: zeros there.
+- ``crop``: its middle at its own resolution; nearly all tissue, the hardest case.
+- ``head``: the whole head, resampled to fill the cube; noisy air around it.
+- ``brain``: the head with zeros outside the skull's cavity.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GENERATOR = Path(__file__).resolve().parent.parent / "sample_data"
 
 
 def cube(kind: str, size: int) -> Volume:
-    """A low-resolution volume of ``size`` cubed voxels; ``kind`` is one of :data:`KINDS`."""
+    """Make a low-resolution volume of ``size`` cubed voxels; ``kind`` is one of :data:`KINDS`."""
     scan = phantom()
     data = scan.data
     if kind == "brain":
@@ -35,13 +35,13 @@ def cube(kind: str, size: int) -> Volume:
         x, y, z = (round(edge / mm) for mm in scan.grid.voxel_size)
         full = _centered(data, (x, y, z))
         data = resize(full, (size, size, size), order=1, anti_aliasing=True)
-        if kind == "brain":  # the blur leaves a trace of itself far outside
+        if kind == "brain":  # the blur leaves small values far outside
             data = np.where(data > 1e-3 * data.max(), data, 0.0)
     return Volume(np.ascontiguousarray(data, np.float32), Grid((size, size, size), np.eye(4)))
 
 
 def _brain(grid: Grid) -> NDArray[np.bool_]:
-    """The voxels within the skull's cavity, from the phantom's generator."""
+    """Return the voxels within the skull's cavity, from the phantom's generator."""
     sys.path.insert(0, str(_GENERATOR))
     try:
         from phantom_fields import Canvas
@@ -57,7 +57,7 @@ def _brain(grid: Grid) -> NDArray[np.bool_]:
 
 
 def _centered(data: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
-    """Cropped or padded with zeros to a shape, about the middle."""
+    """Crop or zero-pad to a shape, about the middle."""
     short = [max(0, n - m) for n, m in zip(shape, data.shape, strict=True)]
     data = np.pad(data, [(n // 2, n - n // 2) for n in short])
     first = [(m - n) // 2 for n, m in zip(shape, data.shape, strict=True)]

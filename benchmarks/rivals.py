@@ -1,4 +1,4 @@
-"""What is timed end to end: ours, and what a user would pick instead."""
+"""Functions of the table: ours, and what a user would pick instead."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Candidates = dict[str, Callable[[], object]]
 
 
 def candidates(volume: Volume, threads: Sequence[int]) -> tuple[Candidates, list[str]]:
-    """Functions that compute every voxel of the same output, and what is not installed.
+    """Return functions that compute every voxel of the same output, and what is not installed.
 
-    Those that use threads come once a number of threads.
+    Functions that use threads appear once per number of threads.
     """
     data, shape = volume.data, tuple(2 * n for n in volume.data.shape)
     found: Candidates = {

@@ -1,4 +1,4 @@
-"""The benchmarks are imported as their user runs them: from their own folder."""
+"""Import benchmarks as their user runs them: from their own folder."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import pytest
 
 @pytest.fixture(scope="session")
 def benchmark(repository: Path) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports one by name."""
+    """Import a benchmark by name."""
     folder = repository / "benchmarks"
     sys.path.insert(0, str(folder))
     yield importlib.import_module
     sys.path.remove(str(folder))
-    for path in folder.glob("*.py"):
-        sys.modules.pop(path.stem, None)
+    for name in [*(path.stem for path in folder.glob("*.py")), "tracking"]:
+        for module in [m for m in sys.modules if m.partition(".")[0] == name]:
+            del sys.modules[module]
