@@ -70,7 +70,6 @@ class Command:
         source, out = Path(self.folder.name, "in.nii.gz"), Path(self.folder.name, "out.nii.gz")
         write_volume(cube("head", SIZE // 4), source)
         self.words = ["upscale", str(source), str(out), "--overwrite", "-q"]
-        self.time_upscale()
 
     def teardown(self) -> None:
         self.folder.cleanup()

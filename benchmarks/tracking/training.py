@@ -22,7 +22,7 @@ SIZE = 64
 class AddSamples:
     """One volume's samples into the sums of a stage of the preset ``default``."""
 
-    params = [0, 1]
+    params = (0, 1)
     param_names = ("stage",)
     timeout = 600
 
@@ -30,9 +30,8 @@ class AddSamples:
         parameters = TrainParameters()
         preset = get_preset(parameters.preset, parameters.scale)
         plan, before = preset.stages[stage], FilterBank((2, 2, 2), "standard", preset.start, ())
-        self.samples = find_samples(
-            pair_of(cube("head", SIZE), parameters), plan, before, parameters
-        )
+        pair = pair_of(cube("head", SIZE), parameters)
+        self.samples = find_samples(pair, plan, before, parameters)
         outputs = plan.spec.outputs(parameters.scale)
         self.sums = NormalEquations.empty(plan.spec.hash.filter_count, plan.spec.taps, outputs)
         add_samples(self.sums, self.samples)
@@ -49,7 +48,6 @@ class Train:
     def setup(self) -> None:
         self.folder = TemporaryDirectory()
         self.source = VolumeSource("head", lambda: cube("head", SIZE))
-        self.train()
 
     def teardown(self) -> None:
         self.folder.cleanup()

@@ -13,13 +13,16 @@ BENCHMARKS = {
 
 
 @pytest.mark.parametrize(
-    ("name", "owner"), [(m, o) for m, all_ in BENCHMARKS.items() for o in all_]
+    ("name", "owner"),
+    [(module, owner) for module, owners in BENCHMARKS.items() for owner in owners],
 )
 def test_benchmark_runs(benchmark, monkeypatch, name, owner):
     module = benchmark(f"tracking.{name}")
     monkeypatch.setattr(module, "SIZE", 36)
-    lists = getattr(getattr(module, owner), "params", ())
-    chosen = [first[0] for first in lists] if isinstance(lists, tuple) else lists[:1]
+    params = getattr(getattr(module, owner), "params", ())
+    chosen = list(params[:1])
+    if params and isinstance(params[0], list):
+        chosen = [choices[0] for choices in params]
     instance = getattr(module, owner)()
     instance.setup(*chosen)
     methods = inspect.getmembers(instance, inspect.ismethod)
