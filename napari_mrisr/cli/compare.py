@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,6 +143,9 @@ def _check_together(arguments: argparse.Namespace) -> None:
         raise _wrong("--cases", "stands beside files, --figure or --table", "give it alone")
     if not blinded and not files:
         raise _wrong("compare", "no volume", "give image files, a saved comparison or --cases")
+    if arguments.truth is not None and arguments.truth == arguments.measured:
+        found = f"{arguments.truth} is both"
+        raise _wrong("--truth, --measured", found, "leave out one of them")
     if _is_saved(arguments) and (arguments.truth or arguments.measured):
         found = f"{arguments.inputs[0]} says itself which they are"
         raise _wrong("--truth, --measured", found, "leave them out")
@@ -183,6 +185,7 @@ def _open(arguments: argparse.Namespace, session: Session) -> _Opened:
 
 
 def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
+    from napari_mrisr.comparison.opening import choose
     from napari_mrisr.comparison.state import MAX_COLUMNS
     from napari_mrisr.io import read_grid, read_volume
 
@@ -209,6 +212,9 @@ def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
         session.progress.advance()
     files = {str(path): path for path in paths}
     truth_key, measured_key = (str(p) if p is not None else None for p in (truth, measured))
+    if truth is None and measured is None:
+        choice = choose(volumes)
+        truth_key, measured_key = choice.truth, choice.measured
     labels = _labels(arguments, volumes, files, truth_key, measured_key)
     return _Opened(
         {labels[key]: volume for key, volume in volumes.items()},
@@ -234,21 +240,12 @@ def _labels(
     measured: str | None,
 ) -> dict[str, str]:
     """What each volume is called."""
-    from napari_mrisr.comparison.labels import neutral_labels
+    from napari_mrisr.comparison.opening import neutral_labels, unique_labels
     from napari_mrisr.io.formats import stem_of
 
     if not arguments.names:
         return neutral_labels(volumes, list(volumes), truth, measured)
-    return _different({key: stem_of(paths[key]) for key in volumes})
-
-
-def _different(names: Mapping[str, str]) -> dict[str, str]:
-    used: Counter[str] = Counter()
-    made = {}
-    for key, name in names.items():
-        used[name] += 1
-        made[key] = name if used[name] == 1 else f"{name} ({used[name]})"
-    return made
+    return unique_labels({key: stem_of(paths[key]) for key in volumes})
 
 
 def _write(opened: _Opened, arguments: argparse.Namespace, session: Session) -> None:
@@ -276,13 +273,7 @@ def _first_state(opened: _Opened) -> CompareState:
 
     others = [key for key in opened.columns if key != opened.truth] if opened.truth else []
     pairs = [Difference(key, str(opened.truth)) for key in others]
-    state = opening_state(opened.volumes, opened.columns, opened.truth, opened.measured, pairs)
-    limit = _largest(d.limit for d in state.differences)
-    return replace(state, differences=tuple(replace(d, limit=limit) for d in state.differences))
-
-
-def _largest(limits: Iterable[float | None]) -> float | None:
-    return max((limit for limit in limits if limit), default=None)
+    return opening_state(opened.volumes, opened.columns, opened.truth, opened.measured, pairs)
 
 
 def _draw(opened: _Opened, state: CompareState, path: Path) -> None:

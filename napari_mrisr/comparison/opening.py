@@ -1,33 +1,205 @@
-"""How a comparison looks at first: in the head, everything in sight, one window."""
+"""A new comparison: roles of the volumes, their neutral labels, and the first view."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.comparison.scene import Cutter, difference_limit
-from napari_mrisr.comparison.state import CompareState, Difference, Display, Point
+from napari_mrisr.comparison.state import (
+    MAX_COLUMNS,
+    CompareState,
+    Difference,
+    Display,
+    Point,
+)
 from napari_mrisr.core.frames import Frame
-from napari_mrisr.core.volume import Volume
+from napari_mrisr.core.scale import parse_scale, scale_label
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.errors import ScaleError
 
-_STEP = 3  # of the voxels, every third along an axis says enough
+ORIGINAL, MEASURED, RESULT, MAP = "original", "measured", "result", "map"
+
+# Names tell the role of files without a history.
+_METHOD_NAMES = re.compile(r"(?<![a-z])(nearest|quadratic|tricubic|hashed)(?![a-z])", re.IGNORECASE)
+_LOW_NAMES = re.compile(r"(?<![A-Za-z])(LR|lowres|low-res)(?![A-Za-z])")
+_MAP_NAMES = re.compile(
+    r"desc-[A-Za-z0-9+]*(experr|support|consistency)(?![a-z])"
+    r"|^(expected RMSE|support|consistency)\b[^:]*:"
+)
+# Column order of the methods; others stand between tricubic and hashed.
+_ORDER = {"nearest": 0, "quadratic": 1, "tricubic": 2, "hashed": 4}
+_OTHER = 3
+
+_STEP = 3  # every third voxel along an axis is enough to place the view
 _HIGH_PERCENTILE = 99.5
-_ALIKE = 1.4  # windows that differ by less are those of one contrast
-_ASIDE = 0.07  # of the head's width, from the midline, where there is little to see
+_SAME_CONTRAST = 1.4  # windows that differ by a smaller factor are made equal
+_ASIDE = 0.07  # of the head's width: the midline plane shows little
 _MARGIN_MM = 8.0
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What a volume shows: where its head is, frame mm, and its window."""
+class Choice:
+    """Columns and roles of a new comparison, as in :class:`CompareState`."""
 
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    middle: NDArray[np.float64]
-    limits: tuple[float, float]
+    columns: tuple[str, ...]
+    truth: str | None
+    measured: str | None
+
+
+def role(name: str, history: Mapping[str, str]) -> tuple[str, str]:
+    """Return the role of a volume and the method that made it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer, or path of the file; used if the history says nothing.
+    history : mapping of str to str
+        See :attr:`Volume.history`.
+
+    Returns
+    -------
+    role : str
+        ``original``, ``measured`` (low resolution), ``result`` or ``map`` (trust map).
+    method : str
+        Empty for all but results.
+    """
+    name = re.split(r"[/\\]", name)[-1]
+    if "map" in history or _MAP_NAMES.search(name):
+        return MAP, ""
+    method = history.get("method", "")
+    if method and method != "none":
+        return RESULT, method
+    if "degraded_by" in history:
+        return MEASURED, ""
+    found = _METHOD_NAMES.findall(name)
+    if found:
+        return RESULT, found[-1].lower()
+    return (MEASURED, "") if _LOW_NAMES.search(name) else (ORIGINAL, "")
+
+
+def choose(volumes: Mapping[str, Volume]) -> Choice:
+    """Choose the columns, the reference and the measured scan by how volumes were made.
+
+    A volume is the reference only if the low-resolution scan was simulated from it.
+    A scan coarser than the results is the measured one. Trust maps are neither.
+
+    Parameters
+    ----------
+    volumes : mapping of str to Volume
+        Oldest first.
+
+    Returns
+    -------
+    Choice
+        At most four columns: reference, measured scan, then tricubic, other methods
+        and hashed, the newest of each method.
+    """
+    roles = {key: role(key, volume.history) for key, volume in volumes.items()}
+    originals, measured, results = (
+        [key for key, (kind, _) in roles.items() if kind == wanted]
+        for wanted in (ORIGINAL, MEASURED, RESULT)
+    )
+    if not measured and not results:
+        return Choice(tuple(originals[:MAX_COLUMNS]), None, None)
+    references = [k for k in originals if _is_reference(k, volumes, measured, results)]
+    truth = references[0] if len(references) == 1 else None
+    finest = min((_voxel_mm3(volumes[key].grid) for key in results), default=0.0)
+    coarse = [key for key in originals if _voxel_mm3(volumes[key].grid) > 1.01 * finest > 0.0]
+    low = measured[-1] if measured else coarse[0] if len(coarse) == 1 else None
+    newest = {roles[key][1]: key for key in results}
+    results = sorted(newest.values(), key=lambda key: _ORDER.get(roles[key][1], _OTHER))
+    results = results[-MAX_COLUMNS + 1 :]
+    first = truth or low or (originals[0] if originals else None)
+    columns = [first, *results] if first else results
+    if low and low not in columns and len(columns) < MAX_COLUMNS:
+        columns.insert(1, low)
+    return Choice(tuple(columns), truth, low)
+
+
+def _is_reference(
+    key: str, volumes: Mapping[str, Volume], measured: Sequence[str], results: Sequence[str]
+) -> bool:
+    """Return whether a low-resolution scan was simulated from this volume."""
+    grid = volumes[key].grid
+    simulated = [(volumes[k].grid, 1.01) for k in measured]
+    simulated += [(volumes[k].grid, 0.99) for k in results if "degraded_by" in volumes[k].history]
+    return any(
+        _voxel_mm3(other) > factor * _voxel_mm3(grid) and _same_corner(grid, other)
+        for other, factor in simulated
+    )
+
+
+def _same_corner(a: Grid, b: Grid) -> bool:
+    """Return whether two fields of view begin at the same corner."""
+    first, second = (grid.affine @ (-0.5, -0.5, -0.5, 1.0) for grid in (a, b))
+    return bool(np.abs(first - second).max() < 0.01 * min(a.voxel_size))
+
+
+def _voxel_mm3(grid: Grid) -> float:
+    return prod(grid.voxel_size)
+
+
+def neutral_labels(
+    volumes: Mapping[str, Volume],
+    keys: Sequence[str],
+    truth: str | None = None,
+    measured: str | None = None,
+) -> dict[str, str]:
+    """Label volumes by role, since names of files and layers may identify a patient.
+
+    Parameters
+    ----------
+    volumes : mapping of str to Volume
+        With their history.
+    keys : sequence of str
+        Volumes to label, in order.
+    truth, measured : str or None
+        Keys of the reference and of the measured low-resolution scan.
+
+    Returns
+    -------
+    dict of str to str
+        Unique labels such as ``reference``, ``LR 2×``, ``hashed 2×``, ``volume 3``.
+    """
+    labels = {}
+    for place, key in enumerate(dict.fromkeys(keys), start=1):
+        label = "reference" if key == truth else _label_by_history(volumes[key].history)
+        labels[key] = label or ("LR" if key == measured else f"volume {place}")
+    return unique_labels(labels)
+
+
+def unique_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Number the labels that occur more than once: ``LR``, ``LR (2)``."""
+    used: Counter[str] = Counter()
+    unique = {}
+    for key, label in labels.items():
+        used[label] += 1
+        unique[key] = label if used[label] == 1 else f"{label} ({used[label]})"
+    return unique
+
+
+def _label_by_history(history: Mapping[str, str]) -> str:
+    kind, method = role("", history)
+    if kind == MAP:
+        return history["map"].partition(",")[0].partition(":")[0]
+    if kind == ORIGINAL:
+        return ""
+    scale = history.get("scale" if kind == RESULT else "degraded_by", "")
+    return f"{method or 'LR'} {_scale_text(scale)}".strip()
+
+
+def _scale_text(scale: str) -> str:
+    try:
+        return scale_label(parse_scale(scale))
+    except ScaleError:
+        return ""
 
 
 def opening_state(
@@ -37,7 +209,7 @@ def opening_state(
     measured: str | None = None,
     differences: Sequence[Difference] = (),
 ) -> CompareState:
-    """A comparison to begin with.
+    """Return the first state of a comparison: the head in view, one gray window.
 
     Parameters
     ----------
@@ -46,33 +218,33 @@ def opening_state(
     columns : sequence of str
         Keys, left to right.
     truth, measured, differences
-        As in :class:`~napari_mrisr.comparison.state.CompareState`; a limit that is
-        None is measured.
+        As in :class:`~napari_mrisr.comparison.state.CompareState`. Differences without
+        a limit get one common limit, so that their colors compare.
 
     Returns
     -------
     CompareState
-        The crosshair is in the middle of the first column's head, a little aside.
-        Volumes of one contrast have one window.
+        The crosshair is in the middle of the first column's head, beside the midline.
+        Volumes of one contrast share a window.
     """
     first = volumes[columns[0]]
     frame = Frame.of(first.grid)
-    seen = {key: _look_at(volumes[key], frame) for key in dict.fromkeys(columns)}
-    leading = seen[columns[0]]
+    views = {key: _view_of(volumes[key], frame) for key in dict.fromkeys(columns)}
+    leading = views[columns[0]]
     middle = leading.middle.copy()
     middle[0] += _ASIDE * (leading.high[0] - leading.low[0])
-    at = _point(middle)
+    position = _point(middle)
     cutter = Cutter(volumes, frame)
-    measured_limits = tuple(
-        d if d.limit else replace(d, limit=difference_limit(cutter, d, at)) for d in differences
-    )
+    limits = [difference_limit(cutter, d, position) for d in differences if not d.limit]
+    limit = max(limits, default=None)
     return CompareState(
         columns=tuple(columns),
-        differences=measured_limits,
+        differences=tuple(d if d.limit else replace(d, limit=limit) for d in differences),
         truth=truth,
         measured=measured,
         looks={
-            key: Display("gray", _window(one.limits, leading.limits)) for key, one in seen.items()
+            key: Display("gray", _window(view.limits, leading.limits))
+            for key, view in views.items()
         },
         crosshair=_point(frame.to_world(middle)),
         center=_point((leading.low + leading.high) / 2),
@@ -80,24 +252,34 @@ def opening_state(
     )
 
 
-def _look_at(volume: Volume, frame: Frame) -> _Seen:
+@dataclass(frozen=True)
+class _HeadView:
+    """Box and middle of a head, frame mm, and the intensity window of the volume."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    limits: tuple[float, float]
+
+
+def _view_of(volume: Volume, frame: Frame) -> _HeadView:
     data = volume.data[::_STEP, ::_STEP, ::_STEP]
     inside = data > data.mean()
     if not inside.any():
         inside = np.ones_like(data, dtype=bool)
     index = np.argwhere(inside) * _STEP
     affine = frame.affine(volume.grid)
-    places = index @ affine[:3, :3].T + affine[:3, 3]
-    # Single bright voxels of the background do not count.
-    low, high = np.percentile(places, (0.5, 99.5), axis=0)
+    positions = index @ affine[:3, :3].T + affine[:3, 3]
+    # The percentiles leave out single bright voxels of the background.
+    low, high = np.percentile(positions, (0.5, 99.5), axis=0)
     limits = (min(0.0, float(data.min())), float(np.percentile(data[inside], _HIGH_PERCENTILE)))
-    return _Seen(low, high, places.mean(axis=0), limits)
+    return _HeadView(low, high, positions.mean(axis=0), limits)
 
 
 def _window(own: tuple[float, float], leading: tuple[float, float]) -> tuple[float, float]:
-    """The leading volume's, where both are of one contrast and unit."""
+    """Return the leading volume's window for a volume of the same contrast and unit."""
     ratio = (own[1] - own[0]) / ((leading[1] - leading[0]) or 1.0)
-    return leading if 1 / _ALIKE < ratio < _ALIKE else own
+    return leading if 1 / _SAME_CONTRAST < ratio < _SAME_CONTRAST else own
 
 
 def _point(values: NDArray[np.float64]) -> Point:

@@ -75,17 +75,17 @@ def rows_of(path):
 def test_files_go_to_the_window_by_role(run, scans, window):
     truth, low, result = scans
     assert run("compare", result, "--truth", truth, "--measured", low).code == 0
-    assert list(window.volumes) == ["truth", "tricubic 2x", "LR 2x"]
-    assert window.roles == ("truth", "LR 2x")
+    assert list(window.volumes) == ["reference", "tricubic 2x", "LR 2x"]
+    assert window.roles == ("reference", "LR 2x")
     assert window.state is None
     expected = nib.as_closest_canonical(nib.load(truth)).get_fdata()
-    np.testing.assert_allclose(window.volumes["truth"].data, expected)
+    np.testing.assert_allclose(window.volumes["reference"].data, expected)
 
 
 def test_a_truth_among_the_files_keeps_its_place(run, scans, window):
     truth, low, result = scans
     assert run("compare", result, truth, low, "--truth", truth).code == 0
-    assert list(window.volumes) == ["tricubic 2x", "truth", "LR 2x"]
+    assert list(window.volumes) == ["tricubic 2x", "reference", "LR 2x"]
 
 
 def test_files_without_a_history_are_numbered_or_named(run, tmp_path, window):
@@ -100,10 +100,10 @@ def test_files_without_a_history_are_numbered_or_named(run, tmp_path, window):
 
 def test_a_saved_comparison_opens_again(run, saved, scans, window):
     assert run("compare", saved).code == 0  # its volumes lie beside it
-    assert window.state.columns == ("tricubic 2x", "truth")
-    assert window.state.truth == "truth"
-    assert window.state.differences == (Difference("tricubic 2x", "truth", limit=50.0),)
-    assert set(window.volumes) == {"truth", "tricubic 2x"}
+    assert window.state.columns == ("tricubic 2x", "reference")
+    assert window.state.truth == "reference"
+    assert window.state.differences == (Difference("tricubic 2x", "reference", limit=50.0),)
+    assert set(window.volumes) == {"reference", "tricubic 2x"}
 
 
 def test_a_saved_comparison_finds_files_given_under_other_names(
@@ -134,7 +134,7 @@ def test_figure_and_table_need_no_window_and_name_nobody(run, scans, tmp_path, m
     assert found.out == f"Wrote {table}, {figure}\n"
     rows = rows_of(table)
     assert [(row["region"], row["volume"]) for row in rows] == [
-        ("head", "truth"),
+        ("head", "reference"),
         ("head", "tricubic 2x"),
     ]
     assert 10 < float(rows[1]["psnr_db"]) < 60

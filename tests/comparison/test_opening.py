@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.opening import Choice, choose, neutral_labels, opening_state
 from napari_mrisr.comparison.state import Difference
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.volume import Grid, Volume
@@ -61,3 +61,91 @@ def test_an_empty_volume_is_shown():
     state = opening_state({"a": blank}, ["a"])
     assert state.span_mm > 0
     assert np.isfinite(state.crosshair).all()
+
+
+def made(size=1.0, **history):
+    """A small volume of 24 mm along each axis."""
+    n = round(24 / size)
+    affine = np.diag([size, size, size, 1.0])
+    affine[:3, 3] = size / 2
+    return Volume(np.zeros((n, n, n), np.float32), Grid((n, n, n), affine), history=history)
+
+
+SIMULATED = {
+    "scan": made(),
+    "hashed one": made(method="hashed", degraded_by="2"),
+    "scan LR": made(2, degraded_by="2"),
+    "cubic": made(method="tricubic", degraded_by="2"),
+}
+
+
+def test_the_volume_that_a_scan_was_simulated_from_is_the_reference():
+    everything = ("scan", "scan LR", "cubic", "hashed one")
+    assert choose(SIMULATED) == Choice(everything, "scan", "scan LR")
+    without_low = {key: SIMULATED[key] for key in ("scan", "cubic")}
+    assert choose(without_low) == Choice(("scan", "cubic"), "scan", None)
+
+
+def test_a_scan_coarser_than_its_results_is_the_measured_one_not_the_reference():
+    volumes = {"scan": made(2), "a": made(method="tricubic"), "b": made(method="hashed")}
+    assert choose(volumes) == Choice(("scan", "a", "b"), None, "scan")
+    named = {"t1": made(2), "t1_hashed": made()}
+    assert choose(named) == Choice(("t1", "t1_hashed"), None, "t1")
+
+
+def test_an_original_that_nothing_was_simulated_from_is_no_reference():
+    volumes = {"t1_hashed": made(), "t1": made(), "t1_tricubic": made()}
+    assert choose(volumes) == Choice(("t1", "t1_tricubic", "t1_hashed"), None, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "t1_desc-sr2xexperr_T1w.nii.gz",
+        "high_desc-support.nii",
+        "consistency, scan's units: t1",
+        "expected RMSE, scan's units: t1",
+        "support: t1",
+    ],
+)
+def test_trust_maps_have_no_role_and_no_column(name):
+    assert choose({**SIMULATED, name: made()}) == choose(SIMULATED)
+    assert choose({**SIMULATED, "any": made(map="support")}) == choose(SIMULATED)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "choice"),
+    [
+        ({}, Choice((), None, None)),
+        (dict.fromkeys("abcde", 1), Choice(("a", "b", "c", "d"), None, None)),
+        ({"t1": 1, "t1 LR 2x": 2}, Choice(("t1", "t1 LR 2x"), "t1", "t1 LR 2x")),
+        ({"LR": 2, "LR tricubic 2x": 1}, Choice(("LR", "LR tricubic 2x"), None, "LR")),
+        ({"a": 1, "b": 1, "x hashed": 1}, Choice(("a", "x hashed"), None, None)),
+        ({"hashed/t1.nii": 2, "t1_hashed.nii": 1},
+         Choice(("hashed/t1.nii", "t1_hashed.nii"), None, "hashed/t1.nii")),
+    ],
+)  # fmt: skip
+def test_names_tell_the_roles_of_volumes_without_a_history(sizes, choice):
+    assert choose({name: made(size) for name, size in sizes.items()}) == choice
+
+
+def test_labels_are_roles_and_methods_never_names():
+    volumes = {
+        "DOE^JANE": made(),
+        "DOE^JANE LR": made(degraded_by="2"),
+        "DOE hashed": made(method="hashed", scale="1x1x2", degraded_by="1x1x2"),
+        "DOE hashed 2": made(method="hashed", scale="1x1x2"),
+        "DOE other": made(),
+        "DOE measured": made(),
+        "DOE map": made(map="support: 0 enough, 1 few samples"),
+    }
+    labels = neutral_labels(volumes, [*volumes, "DOE other"], "DOE^JANE", "DOE measured")
+    assert list(labels.values()) == [
+        "reference",
+        "LR 2x",
+        "hashed 1x1x2",
+        "hashed 1x1x2 (2)",
+        "volume 5",
+        "LR",
+        "support",
+    ]

@@ -11,7 +11,7 @@ from napari.utils.colormaps import ensure_colormap
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton, QWidget
 
-from napari_mrisr.comparison.labels import neutral_labels
+from napari_mrisr.comparison.opening import neutral_labels
 from napari_mrisr.comparison.state import RoiBox
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.io import write_text
@@ -70,7 +70,7 @@ class Exporter(QObject):
         self.names.setCheckable(True)
         self.names.setToolTip(
             "Layer names and paths may name patients; without this, volumes are called\n"
-            "truth, LR 2x, hashed 2x … and found again by their content"
+            "reference, LR 2x, hashed 2x … and found again by their content"
         )
         self.button.setMenu(self.menu)
 

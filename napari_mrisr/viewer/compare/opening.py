@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_mrisr.comparison.blinded.session import Reading, ReadingPlan
-from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.opening import choose, opening_state
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState, Display
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.viewer.compare.docking import fill_window
 from napari_mrisr.viewer.compare.memory import as_remembered
-from napari_mrisr.viewer.compare.model.defaults import choose
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.layers.convert import layer_data
 
@@ -75,7 +74,7 @@ def _first_state(
     volumes: Mapping[str, Volume], truth: str | None, measured: str | None
 ) -> CompareState:
     if truth is None and measured is None:
-        choice = choose({key: volume.history for key, volume in volumes.items()})
+        choice = choose(volumes)
         return opening_state(volumes, choice.columns, choice.truth, choice.measured)
     columns = list(dict.fromkeys([truth, *volumes] if truth else volumes))
     return opening_state(volumes, columns[:MAX_COLUMNS], truth, measured)

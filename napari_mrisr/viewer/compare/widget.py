@@ -9,7 +9,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSplitter, QVBoxLayout
 
-from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.opening import Choice, choose, opening_state
 from napari_mrisr.comparison.roi import BoxRoi, Roi
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
 from napari_mrisr.errors import MrisrError
@@ -27,7 +27,6 @@ from napari_mrisr.viewer.compare.live_menu import empty, fill_menu
 from napari_mrisr.viewer.compare.measuring import Meter
 from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
 from napari_mrisr.viewer.compare.model.controller import Controller
-from napari_mrisr.viewer.compare.model.defaults import Choice, choose
 from napari_mrisr.viewer.compare.model.outlines import RegionOutlines
 from napari_mrisr.viewer.compare.model.windowing import reset_windows
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
@@ -183,7 +182,9 @@ class CompareWidget(Dock):
 
     def _pick_role(self, role: str, key: str | None) -> None:
         if key is None or self._usable(key):
-            self.controller.change(**{role: key})
+            other = "measured" if role == "truth" else "truth"
+            both = key is not None and getattr(self.controller.state, other) == key
+            self.controller.change(**{role: key}, **({other: None} if both else {}))
         self.controls.show_again()
 
     def _usable(self, key: str) -> bool:
@@ -233,8 +234,8 @@ class CompareWidget(Dock):
     def _layers_changed(self) -> None:
         if self._choose_columns:
             usable = {
-                key: history
-                for key, history in self.link.volumes.histories().items()
+                key: self.link.volumes[key]
+                for key in self.link.volumes
                 if self.link.volumes.trouble(key) is None
             }
             choice, state = choose(usable), self.controller.state

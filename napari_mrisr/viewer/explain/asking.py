@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.comparison.opening import MEASURED, ORIGINAL, role
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import Grid, Shape, Volume
 from napari_mrisr.errors import GeometryError
 from napari_mrisr.explain import Explanation, explain_voxel, truth_scale
 from napari_mrisr.explain.edge import find_edge
-from napari_mrisr.viewer.compare.model.defaults import MEASURED, ORIGINAL, role
 from napari_mrisr.viewer.layers.convert import METADATA_KEY, LayerSnapshot, ScanRecord
 
 DEFAULT_SCALE: Scale = (2, 2, 2)

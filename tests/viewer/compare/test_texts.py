@@ -1,4 +1,4 @@
-"""Keys, notes, first choice: what has no window."""
+"""Keys, notes, what has no window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from qtpy.QtGui import QKeySequence
 from napari_mrisr.comparison.state import CompareState, Difference
 from napari_mrisr.core.frames import AXIAL, CORONAL, SAGITTAL
 from napari_mrisr.viewer.compare.model import notes
-from napari_mrisr.viewer.compare.model.defaults import Choice, choose
 from napari_mrisr.viewer.compare.model.keys import KEYS, READING_KEYS, help_lines, help_text
 
 
@@ -78,33 +77,3 @@ def test_values_of_all_columns_and_differences(volumes):
                 value += part * low[tuple(place)]
     assert found[4] == pytest.approx(abs(expected[2] - value), rel=1e-4)
     assert all(map(math.isnan, notes.values(state, volumes, (900.0, 0.0, 0.0))))
-
-
-def test_first_choice_by_history():
-    histories = {
-        "scan": {},
-        "hashed one": {"method": "hashed", "degraded_by": "2"},
-        "scan LR": {"degraded_by": "2"},
-        "cubic": {"method": "tricubic", "degraded_by": "2"},
-    }
-    assert choose(histories) == Choice(
-        ("scan", "scan LR", "cubic", "hashed one"), "scan", "scan LR"
-    )
-
-
-@pytest.mark.parametrize(
-    ("names", "choice"),
-    [
-        ([], Choice((), None, None)),
-        (["a", "b", "c", "d", "e"], Choice(("a", "b", "c", "d"), None, None)),
-        (["t1", "t1 LR 2x"], Choice(("t1", "t1 LR 2x"), "t1", "t1 LR 2x")),
-        (
-            ["t1_hashed", "t1", "t1_tricubic"],
-            Choice(("t1", "t1_tricubic", "t1_hashed"), "t1", None),
-        ),
-        (["LR", "LR tricubic 2x"], Choice(("LR", "LR tricubic 2x"), None, "LR")),
-        (["patient a", "patient b", "x hashed"], Choice(("patient a", "x hashed"), None, None)),
-    ],
-)
-def test_first_choice_by_name(names, choice):
-    assert choose({name: {} for name in names}) == choice

@@ -128,6 +128,14 @@ def test_numbers_of_head_and_regions(desk, volumes):
     assert not desk.widget.meter.busy
 
 
+def test_a_layer_is_the_reference_or_the_measured_scan_never_both(desk, volumes):
+    desk.add_all(volumes)
+    desk.widget._pick_role("truth", "LR")
+    assert (desk.state.truth, desk.state.measured) == ("LR", None)
+    desk.widget._pick_role("measured", "LR")
+    assert (desk.state.truth, desk.state.measured) == (None, "LR")
+
+
 def test_labels_and_shapes_as_regions(desk, volumes):
     # napari would compile 10 s for a rectangle.
     get_settings().experimental.triangulation_backend = "pure_python"

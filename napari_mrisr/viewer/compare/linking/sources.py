@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_mrisr.comparison.state import Display
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.viewer.layers.convert import METADATA_KEY, LayerSnapshot, ScanRecord, snapshot
+from napari_mrisr.viewer.layers.convert import LayerSnapshot, snapshot
 from napari_mrisr.viewer.preview.array import LiveArray
 
 # What makes another volume of a layer.
@@ -82,10 +82,6 @@ class LayerVolumes(Mapping[str, Volume]):
         found = {key: layer.source.path for key, layer in self._layers.items()}
         return {key: str(path) for key, path in found.items() if path}
 
-    def histories(self) -> dict[str, Mapping[str, str]]:
-        """How each was made; asks no voxels."""
-        return {key: _history(layer) for key, layer in self._layers.items()}
-
 
 def is_volume(layer: Any) -> bool:
     """Whether a layer is a 3D image of one value a voxel."""
@@ -108,8 +104,3 @@ def look_of(layer: Image) -> Display:
     """The layer's colormap and contrast."""
     low, high = (float(v) for v in layer.contrast_limits)
     return Display(layer.colormap.name, (low, high), float(layer.gamma))
-
-
-def _history(layer: Image) -> Mapping[str, str]:
-    record = layer.metadata.get(METADATA_KEY)
-    return record.history if isinstance(record, ScanRecord) else {}
