@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_scans import small_preset
+from helpers.training import small_preset
 from scipy import ndimage
 
 from napari_mrisr import training

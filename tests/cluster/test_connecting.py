@@ -7,9 +7,9 @@ import threading
 import time
 from pathlib import Path
 
-import made_up_pieces as pieces
 import psutil
 import pytest
+from helpers import tasks
 
 from napari_mrisr.cluster import connecting
 from napari_mrisr.cluster.connecting import connect, local_shape
@@ -33,7 +33,7 @@ def listening(process):
 def test_a_local_cluster_is_on_the_loopback_and_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(connecting, "processors", lambda: 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(Path(pieces.__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(tasks.__file__).parents[1]))
     me = psutil.Process()
     before = set(me.children(recursive=True))
     with connect("local") as (cluster, dashboard):
@@ -41,7 +41,7 @@ def test_a_local_cluster_is_on_the_loopback_and_leaves_nothing(monkeypatch, tmp_
         assert cluster.slots == 2
         assert set().union(*map(listening, {me, *workers})) == {"127.0.0.1"}
         assert list(tmp_path.iterdir())
-        assert list(cluster.each(pieces.threads_of, [0, 1], Progress())) == [1, 1]
+        assert list(cluster.each(tasks.threads_of, [0, 1], Progress())) == [1, 1]
         assert "dashboard" in dashboard
     # Init reaps what lost its parent, where there is one.
     assert [p for p in workers if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
@@ -50,7 +50,7 @@ def test_a_local_cluster_is_on_the_loopback_and_leaves_nothing(monkeypatch, tmp_
 
 def test_cancel_ends_a_local_cluster_in_200_ms(monkeypatch, tmp_path):
     monkeypatch.setattr(connecting, "processors", lambda: 1)
-    monkeypatch.setenv("PYTHONPATH", str(Path(pieces.__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(tasks.__file__).parents[1]))
     token, asked = CancelToken(), []
 
     def cancel():
@@ -64,7 +64,7 @@ def test_cancel_ends_a_local_cluster_in_200_ms(monkeypatch, tmp_path):
     raised = []
     with pytest.raises(Cancelled), connect("local") as (cluster, _):
         try:
-            for _ in cluster.each(pieces.writes_until_stopped, [1], Progress(token), tmp_path):
+            for _ in cluster.each(tasks.writes_until_stopped, [1], Progress(token), tmp_path):
                 pass
         finally:
             raised.append(time.monotonic())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made_up_scans import save_scans
+from helpers.scans import save_scans
 
 from napari_mrisr.cluster.evaluating import evaluate_on
 from napari_mrisr.core.progress import CancelToken, Progress

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-import made_up_pieces as pieces
 import numpy as np
 import pytest
+from helpers import tasks
 
 from napari_mrisr.cluster.connecting import connect
 from napari_mrisr.core.progress import CancelToken, Progress
@@ -26,7 +26,7 @@ class Counting(Progress):
 def test_results_come_in_order_and_an_error_stops_nobody(cluster):
     progress = Counting()
     progress.begin("squares", 5)
-    found = list(cluster.each(pieces.squared, range(5), progress))
+    found = list(cluster.each(tasks.squared, range(5), progress))
     assert found[:3] == [0, 1, 4]
     assert isinstance(found[3], VolumeError)
     assert str(found[3]) == "three: is odd; take four"
@@ -36,16 +36,16 @@ def test_results_come_in_order_and_an_error_stops_nobody(cluster):
 
 def test_something_large_is_sent_once(cluster):
     table = cluster.send(np.arange(2_000_000))
-    assert list(cluster.each(pieces.with_shared, [7, 1_999_999], Progress(), table)) == [
+    assert list(cluster.each(tasks.with_shared, [7, 1_999_999], Progress(), table)) == [
         7,
         1_999_999,
     ]
 
 
 def test_pieces_have_the_threads_that_were_asked_for(cluster, workers):
-    assert list(cluster.each(pieces.threads_of, [0], Progress())) == [1]
+    assert list(cluster.each(tasks.threads_of, [0], Progress())) == [1]
     with connect(workers.address, threads=3) as (other, _):
-        assert list(other.each(pieces.threads_of, [0], Progress())) == [3]
+        assert list(other.each(tasks.threads_of, [0], Progress())) == [3]
     assert cluster.slots == 3
 
 
@@ -63,7 +63,7 @@ def test_cancel_takes_less_than_200_ms_and_stops_the_workers(workers, tmp_path):
     thread = threading.Thread(target=cancel)
     thread.start()
     with pytest.raises(Cancelled), connect(workers.address) as (cluster, _):
-        for _ in cluster.each(pieces.writes_until_stopped, range(9), Progress(token), tmp_path):
+        for _ in cluster.each(tasks.writes_until_stopped, range(9), Progress(token), tmp_path):
             pass
     took = time.monotonic() - cancelled_at[0]
     thread.join()
@@ -79,13 +79,13 @@ def test_cancel_takes_less_than_200_ms_and_stops_the_workers(workers, tmp_path):
 
 
 def test_a_worker_that_dies_is_made_good(cluster, tmp_path):
-    assert list(cluster.each(pieces.dies_once, range(6), Progress(), tmp_path)) == list(range(6))
+    assert list(cluster.each(tasks.dies_once, range(6), Progress(), tmp_path)) == list(range(6))
     assert (tmp_path / "died").exists()
 
 
 def test_a_piece_that_kills_all_its_workers_is_an_error_of_its_own(workers):
     workers.client.wait_for_workers(3, timeout=60)
     with connect(workers.address) as (cluster, _):
-        found = list(cluster.each(pieces.dies_always, range(4), Progress()))
+        found = list(cluster.each(tasks.dies_always, range(4), Progress()))
     assert [f for f in found if not isinstance(f, ClusterError)] == [0, 1, 3]
     assert "2 workers died" in str(found[2])

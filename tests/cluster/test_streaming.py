@@ -5,7 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 
 from napari_mrisr.cluster.streaming import stream_on
 from napari_mrisr.core.progress import CancelToken, Progress

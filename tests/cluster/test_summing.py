@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from made_up_scans import save_scans, small_preset
+from helpers.scans import save_scans
+from helpers.training import small_preset
 from safetensors.numpy import load_file
 
 from napari_mrisr import training

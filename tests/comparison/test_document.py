@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from made_up_states import KEYS, STATE
+from helpers.scenes import KEYS, STATE
 
 from napari_mrisr.comparison.document import Record, fingerprint, from_json, to_json
 from napari_mrisr.comparison.state import CompareState, Display

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 from nibabel.affines import apply_affine
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up_states import KEYS, STATE
+from helpers.scenes import KEYS, STATE
 
 from napari_mrisr.comparison.state import MODES, CompareState, Display
 from napari_mrisr.errors import ParameterError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_patches import PAPER_CUTS, planted_bank
+from helpers.patterns import PAPER_CUTS, planted_bank
 from scipy import ndimage
 
 from napari_mrisr.core.volume import Grid, Volume

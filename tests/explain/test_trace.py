@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made_up_patches import CENTER, PAPER_CUTS, corner, edge, line, noise, plane, planted_bank
+from helpers.patterns import CENTER, PAPER_CUTS, corner, edge, line, noise, plane, planted_bank
 from scipy import ndimage
 
 from napari_mrisr.core.volume import Grid, Region, Volume

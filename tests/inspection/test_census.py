@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.errors import BankError, ParameterError
 from napari_mrisr.inspection import (
@@ -20,7 +20,7 @@ from napari_mrisr.inspection import (
 from napari_mrisr.inspection.census import gain_reference, sorted_rows
 from napari_mrisr.operators.gradients import Window
 
-BANK = made.planted_bank()
+BANK = patterns.planted_bank()
 
 
 def test_counts():
@@ -33,10 +33,10 @@ def test_counts():
 
 
 def test_table_of_a_volume():
-    source = stage_input(made.noise(), BANK, 0)
+    source = stage_input(patterns.noise(), BANK, 0)
     buckets = bucket_map(source)
     table = bucket_table(buckets, source.stage)
-    assert table.here.sum() == np.prod(made.SHAPE)
+    assert table.here.sum() == np.prod(patterns.SHAPE)
     assert table.here[buckets[3, 4, 5]] > 0
     np.testing.assert_array_equal(table.training, source.stage.support)
     filters = table.filter_count
@@ -63,7 +63,7 @@ def test_gain():
 def test_gain_is_over_what_the_bank_knows():
     assert gain_reference(BANK, 0) == "tricubic"
     assert gain_reference(BANK, 1) == "stage 1"
-    assert gain_reference(made.planted_bank(("voxel",), residual=False), 0) is None
+    assert gain_reference(patterns.planted_bank(("voxel",), residual=False), 0) is None
     assert gain_reference(replace(BANK, start="quadratic"), 0) == "quadratic"
 
 
@@ -74,7 +74,7 @@ def test_order_puts_what_is_not_known_last():
 
 
 def test_comparison():
-    other = made.planted_bank(seed=5)
+    other = patterns.planted_bank(seed=5)
     found = compare_banks(BANK, other, 1)
     a, b = BANK.stages[1], other.stages[1]
     one, two = a.weights[17, :, 0].astype(float), b.weights[17, :, 0].astype(float)
@@ -96,8 +96,8 @@ def changed(**options):
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (made.planted_bank(scale=(3, 3, 3)), "scale 3x3x3, not 2x2x2"),
-        (made.planted_bank(("voxel",)), "works on voxels, not cells"),
+        (patterns.planted_bank(scale=(3, 3, 3)), "scale 3x3x3, not 2x2x2"),
+        (patterns.planted_bank(("voxel",)), "works on voxels, not cells"),
         (changed(width=5), "patches of 5³, not 3³"),
         (
             changed(hash=BANK.stages[0].spec.hash.with_cuts(curvature=(0.0,))),
@@ -116,4 +116,4 @@ def test_banks_whose_buckets_differ_say_why(other, reason):
 
 def test_a_bank_without_the_stage():
     with pytest.raises(ParameterError, match="stage 2"):
-        compare_banks(BANK, made.planted_bank(("cell",)), 1)
+        compare_banks(BANK, patterns.planted_bank(("cell",)), 1)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.inspection import feature_values, look, orientation_color, stage_input
 
 
 def features_of(volume, symmetry="cube"):
-    cuts = made.PAPER_CUTS if symmetry == "none" else made.CUTS
-    bank = made.planted_bank(("cell",), symmetry, cuts=cuts)
-    return look(stage_input(volume, bank, 0), made.CENTER)
+    cuts = patterns.PAPER_CUTS if symmetry == "none" else patterns.CUTS
+    bank = patterns.planted_bank(("cell",), symmetry, cuts=cuts)
+    return look(stage_input(volume, bank, 0), patterns.CENTER)
 
 
 def test_plane():
     """Gradient (0.03, 0.02, 0.06): length 0.07, steepest axis z."""
-    seen = features_of(made.plane((0.03, 0.02, 0.06)))
+    seen = features_of(patterns.plane((0.03, 0.02, 0.06)))
     values = seen.values
     assert values["elevation"] == pytest.approx(np.degrees(np.arccos(6 / 7)), abs=0.01)
     assert values["azimuth"] == pytest.approx(np.degrees(np.arctan(2 / 3)), abs=0.01)
@@ -36,7 +36,7 @@ def test_edge_at_a_known_angle(degrees):
     """Central differences of a sine point to (sin kx, sin ky, sin kz)."""
     # Chosen so that sin of it stands at the angle.
     slope = 0.3 * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees)), 0.0])
-    seen = features_of(made.edge(np.arcsin(slope)))
+    seen = features_of(patterns.edge(np.arcsin(slope)))
     assert seen.values["elevation"] == pytest.approx(degrees, abs=0.05)
     assert seen.values["azimuth"] == pytest.approx(0.0, abs=0.05)
     assert seen.values["coherence"] == pytest.approx(1.0, abs=5e-3)
@@ -59,22 +59,22 @@ def test_edge_at_a_known_angle(degrees):
 )
 def test_the_papers_angles(normal, elevation, azimuth):
     """A line has no sign: elevation to z, azimuth 0 to 180°."""
-    seen = features_of(made.plane(np.array(normal) * 0.02), "none")
+    seen = features_of(patterns.plane(np.array(normal) * 0.02), "none")
     assert seen.values["elevation"] == pytest.approx(elevation, abs=0.02)
     # 0 and 180 are the same line.
     assert (seen.values["azimuth"] - azimuth + 90) % 180 - 90 == pytest.approx(0, abs=0.02)
 
 
 def test_flips():
-    seen = features_of(made.plane((-0.03, 0.02, -0.06)), "flips")
+    seen = features_of(patterns.plane((-0.03, 0.02, -0.06)), "flips")
     assert seen.values["elevation"] == pytest.approx(np.degrees(np.arccos(6 / 7)), abs=0.02)
     assert seen.values["azimuth"] == pytest.approx(np.degrees(np.arctan(2 / 3)), abs=0.02)
 
 
 def test_line():
     """Across the ridge −0.008 (x, y): λ1 = λ2 = 0.008² Σwk², λ3 = 0, coherence 0."""
-    seen = features_of(made.line())
-    expected = 0.008**2 * made.window_variance()
+    seen = features_of(patterns.line())
+    expected = 0.008**2 * patterns.window_variance()
     np.testing.assert_allclose(seen.eigenvalues, [expected, expected, 0], rtol=2e-3, atol=1e-8)
     assert seen.values["strength"] == pytest.approx(np.sqrt(expected), rel=1e-3)
     assert seen.values["coherence"] == pytest.approx(0.0, abs=2e-3)
@@ -83,8 +83,8 @@ def test_line():
 
 def test_corner():
     """To all sides −0.004 (x, y, z): three equal eigenvalues, coherence −1/3."""
-    seen = features_of(made.corner())
-    expected = 0.004**2 * made.window_variance()
+    seen = features_of(patterns.corner())
+    expected = 0.004**2 * patterns.window_variance()
     np.testing.assert_allclose(seen.eigenvalues, np.full(3, expected), rtol=2e-3)
     assert seen.values["coherence"] == pytest.approx(-1 / 3, abs=2e-3)
     assert seen.ranges["coherence"] == (-1 / 3, -0.2)

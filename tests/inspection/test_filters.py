@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.bank.hashing import ELEMENTS
 from napari_mrisr.errors import ParameterError
@@ -17,7 +17,7 @@ from napari_mrisr.inspection import (
 )
 from napari_mrisr.inspection.filters import element_text, output_at
 
-CELLS, VOXELS = made.planted_bank().stages
+CELLS, VOXELS = patterns.planted_bank().stages
 
 
 def seen_canonically(cube, element):
@@ -45,7 +45,7 @@ def test_residual_filters_take_the_center_off():
 
 
 def test_others_are_the_weights():
-    stage = made.planted_bank(("voxel",), residual=False).stages[0]
+    stage = patterns.planted_bank(("voxel",), residual=False).stages[0]
     np.testing.assert_array_equal(
         canonical_filter(stage, 4), stage.weights[4, :, 0].reshape(3, 3, 3)
     )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.bank.hashing import FEATURES
 from napari_mrisr.core.progress import CancelToken, Progress
@@ -18,7 +18,7 @@ from napari_mrisr.operators.gradients import tensor_box
 
 @pytest.fixture(params=[0, 1], ids=["cells", "voxels"])
 def source(request):
-    return stage_input(made.noise(), made.planted_bank(), request.param)
+    return stage_input(patterns.noise(), patterns.planted_bank(), request.param)
 
 
 def test_buckets_are_those_of_the_engine(source):
@@ -67,25 +67,26 @@ def test_features_lie_in_the_ranges_of_their_bins(source):
 
 
 def test_bins_of_what_is_not_cut():
-    spec = made.planted_bank().stages[0].spec.hash
+    spec = patterns.planted_bank().stages[0].spec.hash
     assert cut_names(spec) == ["elevation", "azimuth", "strength", "coherence", "curvature"]
     with pytest.raises(ParameterError, match="not cut into bins"):
         bin_map(np.zeros(3, int), spec, "asymmetry")
     with pytest.raises(ParameterError, match="choose from"):
-        feature_map(stage_input(made.noise(), made.planted_bank(), 0), "hue")
+        feature_map(stage_input(patterns.noise(), patterns.planted_bank(), 0), "hue")
 
 
 def test_orientation_of_a_plane_and_of_nothing():
-    source = stage_input(made.plane((0.03, 0.0, 0.04)), made.planted_bank(), 0)
+    source = stage_input(patterns.plane((0.03, 0.0, 0.04)), patterns.planted_bank(), 0)
     color = orientation_map(source)
-    assert color.shape == (*made.SHAPE, 3)
-    np.testing.assert_allclose(color[made.CENTER], [0.6 * 255, 0, 0.8 * 255], atol=1)
-    flat = made.as_volume(np.full(made.SHAPE, 0.5) + 1e-5 * np.arange(made.SHAPE[2]))
-    assert not orientation_map(stage_input(flat, made.planted_bank(), 0)).any()
+    assert color.shape == (*patterns.SHAPE, 3)
+    np.testing.assert_allclose(color[patterns.CENTER], [0.6 * 255, 0, 0.8 * 255], atol=1)
+    flat = patterns.as_volume(np.full(patterns.SHAPE, 0.5) + 1e-5 * np.arange(patterns.SHAPE[2]))
+    assert not orientation_map(stage_input(flat, patterns.planted_bank(), 0)).any()
 
 
 def test_cancelled_maps():
     token = CancelToken()
     token.cancel()
+    source = stage_input(patterns.noise(), patterns.planted_bank(), 0)
     with pytest.raises(Cancelled):
-        bucket_map(stage_input(made.noise(), made.planted_bank(), 0), progress=Progress(token))
+        bucket_map(source, progress=Progress(token))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import GeometryError
@@ -17,10 +17,10 @@ SHAPE = (20, 22, 24)
 
 @pytest.fixture
 def lr():
-    x, y, z = made.steps(SHAPE, (10, 11, 12))
+    x, y, z = patterns.steps(SHAPE, (10, 11, 12))
     rng = np.random.default_rng(0)
     ball = (x**2 + y**2 + z**2 < 64) * (0.6 + 0.3 * rng.random(SHAPE))
-    return made.as_volume(ball)
+    return patterns.as_volume(ball)
 
 
 def truth_of(lr):
@@ -33,7 +33,7 @@ def truth_of(lr):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_errors_of_each_bucket(lr, number):
-    bank, truth = made.planted_bank(), truth_of(lr)
+    bank, truth = patterns.planted_bank(), truth_of(lr)
     source = stage_input(lr, bank, number)
     buckets = bucket_map(source)
     found = measure_gain(source, buckets, truth, threads=2)
@@ -60,7 +60,7 @@ def test_errors_of_each_bucket(lr, number):
 
 
 def test_a_truth_elsewhere_is_refused(lr):
-    source = stage_input(lr, made.planted_bank(), 0)
+    source = stage_input(lr, patterns.planted_bank(), 0)
     buckets = bucket_map(source)
     with pytest.raises(GeometryError, match="is not the upsampled one"):
         measure_gain(source, buckets, lr)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Region
@@ -18,17 +18,17 @@ from napari_mrisr.methods.hashed import Hashed
 
 
 def test_a_cell_stage_sees_the_scan():
-    volume = made.noise()
-    found = stage_input(volume, made.planted_bank(), 0)
+    volume = patterns.noise()
+    found = stage_input(volume, patterns.planted_bank(), 0)
     np.testing.assert_array_equal(found.image, volume.data)
     assert found.grid is volume.grid
 
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (3, 3, 3)])
 def test_later_stages_see_what_the_earlier_make(scale):
-    volume = made.noise()
-    bank = made.planted_bank(("cell", "voxel", "voxel"), scale=scale)
-    whole = Region.whole(tuple(n * s for n, s in zip(made.SHAPE, scale, strict=True)))
+    volume = patterns.noise()
+    bank = patterns.planted_bank(("cell", "voxel", "voxel"), scale=scale)
+    whole = Region.whole(tuple(n * s for n, s in zip(patterns.SHAPE, scale, strict=True)))
     for number in (1, 2):
         found = stage_input(volume, bank, number, threads=2)
         # Nothing is above the clip, so a run of the first stages is what the next one sees.
@@ -39,7 +39,7 @@ def test_later_stages_see_what_the_earlier_make(scale):
 
 
 def test_an_earlier_input_is_taken_up(monkeypatch):
-    volume, bank = made.noise(), made.planted_bank(("cell", "voxel", "voxel"))
+    volume, bank = patterns.noise(), patterns.planted_bank(("cell", "voxel", "voxel"))
     first = stage_input(volume, bank, 1)
     fresh = stage_input(volume, bank, 2).image
     passes = []
@@ -56,17 +56,17 @@ def test_an_earlier_input_is_taken_up(monkeypatch):
     assert stage_input(volume, bank, 1, earlier=first).image is first.image
     assert passes == []
     # One voxel differs: all over again.
-    changed = made.as_volume(volume.data.copy())
+    changed = patterns.as_volume(volume.data.copy())
     changed.data[3, 4, 5] += 0.01
     assert stage_input(changed, bank, 1, earlier=first).image is not first.image
-    other = made.planted_bank(("cell", "voxel", "voxel"), seed=1)
+    other = patterns.planted_bank(("cell", "voxel", "voxel"), seed=1)
     assert stage_input(volume, other, 1, earlier=first).image is not first.image
 
 
 def test_no_such_stage():
     for number in (-1, 2):
         with pytest.raises(ParameterError, match="give 1 to 2"):
-            stage_input(made.noise(), made.planted_bank(), number)
+            stage_input(patterns.noise(), patterns.planted_bank(), number)
 
 
 def test_too_large_is_told_before(monkeypatch):
@@ -77,7 +77,7 @@ def test_too_large_is_told_before(monkeypatch):
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Little())
     with pytest.raises(MemoryEstimateError, match="crop the volume"):
-        stage_input(made.noise(), made.planted_bank(), 1)
+        stage_input(patterns.noise(), patterns.planted_bank(), 1)
 
 
 def test_cancel_leaves_no_thread():
@@ -127,9 +127,9 @@ def test_a_long_first_slab_is_said_to_compile(monkeypatch):
 
 
 def test_the_head_is_on_the_stage_grid():
-    x, y, z = made.steps((32, 36, 40), (16, 18, 20))
-    ball = made.as_volume((x**2 + y**2 + z**2 < 100) * 1.0)
-    bank = made.planted_bank()
+    x, y, z = patterns.steps((32, 36, 40), (16, 18, 20))
+    ball = patterns.as_volume((x**2 + y**2 + z**2 < 100) * 1.0)
+    bank = patterns.planted_bank()
     small, large = (stage_input(ball, bank, n).head() for n in (0, 1))
     assert small[16, 18, 20]
     assert not small[0, 0, 0]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.inspection import bucket_map, bucket_table, look, stage_input
 from napari_mrisr.inspection.texts import (
@@ -18,7 +18,7 @@ from napari_mrisr.inspection.texts import (
     voxel_facts,
 )
 
-BANK = made.planted_bank()
+BANK = patterns.planted_bank()
 
 
 def by_name(facts):
@@ -49,8 +49,8 @@ def test_ranges(name, low, high, text):
 
 
 def test_voxel_of_a_plane():
-    source = stage_input(made.plane((0.03, 0.02, 0.06)), BANK, 0)
-    facts = by_name(voxel_facts(source, look(source, made.CENTER)))
+    source = stage_input(patterns.plane((0.03, 0.02, 0.06)), BANK, 0)
+    facts = by_name(voxel_facts(source, look(source, patterns.CENTER)))
     assert facts["elevation"] == ("31.0°", "30 to 54.7°")
     assert facts["azimuth"] == ("33.7°", "22.5 to 45°")
     assert facts["strength"] == ("0.0700", "0.05 and more")
@@ -60,9 +60,9 @@ def test_voxel_of_a_plane():
 
 
 def test_training_and_result():
-    source = stage_input(made.noise(), BANK, 0)
+    source = stage_input(patterns.noise(), BANK, 0)
     table = bucket_table(bucket_map(source), source.stage)
-    seen = look(source, made.CENTER)
+    seen = look(source, patterns.CENTER)
     facts = by_name(training_facts(BANK, 0, table, seen.bucket))
     assert facts["training samples"][0] == f"{source.stage.support[seen.bucket]:,}"
     assert facts["residual error"][0] == f"{source.stage.error[seen.bucket]:.4f}"
@@ -77,12 +77,15 @@ def test_training_and_result():
 
 
 def test_unknown_gain_says_so():
-    bank = made.planted_bank(("voxel",), residual=False)
-    source = stage_input(made.noise(), bank, 0)
+    bank = patterns.planted_bank(("voxel",), residual=False)
+    source = stage_input(patterns.noise(), bank, 0)
     table = bucket_table(bucket_map(source), source.stage)
     assert by_name(training_facts(bank, 0, table, 3))["gain"] == ("–", "not known")
-    before, after = look(source, made.CENTER).intensity, look(source, made.CENTER).results.item()
-    fact = result_fact(source, look(source, made.CENTER))
+    before, after = (
+        look(source, patterns.CENTER).intensity,
+        look(source, patterns.CENTER).results.item(),
+    )
+    fact = result_fact(source, look(source, patterns.CENTER))
     assert (fact.value, fact.range) == (number_text(after, 4), f"was {number_text(before, 4)}")
 
 

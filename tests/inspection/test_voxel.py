@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import ParameterError
@@ -16,7 +16,7 @@ PLACES = [(11, 12, 13), (0, 0, 0), (22, 24, 26), (1, 20, 7)]
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_every_voxel_is_as_in_the_map(number):
-    source = stage_input(made.noise(), made.planted_bank(), number)
+    source = stage_input(patterns.noise(), patterns.planted_bank(), number)
     buckets = bucket_map(source)
     spec = source.stage.spec.hash
     _, elements = spec.hash_box(source.image, (0, 0, 0), source.shape, Region.whole(source.shape))
@@ -33,7 +33,7 @@ def test_every_voxel_is_as_in_the_map(number):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_cell_results_are_what_the_stage_adds(place):
-    volume, bank = made.noise(), made.planted_bank(("cell",))
+    volume, bank = patterns.noise(), patterns.planted_bank(("cell",))
     seen = look(stage_input(volume, bank, 0), place)
     method = Hashed(bank)
     block = Region(tuple(2 * i for i in place), tuple(2 * i + 2 for i in place))
@@ -45,8 +45,8 @@ def test_cell_results_are_what_the_stage_adds(place):
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("place", PLACES)
 def test_voxel_results_are_what_the_stage_makes(place, residual):
-    volume = made.noise()
-    bank = made.planted_bank(("voxel",), residual=residual)
+    volume = patterns.noise()
+    bank = patterns.planted_bank(("voxel",), residual=residual)
     if not residual:
         bank.stages[0].weights[:, 13] += 1.0
     source = stage_input(volume, bank, 0)
@@ -58,16 +58,16 @@ def test_voxel_results_are_what_the_stage_makes(place, residual):
 
 
 def test_the_patch_is_mirrored_at_the_edge():
-    volume = made.noise()
-    seen = look(stage_input(volume, made.planted_bank(), 0), (0, 12, 26))
+    volume = patterns.noise()
+    seen = look(stage_input(volume, patterns.planted_bank(), 0), (0, 12, 26))
     expected = np.pad(volume.data, 1, mode="reflect")[0:3, 12:15, 26:29]
     np.testing.assert_array_equal(seen.patch, expected)
 
 
 def test_flat_voxels_have_no_filter():
-    data = np.full(made.SHAPE, 0.5)
+    data = np.full(patterns.SHAPE, 0.5)
     data[:5] = 0.9
-    seen = look(stage_input(made.as_volume(data), made.planted_bank(), 0), (18, 12, 13))
+    seen = look(stage_input(patterns.as_volume(data), patterns.planted_bank(), 0), (18, 12, 13))
     assert seen.flat
     assert seen.ranges == {"flat": (0.0, 0.002)}
     assert not seen.results.any()
@@ -76,4 +76,4 @@ def test_flat_voxels_have_no_filter():
 @pytest.mark.parametrize("place", [(-1, 0, 0), (0, 25, 0)])
 def test_no_such_voxel(place):
     with pytest.raises(ParameterError, match="stay within"):
-        look(stage_input(made.noise(), made.planted_bank(), 0), place)
+        look(stage_input(patterns.noise(), patterns.planted_bank(), 0), place)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_fields import random_fields
+from helpers.patterns import random_fields
 
 from napari_mrisr.kernels import cpu_eigen
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from made_up_fields import CUTS, OTHER_CUTS, random_fields
+from helpers.patterns import ANGLE_CUTS, OTHER_CUTS, random_fields
 
 from napari_mrisr.bank.hashing import ELEMENTS, HashSpec
 from napari_mrisr.kernels import cpu_hash, reference
@@ -45,7 +45,10 @@ def test_hash(rng, symmetry, phases, flat):
     if symmetry == "cube" and len(set(phases)) > 1:
         phases = (3, 3, 3)
     spec = HashSpec(
-        cuts={**CUTS[symmetry], **OTHER_CUTS}, symmetry=symmetry, phases=phases, flat=flat
+        cuts={**ANGLE_CUTS[symmetry], **OTHER_CUTS},
+        symmetry=symmetry,
+        phases=phases,
+        flat=flat,
     )
     tensor, smooth = random_fields(rng, (11, 12, 13))
     arguments = tensor, smooth, (3, 0, 5), spec.code
@@ -133,7 +136,7 @@ def test_degenerate_tensors(rng, name, size):
         # Whatever v is chosen, it is a first eigenvector of what the kernel was given.
         given = np.array(tensor[:, 0, 0, 0], np.float64)[[[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
         np.testing.assert_allclose(given @ v, values[0] * v, atol=3e-4 * size)
-        for spec in (HashSpec(), HashSpec(cuts=CUTS["cube"], symmetry="cube")):
+        for spec in (HashSpec(), HashSpec(cuts=ANGLE_CUTS["cube"], symmetry="cube")):
             bucket, element = cpu_hash.hash_voxels(tensor, smooth, (0, 0, 0), spec.code)
             assert (bucket >= 0).all()
             assert (bucket < spec.bucket_count).all()
@@ -185,7 +188,9 @@ def test_origin_moves_the_phases_and_nothing_else(rng, symmetry):
 
 @pytest.mark.parametrize("symmetry", ["none", "flips", "cube"])
 def test_axes_that_lie_swapped_give_the_same_bits(rng, symmetry):
-    spec = HashSpec(cuts={**CUTS[symmetry], **OTHER_CUTS}, symmetry=symmetry, phases=(3, 3, 3))
+    spec = HashSpec(
+        cuts={**ANGLE_CUTS[symmetry], **OTHER_CUTS}, symmetry=symmetry, phases=(3, 3, 3)
+    )
     tensor, smooth = random_fields(rng, (7, 31, 5))
     expected = cpu_hash.hash_voxels(tensor, smooth, (4, 1, 2), spec.code)
     turned = (np.ascontiguousarray(np.swapaxes(a, -1, -2)) for a in (tensor, smooth))

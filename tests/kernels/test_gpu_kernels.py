@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from made_up_fields import CUTS, OTHER_CUTS, random_fields
+from helpers.patterns import ANGLE_CUTS, OTHER_CUTS, random_fields
 
 from napari_mrisr.bank.hashing import ELEMENTS, HashSpec, element_offsets, phase_offsets
 from napari_mrisr.kernels import gpu_kernels, reference
@@ -70,11 +70,11 @@ def test_features(machine, rng, shape):
     np.testing.assert_allclose(found[..., 3:], expected[..., 3:], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("symmetry", CUTS)
+@pytest.mark.parametrize("symmetry", ANGLE_CUTS)
 @pytest.mark.parametrize("flat", [0.0, 0.06])
 def test_buckets(machine, rng, symmetry, flat):
     phases = (2, 2, 2) if symmetry == "cube" else (1, 2, 3)
-    cuts = {**CUTS[symmetry], **OTHER_CUTS}
+    cuts = {**ANGLE_CUTS[symmetry], **OTHER_CUTS}
     spec = HashSpec(cuts=cuts, symmetry=symmetry, phases=phases, flat=flat)
     tensor, smooth = random_fields(rng, (11, 12, 13))
     origin = (3, 0, 5)

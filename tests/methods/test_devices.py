@@ -10,7 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from host_machine import COMPILER, HostMachine
+from helpers.host_machine import COMPILER, HostMachine
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume

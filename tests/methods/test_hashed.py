@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers.banks import KINDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_up_kinds import KINDS
 from scipy import ndimage
 
 from napari_mrisr.bank.hashing import ELEMENTS, HashSpec

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from host_machine import COMPILER, HostMachine
-from made_up_kinds import KINDS
+from helpers.banks import KINDS
+from helpers.host_machine import COMPILER, HostMachine
 from scipy import ndimage
 
 from napari_mrisr.bank.hashing import element_offsets, phase_offsets

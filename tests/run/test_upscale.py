@@ -364,7 +364,7 @@ def test_estimate_holds_output_and_input_and_grows_with_threads():
 @pytest.fixture
 def gpu(monkeypatch):
     """A GPU that is this processor."""
-    from host_machine import COMPILER, HostMachine
+    from helpers.host_machine import COMPILER, HostMachine
 
     if COMPILER is None:
         pytest.skip("no C++ compiler to try the CUDA kernels with")

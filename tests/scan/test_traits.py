@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 from scipy import ndimage, signal
 
 from napari_mrisr.core.progress import CancelToken, Progress

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_up_streams import save_scan, small_request
+from helpers.streams import save_scan, small_request
 
 from napari_mrisr.streaming import StreamRequest
 

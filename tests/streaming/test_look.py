@@ -8,8 +8,8 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_scans import head
-from made_up_streams import small_request
+from helpers.scans import head
+from helpers.streams import small_request
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import Cancelled

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from made_up_streams import save_scan, small_request
+from helpers.streams import save_scan, small_request
 
 from napari_mrisr.errors import MemoryEstimateError, ParameterError
 from napari_mrisr.methods import get_method

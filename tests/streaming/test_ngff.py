@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from made_up_streams import OBLIQUE
+from helpers.streams import OBLIQUE
 
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError

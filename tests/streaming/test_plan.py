@@ -10,7 +10,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_streams import OBLIQUE, SHAPE, TALL, save_scan, small_request
+from helpers.streams import OBLIQUE, SHAPE, TALL, save_scan, small_request
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import OutputError

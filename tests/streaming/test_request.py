@@ -7,7 +7,7 @@ from collections import namedtuple
 from dataclasses import dataclass, replace
 
 import pytest
-from made_up_streams import save_scan, small_request
+from helpers.streams import save_scan, small_request
 
 from napari_mrisr.errors import DeviceError, MemoryEstimateError, OutputError, ParameterError
 from napari_mrisr.run.upscale import UpscaleParameters

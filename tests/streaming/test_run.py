@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from made_up_streams import save_scan, small_request
+from helpers.streams import save_scan, small_request
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import Cancelled, OutputError

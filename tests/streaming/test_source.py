@@ -7,7 +7,7 @@ import itertools
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_streams import OBLIQUE, save_scan
+from helpers.streams import OBLIQUE, save_scan
 
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import Cancelled, ParameterError, VolumeError

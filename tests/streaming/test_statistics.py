@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_streams import save_scan
+from helpers.streams import save_scan
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import IntensityWindow

@@ -9,7 +9,7 @@ import stat
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_streams import OBLIQUE
+from helpers.streams import OBLIQUE
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool

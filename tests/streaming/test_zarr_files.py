@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_streams import TALL, save_scan, small_request
+from helpers.streams import TALL, save_scan, small_request
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import IntensityWindow, Region

@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from gathered import batches
+from helpers.scans import save_scans
+from helpers.training import batches, small_preset
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_scans import save_scans, small_preset
 
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.progress import CancelToken

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_scans import save_scans, small_preset
+from helpers.scans import save_scans
+from helpers.training import small_preset
 from scipy import ndimage
 
 from napari_mrisr import training

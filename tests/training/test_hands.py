@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from made_up_scans import save_scans, small_preset
+from helpers.scans import save_scans
+from helpers.training import small_preset
 
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import VolumeError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from host_machine import COMPILER, HostMachine
-from made_up_scans import save_scans, small_preset
+from helpers.host_machine import COMPILER, HostMachine
+from helpers.scans import save_scans
+from helpers.training import small_preset
 
 from napari_mrisr import training
 from napari_mrisr.bank.model import FilterBank

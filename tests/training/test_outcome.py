@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from made_up_scans import save_scans, small_preset
+from helpers.scans import save_scans
+from helpers.training import small_preset
 from safetensors import safe_open
 from safetensors.numpy import load_file
 

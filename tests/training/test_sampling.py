@@ -7,8 +7,8 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from gathered import batches
-from made_up_scans import SHAPES, save_scans, small_preset
+from helpers.scans import SHAPES, save_scans
+from helpers.training import batches, small_preset
 from scipy import ndimage
 
 from napari_mrisr import training

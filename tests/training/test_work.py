@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up_scans import small_preset
+from helpers.training import small_preset
 
 from napari_mrisr.errors import MemoryEstimateError
 from napari_mrisr.training.memory import MemoryNeed, check_memory, estimate_training

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 from scipy import ndimage
 
 from napari_mrisr.bank.calibration import DETAIL_CUTS, STRENGTH_CUTS, Calibration

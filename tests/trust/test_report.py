@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 from matplotlib.image import imread
 
 from napari_mrisr.core.volume import Grid, Origin, Region, Volume
@@ -48,9 +48,9 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def case():
     """A volume whose origin names a patient, its result and maps."""
-    from conftest import _random_bank
+    from helpers.banks import random_bank
 
-    bank = _random_bank((2, 2, 2), ("cell", "voxel"))
+    bank = random_bank((2, 2, 2), ("cell", "voxel"))
     volumes = [{"name": "open<1>.nii", "license": "CC0 & PDDL", "sha256": "0" * 64}]
     bank = replace(bank, provenance={"preset": "default", "volumes": volumes})
     grid = Grid(SHAPE, np.diag([2.0, 2.1, 2.2, 1.0]))

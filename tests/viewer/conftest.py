@@ -62,8 +62,8 @@ def _no_thread_is_left() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_viewers(qapp: Any, plugin: None) -> Iterator[None]:
     """Import, and read the manifests of the installed plugins, once for all viewers."""
-    import leaks  # noqa: F401
     import napari._qt.qt_main_window  # noqa: F401
+    from helpers import leaks  # noqa: F401
 
     found = list(PluginManifest.discover())
     with pytest.MonkeyPatch.context() as patch:

@@ -35,7 +35,7 @@ def no_leaks(request: pytest.FixtureRequest, qapp: Any) -> Iterator[None]:
 
     Set up before any viewer, so asked after it has gone.
     """
-    import leaks
+    from helpers import leaks
 
     leaks.sweep()
     windows, timers = len(QApplication.topLevelWidgets()), leaks.timers_running()

@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import leaks
 import numpy as np
 import pytest
+from helpers import leaks
 from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt, QTimer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 

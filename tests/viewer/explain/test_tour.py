@@ -8,7 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
-from leaks import sweep
+from helpers.leaks import sweep
 from qtpy.QtCore import QTimer
 
 from napari_mrisr.errors import VolumeError

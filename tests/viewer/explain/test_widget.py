@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from leaks import sweep
+from helpers.leaks import sweep
 from qtpy.QtWidgets import QFileDialog
 
 from napari_mrisr.bank.model import load_bank

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import pytest
+from helpers import patterns
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.viewer.inspect import requests
@@ -13,7 +13,7 @@ from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 @pytest.fixture
 def bank(monkeypatch):
     """A planted bank in place of the bundled ones."""
-    planted = made.planted_bank()
+    planted = patterns.planted_bank()
     monkeypatch.setattr(requests, "bank_for", lambda scale, name: planted)
     return planted
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_mrisr.inspection import bucket_map, bucket_table, compare_banks, stage_input
 from napari_mrisr.viewer.inspect.buckets import BAR_ROLE, BucketView, columns_of
 
-BANK = made.planted_bank(("cell",))
+BANK = patterns.planted_bank(("cell",))
 DESCENDING, ASCENDING = Qt.SortOrder.DescendingOrder, Qt.SortOrder.AscendingOrder
 
 
 @pytest.fixture(scope="module")
 def table():
-    source = stage_input(made.noise(), BANK, 0)
+    source = stage_input(patterns.noise(), BANK, 0)
     return bucket_table(bucket_map(source), source.stage)
 
 
@@ -100,7 +100,7 @@ def test_a_click_tells_the_bucket_and_choosing_does_not(view, qtbot):
 
 def test_a_second_bank_adds_columns_and_keeps_the_order(view, table):
     view.sortByColumn(view.buckets.place("gain"), ASCENDING)
-    comparison = compare_banks(BANK, made.planted_bank(("cell",), seed=4), 0)
+    comparison = compare_banks(BANK, patterns.planted_bank(("cell",), seed=4), 0)
     view.set_columns(columns_of(table, "tricubic", comparison))
     names = [c.name for c in view.buckets.columns]
     assert names[5:] == ["difference", "error_ratio", "support_ratio"]

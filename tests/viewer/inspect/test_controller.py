@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.errors import BankError
 from napari_mrisr.inspection import canonical_filter, look, turned
@@ -25,7 +25,7 @@ def world_of(grid, index):
 @pytest.fixture
 def at_cells(inspect):
     inspector = Inspector()
-    inspector.show(inspect(made.noise(), 0))
+    inspector.show(inspect(patterns.noise(), 0))
     return inspector
 
 
@@ -39,7 +39,7 @@ def test_nothing_yet():
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_voxel(inspect, number):
     inspector = Inspector()
-    inspector.show(inspect(made.noise(), number))
+    inspector.show(inspect(patterns.noise(), number))
     source = inspector.inspection.source
     place = (9, 20, 4)
     assert inspector.point_at(world_of(source.grid, place))
@@ -86,7 +86,7 @@ def test_a_bucket(at_cells):
 
 
 def test_two_banks(at_cells):
-    second = made.planted_bank(seed=9)
+    second = patterns.planted_bank(seed=9)
     at_cells.compare(second)
     at_cells.choose(40)
     first = canonical_filter(at_cells.inspection.source.stage, 40, 2)
@@ -105,6 +105,6 @@ def test_two_banks(at_cells):
         at_cells.scene(True, 2, DIFFERENCE).view.cube, turned(expected, e), atol=1e-6
     )
     with pytest.raises(BankError, match="scale"):
-        at_cells.compare(made.planted_bank(scale=(3, 3, 3)))
+        at_cells.compare(patterns.planted_bank(scale=(3, 3, 3)))
     assert at_cells.comparison is None
     assert at_cells.columns[-1].name == "error"

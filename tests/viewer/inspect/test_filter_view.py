@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.inspection import FilterView
 from napari_mrisr.viewer.inspect.filter_view import (
@@ -15,7 +15,7 @@ from napari_mrisr.viewer.inspect.filter_view import (
     shown,
 )
 
-STAGE = made.planted_bank().stages[1]
+STAGE = patterns.planted_bank().stages[1]
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import patterns
 
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.inspection import bin_map, bucket_map, feature_map, look, orientation_map
@@ -26,7 +26,7 @@ def shown(array):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_labels_are_buckets_plus_one(inspect, number):
-    inspection = inspect(made.noise(), number)
+    inspection = inspect(patterns.noise(), number)
     data, kwargs, kind = inspection.layer
     assert kind == "labels"
     np.testing.assert_array_equal(data, shown(bucket_map(inspection.source)).astype(int) + 1)
@@ -43,7 +43,7 @@ def test_labels_are_buckets_plus_one(inspect, number):
 
 
 def test_colors_flat_is_clear_and_phases_are_alike(inspect):
-    inspection = inspect(made.noise(), 1)
+    inspection = inspect(patterns.noise(), 1)
     spec = inspection.source.stage.spec.hash
     colormap = inspection.layer[1]["colormap"]
     colors = colormap.map(np.arange(spec.bucket_count + 1))
@@ -55,7 +55,7 @@ def test_colors_flat_is_clear_and_phases_are_alike(inspect):
 
 
 def test_parts(inspect):
-    inspection = inspect(made.noise(), 1)
+    inspection = inspect(patterns.noise(), 1)
     source, labels = inspection.source, inspection.labels
     spec = source.stage.spec.hash
     names = parts_of(spec)
@@ -91,7 +91,7 @@ def test_layers_can_be_added(inspect):
     from napari.components import ViewerModel
 
     viewer = ViewerModel()
-    inspection = inspect(made.noise())
+    inspection = inspect(patterns.noise())
     for part in parts_of(inspection.source.stage.spec.hash):
         data, kwargs, kind = part_layer(inspection.source, inspection.labels, part, "t")
         (viewer.add_labels if kind == "labels" else viewer.add_image)(data, **kwargs)

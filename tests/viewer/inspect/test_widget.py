@@ -7,10 +7,9 @@ import threading
 import time
 import weakref
 
-import leaks
-import made_up_patches as made
 import numpy as np
 import pytest
+from helpers import leaks, patterns
 from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
@@ -74,7 +73,7 @@ class Desk:
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "planted.safetensors"
-    made.planted_bank().save(path)
+    patterns.planted_bank().save(path)
     return path
 
 
@@ -134,11 +133,11 @@ def test_empty(desk):
 
 
 PATTERNS = {
-    "plane": made.plane((0.03, 0.02, 0.06)),
-    "edge": made.edge(np.arcsin([0.25, 0.15, 0.0])),
-    "line": made.line(),
-    "corner": made.corner(),
-    "noise": made.noise(),
+    "plane": patterns.plane((0.03, 0.02, 0.06)),
+    "edge": patterns.edge(np.arcsin([0.25, 0.15, 0.0])),
+    "line": patterns.line(),
+    "corner": patterns.corner(),
+    "noise": patterns.noise(),
 }
 
 
@@ -173,7 +172,7 @@ def test_map_and_readout_equal_the_api(desk):
 
 def test_layer_geometry_status_and_looks(real_desk):
     desk = real_desk
-    layer = desk.add(made.noise())
+    layer = desk.add(patterns.noise())
     desk.show(1)
     shown = desk.labels()[0]
     np.testing.assert_allclose(np.array(shown.scale) * 2, layer.scale)
@@ -198,7 +197,7 @@ def test_layer_geometry_status_and_looks(real_desk):
 
 def test_parts_are_layers_of_their_own(real_desk):
     desk = real_desk
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.show()
     titles = [action.text() for action in desk.panel.parts.actions()]
     assert len(titles) == len(set(titles)) > 10
@@ -221,7 +220,7 @@ def test_parts_are_layers_of_their_own(real_desk):
 
 def test_a_click_in_the_histogram_lights_a_bucket(real_desk):
     desk = real_desk
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.show()
     histogram = desk.panel.histogram
     desk.panel.tabs.setCurrentIndex(BUCKETS)
@@ -246,7 +245,7 @@ def test_a_click_in_the_histogram_lights_a_bucket(real_desk):
 
 def test_the_real_cursor_follows_and_a_click_holds(real_desk):
     desk = real_desk
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.show()
     source = desk.inspection.source
 
@@ -274,11 +273,11 @@ def test_the_real_cursor_follows_and_a_click_holds(real_desk):
 
 
 def test_a_second_bank(desk, tmp_path):
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.show()
     desk.widget.choose_bucket(12)
     path = tmp_path / "second.safetensors"
-    made.planted_bank(seed=7).save(path)
+    patterns.planted_bank(seed=7).save(path)
     desk.widget.compare_with(str(path))
     assert desk.panel.second.currentText() == "second.safetensors"
     assert desk.widget.inspector.comparison is not None
@@ -288,14 +287,14 @@ def test_a_second_bank(desk, tmp_path):
     assert "(second)" in desk.panel.filter.title.text()
     # One whose buckets are others: the reason, and no comparison.
     other = tmp_path / "other.safetensors"
-    cuts = {**made.CUTS, "curvature": (0.0,)}
-    made.planted_bank(cuts=cuts).save(other)
+    cuts = {**patterns.CUTS, "curvature": (0.0,)}
+    patterns.planted_bank(cuts=cuts).save(other)
     desk.widget.compare_with(str(other))
     assert "curvature is cut at" in desk.panel.status.text()
     assert desk.widget.inspector.comparison is None
     assert len(desk.panel.histogram.buckets.columns) == 5
     coarse = tmp_path / "coarse.safetensors"
-    made.planted_bank(scale=(3, 3, 3)).save(coarse)
+    patterns.planted_bank(scale=(3, 3, 3)).save(coarse)
     desk.widget.compare_with(str(coarse))
     assert "another scale" in desk.panel.status.text()
     desk.panel.second.setCurrentIndex(0)
@@ -303,10 +302,10 @@ def test_a_second_bank(desk, tmp_path):
 
 
 def test_measured_against_a_truth(desk):
-    truth = desk.add(Volume(np.kron(made.noise().data, np.ones((2, 2, 2))), Grid(
-        tuple(2 * n for n in made.SHAPE), made.noise().grid.upsampled((2, 2, 2)).affine
+    truth = desk.add(Volume(np.kron(patterns.noise().data, np.ones((2, 2, 2))), Grid(
+        tuple(2 * n for n in patterns.SHAPE), patterns.noise().grid.upsampled((2, 2, 2)).affine
     )), "truth")  # fmt: skip
-    desk.panel.layer.layer = desk.add(made.noise())
+    desk.panel.layer.layer = desk.add(patterns.noise())
     desk.show(1)
     assert desk.panel.truth.truth is None
     desk.panel.truth.layer = truth
@@ -336,7 +335,7 @@ def test_measured_against_a_truth(desk):
 
 
 def test_another_stage_bank_and_layer(desk):
-    layer = desk.add(made.noise())
+    layer = desk.add(patterns.noise())
     desk.show(0)
     desk.show(1)
     assert [one.visible for one in desk.labels()] == [False, True]
@@ -357,7 +356,7 @@ def test_another_stage_bank_and_layer(desk):
 
 
 def test_a_series_is_taken_at_the_frame_on_screen(desk):
-    volume = made.noise()
+    volume = patterns.noise()
     frames = np.stack([volume.data, volume.data[::-1]])
     plain = Volume(volume.data, volume.grid)
     data, kwargs, _ = series_layer_data(frames, plain, "series")
@@ -373,7 +372,7 @@ def test_a_series_is_taken_at_the_frame_on_screen(desk):
 
 
 def test_errors_are_told_in_one_line(desk, tmp_path):
-    layer = desk.add(made.noise())
+    layer = desk.add(patterns.noise())
     broken = np.array(layer.data)
     broken[3, 4, 5] = np.nan
     options = {"scale": layer.scale, "units": "mm", "contrast_limits": (0, 1)}
@@ -390,7 +389,7 @@ def test_errors_are_told_in_one_line(desk, tmp_path):
 
 
 def test_cancel(desk, endless):
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.panel.show_button.click()
     assert endless.wait(5)
     assert not desk.panel.show_button.isEnabled()
@@ -405,7 +404,7 @@ def test_cancel(desk, endless):
 
 def test_closing_midway_leaves_nothing(real_desk, endless):
     desk = real_desk
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     presses = len(desk.viewer.mouse_drag_callbacks) - 1
     for _ in range(2):
         desk.panel.show_button.click()
@@ -429,7 +428,7 @@ def test_closing_midway_leaves_nothing(real_desk, endless):
 def test_closing_napari_midway(make_napari_viewer, qtbot, path, endless):
     viewer = make_napari_viewer(show=True)
     desk = Desk(viewer, qtbot, path)
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.panel.show_button.click()
     assert endless.wait(5)
     viewer.close()
@@ -439,7 +438,7 @@ def test_closing_napari_midway(make_napari_viewer, qtbot, path, endless):
 
 def test_closed_and_docked_again(real_desk):
     desk = real_desk
-    desk.add(made.noise())
+    desk.add(patterns.noise())
     desk.show()
     desk.viewer.window.remove_dock_widget(desk.widget)
     desk.viewer.layers.remove(desk.labels()[0])
@@ -451,7 +450,7 @@ def test_closed_and_docked_again(real_desk):
 def test_the_gui_goes_on_and_moves_are_quick(real_desk):
     desk = real_desk
     rng = np.random.default_rng(0)
-    volume = made.as_volume(rng.random((90, 96, 100)))
+    volume = patterns.as_volume(rng.random((90, 96, 100)))
     desk.add(volume)
     desk.show(1)  # what is loaded and compiled once
     ticks: list[tuple[float, float]] = []

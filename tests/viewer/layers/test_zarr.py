@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_streams import OBLIQUE, save_scan, small_request
+from helpers.streams import OBLIQUE, save_scan, small_request
 from napari.layers import Image
 
 from napari_mrisr.errors import VolumeError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_scans import head
+from helpers.scans import head
 from scipy import signal
 
 from napari_mrisr.core.volume import Grid, Volume

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_scans import save_scans, small_preset
+from helpers.scans import save_scans
+from helpers.training import small_preset
 from napari.components import ViewerModel
 from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QCoreApplication, QEvent

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import matplotlib
 import numpy as np
 import pytest
-from made_up_scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
+from helpers.scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QVBoxLayout, QWidget

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up_scenes import AXIAL, SAGITTAL, cut, picture, scene, view
+from helpers.scenes import AXIAL, SAGITTAL, cut, picture, scene, view
 
 from napari_mrisr.viewer.compare.canvas.layout import Layout, Rect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
+from helpers.scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
 
 from napari_mrisr.comparison.state import Display
 from napari_mrisr.viewer.compare.canvas.canvas_text import (

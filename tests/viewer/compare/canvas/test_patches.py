@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from made_up_scenes import cut, picture, scene, view
+from helpers.scenes import cut, picture, scene, view
 
 from napari_mrisr.viewer.compare.canvas.layout import Layout, Rect
 from napari_mrisr.viewer.compare.canvas.patches import covered, fields, patches_of

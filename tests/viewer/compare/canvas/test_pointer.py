@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from made_up_scenes import AXIAL, SAGITTAL, cut, picture, scene, view
+from helpers.scenes import AXIAL, SAGITTAL, cut, picture, scene, view
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest

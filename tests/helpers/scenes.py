@@ -1,15 +1,47 @@
-"""Scenes of the reading room whose pixels can be told beforehand."""
+"""Compare scenes whose pixels are known, and a state with nothing at its default."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from napari_mrisr.comparison.scene import Outline, PanelImage, PanelView, Scene
 from napari_mrisr.comparison.slices import Slice
-from napari_mrisr.comparison.state import Display
+from napari_mrisr.comparison.state import CompareState, Difference, Display, RoiBox
 from napari_mrisr.core.frames import AXIAL, CORONAL, PLANES, SAGITTAL, Plane
 
-__all__ = ["AXIAL", "CORONAL", "PLANES", "SAGITTAL", "cut", "picture", "scene", "view"]
+__all__ = [
+    "AXIAL", "CORONAL", "KEYS", "PLANES", "ROI", "SAGITTAL", "STATE",
+    "cut", "picture", "scene", "view",
+]  # fmt: skip
+
+KEYS = ("Jane Doe T1", "hashed of Jane Doe", "LR of Jane Doe")
+ROI = RoiBox("pons", "ellipsoid", (1.5, -2.0, 3.25), (10.0, 12.0, 8.0))
+STATE = CompareState(
+    columns=KEYS[:2],
+    differences=(Difference(KEYS[1], KEYS[0], absolute=True, limit=12.5),),
+    truth=KEYS[0],
+    measured=KEYS[2],
+    looks={KEYS[0]: Display("gray", (5.0, 900.0), 0.8), "gone": Display()},
+    one_window=False,
+    crosshair=(1.0, 2.5, -3.0),
+    center=(0.5, 0.25, 9.0),
+    span_mm=123.0,
+    mode="swipe",
+    pair=(1, 0),
+    swipe=0.3,
+    flicker_hz=2.0,
+    flicker_second=True,
+    checker_mm=15.0,
+    radiological=False,
+    smooth=True,
+    crosshair_shown=False,
+    planes=("coronal", "axial"),
+    maximized=("axial", 1),
+    rois=(ROI,),
+    inset=replace(ROI, name="inset", shape="box"),
+)
 
 
 def cut(
@@ -19,7 +51,7 @@ def cut(
     value: float = 0.2,
     bright: tuple[float, float] | None = None,
 ) -> Slice:
-    """A constant cut around (0, 0) mm, with 1.0 in the voxel at ``bright`` (across, upward)."""
+    """Return a constant slice around (0, 0) mm, with 1.0 in the voxel at ``bright``, mm."""
     upward, across = shape
     left, bottom = origin or (-across * step[0] / 2, -upward * step[1] / 2)
     values = np.full(shape, value, np.float32)
@@ -30,7 +62,7 @@ def cut(
 
 
 def picture(of: Slice | None, look: Display | None = None, kind: str = "volume") -> PanelImage:
-    """A cut in gray from 0 to 1, or as told."""
+    """Return a panel image of a slice, in gray from 0 to 1 by default."""
     return PanelImage(of, look or Display(), kind)
 
 
@@ -44,7 +76,7 @@ def view(
     center: tuple[float, float] = (0.0, 0.0),
     outlines: tuple[Outline, ...] = (),
 ) -> PanelView:
-    """A panel."""
+    """Return one panel."""
     return PanelView(plane, title, column, pictures, blend, crosshair, center, outlines)
 
 
@@ -57,5 +89,5 @@ def scene(
     checker_mm: float = 10.0,
     crosshair_shown: bool = False,
 ) -> Scene:
-    """Panels; without the crosshair, unless told."""
+    """Return a scene of panels, without the crosshair by default."""
     return Scene(rows, span_mm, radiological, smooth, swipe, checker_mm, crosshair_shown)

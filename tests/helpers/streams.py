@@ -1,4 +1,4 @@
-"""A scan that is awkward in every way, and a way to stream it in small blocks."""
+"""Scan in an awkward file format, and a request that streams it in small blocks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def save_scan(
     dtype: str = ">i2",
     image_class: type = nib.Nifti1Image,
 ) -> Path:
-    """Noise with a trend and a bright spot; int16, big-endian, scaled, turned and flipped."""
+    """Save noise with a trend and a bright spot: int16, big-endian, scaled, turned, flipped."""
     rng = np.random.default_rng(3)
     data = rng.integers(0, 800, shape) + np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))
     data[3:5, 4:6, 5:7] = 3000

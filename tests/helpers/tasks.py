@@ -1,4 +1,4 @@
-"""Pieces of work for a cluster: workers import this file as they import the package."""
+"""Tasks for a cluster; its workers import this file as they import the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_mrisr.errors import VolumeError
 
 
 def squared(number, pool):
-    """The later it is asked for, the sooner it is there."""
+    """Return the square; later tasks finish sooner."""
     time.sleep(0.02 * (5 - number))
     if number == 3:
         raise VolumeError("three: is odd; take four")
@@ -26,7 +26,7 @@ def threads_of(number, pool):
 
 
 def dies_once(folder, number, pool):
-    """The second one kills its worker the first time that it is tried."""
+    """Kill the worker of task 2 at its first attempt."""
     mark = folder / "died"
     if number == 2 and not mark.exists():
         mark.touch()
@@ -41,7 +41,7 @@ def dies_always(number, pool):
 
 
 def writes_until_stopped(folder, number, pool):
-    """Touch a file every few milliseconds until the pool's check raises."""
+    """Touch a file every few milliseconds until the check raises."""
     while True:
         (folder / str(number)).write_text(str(time.time()))
         time.sleep(0.01)

@@ -1,0 +1,47 @@
+"""Presets that train in seconds, and an oracle for gathering patches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.model import StageSpec
+from napari_mrisr.core.volume import FloatArray
+from napari_mrisr.operators.gradients import Window
+from napari_mrisr.training.presets import Preset, StagePlan
+from napari_mrisr.training.sampling import Samples
+
+ANGLES = {"elevation": (25.0,), "azimuth": (22.5,), "coherence": (0.0, 0.2)}
+
+
+def batches(samples: Samples) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    """Yield bucket, patches (n, taps) and targets (n, outputs), found by plain indexing."""
+    source, target = samples.source.ravel(), samples.target.ravel()
+    for bucket, (first, end) in enumerate(itertools.pairwise(samples.ends)):
+        if first == end:
+            continue
+        base, goal = samples.base[first:end, None], samples.goal[first:end, None]
+        turn = samples.element[first:end]
+        patches = source[base + samples.offsets[turn]]
+        if samples.centered:
+            patches = patches - source[base]
+        yield bucket, patches, target[goal + samples.places[turn]]
+
+
+def small_preset(name, scale, degradation="standard"):
+    """Return a cell and a voxel stage, or one like the paper's, with few buckets."""
+    symmetry = "cube" if len(set(scale)) == 1 else "flips"
+    if name == "paper":
+        spec = HashSpec(Window(1.0, 2), {"elevation": (90.0,)})
+        plan = StagePlan(
+            StageSpec("voxel", spec, 3, residual=False),
+            terciles=("strength", "coherence"),
+            ridge=None,
+            single=True,
+        )
+        return Preset(name, "tricubic", (plan,))
+    spec = HashSpec(Window(1.0, 2), ANGLES, symmetry, flat=0.002)
+    cell = StagePlan(StageSpec("cell", spec, 3), ridge=100.0)
+    voxel = StagePlan(StageSpec("voxel", spec, 3), ridge=100.0, samples=20_000)
+    return Preset(name, "tricubic", (cell, voxel))
