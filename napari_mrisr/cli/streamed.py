@@ -53,8 +53,7 @@ def memory_for(
     A run streams when it is asked to, when OME-Zarr is read or written, and when it
     would not fit into memory and can stream.
     """
-    import psutil
-
+    from napari_mrisr.core.memory import free_memory
     from napari_mrisr.io.formats import is_zarr, suffix_of
     from napari_mrisr.run.upscale import check_memory
     from napari_mrisr.streaming import STREAMED, parse_memory
@@ -62,7 +61,7 @@ def memory_for(
     if arguments.memory is not None:
         return parse_memory(arguments.memory)
     # Half, as others use this machine too.
-    half = int(psutil.virtual_memory().available) // 2
+    half = free_memory() // 2
     if arguments.resume or is_zarr(job.scan.path) or is_zarr(job.out):
         return half
     try:

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.core.memory import require_memory
 from napari_mrisr.core.progress import Progress, message_after
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
-from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
+from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import block_regions, compiling_message
 from napari_mrisr.scan.masks import head_mask
@@ -201,11 +202,6 @@ def over_blocks(
 
 def _check_memory(grid: Grid) -> None:
     """Raise :class:`MemoryEstimateError` where a stage's input and map would not fit."""
-    import psutil
-
     # Two passes of float32, and a map of at most 32 bits.
     need = 12 * int(np.prod(grid.shape, dtype=np.int64))
-    have = psutil.virtual_memory().available
-    if need > have:
-        found = f"inspecting this stage needs {need / 2**30:.1f} GB, {have / 2**30:.1f} GB are free"
-        raise MemoryEstimateError(explain("memory", found, "crop the volume or choose stage 1"))
+    require_memory(need, "inspecting this stage needs", "crop the volume or choose stage 1")

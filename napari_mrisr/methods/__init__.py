@@ -9,23 +9,27 @@ the group ``napari_mrisr.methods`` that names a :data:`MethodFactory`.
 from __future__ import annotations
 
 from napari_mrisr.methods.registry import (
+    METHOD_SUMMARIES,
     Method,
     MethodFactory,
     MultiPass,
     available_methods,
     available_scales,
     get_method,
+    method_summary,
     pass_regions,
     passes_of,
 )
 
 __all__ = [
+    "METHOD_SUMMARIES",
     "Method",
     "MethodFactory",
     "MultiPass",
     "available_methods",
     "available_scales",
     "get_method",
+    "method_summary",
     "pass_regions",
     "passes_of",
 ]

@@ -120,6 +120,14 @@ def pass_regions(
 MethodFactory = Callable[[Scale, str | None], Method]
 """Makes a method from a scale and the name or path of a filter bank."""
 
+METHOD_SUMMARIES = {
+    "nearest": "copy of the nearest voxel",
+    "tricubic": "cubic B-spline interpolation",
+    "quadratic": "quadratic spline (baseline of the 2021 paper)",
+    "hashed": "learned filters",
+}
+"""One line per built-in method, to show where a user picks one."""
+
 _BUILT_IN = {
     "nearest": "napari_mrisr.methods.interpolation:make_nearest",
     "tricubic": "napari_mrisr.methods.interpolation:make_tricubic",
@@ -132,6 +140,17 @@ def available_methods() -> list[str]:
     """Names of all methods, built-in ones first."""
     others = {point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
     return [*_BUILT_IN, *sorted(others - set(_BUILT_IN))]
+
+
+def method_summary(name: str) -> str:
+    """Return one line about a method: for others than the built-in ones, of its factory."""
+    if name in METHOD_SUMMARIES:
+        return METHOD_SUMMARIES[name]
+    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if point.name == name:
+            lines = (point.load().__doc__ or "").strip().splitlines()
+            return lines[0].rstrip(".") if lines else ""
+    return ""
 
 
 def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:

@@ -35,7 +35,15 @@ from napari_mrisr.operators.interpolate import (
     quadratic_operator,
 )
 
-DEGRADATIONS = ("standard", "paper-2021", "kspace", "slice-profile")
+DEGRADATION_SUMMARIES = {
+    "standard": "Gaussian blur and cubic spline, as in scikit-image",
+    "paper-2021": "quadratic spline without blur, as in the 2021 paper",
+    "kspace": "k-space truncation",
+    "slice-profile": "mean over the slice profile (thick slices)",
+}
+"""One line per degradation, to show where a user picks one."""
+
+DEGRADATIONS = tuple(DEGRADATION_SUMMARIES)
 APODIZATIONS = ("none", "hann", "hamming", "tukey")
 PROFILES = ("boxcar", "gaussian")
 

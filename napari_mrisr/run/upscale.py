@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_mrisr.core.memory import memory_errors_explained, require_memory
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress, message_after
 from napari_mrisr.core.scale import Scale, format_scale, scale_label
 from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
-from napari_mrisr.errors import MemoryEstimateError, ParameterError, explain
+from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.kernels.machine import Machine
 from napari_mrisr.methods import Method, MultiPass, get_method, on_device
 from napari_mrisr.methods.devices import DEVICES, choose, say_fallen_back
@@ -33,6 +34,7 @@ _BLOCKS_AT_LEAST = 20
 # peak; see benchmarks/memory.py. Other methods are taken to be as hungry as hashed.
 _HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
 _HOLDS_AT_MOST = (2, 18)
+_MEMORY_MEND = "use a smaller scale or crop the input"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def upscale(
     progress = progress or Progress()
     method = check_parameters(parameters)
     check_memory(volume.grid, parameters)
-    return run(method, volume, parameters, progress=progress)
+    with memory_errors_explained(_MEMORY_MEND):
+        return run(method, volume, parameters, progress=progress)
 
 
 def check_parameters(parameters: UpscaleParameters) -> Method:
@@ -227,14 +230,9 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
 
 def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
     """Raise :class:`MemoryEstimateError` when :func:`upscale` would not fit."""
-    import psutil
-
-    need, have = estimate_memory(grid, parameters), psutil.virtual_memory().available
-    if need > have:
-        shape = " x ".join(str(n) for n in grid.upsampled(parameters.scale).shape)
-        found = f"an output of {shape} voxels needs {need / 2**30:.1f} GB"
-        found += f", {have / 2**30:.1f} GB are free"
-        raise MemoryEstimateError(explain("memory", found, "use a smaller scale or crop the input"))
+    shape = " × ".join(str(n) for n in grid.upsampled(parameters.scale).shape)
+    found = f"an output of {shape} voxels needs"
+    require_memory(estimate_memory(grid, parameters), found, _MEMORY_MEND)
 
 
 def compile_kernels(method: Method, progress: Progress) -> None:

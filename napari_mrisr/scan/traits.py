@@ -39,6 +39,11 @@ _FLOOR_DB = -20.0
 # Below so many voxels an axis has too few frequencies.
 _FEWEST_VOXELS = 16
 _PLANES = 8
+
+# Hounsfield units: range of the lowest value, and the part of voxels that are air.
+_CT_LOWEST = (-3100.0, -900.0)
+_CT_AIR = -200.0
+_CT_PART = 0.05
 # The power is averaged over at least so many lines each way, where there are so many.
 _LINES = 128
 
@@ -58,12 +63,15 @@ class Traits:
     band : tuple of float
         Filled part of the spectrum along x, y, z, 0 to 1; NaN for an axis of
         fewer than 16 voxels.
+    ct : bool
+        True if the intensities are Hounsfield units of a CT.
     """
 
     voxel_size: Triple
     contrast: float
     noise: float
     band: Triple
+    ct: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,8 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     """
     progress = progress or Progress()
     progress.begin("looking at the scan", 5)
-    data = volume.normalized(check=progress.token.check).data
+    unit = volume.normalized(check=progress.token.check)
+    data = unit.data
     mask = eroded(head_mask(data, progress), 2, progress)
     mask &= data != 0
     progress.advance()
@@ -143,7 +152,21 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     for axis in range(3):
         band.append(filled_band(data, axis, progress))
         progress.advance()
-    return Traits(volume.grid.voxel_size, contrast, noise, (band[0], band[1], band[2]))
+    return Traits(
+        volume.grid.voxel_size, contrast, noise, (band[0], band[1], band[2]), _is_ct(unit)
+    )
+
+
+def _is_ct(unit: Volume) -> bool:
+    """Return True for Hounsfield units: air at −1000, padding from −1024 to −3024.
+
+    Phase images also have negative values, but reach to −π, −180 or −4096.
+    """
+    low, high = unit.window.from_unit(np.array(unit.extrema, np.float32))
+    if not (_CT_LOWEST[0] <= low <= _CT_LOWEST[1] and high > 0):
+        return False
+    below = (_CT_AIR - unit.window.low) / (unit.window.high - unit.window.low)
+    return bool(np.count_nonzero(unit.data < below) >= _CT_PART * unit.data.size)
 
 
 def filled_band(data: FloatArray, axis: int, progress: Progress | None = None) -> float:

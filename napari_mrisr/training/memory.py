@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_mrisr.core.memory import gigabytes, require_memory
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import Shape
-from napari_mrisr.errors import MemoryEstimateError, explain
 from napari_mrisr.training.presets import Preset
 
 # Arrays of the largest volume's size, in bytes a voxel, that samples are taken from:
@@ -68,13 +68,8 @@ def estimate_training(
 
 def check_memory(need: MemoryNeed, preset: str) -> None:
     """Raise :class:`MemoryEstimateError` when a training would not fit."""
-    import psutil
-
-    have = psutil.virtual_memory().available
-    if need.total > have:
-        found = f"the sums of preset {preset} need {need.sums / 2**30:.1f} GB"
-        if need.volume:
-            found += f", and the largest volume {need.volume / 2**30:.1f} GB"
-        found += f", {have / 2**30:.1f} GB are free"
-        mend = "crop the volumes" if need.volume > need.sums else "use --preset default"
-        raise MemoryEstimateError(explain("memory", found, mend))
+    found = f"preset {preset} ({gigabytes(need.sums)} for its sums"
+    if need.volume:
+        found += f", {gigabytes(need.volume)} for the largest volume"
+    mend = "crop the volumes" if need.volume > need.sums else "use --preset default"
+    require_memory(need.total, f"{found}) needs", mend)

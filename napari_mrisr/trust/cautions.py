@@ -49,6 +49,12 @@ def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]
 
 
 def _of_the_volume(traits: Traits) -> Iterator[Caution]:
+    if traits.ct:
+        yield Caution(
+            "looks like CT",
+            "The intensities are those of a CT (Hounsfield units, air near −1000). The filters "
+            "were trained on MRI. Do not rely on the expected error.",
+        )
     for name, band in zip(AXES, traits.band, strict=True):
         if band <= FILLED_BAND:
             yield Caution(
@@ -81,6 +87,8 @@ def _against(traits: Traits, ranges: TraitRanges, factor: int) -> Iterator[Cauti
             f"The voxels measure {found} mm. The bank was trained on voxels of {low:.2g} to "
             f"{high:.2g} mm. Expect a smaller gain and a less certain expected error.",
         )
+    if traits.ct:  # its contrast and noise are those of another modality
+        return
     low, high = ranges.contrast
     if not low - CONTRAST_STEP <= traits.contrast <= high + CONTRAST_STEP:
         yield _contrast(traits.contrast, low, high)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 
 from napari_mrisr.bank import model as filterbank
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import BankError, ParameterError, ScaleError
-from napari_mrisr.methods import available_methods, available_scales, get_method, pass_regions
+from napari_mrisr.methods import (
+    available_methods,
+    available_scales,
+    get_method,
+    method_summary,
+    pass_regions,
+    registry,
+)
 
 
 @dataclass
@@ -88,3 +96,19 @@ def test_regions_of_the_passes_grow_backwards():
     assert regions[-1] == region
     for number, (before, after) in enumerate(itertools.pairwise(regions), start=1):
         assert before == method.needs(number, after, shape)
+
+
+def test_every_method_has_a_summary_of_one_line(monkeypatch):
+    assert method_summary("tricubic") == "cubic B-spline interpolation"
+    assert all(method_summary(name) for name in ("nearest", "quadratic", "hashed"))
+    assert method_summary("no such method") == ""
+
+    def make(scale, bank=None):
+        """Copy of another method.
+
+        More about it.
+        """
+
+    point = SimpleNamespace(name="other", load=lambda: make)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [point])
+    assert method_summary("other") == "Copy of another method"

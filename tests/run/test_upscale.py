@@ -334,8 +334,8 @@ def test_memory_error_names_what_is_needed_and_what_is_there(volume, monkeypatch
     with pytest.raises(MemoryEstimateError) as caught:
         check_memory(grid, parameters)
     assert str(caught.value) == (
-        f"memory: an output of 900 x 640 x 800 voxels needs {need:.1f} GB, 0.6 GB are free; "
-        "use a smaller scale or crop the input"
+        f"not enough memory: an output of 900 × 640 × 800 voxels needs {need:.1f} GB, "
+        "0.6 GB are free; use a smaller scale or crop the input"
     )
     check_memory(volume.grid, parameters)
 

@@ -206,3 +206,30 @@ def test_ranges_come_back_from_json():
 @pytest.mark.parametrize("data", [None, 5, "text", {}, {"voxel_size": [1, 2]}, {"voxel_size": 1}])
 def test_what_is_no_ranges_is_none(data):
     assert TraitRanges.from_json(data) is None
+
+
+def hounsfield(shape=(24, 24, 24), padding=-1024):
+    """A head of a CT: air, soft tissue, bone, padding outside the scanner's field of view."""
+    x, y, z = np.indices(shape) - 12
+    radius = np.sqrt(x * x + y * y + z * z)
+    data = np.select([radius < 7, radius < 8], [40.0, 1200.0], -1000.0).astype(np.float32)
+    data[radius > 16] = padding
+    return data
+
+
+@pytest.mark.parametrize("padding", [-1000, -1024, -2048, -3024])
+def test_a_ct_is_recognized_by_its_air(padding):
+    data = hounsfield(padding=padding)
+    volume = Volume(data, Grid(data.shape, np.eye(4)))
+    assert measure_traits(volume).ct
+    assert measure_traits(volume.normalized()).ct
+
+
+@pytest.mark.parametrize("scale", [1 / 1000, 4096 / 1000])
+def test_a_phase_image_is_no_ct(scale):
+    rng = np.random.default_rng(0)
+    data = (rng.uniform(-1000, 1000, (24, 24, 24)) * scale).astype(np.float32)
+    assert not measure_traits(Volume(data, Grid(data.shape, np.eye(4)))).ct
+    data = np.abs(data)
+    data[0, 0, 0] = -1000.0  # a single outlier
+    assert not measure_traits(Volume(data, Grid(data.shape, np.eye(4)))).ct

@@ -363,6 +363,6 @@ def test_sums_that_do_not_fit_are_refused_before_the_start(scans, tmp_path, monk
     little = type("Memory", (), {"available": 2**10})()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
     out = tmp_path / "bank.safetensors"
-    with pytest.raises(MrisrError, match=r"memory: the sums of preset paper need .* GB, 0\.0 GB"):
+    with pytest.raises(MrisrError, match=r"memory: preset paper .* needs .* GB, 0\.0 GB"):
         train(scans[:1], out, TrainParameters(preset="paper"))
     assert list(tmp_path.iterdir()) == []

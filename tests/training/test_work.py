@@ -36,9 +36,11 @@ def test_what_does_not_fit_is_refused_with_a_mend(monkeypatch):
     free = type("Memory", (), {"available": 3 * 2**30})()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     check_memory(MemoryNeed(2**31, 2**29, 0), "default")
-    with pytest.raises(MemoryEstimateError, match=r"need 4\.0 GB, 3\.0 GB are free; use --preset"):
+    with pytest.raises(MemoryEstimateError, match=r"needs 4\.0 GB, 3\.0 GB are free; use --preset"):
         check_memory(MemoryNeed(2**32, 0, 0), "paper")
-    with pytest.raises(MemoryEstimateError, match=r"largest volume 8\.0 GB, .*; crop the volumes"):
+    with pytest.raises(
+        MemoryEstimateError, match=r"8\.0 GB for the largest volume.*; crop the volumes"
+    ):
         check_memory(MemoryNeed(2**20, 2**33, 0), "default")
 
 

@@ -69,3 +69,9 @@ def test_a_bank_that_does_not_know_its_training_set(make_bank):
 def test_little_beyond_the_range_is_no_reason(bank):
     edge = Traits((0.7, 0.7, 1.2), 0.14, 0.039, (0.67, 0.9, np.nan))
     assert kinds(edge, bank) == []
+
+
+def test_a_ct_is_called_a_ct_and_not_t2_weighted(bank):
+    found = cautions_for(replace(LIKE, contrast=0.8, noise=0.3, ct=True), bank)
+    assert [caution.kind for caution in found] == ["looks like CT"]
+    assert "T2" not in found[0].text
