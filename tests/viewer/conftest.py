@@ -1,16 +1,18 @@
-"""Volumes whose axes cannot be mixed up, and a watch for what is left behind."""
+"""Volumes whose axes cannot be mixed up, docks in a viewer, and a check for threads left behind."""
 
 from __future__ import annotations
 
 import gc
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.desk import Desk, our_threads
+from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
 from npe2 import PluginManager, PluginManifest
 from scipy.spatial.transform import Rotation
 
@@ -44,15 +46,10 @@ def oblique(volume: Volume) -> Volume:
     return Volume(volume.data, Grid(SHAPE, affine_of(turn)))
 
 
-def our_threads() -> list[str]:
-    """Names of the threads that this project started and that still run."""
-    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
-
-
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     yield
-    # What was cancelled ends at its next look, some tenths of a second later on a busy machine.
+    # Cancelled work ends at its next check, some tenths of a second later on a busy machine.
     end = time.monotonic() + 1.0
     while our_threads() and time.monotonic() < end:
         time.sleep(0.01)
@@ -94,6 +91,44 @@ def plugin() -> None:
     if "napari-mrisr" not in manager:
         root = Path(__file__).resolve().parents[2]
         manager.register(PluginManifest.from_file(root / "napari.yaml"))
+
+
+@pytest.fixture
+def model_desk(qapp: Any, qtbot: Any) -> Iterator[Callable[..., Any]]:
+    """Make a dock on a viewer's model, which takes no second to open.
+
+    ``model_desk(SuperResolveWidget)`` returns a :class:`helpers.desk.Desk`; a second
+    argument names a class derived from it.
+    """
+    made: list[Desk] = []
+
+    def make(widget: type, kind: type[Desk] = Desk) -> Desk:
+        viewer = ViewerModel()
+        # napari gives plugins a proxy, which warns of private attributes.
+        made.append(kind(viewer, widget(PublicOnlyProxy(viewer)), qtbot))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        if desk.widget is not None:
+            desk.widget.close()
+        vars(desk).clear()
+
+
+@pytest.fixture
+def open_desk(plugin: None, make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[..., Any]]:
+    """Open a dock in a real viewer by its menu entry: ``open_desk("Super-resolve")``."""
+    made: list[Desk] = []
+
+    def make(entry: str, kind: type[Desk] = Desk, *, show: bool = False) -> Desk:
+        viewer = make_napari_viewer(show=show)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", entry)
+        made.append(kind(viewer, widget, qtbot))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        vars(desk).clear()
 
 
 @pytest.fixture

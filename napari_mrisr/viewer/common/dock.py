@@ -362,6 +362,11 @@ class Dock(Docked):
         self.layers = LayerWatch(self._viewer, listed, changed)
 
     @property
+    def busy(self) -> bool:
+        """True while work runs; override where a dock has more workers."""
+        return self.worker.running
+
+    @property
     def dark(self) -> bool:
         """True if napari's theme has a dark background."""
         return is_dark(self._viewer.theme)

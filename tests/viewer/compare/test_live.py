@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from helpers.desk import Desk
 from qtpy.QtWidgets import QMenu
 
 from napari_mrisr.errors import MemoryEstimateError
@@ -17,8 +17,7 @@ from napari_mrisr.run.preview import Planes
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare import live as module
 from napari_mrisr.viewer.compare.live_menu import choices, empty, fill_menu
-from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.layers.convert import layer_data, snapshot
+from napari_mrisr.viewer.layers.convert import snapshot
 from napari_mrisr.viewer.preview import compute as workshop
 from napari_mrisr.viewer.preview import layer as live_layer
 from napari_mrisr.viewer.preview.array import LiveArray
@@ -27,22 +26,8 @@ TRICUBIC = UpscaleParameters((2, 2, 2), "tricubic", threads=1)
 NEAREST = UpscaleParameters((2, 2, 2), "nearest", threads=1)
 
 
-class Desk:
-    """A viewer with truth and measured volume, and the reading room."""
-
-    def __init__(self, viewer: Any, volumes: Any, qtbot: Any) -> None:
-        self.viewer, self.qtbot = viewer, qtbot
-        self.truth = volumes["truth"]
-        self.lr = degrade(self.truth, (2, 2, 2))
-        for name, volume in (("truth", self.truth), ("LR", self.lr)):
-            data, kwargs, _ = layer_data(volume, name)
-            viewer.add_image(data, **kwargs)
-        self.widget = CompareWidget(viewer)
-        viewer.window.add_dock_widget(self.widget, name="Compare", area="right")
-
-    @property
-    def names(self):
-        return [layer.name for layer in self.viewer.layers]
+class LiveDesk(Desk):
+    """Compare of a reference and the scan simulated from it."""
 
     @property
     def columns(self):
@@ -77,10 +62,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(make_napari_viewer, volumes, qtbot):
-    made = Desk(make_napari_viewer(), volumes, qtbot)
-    yield made
-    made.__dict__.clear()
+def desk(open_desk, volumes):
+    desk = open_desk("Compare", LiveDesk)
+    desk.truth = volumes["truth"]
+    desk.lr = degrade(desk.truth, (2, 2, 2))
+    desk.add(desk.truth, "truth")
+    desk.add(desk.lr, "LR")
+    return desk
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import leaks
+from helpers.desk import Desk
 from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, Qt, QTimer
@@ -33,20 +34,10 @@ from napari_mrisr.viewer.layers.convert import layer_data
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
-class Desk:
-    """A viewer with the widget docked."""
-
-    def __init__(self, viewer: Any, qtbot: Any) -> None:
-        self.viewer, self.qtbot = viewer, qtbot
-        self.dock()
-
+class CompareDesk(Desk):
     def dock(self) -> None:
         self.widget = CompareWidget(self.viewer)
         self.viewer.window.add_dock_widget(self.widget, name="Compare", area="right")
-
-    def add(self, volume: Volume, name: str) -> Any:
-        data, kwargs, _ = layer_data(volume, name)
-        return self.viewer.add_image(data, **kwargs)
 
     def add_all(self, volumes: dict[str, Volume]) -> None:
         for name, volume in volumes.items():
@@ -68,17 +59,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(make_napari_viewer, qtbot):
-    made = Desk(make_napari_viewer(), qtbot)
-    yield made
-    made.__dict__.clear()
-
-
-def test_by_the_manifest(plugin, make_napari_viewer):
-    viewer = make_napari_viewer()
-    dock, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Compare")
-    assert isinstance(widget, CompareWidget)
-    viewer.window.remove_dock_widget(dock)
+def desk(open_desk):
+    desk = open_desk("Compare", CompareDesk)
+    assert isinstance(desk.widget, CompareWidget)
+    return desk
 
 
 def test_empty_one_and_many_layers(desk, volumes):

@@ -46,8 +46,8 @@ def endless(monkeypatch):
 
 
 @pytest.fixture
-def desk(quick_desk, small_sample):
-    desk = quick_desk(TourWidget)
+def desk(model_desk, small_sample):
+    desk = model_desk(TourWidget)
     desk.wait()
     return desk
 
@@ -143,19 +143,19 @@ def test_closing_the_window_while_preparing(open_desk, endless):
     desk.viewer.close()
 
 
-def test_trouble_is_told(quick_desk, monkeypatch):
+def test_trouble_is_told(model_desk, monkeypatch):
     def broken():
         raise VolumeError("phantom: not among the sample files; install napari-mrisr again")
 
     monkeypatch.setattr(samples, "phantom", broken)
-    desk = quick_desk(TourWidget)
+    desk = model_desk(TourWidget)
     desk.wait()
     assert "install napari-mrisr again" in desk.widget.status.text()
     assert desk.names == []
 
 
-def test_the_gui_stays_alive_while_preparing(quick_desk, small_sample, qtbot):
-    desk = quick_desk(TourWidget)
+def test_the_gui_stays_alive_while_preparing(model_desk, small_sample, qtbot):
+    desk = model_desk(TourWidget)
     ticks: list[float] = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))

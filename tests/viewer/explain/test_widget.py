@@ -24,8 +24,8 @@ VOXEL = (17, 22, 15)
 
 
 @pytest.fixture
-def desk(quick_desk, truth, lr):
-    desk = quick_desk(ExplainWidget)
+def desk(model_desk, truth, lr):
+    desk = model_desk(ExplainWidget)
     desk.add(truth, "head")
     desk.add(lr, "head LR 2x")
     return desk
@@ -64,8 +64,8 @@ def plain_text(html):
     return re.sub(r"<[^>]+>", " ", html).replace("&nbsp;", " ")
 
 
-def test_empty_state(quick_desk):
-    desk = quick_desk(ExplainWidget)
+def test_empty_state(model_desk):
+    desk = model_desk(ExplainWidget)
     assert "Guided tour" in desk.widget.form.status.text()
     assert not desk.widget.form.find_button.isEnabled()
     assert not desk.widget.form.export_button.isEnabled()

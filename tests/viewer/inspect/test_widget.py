@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 import pytest
 from helpers import leaks, patterns
-from napari.components import ViewerModel
+from helpers.desk import Desk, our_threads
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
@@ -22,7 +22,7 @@ from napari_mrisr.inspection.texts import bucket_text, number_text, value_text
 from napari_mrisr.viewer.inspect import requests
 from napari_mrisr.viewer.inspect.panel import BUCKETS, MAP, VOXEL
 from napari_mrisr.viewer.inspect.widget import InspectWidget
-from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
+from napari_mrisr.viewer.layers.convert import series_layer_data, snapshot
 from napari_mrisr.viewer.layers.geometry import scale_and_translate
 
 
@@ -31,35 +31,14 @@ def world_of(grid, index):
     return tuple((np.array(grid.shape[::-1]) - 1 - np.array(index[::-1])) * scale + translate)
 
 
-class Desk:
-    """A viewer, the widget (docked where there is a window), and a planted bank chosen."""
-
-    def __init__(self, viewer, qtbot, path):
-        self.viewer, self.qtbot, self.path = viewer, qtbot, path
-        self.dock()
-
-    def dock(self):
-        self.widget = InspectWidget(self.viewer)
-        if hasattr(self.viewer, "window"):
-            self.viewer.window.add_dock_widget(self.widget, name="Inspect", area="right")
-        self.widget.open_bank(str(self.path))
-
-    @property
-    def panel(self):
-        return self.widget.panel
-
+class InspectDesk(Desk):
     @property
     def inspection(self):
         return self.widget.inspector.inspection
 
     def add(self, volume, name="scan"):
-        # As a file would be: the window is found in the data.
-        volume = Volume(volume.data, volume.grid)
-        data, kwargs, _ = layer_data(volume, name)
-        return self.viewer.add_image(data, **kwargs)
-
-    def wait(self):
-        self.qtbot.waitUntil(lambda: not self.widget.jobs.running, timeout=30_000)
+        # As from a file: the intensity window is found in the data.
+        return super().add(Volume(volume.data, volume.grid), name)
 
     def show(self, number=0):
         self.panel.stage.setCurrentIndex(number)
@@ -78,19 +57,17 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def desk(qtbot, path):
-    """On the viewer's model alone, which takes no second to open."""
-    made_desk = Desk(ViewerModel(), qtbot, path)
-    yield made_desk
-    made_desk.widget.close()
-    made_desk.__dict__.clear()
+def desk(model_desk, path):
+    desk = model_desk(InspectWidget, InspectDesk)
+    desk.widget.open_bank(str(path))
+    return desk
 
 
 @pytest.fixture
-def real_desk(make_napari_viewer, qtbot, path):
-    made_desk = Desk(make_napari_viewer(), qtbot, path)
-    yield made_desk
-    made_desk.__dict__.clear()
+def real_desk(open_desk, path):
+    desk = open_desk("Inspect buckets", InspectDesk)
+    desk.widget.open_bank(str(path))
+    return desk
 
 
 @pytest.fixture
@@ -107,10 +84,6 @@ def endless(monkeypatch):
 
     monkeypatch.setattr(requests, "bucket_map", run)
     return running
-
-
-def our_threads():
-    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
 
 
 def test_by_the_manifest(plugin, make_napari_viewer):
@@ -402,7 +375,7 @@ def test_cancel(desk, endless):
     assert our_threads() == []
 
 
-def test_closing_midway_leaves_nothing(real_desk, endless):
+def test_closing_midway_leaves_nothing(real_desk, endless, path):
     desk = real_desk
     desk.add(patterns.noise())
     presses = len(desk.viewer.mouse_drag_callbacks) - 1
@@ -420,19 +393,21 @@ def test_closing_midway_leaves_nothing(real_desk, endless):
         leaks.sweep()
         gc.collect()
         assert widget() is None
-        desk.dock()
+        desk.widget = InspectWidget(desk.viewer)
+        desk.viewer.window.add_dock_widget(desk.widget, name="Inspect", area="right")
+        desk.widget.open_bank(str(path))
     assert list(leaks.callbacks(desk.viewer)) != []  # the watch itself works
     assert desk.labels() == []
 
 
-def test_closing_napari_midway(make_napari_viewer, qtbot, path, endless):
-    viewer = make_napari_viewer(show=True)
-    desk = Desk(viewer, qtbot, path)
+def test_closing_napari_midway(open_desk, path, endless):
+    desk = open_desk("Inspect buckets", InspectDesk, show=True)
+    desk.widget.open_bank(str(path))
     desk.add(patterns.noise())
     desk.panel.show_button.click()
     assert endless.wait(5)
-    viewer.close()
-    qtbot.wait(10)
+    desk.viewer.close()
+    desk.qtbot.wait(10)
     assert our_threads() == []
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
-from napari.utils._proxies import PublicOnlyProxy
+from helpers.desk import Desk, our_threads
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
@@ -28,56 +26,23 @@ from napari_mrisr.viewer.super_resolve import requests
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 
-def our_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
-
-
-@dataclass
-class Desk:
-    """A viewer with the widget docked, and how to work with it."""
-
-    viewer: Any
-    widget: SuperResolveWidget
-    qtbot: Any
-
-    @property
-    def panel(self) -> Any:
-        return self.widget.panel
-
-    @property
-    def names(self) -> list[str]:
-        return [layer.name for layer in self.viewer.layers]
-
-    def add(self, volume: Volume, name: str = "scan") -> Any:
-        data, kwargs, _ = layer_data(volume, name)
-        return self.viewer.add_image(data, **kwargs)
-
+class SuperResolveDesk(Desk):
     def choose(self, method: str, scale: tuple[int, int, int]) -> None:
         self.panel.method.setCurrentText(method)
         self.panel.scale.scale = scale
 
-    def wait(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.widget.jobs.running, timeout=30_000)
-
 
 @pytest.fixture
-def desk(banks, qtbot):
-    """On the viewer's model alone, which takes no second to open."""
-    viewer = ViewerModel()
-    # As from the menu: napari gives a proxy, which warns of what is private.
-    desk = Desk(viewer, SuperResolveWidget(PublicOnlyProxy(viewer)), qtbot)
+def desk(banks, model_desk):
+    desk = model_desk(SuperResolveWidget, SuperResolveDesk)
     desk.choose("nearest", (2, 2, 2))
-    yield desk
-    desk.widget.close()
+    return desk
 
 
 @pytest.fixture
-def real_desk(plugin, banks, make_napari_viewer, qtbot):
-    """In a real viewer, by the manifest."""
-    viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Super-resolve")
-    assert isinstance(widget, SuperResolveWidget)
-    desk = Desk(viewer, widget, qtbot)
+def real_desk(banks, open_desk):
+    desk = open_desk("Super-resolve", SuperResolveDesk)
+    assert isinstance(desk.widget, SuperResolveWidget)
     desk.choose("nearest", (2, 2, 2))
     return desk
 
@@ -235,17 +200,14 @@ def test_closing_the_viewer_stops_the_run(real_desk, volume, endless):
     assert our_threads() == []
 
 
-def test_closing_a_shown_viewer_stops_the_run(make_napari_viewer, qtbot, volume, banks, endless):
-    viewer = make_napari_viewer(show=True)
-    widget = SuperResolveWidget(viewer)
-    viewer.window.add_dock_widget(widget)
-    desk = Desk(viewer, widget, qtbot)
+def test_closing_a_shown_viewer_stops_the_run(open_desk, volume, banks, endless):
+    desk = open_desk("Super-resolve", SuperResolveDesk, show=True)
     desk.add(volume)
     desk.choose("nearest", (2, 2, 2))
-    widget.run()
+    desk.widget.run()
     assert endless.wait(5)
-    viewer.close()
-    qtbot.wait(10)
+    desk.viewer.close()
+    desk.qtbot.wait(10)
     assert our_threads() == []
 
 
@@ -453,7 +415,7 @@ def test_no_banks_at_all(desk, volume, monkeypatch):
     assert not desk.panel.run_button.isEnabled()
 
 
-def browse(desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def browse(desk: SuperResolveDesk, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Choose the last entry of the banks, and a file in the dialog."""
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (path, ""))
     bank = desk.panel.bank
@@ -610,12 +572,10 @@ def test_a_preview_cannot_be_saved(desk, volume, tmp_path):
         snapshot(layer).to_volume()
 
 
-def test_the_slice_on_screen_stays_when_a_preview_goes(make_napari_viewer, qtbot, volume, banks):
+def test_the_slice_on_screen_stays_when_a_preview_goes(open_desk, volume, banks):
     """napari's slider has more steps with a preview, and would be cut off at the end."""
-    viewer = make_napari_viewer(show=True)
-    widget = SuperResolveWidget(viewer)
-    viewer.window.add_dock_widget(widget)
-    desk = Desk(viewer, widget, qtbot)
+    desk = open_desk("Super-resolve", SuperResolveDesk, show=True)
+    viewer, qtbot = desk.viewer, desk.qtbot
     desk.add(volume)
     desk.choose("nearest", (4, 4, 4))
     place = viewer.dims.point

@@ -6,16 +6,14 @@ import gc
 import threading
 import time
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.desk import Desk, our_threads
 from helpers.scans import save_scans
 from helpers.training import small_preset
-from napari.components import ViewerModel
-from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
@@ -31,30 +29,12 @@ from napari_mrisr.viewer.train.entries import TRAIN, UNUSED, VALIDATE
 from napari_mrisr.viewer.train.widget import TrainWidget
 
 
-def our_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
-
-
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
     return save_scans(tmp_path_factory.mktemp("scans"))
 
 
-@dataclass
-class Desk:
-    viewer: Any
-    widget: TrainWidget
-    qtbot: Any
-    folder: Path
-
-    @property
-    def panel(self) -> Any:
-        return self.widget.panel
-
-    @property
-    def status(self) -> str:
-        return self.panel.status.text()
-
+class TrainDesk(Desk):
     def add_layer(self, path: Path, name: str, role: str = TRAIN) -> Any:
         data, kwargs, _ = layer_data(read_volume(path), name)
         layer = self.viewer.add_image(data, **kwargs)
@@ -69,9 +49,6 @@ class Desk:
             volumes.set_role(entry, role)
         self.qtbot.waitUntil(lambda: all(entry.looked for entry in volumes.files))
 
-    def wait(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.widget.jobs.running, timeout=30_000)
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -83,22 +60,18 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def desk(folder, qtbot):
-    """On the viewer's model alone, which takes no second to open."""
-    viewer = ViewerModel()
-    # As from the menu: napari gives a proxy, which warns of what is private.
-    desk = Desk(viewer, TrainWidget(PublicOnlyProxy(viewer)), qtbot, folder)
-    yield desk
-    desk.widget.close()
+def desk(folder, model_desk):
+    desk = model_desk(TrainWidget, TrainDesk)
+    desk.folder = folder
+    return desk
 
 
 @pytest.fixture
-def real_desk(plugin, folder, make_napari_viewer, qtbot):
-    """In a real viewer, by the manifest."""
-    viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget("napari-mrisr", "Train filters")
-    assert isinstance(widget, TrainWidget)
-    return Desk(viewer, widget, qtbot, folder)
+def real_desk(folder, open_desk):
+    desk = open_desk("Train filters", TrainDesk)
+    assert isinstance(desk.widget, TrainWidget)
+    desk.folder = folder
+    return desk
 
 
 @pytest.fixture

@@ -32,8 +32,8 @@ def make(seed: int, turn: np.ndarray | None = None) -> Volume:
     return Volume(data, Grid(SHAPE, affine))
 
 
-class Desk:
-    """A viewer's model, a controller and their link."""
+class Linked:
+    """A viewer's model and a controller, linked."""
 
     def __init__(self, **volumes: Volume) -> None:
         self.viewer = ViewerModel()
@@ -60,7 +60,7 @@ class Desk:
 
 @pytest.fixture
 def desk():
-    return Desk(a=make(1), b=make(2))
+    return Linked(a=make(1), b=make(2))
 
 
 def test_shown_without_a_copy(desk):
@@ -99,7 +99,7 @@ def test_a_slider_outside_the_first_column_is_left_there(desk):
 
 def test_obliques_of_one_angulation_share_the_world():
     turn = Rotation.from_euler("xz", (12, -7), degrees=True).as_matrix()
-    desk = Desk(a=make(1, turn), b=make(2, turn))
+    desk = Linked(a=make(1, turn), b=make(2, turn))
     index = (5, 7, 11)
     world = turn @ np.diag(SIZE) @ index + START
     layer = desk.viewer.layers["a"]
@@ -116,7 +116,7 @@ def test_obliques_of_one_angulation_share_the_world():
 
 def test_a_turned_layer_of_another_program():
     """It is drawn by napari as it is, so napari's world is the scanner's."""
-    desk = Desk()
+    desk = Linked()
     # In the plane on screen: napari cuts no other way.
     turn = Rotation.from_euler("x", 20, degrees=True).as_matrix()
     desk.viewer.add_image(np.random.default_rng(0).random((9, 8, 7)), rotate=turn, name="other")
