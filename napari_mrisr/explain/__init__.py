@@ -1,8 +1,14 @@
-"""Explain one voxel: what the engine does there, step by step, with its own numbers.
+"""Explanation of one voxel, for teaching: every step of the engine with its numbers.
 
-For teaching. :func:`explain_voxel` gives the numbers, :func:`steps_of` puts them
-into words, :mod:`~napari_mrisr.explain.draw` draws them, and :func:`save_lecture`
-writes a page for a lecture.
+trace.py    run the engine at one voxel and record every step
+model.py    the record: one explanation, one trace per stage
+edge.py     choice of a voxel on a clear edge
+steps.py    the steps as text: title, sentence, equation, numbers
+sheet.py    part of a figure, in inches, on which the pictures are drawn
+patches.py  patches as squares
+gauges.py   single numbers and the structure tensor as pictures
+draw.py     the picture of each step
+lecture.py  all steps as an HTML or PDF file
 """
 
 from napari_mrisr.explain.lecture import save_lecture

@@ -1,4 +1,4 @@
-"""The picture of each step."""
+"""Picture of each step."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from napari_mrisr.explain.body import draw_body
-from napari_mrisr.explain.cells import (
+from napari_mrisr.explain.gauges import (
+    STRIP_IN,
+    Gauge,
+    draw_dial,
+    draw_ellipsoid,
+    draw_strips,
+    draw_sum,
+)
+from napari_mrisr.explain.model import Explanation, StageTrace
+from napari_mrisr.explain.patches import (
     AXIAL,
     DIVERGING,
     Mark,
+    center_mark,
     draw_cells,
     draw_planes,
     draw_slices,
     gray_range,
-    middle_mark,
 )
-from napari_mrisr.explain.gauges import STRIP_IN, Gauge, draw_dial, draw_strips, draw_sum
-from napari_mrisr.explain.model import Explanation, StageTrace
 from napari_mrisr.explain.sheet import DRAWING, Cells, Rect, Sheet, SheetStyle
-from napari_mrisr.explain.steps import Step, cut_features
-from napari_mrisr.explain.texts import feature_text, small
+from napari_mrisr.explain.steps import Step, cut_features, feature_text, power_of_ten, small
 
 EQUATION_IN = 0.52
 _MARGIN_IN = 0.06
-# Output voxels at each side in the last pictures: enough to see the edge.
+# Output voxels on each side in the last pictures.
 _NEAR = 6
 
 
 @dataclass(frozen=True, eq=False)
 class StepImage:
-    """A step's picture.
+    """Picture of a step.
 
     Attributes
     ----------
     pixels : (height, width, 4) ndarray of uint8
         Red, green, blue and opacity, not premultiplied.
     cells : tuple of Cells
-        Squares that can be asked for their values.
+        Squares whose values can be read.
     """
 
     pixels: NDArray[np.uint8]
@@ -54,18 +59,17 @@ class StepImage:
 def picture_of(
     explanation: Explanation, step: Step, style: SheetStyle, size: tuple[int, int], dpi: float
 ) -> StepImage:
-    """Draw a step on a transparent ground.
+    """Draw a step on a transparent background.
 
     Parameters
     ----------
     explanation : Explanation
     step : Step
-        One of its steps.
     style : SheetStyle
     size : tuple of int
         Width and height, pixels.
     dpi : float
-        Pixels an inch; letters are as large as the style says at it.
+        Pixels per inch; it scales the font size of the style.
     """
     width, height = (max(120, n) / dpi for n in size)
     with DRAWING:
@@ -80,7 +84,7 @@ def picture_of(
 
 
 def new_figure(width: float, height: float, dpi: float) -> Figure:
-    """An empty figure, inches, that needs no display."""
+    """Return an empty figure that needs no display; sizes in inches."""
     figure = Figure(figsize=(width, height), dpi=dpi)
     FigureCanvasAgg(figure)
     return figure
@@ -89,12 +93,12 @@ def new_figure(width: float, height: float, dpi: float) -> Figure:
 def draw_step(
     figure: Figure, explanation: Explanation, step: Step, style: SheetStyle, rect: Rect
 ) -> list[Cells]:
-    """The picture with the equation below it, into a part (inches) of a figure.
+    """Draw a step and its equation below into a part (inches) of a figure.
 
     Returns
     -------
     list of Cells
-        Squares that can be asked for their values.
+        Squares whose values can be read.
     """
     left, bottom, width, height = rect
     lines = len(step.equation.splitlines())
@@ -105,47 +109,52 @@ def draw_step(
     inner = (left + m, bottom + foot, width - 2 * m, height - foot - m)
     sheet = Sheet(figure, style, inner)
     if step.stage is None:
-        _DRAWN[step.key](sheet, explanation)
+        _DRAW_STEP[step.key](sheet, explanation)
     else:
-        _DRAWN_STAGE[step.key](sheet, explanation.stages[step.stage])
+        _DRAW_STAGE_STEP[step.key](sheet, explanation.stages[step.stage])
     return sheet.cells
 
 
-def _phase_mark(found: Explanation, factor: tuple[int, ...], color: str) -> Mark:
-    """The output voxel in a patch with ``factor`` voxels to the measured one."""
-    r = found.lr_patch.shape[0] // 2
+def _phase_mark(explanation: Explanation, factor: tuple[int, ...], color: str) -> Mark:
+    """Outline the output voxel in a patch with ``factor`` voxels per measured voxel."""
+    r = explanation.lr_patch.shape[0] // 2
     center, size = [], []
-    for n, m, s, f in zip(found.voxel, found.lr_voxel, found.scale, factor, strict=True):
-        # In measured voxels from the patch's outer edge, then in the patch's voxels.
+    for n, m, s, f in zip(
+        explanation.voxel, explanation.lr_voxel, explanation.scale, factor, strict=True
+    ):
+        # In measured voxels from the patch's outer edge, then in voxels of the patch.
         middle = r + (n - m * s + 0.5) / s
         center.append(middle * f - 0.5)
         size.append(f / s)
     return Mark((center[0], center[1], center[2]), (size[0], size[1], size[2]), color)
 
 
-def _cell_mark(found: Explanation, factor: tuple[int, ...], color: str) -> Mark:
-    r = found.lr_patch.shape[0] // 2
+def _cell_mark(explanation: Explanation, factor: tuple[int, ...], color: str) -> Mark:
+    r = explanation.lr_patch.shape[0] // 2
     x, y, z = ((r + 0.5) * f - 0.5 for f in factor)
     a, b, c = (float(f) for f in factor)
     return Mark((x, y, z), (a, b, c), color)
 
 
-def _scan(sheet: Sheet, found: Explanation) -> None:
+def _scan(sheet: Sheet, explanation: Explanation) -> None:
     style, one = sheet.style, (1, 1, 1)
-    marks = (_cell_mark(found, one, style.cell), _phase_mark(found, one, style.voxel))
-    draw_planes(sheet, found.lr_patch, marks)
+    marks = (_cell_mark(explanation, one, style.cell), _phase_mark(explanation, one, style.voxel))
+    draw_planes(sheet, explanation.lr_patch, marks)
 
 
-def _start(sheet: Sheet, found: Explanation) -> None:
-    style, scale = sheet.style, found.scale
-    marks = (_cell_mark(found, scale, style.cell), _phase_mark(found, scale, style.voxel))
-    draw_planes(sheet, found.start_patch, marks)
+def _start(sheet: Sheet, explanation: Explanation) -> None:
+    style, scale = sheet.style, explanation.scale
+    marks = (
+        _cell_mark(explanation, scale, style.cell),
+        _phase_mark(explanation, scale, style.voxel),
+    )
+    draw_planes(sheet, explanation.start_patch, marks)
 
 
 def _gradients(sheet: Sheet, stage: StageTrace) -> None:
     vectors, weights = stage.gradients.vectors, stage.gradients.weights
     longest = max(float(np.linalg.norm(vectors, axis=0).max()), 1e-9)
-    placed = draw_planes(sheet, stage.window, (middle_mark(stage.window, sheet.style.voxel),))
+    placed = draw_planes(sheet, stage.window, (center_mark(stage.window, sheet.style.voxel),))
     for axes, view in placed:
         for text in list(axes.texts):
             text.remove()
@@ -153,7 +162,7 @@ def _gradients(sheet: Sheet, stage: StageTrace) -> None:
             image.set_alpha(0.45)
         count = stage.window.shape[0]
         rows, columns = np.mgrid[:count, :count]
-        # To the right and down is against the patient's axes.
+        # The picture's right and down oppose the patient's axes.
         right = -view.cut(vectors[view.across]) / longest
         down = -view.cut(vectors[view.upward]) / longest
         share = view.cut(weights) / weights.max()
@@ -184,7 +193,7 @@ def _tensor(sheet: Sheet, stage: StageTrace) -> None:
         sheet, (*first, side, side), weights, "weight", limits=(0.0, float(weights.max())),
         colors="viridis",
     )  # fmt: skip
-    _caption(sheet, first, side, "weights w of the arrows (axial)")
+    _caption(sheet, first, side, "weights w (axial plane)")
     reach = max(float(np.abs(stage.tensor).max()), 1e-12)
     axes = draw_cells(
         sheet, (*second, side, side), stage.tensor, "tensor", limits=(-reach, reach),
@@ -200,16 +209,15 @@ def _tensor(sheet: Sheet, stage: StageTrace) -> None:
     for n, letter in enumerate("xyz"):
         axes.text(n, -0.58, letter, ha="center", va="bottom", color=sheet.style.faint)
         axes.text(-0.62, n, letter, ha="right", va="center", color=sheet.style.faint)
-    _caption(sheet, second, side, f"T{power}: the average, axes by axes")
+    _caption(sheet, second, side, f"structure tensor T{power}")
 
 
 def _power(reach: float) -> tuple[str, float]:
-    """What to multiply numbers of that size with, and how to say it."""
+    """Return a power of ten for numbers of that size, as text and as factor."""
     exponent = -int(np.floor(np.log10(reach)))
     if 0 <= exponent <= 1:
         return "", 1.0
-    raised = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f" × 10{raised}", 10.0**exponent
+    return f" × {power_of_ten(exponent)}", 10.0**exponent
 
 
 def _caption(sheet: Sheet, at: tuple[float, float], side: float, text: str) -> None:
@@ -222,14 +230,14 @@ def _caption(sheet: Sheet, at: tuple[float, float], side: float, text: str) -> N
 def _ellipsoid(sheet: Sheet, stage: StageTrace) -> None:
     width, height, foot = sheet.width, sheet.height, 3 * STRIP_IN
     if width < 1.6 * height:
-        body, strips = (0.0, foot, width, height - foot), (0.0, 0.0, width, foot)
+        ellipsoid, strips = (0.0, foot, width, height - foot), (0.0, 0.0, width, foot)
     else:
-        body, strips = (0.0, 0.0, width / 2, height), (width / 2, 0.0, width / 2, height)
-    draw_body(sheet.part(body), stage.values, stage.vectors)
+        ellipsoid, strips = (0.0, 0.0, width / 2, height), (width / 2, 0.0, width / 2, height)
+    draw_ellipsoid(sheet.part(ellipsoid), stage.values, stage.vectors)
     lengths = [float(n) for n in np.sqrt(np.maximum(stage.values, 0.0))]
     limits = (0.0, max(lengths[0], 1e-9))
     gauges = [
-        Gauge(f"√λ{i}: half axis along v{i}", small(n), n, limits) for i, n in enumerate(lengths, 1)
+        Gauge(f"√λ{i}: semi-axis along v{i}", small(n), n, limits) for i, n in enumerate(lengths, 1)
     ]
     draw_strips(sheet.part(strips), gauges)
 
@@ -239,7 +247,7 @@ def _gauge(stage: StageTrace, name: str, *, cut: bool) -> Gauge:
     cuts = code.cuts.get(name, ()) if cut else ()
     limits = code.range_of(name)
     if not cut:
-        # As if cut, so that the scale is that of the next step.
+        # Same scale as with bins in the next step.
         wide = Gauge(name, "", value, limits, code.cuts.get(name, ())).shown
         limits = wide
     return Gauge(name, feature_text(name, value), value, limits, cuts)
@@ -269,7 +277,7 @@ def _bucket(sheet: Sheet, stage: StageTrace) -> None:
         code = stage.spec.hash
         root = float(np.sqrt(max(stage.tensor.trace(), 0.0)))
         draw_strips(
-            part, [Gauge("all changes together", small(root), root, (0.0, np.inf), (code.flat,))]
+            part, [Gauge("√(λ1 + λ2 + λ3)", small(root), root, (0.0, np.inf), (code.flat,))]
         )
         return
     draw_strips(part, [_gauge(stage, name, cut=True) for name in cut_features(stage)])
@@ -284,42 +292,42 @@ def _filter(sheet: Sheet, stage: StageTrace) -> None:
     draw_slices(sheet, rows, ("×", "="))
 
 
-def _output(sheet: Sheet, found: Explanation) -> None:
+def _output(sheet: Sheet, explanation: Explanation) -> None:
     bars = min(1.7, 0.45 * sheet.height)
-    shown = found.around
-    label = {"tricubic": "tricubic", "output": "result", "truth": "truth"}
+    shown = explanation.around
+    label = {"tricubic": "tricubic", "output": "result", "truth": "reference"}
     room = sheet.height - bars
     side = min((sheet.width - 0.3) / len(shown) - 0.1, room - 0.24)
     left = (sheet.width - len(shown) * (side + 0.1) + 0.1) / 2
-    near = {name: AXIAL.cut(_nearby(patch)) for name, patch in shown.items()}
+    near = {name: AXIAL.cut(_crop(patch)) for name, patch in shown.items()}
     limits = gray_range(np.stack(list(near.values())))
-    middle = middle_mark(np.zeros((2 * _NEAR + 1,) * 3), sheet.style.voxel)
+    center = center_mark(np.zeros((2 * _NEAR + 1,) * 3), sheet.style.voxel)
     for number, (name, plane) in enumerate(near.items()):
         at = (left + number * (side + 0.1), bars + (room - side) / 2 - 0.05)
         axes = draw_cells(sheet, (*at, side, side), plane, label[name], limits=limits)
         for text in list(axes.texts):
             text.remove()
-        middle.outline(axes, AXIAL, (2 * _NEAR + 1,) * 3)
+        center.outline(axes, AXIAL, (2 * _NEAR + 1,) * 3)
         sheet.text(at[0] + side / 2, at[1] + side + 0.03, label[name], ha="center", va="bottom")
-    first, *rest = found.contributions
-    replaces = not found.stages[-1].spec.residual
+    first, *rest = explanation.contributions
+    replaces = not explanation.stages[-1].spec.residual
     changes = [("filter", sum(v for _, v in rest))] if replaces else rest
     start = ("first guess", first[1])
-    draw_sum(sheet.part((0.0, 0.0, sheet.width, bars)), start, changes, "result", found.truth)
+    draw_sum(sheet.part((0.0, 0.0, sheet.width, bars)), start, changes, "result", explanation.truth)
 
 
-def _nearby(patch: NDArray[Any]) -> NDArray[Any]:
+def _crop(patch: NDArray[Any]) -> NDArray[Any]:
     r = patch.shape[0] // 2
     inner = slice(r - _NEAR, r + _NEAR + 1)
     return patch[inner, inner, inner]
 
 
-_DRAWN: dict[str, Callable[[Sheet, Explanation], None]] = {
+_DRAW_STEP: dict[str, Callable[[Sheet, Explanation], None]] = {
     "scan": _scan,
     "start": _start,
     "output": _output,
 }
-_DRAWN_STAGE: dict[str, Callable[[Sheet, StageTrace], None]] = {
+_DRAW_STAGE_STEP: dict[str, Callable[[Sheet, StageTrace], None]] = {
     "gradients": _gradients,
     "tensor": _tensor,
     "ellipsoid": _ellipsoid,

@@ -1,4 +1,4 @@
-"""A voxel worth explaining: on a clear edge, where smooth interpolation goes wrong."""
+"""Choice of a voxel on a clear edge, where interpolation has a large error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.operators.gradients import Window, tensor_box
 from napari_mrisr.scan.masks import box_around, head_mask
 
-# That of the first stage of the bundled banks, low-resolution voxels.
+# Window of the first stage of the bundled banks, low-resolution voxels.
 _WINDOW = Window(0.9, 2)
 
 
@@ -24,22 +24,21 @@ def find_edge(
     *,
     progress: Progress | None = None,
 ) -> Shape:
-    """The output voxel on the clearest edge in the head's middle.
+    """Return the output voxel on the clearest edge in the center of the head.
 
-    The super-resolved volume plays no part in the choice, so it does not
-    flatter it.
+    The choice does not depend on the super-resolved volume, so it is unbiased.
 
     Parameters
     ----------
     lr : Volume
-        Low resolution.
+        Low-resolution volume.
     scale : tuple of int
-        From it to the output grid.
+        Scale from it to the output grid.
     truth, guess : (nx sx, ny sy, nz sz) ndarray of float32, optional
-        Truth and smooth interpolation, in one unit. With them, the edge is one where
-        the two differ.
+        Reference and interpolation, in the same unit. If given, the edge is one at
+        which they differ.
     progress : Progress, optional
-        Asked whether to stop, while the head is looked for.
+        Cancels the search for the head.
 
     Returns
     -------
@@ -49,16 +48,16 @@ def find_edge(
     Raises
     ------
     VolumeError
-        When nothing changes anywhere.
+        If the volume has no edge.
     Cancelled
-        When asked to stop.
+        If the user cancels.
     """
     data = lr.normalized().data
     shape = (data.shape[0], data.shape[1], data.shape[2])
     middle = _middle(data, shape, progress)
     features = cpu_hash.voxel_features(*tensor_box(data, (0, 0, 0), shape, middle, _WINDOW))
     roots = np.sqrt(features[..., :3])
-    # √λ1 times the coherence, 0 where there is none.
+    # √λ1 × coherence, at least 0.
     total = roots.sum(axis=-1)
     score = roots[..., 0] * np.clip(2.0 * roots[..., 0] - total, 0.0, None)
     score /= np.where(total > 0.0, total, 1.0)
@@ -69,14 +68,14 @@ def find_edge(
         inner = tuple(slice(a, a + n) for a, n in zip(start, score.shape, strict=True))
         score = score * np.abs(truth[inner] - guess[inner])
     if not score.max() > 0.0:
-        raise VolumeError(explain("volume", "there is no edge in it", "choose another"))
+        raise VolumeError(explain("volume", "contains no edge", "choose another volume"))
     found = np.unravel_index(int(score.argmax()), score.shape)
     x, y, z = (int(n) + a for n, a in zip(found, start, strict=True))
     return x, y, z
 
 
 def _middle(data: FloatArray, shape: Shape, progress: Progress | None) -> Region:
-    """The middle half of the head's bounding box along each axis."""
+    """Return the central half of the head's bounding box along each axis."""
     head = head_mask(data, progress)
     box = box_around(head) if head.any() else Region.whole(shape).slices
     ends = [(side.start, side.stop) for side in box]

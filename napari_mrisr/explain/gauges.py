@@ -1,4 +1,4 @@
-"""Single numbers as pictures: dials of angles, strips with their bins, what adds up."""
+"""Single numbers and the structure tensor as pictures: dials, strips, bars, ellipsoid."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
 
 from napari_mrisr.explain.sheet import Sheet
-from napari_mrisr.explain.texts import plain, signed
+from napari_mrisr.explain.steps import plain, signed
 
 STRIP_IN = 0.42
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """A number on its scale.
+    """A number on a scale.
 
     Attributes
     ----------
@@ -24,9 +28,9 @@ class Gauge:
         Name, and value as text.
     value : float
     limits : (float, float)
-        Of the scale; may be infinite.
+        Ends of the scale; may be infinite.
     cuts : tuple of float
-        Where the bins meet; empty for a plain scale.
+        Limits between bins; empty for a scale without bins.
     """
 
     label: str
@@ -37,7 +41,7 @@ class Gauge:
 
     @property
     def shown(self) -> tuple[float, float]:
-        """The scale's ends, finite, around the value and all cuts."""
+        """Finite ends of the scale, around the value and all cuts."""
         low, high = self.limits
         points = [self.value, *self.cuts, *(n for n in self.limits if np.isfinite(n))]
         room = 0.25 * max(max(points) - min(points), 1e-3)
@@ -46,7 +50,7 @@ class Gauge:
 
     @property
     def bin(self) -> tuple[float, float]:
-        """The ends of the value's bin on the scale."""
+        """Ends of the value's bin on the scale."""
         low, high = self.shown
         edges = (low, *self.cuts, high)
         number = int(np.searchsorted(self.cuts, self.value, side="right"))
@@ -54,7 +58,7 @@ class Gauge:
 
 
 def draw_strips(sheet: Sheet, gauges: Sequence[Gauge]) -> None:
-    """One below the other."""
+    """Draw gauges as strips, one below the other."""
     height = min(STRIP_IN, sheet.height / max(1, len(gauges)))
     top = sheet.height - (sheet.height - height * len(gauges)) / 2
     for number, gauge in enumerate(gauges):
@@ -85,7 +89,7 @@ def _strip(sheet: Sheet, gauge: Gauge) -> None:
 
 
 def draw_dial(sheet: Sheet, gauge: Gauge) -> None:
-    """An angle as a needle on its arc."""
+    """Draw an angle as a needle on an arc."""
     style = sheet.style
     low, high = gauge.limits
     wide = 2.0 if high > 90.0 else 1.0
@@ -119,7 +123,7 @@ def draw_sum(
     sheet: Sheet, start: tuple[str, float], changes: Sequence[tuple[str, float]], end: str,
     truth: float | None,
 ) -> None:  # fmt: skip
-    """Bars from the start over each change to the end, and the truth as a line."""
+    """Draw bars for start, changes and end, and the reference as a line."""
     style, small = sheet.style, 0.8 * sheet.style.points
     levels = np.cumsum([start[1], *(value for _, value in changes)])
     points = [*levels, *([truth] if truth is not None else [])]
@@ -129,7 +133,7 @@ def draw_sum(
     axes = sheet.axes((0.4, 0.34, sheet.width - 0.5, sheet.height - 0.4))
     axes.set_xlim(-0.6, len(changes) + (1.6 if truth is None else 2.7))
     axes.set_ylim(low, high)
-    # The bars of first guess and result do not begin at 0.
+    # The axis does not begin at 0: write its lower end.
     axes.text(
         -0.58,
         low,
@@ -157,6 +161,96 @@ def draw_sum(
     if truth is not None:
         axes.axhline(truth, color=style.ink, linewidth=1.0, linestyle="--")
         axes.text(
-            len(changes) + 2.68, truth, f"truth\n{plain(truth)}", ha="right", va="bottom",
+            len(changes) + 2.68, truth, f"reference\n{plain(truth)}", ha="right", va="bottom",
             fontsize=small, color=style.ink,
         )  # fmt: skip
+
+
+Matrix = NDArray[np.float64]
+
+# Direction to the observer: in front of the patient, slightly to the right and above.
+_EYE = np.array([0.45, 0.8, 0.4]) / np.linalg.norm([0.45, 0.8, 0.4])
+_RIGHT = np.cross([0.0, 0.0, 1.0], _EYE) / np.linalg.norm(np.cross([0.0, 0.0, 1.0], _EYE))
+SCREEN = np.stack([_RIGHT, np.cross(_EYE, _RIGHT)])
+"""Two rows, the screen's right and up in the patient's x, y, z."""
+
+_LIGHT = _EYE + 0.7 * SCREEN[1] - 0.5 * SCREEN[0]
+_THINNEST = 0.03
+_AXES = (("R", 0), ("A", 1), ("S", 2))
+
+
+def semi_axes(values: Matrix) -> Matrix:
+    """Return √λ divided by the largest √λ; zeros if all are 0."""
+    lengths = np.sqrt(np.maximum(values, 0.0))
+    return lengths / lengths[0] if lengths[0] > 0.0 else np.zeros(3)
+
+
+def ellipsoid_faces(lengths: Matrix, vectors: Matrix, steps: int = 28) -> tuple[Matrix, Matrix]:
+    """Return the faces of an ellipsoid and their normals.
+
+    Returns
+    -------
+    corners : (n, 4, 3) ndarray
+    normals : (n, 3) ndarray
+        Outward unit vectors.
+    """
+    u = np.linspace(0.0, 2.0 * np.pi, 2 * steps + 1)
+    w = np.linspace(0.0, np.pi, steps + 1)
+    around, down = np.meshgrid(u, w, indexing="ij")
+    sphere = np.stack(
+        [np.cos(around) * np.sin(down), np.sin(around) * np.sin(down), np.cos(down)], -1
+    )
+    # Put the poles on the longest axis.
+    sphere = sphere[..., [2, 0, 1]]
+    lengths = np.maximum(lengths, _THINNEST)
+    points = (sphere * lengths) @ vectors.T
+    quads = np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], 2)
+    middle = (sphere[:-1, :-1] + sphere[1:, 1:]) / 2.0
+    normals = (middle / lengths) @ vectors.T
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    return quads.reshape(-1, 4, 3), normals.reshape(-1, 3)
+
+
+def draw_ellipsoid(sheet: Sheet, values: Matrix, vectors: Matrix) -> Axes:
+    """Draw the ellipsoid from the front of the patient, its axes and the patient's axes."""
+    side = min(sheet.width, sheet.height)
+    axes = sheet.axes(((sheet.width - side) / 2, (sheet.height - side) / 2, side, side))
+    axes.set_xlim(-1.35, 1.35)
+    axes.set_ylim(-1.35, 1.35)
+    style = sheet.style
+    for letter, axis in _AXES:
+        end = 1.2 * SCREEN[:, axis]
+        axes.annotate(
+            "", (end[0], end[1]), (-end[0], -end[1]),
+            arrowprops={"arrowstyle": "->", "color": style.faint, "linewidth": 0.8}, zorder=1,
+        )  # fmt: skip
+        axes.text(
+            1.1 * end[0], 1.1 * end[1], letter, color=style.faint, ha="center", va="center",
+            fontsize=style.points,
+        )  # fmt: skip
+    lengths = semi_axes(values)
+    if not lengths[0] > 0.0:
+        axes.plot(0, 0, "o", color=style.voxel)
+        return axes
+    corners, normals = ellipsoid_faces(lengths, vectors)
+    visible = normals @ _EYE > 0.0
+    order = np.argsort(corners[visible].mean(axis=1) @ _EYE)
+    light = np.clip(normals[visible][order] @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
+    shade = np.array(to_rgb(style.cold)) * (0.35 + 0.65 * light[:, None])
+    flat = corners[visible][order] @ SCREEN.T
+    axes.add_collection(
+        PolyCollection(list(flat), facecolors=shade, edgecolors=shade, linewidths=0.4, zorder=2)
+    )
+    for number, color in enumerate((style.voxel, style.cell, style.ink)):
+        tip = lengths[number] * (SCREEN @ vectors[:, number])
+        axes.plot(
+            [-tip[0], tip[0]], [-tip[1], tip[1]],
+            color=color, linewidth=1.6 if number == 0 else 1.0, zorder=3,
+        )  # fmt: skip
+        if np.hypot(*tip) > 0.12:
+            beyond = tip * (1.0 + 0.14 / np.hypot(*tip))
+            axes.text(
+                beyond[0], beyond[1], f"v{number + 1}", color=color, fontsize=style.points,
+                ha="center", va="center", zorder=4,
+            )  # fmt: skip
+    return axes

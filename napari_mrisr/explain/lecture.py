@@ -1,6 +1,6 @@
-"""A page for a lecture: every step of a voxel, as HTML in one file, or as PDF.
+"""Lecture pages: all steps of a voxel in one HTML or PDF file.
 
-Nothing in it names the scan or its file, and the HTML asks nothing of a network.
+The file does not name the scan. The HTML file needs no network.
 """
 
 from __future__ import annotations
@@ -22,11 +22,19 @@ from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.explain.draw import draw_step, new_figure
 from napari_mrisr.explain.model import Explanation
 from napari_mrisr.explain.sheet import DRAWING, ON_LIGHT
-from napari_mrisr.explain.steps import UNITS, Step, all_steps, sum_rows
-from napari_mrisr.explain.texts import factor_text, stage_label, voxel_text
+from napari_mrisr.explain.steps import (
+    UNITS,
+    Step,
+    all_steps,
+    factor_text,
+    stage_label,
+    sum_rows,
+    voxel_text,
+)
 from napari_mrisr.figures.page import export_settings
 from napari_mrisr.io import atomic_write
 
+_TITLE = "How super-resolution computes one voxel"
 LECTURE_SUFFIXES = (".html", ".pdf")
 
 _PICTURE_IN = (7.4, 3.6)
@@ -50,18 +58,18 @@ tr:last-child.sum td { border-top: 1px solid #666; font-weight: bold }
 def save_lecture(
     explanation: Explanation, path: str | os.PathLike[str], progress: Progress | None = None
 ) -> None:
-    """Write the page, atomically, as HTML or PDF by its suffix; replaces a file.
+    """Write all steps as HTML or PDF, chosen by the suffix; replaces the file atomically.
 
     Raises
     ------
     OutputError
-        For another suffix, or where the file cannot be written.
+        For another suffix, or if the file cannot be written.
     Cancelled
-        When asked to stop; no file is left.
+        If the user cancels; no file is left.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in LECTURE_SUFFIXES:
-        found = f"{suffix or 'no suffix'!r} is no format of a lecture page"
+        found = f"{suffix or 'no suffix'!r} is not a format for lecture pages"
         raise OutputError(explain(path, found, f"choose one of {', '.join(LECTURE_SUFFIXES)}"))
     progress = progress or Progress()
     try:
@@ -78,7 +86,7 @@ def save_lecture(
 
 
 def lecture_html(explanation: Explanation, progress: Progress | None = None) -> str:
-    """The page as HTML, pictures included."""
+    """Return all steps as one HTML text that includes the pictures."""
     progress = progress or Progress()
     steps = all_steps(explanation)
     progress.begin("lecture page", len(steps))
@@ -87,15 +95,15 @@ def lecture_html(explanation: Explanation, progress: Progress | None = None) -> 
         if step.key == "gradients" and step.stage is not None:
             body.append(f"<h2>Stage {escape(stage_label(explanation, step.stage))}</h2>")
         elif step.key == "output":
-            body.append("<h2>All together</h2>")
+            body.append("<h2>Sum of the steps</h2>")
         body.append(_section(explanation, step, number))
         progress.advance()
     return f"""<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>How one voxel is made sharper</title>
+<head><meta charset="utf-8"><title>{_TITLE}</title>
 <meta name="viewport" content="width=device-width"><style>{_CSS}</style></head>
 <body>
-<h1>How one voxel is made sharper</h1>
+<h1>{_TITLE}</h1>
 <p>{escape(_preface(explanation))}</p>
 {_sum_table(explanation)}
 {"".join(body)}
@@ -105,25 +113,25 @@ def lecture_html(explanation: Explanation, progress: Progress | None = None) -> 
 """
 
 
-def _preface(found: Explanation) -> str:
-    size = " × ".join(f"{n:.3g}" for n in found.voxel_size)
+def _preface(explanation: Explanation) -> str:
+    size = " × ".join(f"{n:.3g}" for n in explanation.voxel_size)
     return (
-        f"One voxel ({voxel_text(found.voxel)}) of a scan with {factor_text(found)} times as many "
-        f"voxels, {size} mm each, and all that is computed on the way to it by the "
-        f"filter bank {found.bank_name}."
+        f"All steps for voxel {voxel_text(explanation.voxel)} of a scan that was "
+        f"super-resolved by {factor_text(explanation)} to voxels of {size} mm, "
+        f"with filter bank {explanation.bank_name}."
     )
 
 
-def _sum_table(found: Explanation) -> str:
+def _sum_table(explanation: Explanation) -> str:
     rows = "".join(
         f'<tr class="sum"><td>{escape(name)}</td><td>{escape(value)}</td></tr>'
-        for name, value in sum_rows(found)
+        for name, value in sum_rows(explanation)
     )
     return f"<table>{rows}</table>"
 
 
-def _section(found: Explanation, step: Step, number: int) -> str:
-    picture = base64.b64encode(_png(found, step)).decode("ascii")
+def _section(explanation: Explanation, step: Step, number: int) -> str:
+    picture = base64.b64encode(_png(explanation, step)).decode("ascii")
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in step.numbers
     )
@@ -135,37 +143,37 @@ def _section(found: Explanation, step: Step, number: int) -> str:
     )
 
 
-def _png(found: Explanation, step: Step) -> bytes:
+def _png(explanation: Explanation, step: Step) -> bytes:
     width, height = _PICTURE_IN
     with DRAWING:
         figure = new_figure(width, height, _PICTURE_DPI)
-        draw_step(figure, found, step, ON_LIGHT, (0.0, 0.0, width, height))
+        draw_step(figure, explanation, step, ON_LIGHT, (0.0, 0.0, width, height))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", facecolor="w", metadata={"Software": "napari-mrisr"})
     return buffer.getvalue()
 
 
-def _write_pdf(found: Explanation, path: Path, progress: Progress) -> None:
+def _write_pdf(explanation: Explanation, path: Path, progress: Progress) -> None:
     from matplotlib.backends.backend_pdf import PdfPages
 
-    steps = all_steps(found)
+    steps = all_steps(explanation)
     progress.begin("lecture page", len(steps))
     metadata = {"Creator": "napari-mrisr", "Subject": RESEARCH_USE, "CreationDate": None}
     # Around the whole file: matplotlib embeds the fonts when it closes it.
     with export_settings(), PdfPages(path, metadata=metadata) as pages:
         for number, step in enumerate(steps, 1):
             with DRAWING:
-                pages.savefig(_slide(found, step, f"{number} of {len(steps)}"), facecolor="w")
+                pages.savefig(_slide(explanation, step, f"{number} of {len(steps)}"), facecolor="w")
             progress.advance()
 
 
-def _slide(found: Explanation, step: Step, count: str) -> Figure:
-    """One step on one page in landscape, inches."""
+def _slide(explanation: Explanation, step: Step, count: str) -> Figure:
+    """Draw one step on one landscape page."""
     width, height = _SLIDE_IN
     figure = new_figure(width, height, 100)
     title = step.title
-    if step.stage is not None and len(found.stages) > 1:
-        title += f" (stage {step.stage + 1} of {len(found.stages)})"
+    if step.stage is not None and len(explanation.stages) > 1:
+        title += f" (stage {step.stage + 1} of {len(explanation.stages)})"
 
     def write(x: float, y: float, text: str, size: float, **look: Any) -> None:
         figure.text(x / width, y / height, text, fontsize=size, va="top", **look)
@@ -174,13 +182,15 @@ def _slide(found: Explanation, step: Step, count: str) -> Figure:
     write(0.5, height - 0.85, textwrap.fill(step.sentence, _LINE_CHARACTERS), 12)
     rows = -(-len(step.numbers) // 2)
     foot = 0.75 + 0.2 * rows
-    draw_step(figure, found, step, _ON_SLIDES, (0.5, foot, width - 1.0, height - 1.5 - foot))
+    draw_step(figure, explanation, step, _ON_SLIDES, (0.5, foot, width - 1.0, height - 1.5 - foot))
     for number, (name, value) in enumerate(step.numbers):
         x, y = 0.5 + 4.6 * (number // rows), foot - 0.08 - 0.2 * (number % rows)
         write(x, y, name, 9, color="0.35")
         write(x + 2.6, y, value, 9)
     write(0.5, 0.5, step.source, 8, color="0.45")
-    last = f"{found.bank_name}, voxel {voxel_text(found.voxel)}. {UNITS} {RESEARCH_USE}."
+    last = (
+        f"{explanation.bank_name}, voxel {voxel_text(explanation.voxel)}. {UNITS} {RESEARCH_USE}."
+    )
     write(0.5, 0.32, last, 8, color="0.45")
     write(width - 0.5, 0.32, count, 8, color="0.45", ha="right")
     return figure

@@ -1,4 +1,4 @@
-"""What is known of one voxel: of each stage, and of all together."""
+"""Record of one explained voxel: one trace per stage, and the sum."""
 
 from __future__ import annotations
 
@@ -11,33 +11,53 @@ from napari_mrisr.bank.hashing import ELEMENTS
 from napari_mrisr.bank.model import StageSpec
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import FloatArray, IntensityWindow, Shape
-from napari_mrisr.explain.neighborhood import Gradients
 
 Matrix = NDArray[np.float64]
 
-# Differences of sums in another order stay below, in engine units.
+# Rounding differences between sums stay below this, engine units.
 _ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
+class Gradients:
+    """Gradients in a window around a voxel.
+
+    Attributes
+    ----------
+    vectors : (3, n, n, n) ndarray of float64
+        Components along x, y, z by central differences, engine units per voxel.
+    weights : (n, n, n) ndarray of float64
+        Weights with sum 1.
+    """
+
+    vectors: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    def tensor(self) -> NDArray[np.float64]:
+        """Return the weighted sum of the vectors' outer products, shape (3, 3)."""
+        products = np.einsum("xyz,axyz,bxyz->ab", self.weights, self.vectors, self.vectors)
+        return np.asarray(products)
+
+
+@dataclass(frozen=True, eq=False)
 class StageTrace:
-    """One stage at the voxel. Patches lie as in the volume: x, y, z.
+    """One stage at the voxel. Patches have the volume's axes x, y, z.
 
     Attributes
     ----------
     spec : StageSpec
     voxel : tuple of int
-        Index in the stage's grid: of low-resolution or of output voxels.
+        Index in the stage's grid of low-resolution or output voxels.
     window : (n, n, n) ndarray of float32
-        The voxels whose gradients count, engine units.
+        Voxels around it in which gradients are computed, engine units.
     gradients : Gradients
-        Central differences there and their weights.
+        Central differences in the window and their weights.
     tensor : (3, 3) ndarray of float64
-        The structure tensor, squared engine units a squared voxel.
+        Structure tensor, engine units² per voxel².
     values : (3,) ndarray of float64
-        Its eigenvalues, descending.
+        Eigenvalues, descending.
     vectors : (3, 3) ndarray of float64
-        Its eigenvectors, one a column.
+        Eigenvectors, one per column.
     features : dict of str to float
         Value of each of :data:`~napari_mrisr.bank.hashing.FEATURES`.
     element : int
@@ -45,21 +65,21 @@ class StageTrace:
         makes the patch canonical.
     bucket : int
     ranges : dict of str to (float, float)
-        What the bucket stands for (:meth:`HashSpec.decode`).
+        Ranges of the bucket (:meth:`HashSpec.decode`).
     flat : bool
-        Whether the voxel is flat, so that there is no filter.
+        True if the voxel is flat and has no filter.
     patch : (w, w, w) ndarray of float32
-        What the filter is laid over, engine units.
+        Input of the filter, engine units.
     filter : (w, w, w) ndarray of float32
-        The bucket's filter, turned into the volume's axes.
+        Filter of the bucket, along the volume's axes.
     products : (w, w, w) ndarray of float64
-        The filter times the patch (less its middle, for a residual filter).
+        Filter × patch (minus its center, for a residual filter).
     before, after : float
-        The voxel before and after the stage, engine units, of the engine.
+        Voxel before and after the stage in the engine, engine units.
     support : int
         Training samples of the bucket.
     start_error, error : float
-        Root mean squared error over them before and after the stage.
+        Root mean squared error of the training samples before and after the stage.
     """
 
     spec: StageSpec
@@ -85,29 +105,29 @@ class StageTrace:
 
     @property
     def center(self) -> float:
-        """The patch's middle, engine units."""
+        """Center voxel of the patch, engine units."""
         r = self.spec.width // 2
         return float(self.patch[r, r, r])
 
     @property
     def change(self) -> float:
-        """What the stage adds to the voxel, engine units."""
+        """Value that the stage adds to the voxel, engine units."""
         return self.after - self.before
 
     @property
     def sum(self) -> float:
-        """Sum of the products: the change, or for a filter that replaces, the new value."""
+        """Sum of the products: the change, or the new value without residual."""
         return float(self.products.sum())
 
     @property
-    def held(self) -> bool:
-        """Whether the result would have been below the scan's lowest value, and was held there."""
-        wanted = self.sum + (self.before if self.spec.residual else 0.0)
-        return self.after - wanted > _ROUNDING
+    def clipped(self) -> bool:
+        """True if the result was raised to the scan's minimum."""
+        unclipped = self.sum + (self.before if self.spec.residual else 0.0)
+        return self.after - unclipped > _ROUNDING
 
     @property
     def directions(self) -> tuple[str, str, str]:
-        """Which way the canonical axes lie in the volume, such as ``−y``."""
+        """Volume axis of each canonical axis, such as ``−y``."""
         permutation, signs = ELEMENTS[self.element]
         a, b, c = (
             ("" if sign > 0 else "−") + "xyz"[axis]
@@ -118,35 +138,36 @@ class StageTrace:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """How one output voxel came about. Holds no name and no path of the scan.
+    """Computation of one output voxel. Contains no name and no path of the scan.
 
     Attributes
     ----------
     voxel : tuple of int
         Index in the output grid, x, y, z.
     lr_voxel : tuple of int
-        Index of the low-resolution voxel it lies in.
+        Index of the low-resolution voxel that contains it.
     scale : tuple of int
     bank_name, degradation, start : str
-        Of the bank; ``start`` is its interpolation.
+        Properties of the bank; ``start`` is its interpolation.
     intensities : IntensityWindow
-        Maps engine units to the scan's intensities.
+        Converts engine units to the scan's intensities.
     voxel_size : tuple of float
-        Of the output grid, mm.
+        Voxel size of the output grid, mm.
     lr_patch : (5, 5, 5) ndarray of float32
-        Low-resolution voxels around, engine units; NaN outside the volume.
+        Low-resolution voxels around it, engine units; NaN outside the volume.
     start_patch : ndarray of float32
-        The interpolation over the same field of view.
+        Interpolation in the same field of view.
     start_value : float
-        The interpolation at the voxel, engine units.
+        Interpolation at the voxel, engine units.
     stages : tuple of StageTrace
     output : float
-        The engine's result, engine units.
+        Result of the engine, engine units.
     tricubic : float
     truth : float or None
+        Reference at the voxel, engine units.
     around : dict of str to ndarray of float32
-        ``tricubic``, ``output`` and ``truth`` (where there is one) around the voxel,
-        17 voxels an axis, engine units; NaN outside the volume.
+        ``tricubic``, ``output`` and, with a reference, ``truth`` around the voxel,
+        17 voxels per axis, engine units; NaN outside the volume.
     """
 
     voxel: Shape
@@ -168,20 +189,15 @@ class Explanation:
 
     @property
     def contributions(self) -> tuple[tuple[str, float], ...]:
-        """What adds up to the output: the start, each stage, and what else the engine does."""
+        """Terms of the output: interpolation, change of each stage, lower limit."""
         rows = [(self.start, self.start_value)]
         rows += [(f"stage {i}", stage.change) for i, stage in enumerate(self.stages, 1)]
         floor = self.output - sum(value for _, value in rows)
-        # Above the scan's window, where the start is brighter than the result.
+        # Above the scan's window the engine keeps the interpolation if it is brighter.
         if abs(floor) > _ROUNDING:
-            rows.append(("never below the start", floor))
+            rows.append(("lower limit", floor))
         return tuple(rows)
 
-    @property
-    def most(self) -> int:
-        """Number (from 0) of the stage that changes most."""
-        return int(np.argmax([abs(stage.change) for stage in self.stages]))
-
     def to_scan(self, value: float) -> float:
-        """Engine units to the scan's intensities."""
+        """Convert engine units to the scan's intensities."""
         return float(self.intensities.from_unit(np.asarray(value, np.float32)))

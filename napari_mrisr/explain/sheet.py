@@ -1,7 +1,7 @@
-"""What the pictures are drawn on: a part of a figure, in inches, in one style.
+"""Sheet: part of a figure, in inches, with one style.
 
-matplotlib's object interface, so that pictures may be drawn on any thread; but
-one at a time (:data:`DRAWING`), since its parser of equations is shared.
+Uses matplotlib's object interface, so any thread may draw. Threads must hold
+:data:`DRAWING`, because matplotlib's parser of equations is shared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 DRAWING = threading.Lock()
-"""Held while a figure with equations is drawn."""
+"""Lock to hold while drawing a figure with equations."""
 
 Rect = tuple[float, float, float, float]
 """Left, bottom, width and height."""
@@ -24,18 +24,18 @@ Rect = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class SheetStyle:
-    """Colors on the background, and the size of letters.
+    """Colors for one background, and font size.
 
     Attributes
     ----------
     ink, faint : str
-        Of text and lines, and of what matters less.
+        Colors of text and lines, and of secondary text and lines.
     voxel, cell : str
-        Outlines of the output voxel and of the measured one it lies in.
+        Outlines of the output voxel and of the measured voxel that contains it.
     warm, cold : str
-        What is added, and what is taken away.
+        Colors of positive and negative changes.
     points : float
-        Of plain text.
+        Font size of plain text.
     """
 
     ink: str
@@ -53,16 +53,16 @@ ON_LIGHT = SheetStyle(ink="#202225", faint="#7c828c", cell="#d9a400")
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Squares of a picture, to be asked for their values.
+    """A grid of squares in a picture, for reading values under the mouse.
 
     Attributes
     ----------
     rect : Rect
-        Where they are, as fractions of the figure from its lower left.
+        Position, as fractions of the figure from its lower left.
     values : (rows, columns) ndarray
-        As shown, the first row on top; NaN for none.
+        Values, the first row on top; NaN for none.
     name : str
-        What the values are.
+        Name of the values.
     """
 
     rect: Rect
@@ -70,7 +70,7 @@ class Cells:
     name: str
 
     def at(self, x: float, y: float) -> float | None:
-        """The value at a point (fractions of the figure); None beside the squares."""
+        """Return the value at a point (fractions of the figure); None outside the squares."""
         left, bottom, width, height = self.rect
         rows, columns = self.values.shape
         column = int(np.floor((x - left) / width * columns))
@@ -87,15 +87,14 @@ class Sheet:
     Parameters
     ----------
     figure : Figure
-        Drawn on.
     style : SheetStyle
     rect : Rect
-        The part, in inches.
+        Position in the figure, inches.
 
     Attributes
     ----------
     cells : list of Cells
-        What can be asked for values.
+        Squares whose values can be read.
     """
 
     def __init__(self, figure: Figure, style: SheetStyle, rect: Rect) -> None:
@@ -104,7 +103,7 @@ class Sheet:
         self.cells: list[Cells] = []
 
     def axes(self, rect: Rect) -> Axes:
-        """Bare axes; ``rect`` in inches from the sheet's lower left."""
+        """Add bare axes; ``rect`` in inches from the sheet's lower left."""
         axes = self.figure.add_axes(self._fraction(rect))
         axes.set_facecolor("none")
         axes.set_xticks([])
@@ -113,18 +112,18 @@ class Sheet:
             spine.set_visible(False)
         return axes
 
-    def note_cells(self, rect: Rect, values: NDArray[np.floating[Any]], name: str) -> None:
-        """Remember squares and their values."""
+    def add_cells(self, rect: Rect, values: NDArray[np.floating[Any]], name: str) -> None:
+        """Store squares and their values."""
         self.cells.append(Cells(self._fraction(rect), values, name))
 
     def text(self, x: float, y: float, text: str, **look: Any) -> Any:
-        """Text at inches from the sheet's lower left."""
+        """Write text; position in inches from the sheet's lower left."""
         across, up, _, _ = self._fraction((x, y, 0.0, 0.0))
         look = {"color": self.style.ink, "fontsize": self.style.points, **look}
         return self.figure.text(across, up, text, **look)
 
     def part(self, rect: Rect) -> Sheet:
-        """A part of the sheet, whose squares are also the sheet's."""
+        """Return a part of the sheet; its squares also belong to the sheet."""
         left, bottom, width, height = rect
         inner = Sheet(
             self.figure, self.style, (self.left + left, self.bottom + bottom, width, height)
@@ -133,7 +132,7 @@ class Sheet:
         return inner
 
     def equation(self, text: str) -> None:
-        """The equation in the middle, as large as it fits."""
+        """Write a centered equation, smaller if it does not fit."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         shown = self.text(

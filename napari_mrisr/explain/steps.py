@@ -1,7 +1,7 @@
-"""The steps in words: title, one plain sentence, the equation and its source, numbers.
+"""The steps as text: title, sentence, equation with source, numbers.
 
-Equations are in matplotlib's mathtext. Numbers are in engine units: 0 is black
-and 1 the brightness that one voxel in a thousand exceeds.
+Equations are written in matplotlib's mathtext. Numbers are in engine units: 0 is
+black, and one voxel in a thousand is brighter than 1.
 """
 
 from __future__ import annotations
@@ -12,15 +12,7 @@ import numpy as np
 
 from napari_mrisr.bank.hashing import FEATURES
 from napari_mrisr.explain.model import Explanation, StageTrace
-from napari_mrisr.explain.texts import (
-    factor_text,
-    feature_text,
-    plain,
-    range_text,
-    signed,
-    small,
-    voxel_text,
-)
+from napari_mrisr.inspection.texts import grid_text, number_text, range_text, value_text
 
 PAPER = "J. Korea Multimedia Society 24(2), 2021"
 
@@ -38,30 +30,30 @@ KEYS = (
 """The steps in order."""
 
 STAGE_KEYS = KEYS[2:8]
-"""Those that every stage of a bank goes through."""
+"""The steps of every stage of a bank."""
 
-UNITS = "Brightness: 0 is black, 1 is what only one voxel in a thousand of the scan exceeds."
+UNITS = "Brightness 0 is black; one voxel in a thousand of the scan is brighter than 1."
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step, in words.
+    """One step as text.
 
     Attributes
     ----------
     key : str
         One of :data:`KEYS`.
     stage : int or None
-        Number of the stage, from 0; None for a step of no stage.
+        Stage, from 0; None for a step outside the stages.
     title : str
     sentence : str
-        One plain sentence.
+        A few plain sentences.
     equation : str
-        In mathtext.
+        Equation in mathtext.
     source : str
-        Where the equation is from.
+        Source of the equation.
     numbers : tuple of (str, str)
-        What is measured here: name and value.
+        Names and values.
     """
 
     key: str
@@ -74,20 +66,20 @@ class Step:
 
 
 def steps_of(explanation: Explanation, stage: int) -> tuple[Step, ...]:
-    """The nine steps, through one stage (number from 0)."""
+    """Return the nine steps through one stage (number from 0)."""
     return tuple(step_of(explanation, key, stage) for key in KEYS)
 
 
 def all_steps(explanation: Explanation) -> tuple[Step, ...]:
-    """All steps of all stages, for reading from top to bottom."""
-    found = [step_of(explanation, key, 0) for key in KEYS[:2]]
+    """Return the steps of all stages in order."""
+    steps = [step_of(explanation, key, 0) for key in KEYS[:2]]
     for stage in range(len(explanation.stages)):
-        found += [step_of(explanation, key, stage) for key in STAGE_KEYS]
-    return (*found, step_of(explanation, "output", 0))
+        steps += [step_of(explanation, key, stage) for key in STAGE_KEYS]
+    return (*steps, step_of(explanation, "output", 0))
 
 
 def step_of(explanation: Explanation, key: str, stage: int) -> Step:
-    """One step; ``stage`` counts for those of :data:`STAGE_KEYS`."""
+    """Return one step; ``stage`` matters for the steps in :data:`STAGE_KEYS`."""
     if key in STAGE_KEYS:
         return Step(key, stage, *_STAGE_WORDS[key](explanation.stages[stage]))
     return Step(key, None, *_WORDS[key](explanation))
@@ -96,39 +88,39 @@ def step_of(explanation: Explanation, key: str, stage: int) -> Step:
 _Words = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 
-def _scan(found: Explanation) -> _Words:
-    r = found.lr_patch.shape[0] // 2
-    value = float(found.lr_patch[r, r, r])
+def _scan(explanation: Explanation) -> _Words:
+    r = explanation.lr_patch.shape[0] // 2
+    value = float(explanation.lr_patch[r, r, r])
     return (
         "The scan",
-        "This is all that the scanner measured around here: each square is one voxel, "
-        "each number its brightness, and the orange corner is the piece we want to know.",
+        "The scanner measured these voxels. Each square is one voxel, each number its "
+        "brightness. We want to know the part in the orange frame.",
         r"$y = D\,x$",
-        f"y: the scan, x: what we look for, D: how the scan lost detail ({found.degradation})",
+        f"y: the scan, x: the wanted image, D: loss of detail ({explanation.degradation})",
         (
-            ("measured voxel", voxel_text(found.lr_voxel)),
-            ("its brightness", plain(value)),
-            ("in the scan's own numbers", f"{found.to_scan(value):.4g}"),
+            ("measured voxel", voxel_text(explanation.lr_voxel)),
+            ("brightness", plain(value)),
+            ("intensity in the scan", f"{explanation.to_scan(value):.4g}"),
         ),
     )
 
 
-def _start(found: Explanation) -> _Words:
-    smooth = found.start == "tricubic"
+def _start(explanation: Explanation) -> _Words:
+    smooth = explanation.start == "tricubic"
     equation = r"$s(u) = \sum_k c_k\,\beta^{3}(u - k)$"
     source = "Cubic B-spline along each axis; Unser 1999, doi 10.1109/79.799930"
     if not smooth:
         equation = r"$s(u) = \sum_k y_k\,\beta^{2}(u - k)$"
-        source = "Quadratic B-spline without prefilter, behind the figures of the paper"
+        source = "Quadratic B-spline without prefilter, as used for the figures of the paper"
     return (
-        "A smooth guess",
-        f"Every measured voxel is cut into {factor_text(found)}, and a smooth curve through its "
-        "neighbors gives a first guess: no detail is lost, but none is won, so edges are blurred.",
+        "First guess: interpolation",
+        f"Interpolation divides every measured voxel into {factor_text(explanation)} and fits a "
+        "smooth curve to the neighbors. It adds no detail, so edges stay blurred.",
         equation,
         source,
         (
-            ("voxel of the result", voxel_text(found.voxel)),
-            (f"first guess ({found.start})", plain(found.start_value)),
+            ("voxel of the result", voxel_text(explanation.voxel)),
+            (f"first guess ({explanation.start})", plain(explanation.start_value)),
         ),
     )
 
@@ -137,17 +129,16 @@ def _gradients(stage: StageTrace) -> _Words:
     n = stage.window.shape[0]
     r = n // 2
     x, y, z = stage.gradients.vectors[:, r, r, r]
-    grid = "measured" if stage.spec.grid == "cell" else "upsampled"
     return (
-        "Where does it get brighter?",
-        "Each arrow points to where it gets brighter, a long one where that happens fast; "
-        "those near the middle count most.",
+        "Gradients",
+        "Each arrow points toward increasing brightness. A long arrow means a fast change. "
+        "Arrows near the center have the largest weight.",
         r"$g = \frac{1}{2}\left(I_{x+1}-I_{x-1},\; I_{y+1}-I_{y-1},\; I_{z+1}-I_{z-1}\right)$",
         f"{PAPER}, section 3.2; central differences",
         (
-            ("looks at", f"{n} × {n} × {n} {grid} voxels"),
-            ("arrow in the middle", f"({plain(x)}, {plain(y)}, {plain(z)}) a voxel"),
-            ("weight falls off over", f"σ = {stage.spec.hash.window.sigma:.3g} voxels"),
+            ("window", f"{n} × {n} × {n} {grid_text(stage.spec)}s"),
+            ("gradient at the center", f"({plain(x)}, {plain(y)}, {plain(z)}) per voxel"),
+            ("width of the weights", f"σ = {stage.spec.hash.window.sigma:.3g} voxels"),
         ),
     )
 
@@ -155,9 +146,9 @@ def _gradients(stage: StageTrace) -> _Words:
 def _tensor(stage: StageTrace) -> _Words:
     t = stage.tensor
     return (
-        "All arrows in six numbers",
-        "Every arrow's components are multiplied with one another and averaged, so that opposite "
-        "arrows do not cancel and six numbers are left.",
+        "Structure tensor",
+        "The products of the arrows' components are averaged. Opposite arrows do not cancel, "
+        "and six numbers describe all arrows.",
         r"$T = G^{\top} W G = \sum_i w_i\; g_i\, g_i^{\top}$",
         f"{PAPER}, section 3.2, equation 2",
         tuple(
@@ -171,40 +162,40 @@ def _ellipsoid(stage: StageTrace) -> _Words:
     lengths = stage.values**0.5
     v = stage.vectors[:, 0]
     return (
-        "Drawn as a body",
-        "The six numbers are the shape of a body, long where brightness changes and thin where "
-        "it does not: at an edge a needle, at a thin line a disc, in noise a ball.",
+        "Tensor as an ellipsoid",
+        "The six numbers describe an ellipsoid. It is long in the directions in which brightness "
+        "changes: a needle at an edge, a disc at a thin line, a ball in noise.",
         r"$T\,v_i = \lambda_i v_i \qquad \lambda_1 \geq \lambda_2 \geq \lambda_3 \geq 0$",
         f"{PAPER}, section 3.2",
         (
-            ("half axes √λ1, √λ2, √λ3", ", ".join(small(n) for n in lengths) + " a voxel"),
-            ("longest axis v", "(" + ", ".join(plain(n) for n in v) + ")"),
+            ("semi-axes √λ1, √λ2, √λ3", ", ".join(small(n) for n in lengths) + " per voxel"),
+            ("longest axis v1", "(" + ", ".join(plain(n) for n in v) + ")"),
             ("shape", _shape(stage)),
         ),
     )
 
 
 def _shape(stage: StageTrace) -> str:
-    """What the body resembles most, by how √λ1 divides into needle, disc and ball."""
+    """Return the shape that the ellipsoid resembles most: needle, disc or ball."""
     a, b, c = stage.values**0.5
     if stage.flat or not a > 0.0:
-        return "nothing changes here"
-    shares = {"an edge: a needle": a - b, "a line: a disc": b - c, "a corner or noise: a ball": c}
-    return "most like " + max(shares, key=lambda name: shares[name])
+        return "none: brightness is constant"
+    shares = {"needle (edge)": a - b, "disc (line)": b - c, "ball (corner or noise)": c}
+    return max(shares, key=lambda name: shares[name])
 
 
 def cut_features(stage: StageTrace) -> tuple[str, ...]:
-    """The features that the stage's buckets tell apart."""
+    """Return the features on which the stage's buckets depend."""
     return tuple(name for name in FEATURES if stage.spec.hash.cuts.get(name))
 
 
 _FEATURE_WORDS = {
-    "elevation": "elevation: how far the needle leans",
-    "azimuth": "azimuth: to which side it leans",
-    "strength": "strength: how fast brightness changes",
-    "coherence": "coherence: needle or ball",
-    "asymmetry": "asymmetry: how far beside the edge",
-    "curvature": "curvature: whether the edge bends",
+    "elevation": "elevation: tilt of the longest axis",
+    "azimuth": "azimuth: direction of the tilt",
+    "strength": "strength: change of brightness",
+    "coherence": "coherence: needle (1) to ball (−⅓)",
+    "asymmetry": "asymmetry: offset from the edge",
+    "curvature": "curvature: bend of the edge",
 }
 
 
@@ -212,9 +203,9 @@ def _features(stage: StageTrace) -> _Words:
     names: tuple[str, ...] = ("elevation", "azimuth", "strength", "coherence")
     names += tuple(name for name in cut_features(stage) if name not in names)
     return (
-        "A few words for the shape",
-        "Which way the needle points and how slim it is are said by a few numbers: two angles, "
-        "and one each for how strong, how clear and how bent the edge is.",
+        "Features",
+        "Two angles give the direction of the longest axis. Further numbers say how strong, "
+        "how clear and how curved the edge is.",
         _angle_equation(stage) + "\n" + r"$\mathrm{strength} = \sqrt{\lambda_1}\qquad"
         r"\mathrm{coherence} = \frac{\sqrt{\lambda_1}-\sqrt{\lambda_2}-\sqrt{\lambda_3}}"
         r"{\sqrt{\lambda_1}+\sqrt{\lambda_2}+\sqrt{\lambda_3}}$",
@@ -222,7 +213,7 @@ def _features(stage: StageTrace) -> _Words:
         + (
             ""
             if stage.spec.hash.symmetry == "none"
-            else "; sorted axes, asymmetry, curvature: ours"
+            else "; sorted axes, asymmetry, curvature: this program"
         ),
         tuple((_FEATURE_WORDS[n], feature_text(n, stage.features[n])) for n in names),
     )
@@ -230,7 +221,7 @@ def _features(stage: StageTrace) -> _Words:
 
 def _angle_equation(stage: StageTrace) -> str:
     if stage.spec.hash.symmetry == "cube":
-        # The canonical direction: components without sign, by size.
+        # Canonical direction: absolute components, sorted by size.
         return (
             r"$\mathrm{elevation} = \arccos |v|_{(1)} \qquad"
             r"\mathrm{azimuth} = \arctan\left(|v|_{(3)}\,/\,|v|_{(2)}\right)$"
@@ -247,13 +238,13 @@ def _bucket(stage: StageTrace) -> _Words:
     code = stage.spec.hash
     if stage.flat:
         return (
-            "Too flat to sharpen",
-            "Next to nothing changes around here, so there is nothing to sharpen and the voxel "
-            "stays as it is.",
+            "Flat: no filter",
+            "Brightness hardly changes here. There is nothing to sharpen, and the voxel stays "
+            "unchanged.",
             r"$T_{xx}+T_{yy}+T_{zz} < t^2$",
             "Not in the paper: the flat bucket of this program",
             (
-                ("sum of the changes", small(float(stage.tensor.trace()))),
+                ("trace of the tensor", small(float(stage.tensor.trace()))),
                 ("flat below", small(code.flat**2)),
                 ("bucket", f"{stage.bucket} (flat) of {code.bucket_count}"),
             ),
@@ -264,21 +255,20 @@ def _bucket(stage: StageTrace) -> _Words:
         if name in stage.features
     ]
     if "phase" in stage.ranges:
-        rows.append(("place within the measured voxel", f"{int(stage.ranges['phase'][0])}"))
+        rows.append(("position in the measured voxel", f"{int(stage.ranges['phase'][0])}"))
     rows += [
         ("bucket", f"{stage.bucket} of {code.bucket_count}"),
-        ("places seen in training", f"{stage.support:,}"),
+        ("training samples", f"{stage.support:,}"),
     ]
     if code.symmetry != "none":
-        rows.append(("patch turned so that its axes are", ", ".join(stage.directions)))
+        rows.append(("axes of the canonical patch", ", ".join(stage.directions)))
     return (
-        "Into a bucket",
-        "Each number falls into one of a few ranges, and all places of the world whose numbers "
-        f"fall into the same ranges share bucket {stage.bucket}, of which training saw "
-        f"{stage.support:,}.",
+        "Bucket",
+        "Each feature falls into one of a few ranges. All voxels with the same ranges share "
+        f"bucket {stage.bucket}. Training saw {stage.support:,} such voxels.",
         r"$b = (\ldots((d_1 r_2 + d_2)\,r_3 + d_3)\ldots)$",
-        "d: number of the range, r: how many there are; the paper has 8 × 8 × 3 × 3 of them"
-        + ("" if code.symmetry == "none" else ", and turns no patches"),
+        "d: index of the range, r: number of ranges; the paper has 8 × 8 × 3 × 3 ranges"
+        + ("" if code.symmetry == "none" else " and does not turn patches"),
         tuple(rows),
     )
 
@@ -286,69 +276,73 @@ def _bucket(stage: StageTrace) -> _Words:
 def _filter(stage: StageTrace) -> _Words:
     count, residual = stage.spec.taps, stage.spec.residual
     if stage.flat:
-        words = "There is no filter for flat places, so nothing is added."
+        words = "Flat voxels have no filter, so nothing is added."
     elif residual:
         words = (
-            f"The bucket's filter is a table of {count} weights learned in training: multiply "
-            "them with the differences to the middle, square by square, and add up."
+            f"The filter of the bucket has {count} weights learned in training. Each weight is "
+            "multiplied by the difference from the center voxel, and the products are added."
         )
     else:
         words = (
-            f"The bucket's filter is a table of {count} weights learned in training: multiply "
-            "them with the brightness, square by square, and add up."
+            f"The filter of the bucket has {count} weights learned in training. Each weight is "
+            "multiplied by the brightness, and the products are added."
         )
-    rows = [("sum of all products", signed(stage.sum) if residual else plain(stage.sum))]
-    if stage.held:
-        rows.append(("held at the scan's darkest value", plain(stage.after)))
+    rows = [("sum of the products", signed(stage.sum) if residual else plain(stage.sum))]
+    if stage.clipped:
+        rows.append(("raised to the scan's minimum", plain(stage.after)))
     rows += [("before", plain(stage.before)), ("after", plain(stage.after))]
     if np.isfinite((stage.start_error, stage.error)).all():
         rows.append(
-            ("usual error of the bucket", f"{small(stage.start_error)} → {small(stage.error)}")
+            ("training error before → after", f"{small(stage.start_error)} → {small(stage.error)}")
         )
     return (
-        "Filter times patch",
+        "Filter × patch",
         words,
         r"$\Delta = \sum_k f_b[k]\,(p_k - p_0)$" if residual else r"$x = \sum_k f_b[k]\; p_k$",
-        f"{PAPER}, section 3"
-        + ("; differences to the middle: ours" if residual else ": look up, then multiply"),
+        f"{PAPER}, section 3" + ("; differences from the center: this program" if residual else ""),
         tuple(rows),
     )
 
 
-def _output(found: Explanation) -> _Words:
-    sum_ = "the first guess and what the stages added make"
-    if not found.stages[-1].spec.residual:
-        sum_ = "the filter makes"
-    words = f"Here {sum_} {plain(found.output)}"
-    rows = list(sum_rows(found))
-    rows.append(("tricubic, for comparison", plain(found.tricubic)))
-    if found.truth is not None:
-        ours, theirs = found.output - found.truth, found.tricubic - found.truth
-        words += f", where the truth is {plain(found.truth)}: {verdict(ours, theirs)}."
+def _output(explanation: Explanation) -> _Words:
+    terms = "First guess and changes add up to"
+    if not explanation.stages[-1].spec.residual:
+        terms = "The filter gives"
+    words = f"{terms} {plain(explanation.output)}."
+    rows = list(sum_rows(explanation))
+    rows.append(("tricubic, for comparison", plain(explanation.tricubic)))
+    if explanation.truth is not None:
+        ours, theirs = (
+            explanation.output - explanation.truth,
+            explanation.tricubic - explanation.truth,
+        )
+        words += f" The reference is {plain(explanation.truth)}. {error_text(ours, theirs)}"
         rows += [
-            ("truth", plain(found.truth)),
+            ("reference", plain(explanation.truth)),
             ("error of the result", signed(ours)),
             ("error of tricubic", signed(theirs)),
         ]
     else:
-        words += f", where smooth interpolation alone has {plain(found.tricubic)}."
-    rows.append(("result in the scan's own numbers", f"{found.to_scan(found.output):.4g}"))
-    terms = r" + ".join(rf"\Delta_{i}" for i in range(1, len(found.stages) + 1))
-    equation = rf"$x = s + {terms}$"
-    return "The voxel of the result", words, equation, "Sum of the steps", tuple(rows)
+        words += f" Interpolation alone gives {plain(explanation.tricubic)}."
+    rows.append(
+        ("result as intensity in the scan", f"{explanation.to_scan(explanation.output):.4g}")
+    )
+    changes = r" + ".join(rf"\Delta_{i}" for i in range(1, len(explanation.stages) + 1))
+    equation = rf"$x = s + {changes}$"
+    return "Result", words, equation, "Sum of the steps", tuple(rows)
 
 
-def sum_rows(found: Explanation) -> tuple[tuple[str, str], ...]:
-    """What adds up to the output, and the output, as text."""
-    (name, start), *rest = found.contributions
+def sum_rows(explanation: Explanation) -> tuple[tuple[str, str], ...]:
+    """Return the terms of the output, and the output, as text."""
+    (name, start), *rest = explanation.contributions
     rows = [(f"first guess ({name})", plain(start))]
     rows += [(name, signed(value)) for name, value in rest]
-    return (*rows, ("result", plain(found.output)))
+    return (*rows, ("result", plain(explanation.output)))
 
 
-def verdict(ours: float, theirs: float) -> str:
-    """How wrong the result was, beside tricubic: ``off by 0.012, tricubic by 0.052``."""
-    return f"it is off by {plain(abs(ours))}, tricubic was by {plain(abs(theirs))}"
+def error_text(result: float, tricubic: float) -> str:
+    """Return a sentence about the errors of the result and of tricubic interpolation."""
+    return f"The error is {plain(abs(result))}; tricubic has {plain(abs(tricubic))}."
 
 
 _WORDS = {"scan": _scan, "start": _start, "output": _output}
@@ -360,3 +354,48 @@ _STAGE_WORDS = {
     "bucket": _bucket,
     "filter": _filter,
 }
+
+
+def plain(value: float) -> str:
+    """Return three decimals with a true minus sign: ``0.531``."""
+    return number_text(value)
+
+
+def signed(value: float) -> str:
+    """Return three decimals with a sign: ``+0.012``."""
+    text = f"{value:+.3f}".replace("-", "−")
+    return "0.000" if text[1:] == "0.000" else text
+
+
+def small(value: float) -> str:
+    """Return three significant digits: ``1.24 × 10⁻³``."""
+    if value == 0.0 or 0.01 <= abs(value) < 1000.0:
+        return f"{value:.3g}".replace("-", "−")
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa} × {power_of_ten(int(exponent))}".replace("-", "−")
+
+
+def power_of_ten(exponent: int) -> str:
+    """Return ``10⁻³``."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def feature_text(name: str, value: float) -> str:
+    """Return the value of a feature with its unit: ``24.1°``."""
+    return f"{small(value)} per voxel" if name == "strength" else value_text(name, value)
+
+
+def voxel_text(voxel: tuple[int, int, int]) -> str:
+    """Return ``x 31, y 77, z 40``."""
+    return ", ".join(f"{axis} {n}" for axis, n in zip("xyz", voxel, strict=True))
+
+
+def factor_text(explanation: Explanation) -> str:
+    """Return ``2 × 2 × 2``."""
+    return " × ".join(str(s) for s in explanation.scale)
+
+
+def stage_label(explanation: Explanation, number: int) -> str:
+    """Return ``2: +0.012 (upsampled voxels)``."""
+    stage = explanation.stages[number]
+    return f"{number + 1}: {signed(stage.change)} ({grid_text(stage.spec)}s)"

@@ -1,65 +1,78 @@
-"""What the engine does at one voxel, number by number.
+"""Run the engine at one voxel and record every step.
 
-Every value is the engine's own (:class:`~napari_mrisr.methods.hashed.Hashed`,
-:class:`~napari_mrisr.bank.hashing.HashSpec`) or one term of a sum that it forms;
-the tests hold the sums against it.
+Every value is computed by the engine (:class:`~napari_mrisr.methods.hashed.Hashed`,
+:class:`~napari_mrisr.bank.hashing.HashSpec`) or is one term of a sum in the engine;
+the tests compare the sums with the engine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.bank.hashing import ELEMENTS, phase_table
 from napari_mrisr.bank.model import FilterBank, Stage, load_bank
 from napari_mrisr.core.scale import MAX_SCALE, Scale
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
-from napari_mrisr.explain.model import Explanation, Matrix, StageTrace
-from napari_mrisr.explain.neighborhood import blank_outside, gradients_at, turned_filter, window_of
+from napari_mrisr.explain.model import Explanation, Gradients, Matrix, StageTrace
+from napari_mrisr.inspection.filters import output_at, reorient
+from napari_mrisr.inspection.maps import feature_values
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.hashed import Hashed, padded
 from napari_mrisr.operators import interpolate
-from napari_mrisr.operators.gradients import tensor_box
+from napari_mrisr.operators.gradients import Window, mirrored_box, tensor_box
+from napari_mrisr.operators.interpolate import mirror_index
 
 AROUND = 8
-"""Output voxels shown at each side of the one that is explained."""
+"""Output voxels shown on each side of the explained voxel."""
 
 LR_AROUND = 2
-"""Low-resolution voxels shown at each side of the one it lies in."""
+"""Low-resolution voxels shown on each side of the voxel that contains it."""
 
 
 def explain_voxel(
     lr: Volume, bank: FilterBank | str, voxel: Shape, truth: Volume | None = None
 ) -> Explanation:
-    """Explain one voxel of what ``hashed`` makes of a volume.
+    """Explain how ``hashed`` computes one voxel of its output.
 
     Parameters
     ----------
     lr : Volume
-        Low resolution; in the scan's intensities, or normalized already (which
-        saves time where many voxels are asked for).
+        Low-resolution volume in the scan's intensities. For many voxels of one
+        volume, pass ``lr.normalized()`` to save time.
     bank : FilterBank or str
         Bank, or its name or path.
     voxel : tuple of int
         Index in the output grid, x, y, z.
     truth : Volume, optional
-        On the output grid, in the scan's intensities.
+        Reference on the output grid, in the scan's intensities.
 
     Returns
     -------
     Explanation
+        Input, output and intermediate values of every stage at the voxel.
 
     Raises
     ------
     ParameterError
-        When the voxel lies outside the output.
+        If the voxel lies outside the output.
     GeometryError
-        When the truth is not on the output grid.
+        If the reference does not lie on the output grid.
     BankError
-        When there is no such bank.
+        If there is no such bank.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_mrisr as sr
+    >>> data = np.random.default_rng(0).random((12, 14, 16)).astype(np.float32)
+    >>> lr = sr.Volume(data, sr.Grid((12, 14, 16), np.eye(4)))
+    >>> explanation = sr.explain_voxel(lr, "default-2x", (11, 13, 15))
+    >>> len(explanation.stages)
+    3
     """
     if not isinstance(bank, FilterBank):
         bank = load_bank(bank)
@@ -99,26 +112,26 @@ def explain_voxel(
 
 
 def check_truth(truth: Grid, lr: Grid, scale: Scale) -> None:
-    """Raise :class:`GeometryError` where a truth does not lie on the output grid."""
+    """Raise :class:`GeometryError` if a reference does not lie on the output grid."""
     grid = lr.upsampled(scale)
     if truth.shape != grid.shape or not np.allclose(truth.affine, grid.affine, atol=1e-2):
-        found = f"{truth.shape} voxels are not the output's {grid.shape} at the same place"
-        mend = "choose the volume that the low-resolution one was made of, or none"
-        raise GeometryError(explain("truth", found, mend))
+        found = f"grid {truth.shape} differs from the output grid {grid.shape} in size or position"
+        remedy = "choose the volume from which the low-resolution scan was made, or none"
+        raise GeometryError(explain("reference", found, remedy))
 
 
 def truth_scale(truth: Grid, lr: Grid) -> Scale:
-    """The scale at which a truth lies on the output grid.
+    """Return the scale at which a reference lies on the output grid.
 
     Raises
     ------
     GeometryError
-        When there is none.
+        If there is no such scale.
     """
     x, y, z = (max(1, n // m) for n, m in zip(truth.shape, lr.shape, strict=True))
     if max(x, y, z) > MAX_SCALE or (x, y, z) == (1, 1, 1):
-        found = f"{truth.shape} voxels are no multiple of the low resolution's {lr.shape}"
-        raise GeometryError(explain("truth", found, "choose another, or none"))
+        found = f"grid {truth.shape} is no multiple of the low-resolution grid {lr.shape}"
+        raise GeometryError(explain("reference", found, "choose another volume, or none"))
     check_truth(truth, lr, (x, y, z))
     return x, y, z
 
@@ -138,7 +151,7 @@ def _divided(voxel: Shape, scale: Scale) -> Shape:
 
 
 def _ends(voxel: Shape, reach: int) -> tuple[Shape, Shape]:
-    """Start and stop of the box with so many voxels at each side."""
+    """Return start and stop of the box with ``reach`` voxels on each side."""
     x, y, z = voxel
     return (x - reach, y - reach, z - reach), (x + reach + 1, y + reach + 1, z + reach + 1)
 
@@ -166,7 +179,7 @@ def _around(
 
 
 def _start_patch(method: Hashed, lr: Volume, cell: Shape) -> FloatArray:
-    """The interpolation over the field of view of the low-resolution patch."""
+    """Return the interpolation in the field of view of the low-resolution patch."""
     scale, shape = method.scale, interpolate.upsampled_shape(lr.data, method.scale)
     (a, b, c), (d, e, f) = _ends(cell, LR_AROUND)
     x, y, z = scale
@@ -178,8 +191,8 @@ def _start_patch(method: Hashed, lr: Volume, cell: Shape) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """Where a stage looks: a voxel of its grid, in a box of its source."""
+class _StageVoxel:
+    """A voxel of a stage's grid, in a box of the stage's input."""
 
     source: FloatArray
     corner: Shape
@@ -191,46 +204,46 @@ class _Place:
         return Region(*_ends(self.voxel, 0))
 
 
-def _place(
+def _stage_voxel(
     stage: Stage, scale: Scale, lr: Volume, before: tuple[Region, FloatArray], one: Region
-) -> _Place:
+) -> _StageVoxel:
     if stage.spec.grid == "cell":
-        return _Place(lr.data, (0, 0, 0), lr.grid.shape, _divided(one.start, scale))
+        return _StageVoxel(lr.data, (0, 0, 0), lr.grid.shape, _divided(one.start, scale))
     box, image = before
-    return _Place(image, box.start, lr.grid.upsampled(scale).shape, one.start)
+    return _StageVoxel(image, box.start, lr.grid.upsampled(scale).shape, one.start)
 
 
 def _trace(
     stage: Stage, scale: Scale, lr: Volume, images: list[tuple[Region, FloatArray]], one: Region
 ) -> StageTrace:
-    """What a stage does at the voxel ``one``, from the images before and after it."""
+    """Trace a stage at the voxel ``one`` from the images before and after it."""
     spec, code = stage.spec, stage.spec.hash
-    place = _place(stage, scale, lr, images[0], one)
-    where = (place.source, place.corner, place.shape)
-    tensor, smooth = tensor_box(*where, place.region, code.window)
-    bucket, element = (int(part[0, 0, 0]) for part in code.hash_box(*where, place.region))
+    at = _stage_voxel(stage, scale, lr, images[0], one)
+    box = (at.source, at.corner, at.shape)
+    tensor, smooth = tensor_box(*box, at.region, code.window)
+    bucket, element = (int(part[0, 0, 0]) for part in code.hash_box(*box, at.region))
     found = cpu_hash.voxel_features(tensor, smooth)[0, 0, 0].astype(np.float64)
     matrix = _matrix(tensor[:, 1, 1, 1].astype(np.float64))
-    patch = padded(*where, place.region, spec.width)
-    weights = turned_filter(_weights(stage, scale, one, bucket, element), spec.width, element)
+    patch = padded(*box, at.region, spec.width)
+    weights = reorient(_weights(stage, scale, one, bucket, element), element)
     r = spec.width // 2
-    seen = patch.astype(np.float64) - (patch[r, r, r] if spec.residual else 0.0)
+    values = patch.astype(np.float64) - (patch[r, r, r] if spec.residual else 0.0)
     return StageTrace(
         spec=spec,
-        voxel=place.voxel,
-        window=window_of(*where, place.voxel, code.window),
-        gradients=gradients_at(*where, place.voxel, code.window),
+        voxel=at.voxel,
+        window=window_of(*box, at.voxel, code.window),
+        gradients=gradients_at(*box, at.voxel, code.window),
         tensor=matrix,
         values=found[:3],
         vectors=_vectors(matrix, found[3:6]),
-        features=_features(found, code.symmetry, element),
+        features={n: float(v) for n, v in feature_values(found, code.symmetry).items()},
         element=element,
         bucket=bucket,
         ranges=code.decode(bucket),
         flat=bucket == code.filter_count,
         patch=patch,
         filter=weights,
-        products=seen * weights,
+        products=values * weights,
         before=_value(*images[0], one),
         after=_value(*images[1], one),
         support=int(stage.support[bucket]),
@@ -240,15 +253,16 @@ def _trace(
 
 
 def _weights(stage: Stage, scale: Scale, one: Region, bucket: int, element: int) -> FloatArray:
-    """The filter of a bucket for our voxel, by canonical tap; zeros where there is none."""
+    """Return the canonical filter for the voxel; zeros without a filter."""
     if bucket == stage.spec.hash.filter_count:
-        return np.zeros(stage.spec.taps, np.float32)
+        return np.zeros((stage.spec.width,) * 3, np.float32)
     if stage.spec.grid == "voxel":
-        return stage.weights[bucket, :, 0]
-    # A cell's filters give all of its output voxels.
-    phase = [n % s for n, s in zip(one.start, scale, strict=True)]
-    output = phase_table(scale)[element, np.ravel_multi_index(phase, scale)]
-    return np.asarray(stage.weights[bucket, :, output])
+        output = 0
+    else:
+        # A cell has one filter per output voxel.
+        x, y, z = (n % s for n, s in zip(one.start, scale, strict=True))
+        output = output_at(scale, element, (x, y, z))
+    return np.asarray(stage.weights[bucket, :, output]).reshape((stage.spec.width,) * 3)
 
 
 def _matrix(components: Matrix) -> Matrix:
@@ -257,36 +271,68 @@ def _matrix(components: Matrix) -> Matrix:
 
 
 def _vectors(tensor: Matrix, first: Matrix) -> Matrix:
-    """Eigenvectors, one a column; the first is the engine's, the others complete it."""
-    # Across the first, so that they stay perpendicular where eigenvalues are equal.
+    """Return the eigenvectors, one per column; the first one is given by the engine."""
+    # Solve in the plane perpendicular to the first, which also works for equal eigenvalues.
     across = np.linalg.svd(first[None])[2][1:].T
     _, inner = np.linalg.eigh(across.T @ tensor @ across)
     return np.column_stack([first, across @ inner[:, ::-1]])
 
 
-def _features(found: Matrix, symmetry: str, element: int) -> dict[str, float]:
-    """The six features from eigenvalues, direction, asymmetry and curvature (0-7)."""
-    a, b, c = np.sqrt(found[:3])
-    total = a + b + c
-    permutation, signs = ELEMENTS[element]
-    x, y, z = found[3:6]
-    if symmetry == "none":
-        # A line has no sign: look at it from the side of positive y, then x, then z.
-        x, y, z = (x, y, z) if (y, x, z) >= (0.0, 0.0, 0.0) else (-x, -y, -z)
-        upright, azimuth = z, np.degrees(np.arctan2(y, x))
-    else:
-        x, y, z = found[3:6][list(permutation)] * signs
-        # Canonical axes: for the cube the first is the nearest one, for flips z.
-        upright, azimuth = (
-            (x, np.degrees(np.arctan2(z, y)))
-            if symmetry == "cube"
-            else (z, np.degrees(np.arctan2(y, x)))
-        )
-    return {
-        "elevation": float(np.degrees(np.arccos(np.clip(upright, -1.0, 1.0)))),
-        "azimuth": float(azimuth),
-        "strength": float(a),
-        "coherence": float((a - b - c) / total) if total > 0.0 else 0.0,
-        "asymmetry": float(found[6]),
-        "curvature": float(found[7]),
-    }
+def window_of(
+    source: FloatArray, corner: Shape, shape: Shape, voxel: Shape, window: Window
+) -> FloatArray:
+    """Return the voxels of a window, shape (n, n, n); parameters as ``tensor_box``."""
+    r = window.radius
+    return mirrored_box(source, corner, shape, [(n - r, n + r + 1) for n in voxel])
+
+
+def gradients_at(
+    source: FloatArray, corner: Shape, shape: Shape, voxel: Shape, window: Window
+) -> Gradients:
+    """Return the gradients whose products the structure tensor averages.
+
+    Outside the volume the engine uses the products of the mirrored voxels, so
+    the vectors outside are those of the mirrored voxels, too.
+    """
+    r = window.radius
+    spans = [(max(0, n - r), min(m, n + r + 1)) for n, m in zip(voxel, shape, strict=True)]
+    bordered = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in spans])
+    bordered = bordered.astype(np.float64)
+    vectors = np.stack(
+        [
+            (np.roll(bordered, -1, axis) - np.roll(bordered, 1, axis))[1:-1, 1:-1, 1:-1] / 2.0
+            for axis in range(3)
+        ]
+    )
+    index = [
+        np.clip(mirror_index(np.arange(n - r, n + r + 1), m) - a, 0, b - a - 1)
+        for n, m, (a, b) in zip(voxel, shape, spans, strict=True)
+    ]
+    taps = window.taps().astype(np.float64)
+    weights = np.einsum("x,y,z->xyz", taps, taps, taps)
+    x, y, z = np.ix_(*index)
+    return Gradients(vectors[:, x, y, z], weights)
+
+
+def blank_outside(
+    read: Callable[[Region], FloatArray], start: Shape, stop: Shape, shape: Shape
+) -> FloatArray:
+    """Return the voxels from ``start`` to ``stop`` of a volume; NaN outside the volume.
+
+    Parameters
+    ----------
+    read : callable
+        Returns any region within the volume.
+    start, stop : tuple of int
+        May lie outside the volume.
+    shape : tuple of int
+        Shape of the volume.
+    """
+    x, y, z = (b - a for a, b in zip(start, stop, strict=True))
+    found = np.full((x, y, z), np.nan, np.float32)
+    low = [max(0, n) for n in start]
+    high = [min(n, m) for n, m in zip(stop, shape, strict=True)]
+    box = Region((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+    inner = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, start, strict=True))
+    found[inner] = read(box)
+    return found

@@ -1,35 +1,40 @@
-"""What a filter bank sees in a volume: buckets, features, filters, counts. No window.
+"""Inspection of filter banks: bucket maps, features, filters and bucket statistics.
 
-source.py    what a stage of a bank hashes, computed in slabs
-features.py  the continuous features that buckets are cut from, as numbers and colors
-maps.py      whole maps: buckets, bins, features, orientation
-voxel.py     one voxel: its features, bucket, patch and what the filter makes of it
-filters.py   a bucket's filter: turned, in planes, its frequency response
-census.py    buckets of a volume beside those of the training; two banks compared
-measured.py  the gain over tricubic in each bucket, against a truth
-texts.py     all of that in words
+source.py   input image of a stage, and block-wise computing on its grid
+maps.py     maps of buckets, bins, features and orientations
+filters.py  the filter of a bucket, its frequency response, and its output at one voxel
+buckets.py  voxels, training samples and gain per bucket; comparison of two banks
+texts.py    numbers, buckets and voxels as text
 """
 
-from napari_mrisr.inspection.census import (
+from napari_mrisr.inspection.buckets import (
     BankComparison,
     BucketTable,
+    MeasuredGain,
     bucket_table,
     compare_banks,
     count_buckets,
     gain_db,
+    measure_gain,
 )
-from napari_mrisr.inspection.features import feature_values, orientation_color
 from napari_mrisr.inspection.filters import (
     FilterView,
+    VoxelView,
     canonical_filter,
     central_planes,
+    inspect_voxel,
+    reorient,
     response_planes,
-    turned,
 )
-from napari_mrisr.inspection.maps import bin_map, bucket_map, feature_map, orientation_map
-from napari_mrisr.inspection.measured import MeasuredGain, measure_gain
+from napari_mrisr.inspection.maps import (
+    bin_map,
+    bucket_map,
+    feature_map,
+    feature_values,
+    orientation_color,
+    orientation_map,
+)
 from napari_mrisr.inspection.source import StageInput, stage_input
-from napari_mrisr.inspection.voxel import VoxelView, look
 
 __all__ = [
     "BankComparison",
@@ -48,11 +53,11 @@ __all__ = [
     "feature_map",
     "feature_values",
     "gain_db",
-    "look",
+    "inspect_voxel",
     "measure_gain",
     "orientation_color",
     "orientation_map",
+    "reorient",
     "response_planes",
     "stage_input",
-    "turned",
 ]

@@ -1,4 +1,4 @@
-"""Whole maps of a stage's grid, in slabs: buckets, bins, features, orientation."""
+"""Maps of a stage: buckets, bins, features and orientations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from napari_mrisr.bank.hashing import FEATURES, HashSpec
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import FloatArray, Region
 from napari_mrisr.errors import ParameterError, explain
-from napari_mrisr.inspection.features import feature_values, orientation_color
 from napari_mrisr.inspection.source import StageInput, over_blocks
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.operators.gradients import tensor_box
@@ -25,7 +24,7 @@ _WHOLE_VOXELS = (1, 1, 1)
 def bucket_map(
     source: StageInput, *, threads: int | None = None, progress: Progress | None = None
 ) -> NDArray[np.unsignedinteger]:
-    """The bucket of every voxel of the stage's grid.
+    """Compute the bucket of every voxel of the stage's grid.
 
     Parameters
     ----------
@@ -36,14 +35,14 @@ def bucket_map(
     Returns
     -------
     (x, y, z) ndarray of unsigned integers
-        Bucket ids, in the smallest type that also holds one more than the
+        Bucket numbers, in the smallest type that also holds one more than the
         number of buckets.
     """
     spec = source.stage.spec.hash
     out = np.empty(source.shape, np.min_scalar_type(spec.bucket_count + 1))
 
     def compute(region: Region) -> None:
-        box, corner = source.around(region)
+        box, corner = source.crop_for(region)
         out[region.slices] = spec.hash_box(box, corner, source.shape, region)[0]
 
     over_blocks(source.grid, _WHOLE_VOXELS, compute, "buckets", threads, progress)
@@ -51,29 +50,29 @@ def bucket_map(
 
 
 def bin_map(buckets: NDArray[Any], spec: HashSpec, name: str) -> NDArray[np.uint8]:
-    """One feature's bin in each bucket of a map.
+    """Return the bin of one feature for each bucket of a map.
 
     Parameters
     ----------
     buckets : ndarray of int
-        Bucket ids, of any shape.
+        Bucket numbers, of any shape.
     spec : HashSpec
     name : str
-        A feature, or ``phase``.
+        Feature, or ``phase``.
 
     Returns
     -------
     ndarray of uint8
-        0 for the lowest bin; the number of bins for flat voxels, which have none.
+        0 for the lowest bin; the number of bins for flat voxels, which have no bin.
 
     Raises
     ------
     ParameterError
-        When buckets do not tell the feature apart.
+        If the buckets do not depend on the feature.
     """
     if name not in cut_names(spec):
-        mend = f"choose from {', '.join(cut_names(spec))}"
-        raise ParameterError(explain("feature", f"{name!r} is not cut into bins", mend))
+        remedy = f"choose from {', '.join(cut_names(spec))}"
+        raise ParameterError(explain("feature", f"{name!r} has no bins", remedy))
     place = BIN_NAMES.index(name)
     after = int(np.prod(spec.radices[place + 1 :]))
     bucket = np.arange(spec.bucket_count)
@@ -83,7 +82,7 @@ def bin_map(buckets: NDArray[Any], spec: HashSpec, name: str) -> NDArray[np.uint
 
 
 def cut_names(spec: HashSpec) -> list[str]:
-    """What buckets of a spec tell apart: features with cuts, and ``phase``."""
+    """Return the features that buckets depend on, including ``phase``."""
     return [name for name, radix in zip(BIN_NAMES, spec.radices, strict=True) if radix > 1]
 
 
@@ -94,7 +93,7 @@ def feature_map(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> FloatArray:
-    """A continuous feature of every voxel, cut or not, flat voxels included.
+    """Compute a continuous feature of every voxel, including flat voxels.
 
     Parameters
     ----------
@@ -107,7 +106,7 @@ def feature_map(
     Returns
     -------
     (x, y, z) ndarray of float32
-        Degrees for angles, engine units a voxel for strength.
+        Degrees for angles, engine units per voxel for strength.
     """
     if name not in FEATURES:
         raise ParameterError(explain("feature", repr(name), f"choose from {', '.join(FEATURES)}"))
@@ -124,12 +123,12 @@ def feature_map(
 def orientation_map(
     source: StageInput, *, threads: int | None = None, progress: Progress | None = None
 ) -> NDArray[np.uint8]:
-    """The color of every voxel's direction; see :func:`orientation_color`.
+    """Compute the color of every voxel's direction; see :func:`orientation_color`.
 
     Returns
     -------
     (x, y, z, 3) ndarray of uint8
-        Red left-right, green front-back, blue top-bottom; flat voxels black.
+        Red R–L, green A–P, blue S–I; flat voxels are black.
     """
     out = np.empty((*source.shape, 3), np.uint8)
     spec = source.stage.spec.hash
@@ -145,14 +144,14 @@ def orientation_map(
 
 
 def analyze(source: StageInput, region: Region) -> FloatArray:
-    """Eigenvalues, direction, asymmetry and curvature of a region's voxels.
+    """Compute eigenvalues, direction, asymmetry and curvature of a region's voxels.
 
     Returns
     -------
     (x, y, z, 8) ndarray of float32
         As :func:`napari_mrisr.kernels.reference.voxel_features`.
     """
-    box, corner = source.around(region)
+    box, corner = source.crop_for(region)
     window = source.stage.spec.hash.window
     tensor, smooth = tensor_box(box, corner, source.shape, region, window)
     return cpu_hash.voxel_features(tensor, smooth)
@@ -173,3 +172,78 @@ def _analyze(
         threads,
         progress,
     )
+
+
+Values = NDArray[np.floating]
+
+
+def feature_values(analysis: NDArray[Any], symmetry: str) -> dict[str, NDArray[Any]]:
+    """Compute the six features of :data:`napari_mrisr.bank.hashing.FEATURES`.
+
+    Parameters
+    ----------
+    analysis : (..., 8) ndarray of float
+        Output of :func:`napari_mrisr.kernels.reference.voxel_features`.
+    symmetry : str
+        Symmetry of the hash spec; it defines the two angles.
+
+    Returns
+    -------
+    dict of str to (...) ndarray of float
+        Angles in degrees, strength in engine units per voxel, asymmetry per voxel;
+        in the type of ``analysis``.
+    """
+    roots = np.sqrt(analysis[..., :3].astype(np.float64))
+    total = roots.sum(axis=-1)
+    spread = roots[..., 0] - roots[..., 1] - roots[..., 2]
+    coherence = np.divide(spread, total, out=np.zeros_like(total), where=total > 0.0)
+    elevation, azimuth = _angles(analysis[..., 3:6].astype(np.float64), symmetry)
+    values = {
+        "elevation": elevation,
+        "azimuth": azimuth,
+        "strength": roots[..., 0],
+        "coherence": coherence,
+        "asymmetry": analysis[..., 6],
+        "curvature": analysis[..., 7],
+    }
+    return {name: np.asarray(value, dtype=analysis.dtype) for name, value in values.items()}
+
+
+def _angles(v: NDArray[np.float64], symmetry: str) -> tuple[Values, Values]:
+    """Return elevation and azimuth of directions in degrees, as the hash defines them."""
+    if symmetry == "cube":
+        small, medium, large = np.moveaxis(np.sort(np.abs(v), axis=-1), -1, 0)
+        rise, azimuth = large, np.arctan2(small, medium)
+    elif symmetry == "flips":
+        x, y, z = np.moveaxis(np.abs(v), -1, 0)
+        rise, azimuth = z, np.arctan2(y, x)
+    else:
+        x, y, z = np.moveaxis(v, -1, 0)
+        # A line has no sign: use the direction with positive y, then x, then z.
+        below = (y < 0) | ((y == 0) & ((x < 0) | ((x == 0) & (z < 0))))
+        sign = np.where(below, -1.0, 1.0)
+        rise = sign * z
+        upright = x * x + y * y <= 1e-12
+        azimuth = np.where(upright, 0.0, np.arctan2(sign * y, sign * x))
+    return np.degrees(np.arccos(np.clip(rise, -1.0, 1.0))), np.degrees(azimuth)
+
+
+def orientation_color(direction: Values, coherence: Values) -> NDArray[np.uint8]:
+    """Return the colors of directions, as in diffusion maps.
+
+    Red is |v| along R–L, green along A–P, blue along S–I. Brightness is coherence,
+    from −1/3 (no direction, black) to 1 (full).
+
+    Parameters
+    ----------
+    direction : (..., 3) ndarray
+        Unit vectors v1, RAS.
+    coherence : (...) ndarray
+
+    Returns
+    -------
+    (..., 3) ndarray of uint8
+    """
+    weight = np.clip((coherence + 1.0 / 3.0) * 0.75, 0.0, 1.0)
+    color = np.rint(255.0 * np.abs(direction) * weight[..., None])
+    return np.asarray(color, dtype=np.uint8)

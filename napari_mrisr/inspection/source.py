@@ -1,4 +1,4 @@
-"""What a stage of a bank hashes: the scan itself, or what the stages before make of it."""
+"""Input image of a stage, and block-wise computing on its grid."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _COMPILING_AFTER_S = 2.0
 
 @dataclass(frozen=True, eq=False)
 class StageInput:
-    """A stage of a bank and what it looks at.
+    """A stage of a bank and its input image.
 
     Attributes
     ----------
     bank : FilterBank
     number : int
-        Which stage, from 0.
+        Stage, from 0.
     image : ndarray of float32
-        What the stage hashes and filters, engine units: the low-resolution volume
-        for a stage of cells, what the stages before make of it for one of voxels.
+        Image that the stage hashes and filters, engine units: the low-resolution
+        volume for a cell stage, the output of the previous stage for a voxel stage.
     grid : Grid
-        Where the voxels of ``image`` are.
+        Grid of ``image``.
     lr : Volume
-        The low-resolution volume, normalized.
+        Normalized low-resolution volume.
     """
 
     bank: FilterBank
@@ -48,29 +48,29 @@ class StageInput:
 
     @property
     def stage(self) -> Stage:
-        """The stage."""
+        """Stage of the bank."""
         return self.bank.stages[self.number]
 
     @property
     def shape(self) -> Shape:
-        """Voxels along x, y, z of the stage's grid."""
+        """Voxels of the stage's grid along x, y, z."""
         return self.grid.shape
 
-    _heads: list[NDArray[np.bool_]] = field(default_factory=list, init=False, repr=False)
+    _head_cache: list[NDArray[np.bool_]] = field(default_factory=list, init=False, repr=False)
 
     def head(self, progress: Progress | None = None) -> NDArray[np.bool_]:
-        """The head, on the stage's grid: where training samples would come from; found once."""
-        if not self._heads:
+        """Return the head mask on the stage's grid; computed once."""
+        if not self._head_cache:
             progress = progress or Progress()
             mask = head_mask(self.lr.data, progress)
             for axis, (n, m) in enumerate(zip(self.shape, mask.shape, strict=True)):
                 progress.token.check()
                 mask = np.repeat(mask, n // m, axis=axis)
-            self._heads.append(mask)
-        return self._heads[0]
+            self._head_cache.append(mask)
+        return self._head_cache[0]
 
-    def around(self, region: Region) -> tuple[FloatArray, Shape]:
-        """The part of ``image`` that hashing a region reads, and its first voxel's index."""
+    def crop_for(self, region: Region) -> tuple[FloatArray, Shape]:
+        """Return the part of ``image`` that hashing a region reads, and its first index."""
         reach = self.stage.spec.hash.window.reach
         ends = list(zip(region.start, region.stop, self.shape, strict=True))
         x, y, z = (max(0, a - reach) for a, _, _ in ends)
@@ -79,10 +79,10 @@ class StageInput:
 
 
 def check_stage(bank: FilterBank, number: int) -> Stage:
-    """The stage of that number (from 0), or :class:`ParameterError` where there is none."""
+    """Return a stage by number (from 0); raise :class:`ParameterError` if it does not exist."""
     if not 0 <= number < len(bank.stages):
-        found, mend = f"stage {number + 1}", f"give 1 to {len(bank.stages)}"
-        raise ParameterError(explain(f"bank {bank.name}", found, mend))
+        found, remedy = f"stage {number + 1}", f"give 1 to {len(bank.stages)}"
+        raise ParameterError(explain(f"bank {bank.name}", found, remedy))
     return bank.stages[number]
 
 
@@ -95,7 +95,7 @@ def stage_input(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> StageInput:
-    """What a stage looks at in a volume.
+    """Compute the input image of a stage.
 
     Parameters
     ----------
@@ -103,27 +103,27 @@ def stage_input(
         Low resolution.
     bank : FilterBank
     number : int
-        Which stage, from 0.
+        Stage, from 0.
     earlier : StageInput, optional
-        Taken up where it is of the same bank and, voxel for voxel, the same volume.
+        Earlier result to continue from; used if its bank and all its voxels are equal.
     threads : int, optional
-        By default one a processor.
+        Number of threads; by default one per CPU.
     progress : Progress, optional
-        One step a block and stage; cancels between blocks.
+        Advances per block and stage; cancels between blocks.
 
     Returns
     -------
     StageInput
-        Its image has the same bits as inside a whole run of ``hashed``.
+        Its image equals the one inside a run of ``hashed`` bit for bit.
 
     Raises
     ------
     ParameterError
-        When the bank has no such stage.
+        If the bank has no such stage.
     MemoryEstimateError
-        When the maps would not fit into memory.
+        If image and map do not fit into memory.
     Cancelled
-        When asked to stop.
+        If the user cancels.
     """
     stage = check_stage(bank, number)
     progress = progress or Progress()
@@ -134,13 +134,13 @@ def stage_input(
     grid = volume.grid.upsampled(bank.scale)
     _check_memory(grid)
     lr = volume.normalized(check=progress.token.check)
-    image, done = _taken_up(earlier, bank, number, lr)
+    image, done = _reusable(earlier, bank, number, lr)
     method = Hashed(bank)
     for step in range(done, number + 1):
         previous, image = image, np.empty(grid.shape, np.float32)
 
         def compute(region: Region, step: int = step) -> None:
-            # Bound now: the loop goes on only after all blocks are done.
+            # The loop continues only after all blocks are done.
             image[region.slices] = method.compute_pass(step, lr, previous, region)  # noqa: B023
 
         text = "interpolating" if step == 0 else f"stage {step} of {len(bank.stages)}"
@@ -148,10 +148,10 @@ def stage_input(
     return StageInput(bank, number, image, grid, lr)
 
 
-def _taken_up(
+def _reusable(
     earlier: StageInput | None, bank: FilterBank, number: int, lr: Volume
 ) -> tuple[FloatArray, int]:
-    """An image to go on from, and how many passes have made it."""
+    """Return an image to continue from, and the number of passes that made it."""
     if (
         earlier is not None
         and earlier.bank is bank
@@ -172,18 +172,18 @@ def over_blocks(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Run a task on every block of a grid, in threads; ask for cancelling meanwhile.
+    """Run a task on every block of a grid in a thread pool; check for cancellation.
 
     Parameters
     ----------
     grid : Grid
-        What is cut into blocks.
+        Grid to cut into blocks.
     scale : tuple of int
-        Blocks hold whole cells of so many voxels.
+        Voxels per cell; a block holds whole cells.
     task : callable
-        Given a :class:`Region`; writes its own part of a result.
+        Called with a :class:`Region`; writes its own part of a result.
     text : str
-        What is being done, for a person.
+        Name of the work, for the progress display.
     threads, progress
         As :func:`stage_input`.
     """
@@ -201,7 +201,7 @@ def over_blocks(
 
 
 def _check_memory(grid: Grid) -> None:
-    """Raise :class:`MemoryEstimateError` where a stage's input and map would not fit."""
+    """Raise :class:`MemoryEstimateError` if a stage's input and map do not fit into memory."""
     # Two passes of float32, and a map of at most 32 bits.
     need = 12 * int(np.prod(grid.shape, dtype=np.int64))
     require_memory(need, "inspecting this stage needs", "crop the volume or choose stage 1")

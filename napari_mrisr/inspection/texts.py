@@ -1,4 +1,4 @@
-"""Buckets, features and filters in words."""
+"""Numbers, buckets and voxels as text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.bank.hashing import FEATURES, HashSpec
-from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.inspection.census import BucketTable, gain_reference
+from napari_mrisr.bank.model import FilterBank, StageSpec
+from napari_mrisr.inspection.buckets import BucketTable, gain_baseline
+from napari_mrisr.inspection.filters import VoxelView
 from napari_mrisr.inspection.source import StageInput
-from napari_mrisr.inspection.voxel import VoxelView
 
 _DIGITS = {"elevation": 1, "azimuth": 1, "strength": 4}
 _UNITS = {"elevation": "°", "azimuth": "°"}
@@ -18,7 +18,7 @@ _UNITS = {"elevation": "°", "azimuth": "°"}
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of a readout: what, its value here, and the bucket's range of it."""
+    """A line of the readout: name, value, and the bucket's range."""
 
     name: str
     value: str
@@ -26,7 +26,7 @@ class Fact:
 
 
 def number_text(value: float, digits: int = 3) -> str:
-    """A number with a true minus sign; a dash for NaN."""
+    """Return a number with a true minus sign; a dash for NaN."""
     if np.isnan(value):
         return "–"
     text = f"{value:.{digits}f}"
@@ -34,12 +34,12 @@ def number_text(value: float, digits: int = 3) -> str:
 
 
 def value_text(name: str, value: float) -> str:
-    """A feature's value with its unit."""
+    """Return a feature's value with its unit."""
     return number_text(value, _DIGITS.get(name, 3)) + _UNITS.get(name, "")
 
 
 def range_text(name: str, low: float, high: float) -> str:
-    """A feature's range: ``15 to 30°``, ``below −0.15``, ``0.15 and more``."""
+    """Return a feature's range: ``15 to 30°``, ``below −0.15``, ``0.15 or more``."""
     unit = _UNITS.get(name, "")
     a, b = (f"{end:.{4 if abs(end) >= 100 else 3}g}".replace("-", "−") for end in (low, high))
     if name == "phase":
@@ -47,12 +47,12 @@ def range_text(name: str, low: float, high: float) -> str:
     if np.isinf(low):
         return f"below {b}{unit}"
     if np.isinf(high):
-        return f"{a}{unit} and more"
+        return f"{a}{unit} or more"
     return f"{a} to {b}{unit}"
 
 
 def bucket_text(spec: HashSpec, bucket: int) -> str:
-    """All ranges of a bucket in one line."""
+    """Return all ranges of a bucket in one line."""
     ranges = spec.decode(bucket)
     if "flat" in ranges:
         return f"flat: gradient below {spec.flat:g}, no filter"
@@ -60,19 +60,23 @@ def bucket_text(spec: HashSpec, bucket: int) -> str:
 
 
 def stage_text(bank: FilterBank, number: int) -> str:
-    """A stage in a few words: ``1: cells (LR voxels), filters 5³``."""
+    """Return a stage's grid and filter size: ``1 of 2: measured voxels, filters 5³``."""
     spec = bank.stages[number].spec
-    grid = "LR voxels" if spec.grid == "cell" else "upsampled voxels"
-    return f"{number + 1} of {len(bank.stages)}: {grid}, filters {spec.width}³"
+    return f"{number + 1} of {len(bank.stages)}: {grid_text(spec)}s, filters {spec.width}³"
+
+
+def grid_text(spec: StageSpec) -> str:
+    """Return the name of the voxels that a stage works on."""
+    return "measured voxel" if spec.grid == "cell" else "upsampled voxel"
 
 
 def voxel_facts(source: StageInput, view: VoxelView) -> list[Fact]:
-    """The features of a voxel beside its bucket's ranges."""
+    """Return the features of a voxel with the ranges of its bucket."""
     facts = [Fact(name, value_text(name, view.values[name]), _bin(view, name)) for name in FEATURES]
     if "phase" in view.ranges:
         sub = (i % s for i, s in zip(view.index, source.bank.scale, strict=True))
-        place = ", ".join(map(str, sub))
-        facts.append(Fact("sub-voxel", place, f"phase {_bin(view, 'phase')}"))
+        position = ", ".join(map(str, sub))
+        facts.append(Fact("sub-voxel", position, f"phase {_bin(view, 'phase')}"))
     x, y, z = (number_text(float(v), 2) for v in view.direction)
     facts.append(Fact("v1 (R, A, S)", f"{x}, {y}, {z}"))
     facts.append(Fact("√λ1, √λ2, √λ3", ", ".join(_root(v) for v in view.eigenvalues)))
@@ -88,19 +92,19 @@ def _root(value: float) -> str:
 
 
 def training_facts(bank: FilterBank, number: int, table: BucketTable, bucket: int) -> list[Fact]:
-    """What the bank knows of a bucket, and how often this volume uses it."""
-    share = table.share("here")[bucket], table.share("training")[bucket]
-    facts = [Fact("in this head", f"{table.here[bucket]:,}", _percent(share[0]))]
+    """Return the training statistics of a bucket, and its voxels in this volume."""
+    share = table.share("voxels")[bucket], table.share("training")[bucket]
+    facts = [Fact("voxels in head", f"{table.voxels[bucket]:,}", _percent(share[0]))]
     if bucket >= table.filter_count:
         return [*facts, Fact("training samples", "none", "no filter")]
     facts.append(Fact("training samples", f"{table.training[bucket]:,}", _percent(share[1])))
     error, gain = table.error[bucket], table.gain[bucket]
-    facts.append(Fact("residual error", number_text(float(error), 4), "of the window"))
-    reference = gain_reference(bank, number)
-    if reference is None:
-        facts.append(Fact("gain", "–", "not known"))
+    facts.append(Fact("residual error", number_text(float(error), 4), "window = 1"))
+    baseline = gain_baseline(bank, number)
+    if baseline is None:
+        facts.append(Fact("gain", "–", "not stored in the bank"))
     else:
-        facts.append(Fact("gain", f"{number_text(float(gain), 2)} dB", f"over {reference}"))
+        facts.append(Fact("gain", f"{number_text(float(gain), 2)} dB", f"over {baseline}"))
     return facts
 
 
@@ -109,10 +113,10 @@ def _percent(share: float) -> str:
 
 
 def result_fact(source: StageInput, view: VoxelView) -> Fact:
-    """What the stage makes of the voxel, engine units."""
+    """Return the stage's output at the voxel, engine units."""
     spec = source.stage.spec
     if view.flat:
-        return Fact("result", "left as it is", "flat")
+        return Fact("result", "unchanged", "flat")
     results = view.results.reshape(-1)
     if spec.grid == "cell":
         low, high = (number_text(float(v), 4) for v in (results.min(), results.max()))

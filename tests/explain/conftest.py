@@ -1,4 +1,4 @@
-"""Explanations to put into words and to draw."""
+"""Explanations of small volumes with planted banks."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def _explain(bank, *, truth: bool) -> Explanation:
 
 @pytest.fixture(scope="session")
 def cascade() -> Explanation:
-    """Of a cell and a voxel stage, with a truth."""
+    """Explain a bank with a cell stage and a voxel stage, with a reference."""
     return _explain(planted_bank(), truth=True)
 
 
 @pytest.fixture(scope="session")
 def paper() -> Explanation:
-    """Of the paper's kind of bank, without a truth."""
+    """Explain a bank like the paper's, without a reference."""
     bank = planted_bank(("voxel",), "none", cuts=PAPER_CUTS, residual=False)
     return _explain(bank, truth=False)
 
 
 @pytest.fixture(scope="session")
 def flat() -> Explanation:
-    """At a voxel around which nothing changes."""
+    """Explain a voxel in a constant neighborhood."""
     data = np.full((9, 11, 13), 50.0, np.float32)
     data[0, 0, 0] = 100.0
     return explain_voxel(Volume(data, Grid(data.shape, np.eye(4))), planted_bank(), (10, 13, 15))

@@ -1,4 +1,4 @@
-"""Pictures: nothing cut off, values under the mouse, the same whoever asks."""
+"""Pictures: no text cut off, values under the mouse, drawing from several threads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_no_text_is_cut_off(which, size, keys, request):
 
 
 def middle_values(cells):
-    """The value in the middle of each square picture, asked by its place."""
+    """Return the value at the center of each grid of squares."""
     found = []
     for entry in cells:
         left, bottom, width, height = entry.rect
@@ -72,14 +72,14 @@ def test_values_under_the_mouse(cascade):
     assert output.cells[0].at(0.999, 0.001) is None
 
 
-def test_transparent_ground_and_some_ink(cascade):
+def test_background_is_transparent(cascade):
     picture = picture_of(cascade, step_of(cascade, "bucket", 0), ON_LIGHT, (360, 260), 100)
     opacity = picture.pixels[..., 3]
     assert opacity[0, 0] == 0
     assert opacity.max() == 255
 
 
-def test_without_an_equation_the_picture_is_higher(cascade):
+def test_without_an_equation_the_picture_is_larger(cascade):
     step = step_of(cascade, "filter", 0)
     with_, without = (
         picture_of(cascade, s, ON_DARK, (360, 260), 100)
@@ -88,7 +88,7 @@ def test_without_an_equation_the_picture_is_higher(cascade):
     assert without.cells[0].rect[3] > with_.cells[0].rect[3]
 
 
-def test_drawn_from_several_threads_at_once(cascade):
+def test_several_threads_draw_the_same(cascade):
     step = step_of(cascade, "features", 0)
     alone = picture_of(cascade, step, ON_DARK, (360, 260), 100).pixels
     made: list[np.ndarray] = []

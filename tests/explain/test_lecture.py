@@ -1,4 +1,4 @@
-"""The page for a lecture: complete, self-contained, without names, all or nothing."""
+"""Lecture pages: complete, self-contained, anonymous, written atomically."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_html_has_every_step_and_asks_no_network(paper, tmp_path):
+def test_html_has_every_step_and_needs_no_network(paper, tmp_path):
     path = tmp_path / "page.html"
     save_lecture(paper, path)
     text = path.read_text("utf-8")
@@ -62,7 +62,7 @@ def test_pdf_text_can_be_copied_and_searched(paper, tmp_path):
         assert set(step.sentence.split()) <= set(words)
 
 
-def test_pdf_has_a_page_a_step_and_no_date(paper, tmp_path):
+def test_pdf_has_one_page_per_step_and_no_date(paper, tmp_path):
     save_lecture(paper, tmp_path / "page.PDF")
     made = (tmp_path / "page.PDF").read_bytes()
     assert made.startswith(b"%PDF")
@@ -83,8 +83,8 @@ def test_cancelled_leaves_no_file(paper, tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_written_is_said(paper, tmp_path):
-    with pytest.raises(OutputError, match=r"'\.docx' is no format .* choose one of \.html, \.pdf"):
+def test_errors_name_the_remedy(paper, tmp_path):
+    with pytest.raises(OutputError, match=r"'\.docx' is not a format.*choose one of \.html, \.pdf"):
         save_lecture(paper, tmp_path / "page.docx")
     with pytest.raises(OutputError, match="choose another folder"):
         save_lecture(paper, tmp_path / "missing" / "page.html")

@@ -10,12 +10,19 @@ from napari_mrisr.explain.steps import (
     STAGE_KEYS,
     all_steps,
     cut_features,
+    error_text,
+    factor_text,
+    feature_text,
+    plain,
+    signed,
+    small,
+    stage_label,
     step_of,
     steps_of,
     sum_rows,
-    verdict,
+    voxel_text,
 )
-from napari_mrisr.explain.texts import feature_text, plain, range_text, signed
+from napari_mrisr.inspection.texts import range_text
 
 
 def numbers(found, key, stage=0):
@@ -36,72 +43,105 @@ def test_all_steps_of_all_stages(cascade, paper):
 
 
 @pytest.mark.parametrize("which", ["cascade", "paper", "flat"])
-def test_every_step_is_one_sentence_with_equation_and_source(which, request):
+def test_every_step_has_sentences_an_equation_and_a_source(which, request):
     for step in all_steps(request.getfixturevalue(which)):
         assert step.title
         assert step.sentence.endswith(".")
-        assert ". " not in step.sentence
+        assert len(step.sentence) < 230
         assert step.equation.startswith("$")
         assert step.source
         assert all(name and value for name, value in step.numbers)
 
 
-def test_numbers_are_the_engines(cascade):
+def test_numbers_equal_the_engine(cascade):
     for number, stage in enumerate(cascade.stages):
         bucket = numbers(cascade, "bucket", number)
         assert bucket["bucket"] == f"{stage.bucket} of {stage.spec.hash.bucket_count}"
-        assert bucket["places seen in training"] == f"{stage.support:,}"
+        assert bucket["training samples"] == f"{stage.support:,}"
         for name in cut_features(stage):
             low, high = stage.ranges[name]
             text = f"{feature_text(name, stage.features[name])}, in {range_text(name, low, high)}"
             assert bucket[name] == text
-        assert bucket["patch turned so that its axes are"] == ", ".join(stage.directions)
+        assert bucket["axes of the canonical patch"] == ", ".join(stage.directions)
         filters = numbers(cascade, "filter", number)
-        assert filters["sum of all products"] == signed(stage.sum)
+        assert filters["sum of the products"] == signed(stage.sum)
         assert (filters["before"], filters["after"]) == (plain(stage.before), plain(stage.after))
         middle = stage.gradients.vectors[:, 2, 2, 2]
-        arrow = "(" + ", ".join(plain(float(n)) for n in middle) + ") a voxel"
-        assert numbers(cascade, "gradients", number)["arrow in the middle"] == arrow
+        arrow = "(" + ", ".join(plain(float(n)) for n in middle) + ") per voxel"
+        assert numbers(cascade, "gradients", number)["gradient at the center"] == arrow
 
 
-def test_sum_adds_up_as_written(cascade):
+def test_written_terms_add_up(cascade):
     rows = dict(sum_rows(cascade))
     assert list(rows) == ["first guess (tricubic)", "stage 1", "stage 2", "result"]
     values = [float(text.replace("−", "-")) for text in rows.values()]
     assert sum(values[:-1]) == pytest.approx(values[-1], abs=0.002)
 
 
-def test_how_wrong_it_was(cascade, paper):
+def test_errors_are_stated_only_with_a_reference(cascade, paper):
     step = step_of(cascade, "output", 0)
     ours, theirs = cascade.output - cascade.truth, cascade.tricubic - cascade.truth
-    assert verdict(ours, theirs) in step.sentence
+    assert error_text(ours, theirs) in step.sentence
     assert dict(step.numbers)["error of the result"] == signed(ours)
     assert dict(step.numbers)["error of tricubic"] == signed(theirs)
     without = step_of(paper, "output", 0)
-    assert "truth" not in without.sentence
-    assert "truth" not in dict(without.numbers)
+    assert "reference" not in without.sentence
+    assert "reference" not in dict(without.numbers)
 
 
-def test_a_filter_that_replaces_says_so(paper):
+def test_a_filter_without_residual(paper):
     step = step_of(paper, "filter", 0)
-    assert "differences" not in step.sentence
-    assert dict(step.numbers)["sum of all products"] == plain(paper.stages[0].sum)
-    # Without errors of the start in the bank, none are told.
-    assert "usual error of the bucket" not in dict(step.numbers)
+    assert "difference" not in step.sentence
+    assert dict(step.numbers)["sum of the products"] == plain(paper.stages[0].sum)
+    # The bank stores no error before the stage.
+    assert "training error before → after" not in dict(step.numbers)
 
 
-def test_flat_places(flat):
+def test_flat_voxels(flat):
     step = step_of(flat, "bucket", 0)
-    assert step.title == "Too flat to sharpen"
+    assert step.title == "Flat: no filter"
     assert "(flat)" in dict(step.numbers)["bucket"]
     assert "no filter" in step_of(flat, "filter", 0).sentence
-    assert dict(step_of(flat, "ellipsoid", 0).numbers)["shape"] == "nothing changes here"
+    assert dict(step_of(flat, "ellipsoid", 0).numbers)["shape"] == "none: brightness is constant"
 
 
 @pytest.mark.parametrize(
     ("roots", "word"), [((3, 1, 0.5), "needle"), ((3, 2.9, 0.5), "disc"), ((3, 2.9, 2.8), "ball")]
 )
-def test_shape_in_a_word(cascade, roots, word):
+def test_shape_of_the_ellipsoid(cascade, roots, word):
     stage = dataclasses.replace(cascade.stages[0], values=np.array(roots, float) ** 2, flat=False)
     found = dataclasses.replace(cascade, stages=(stage,))
     assert word in numbers(found, "ellipsoid")["shape"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.5314, "0.531"), (-0.0126, "−0.013"), (-0.0004, "0.000"), (1.0, "1.000")]
+)
+def test_plain(value, text):
+    assert plain(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.012, "+0.012"), (-0.5, "−0.500"), (-2e-4, "0.000")])
+def test_signed(value, text):
+    assert signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.01234, "0.0123"), (-3.3e-3, "−3.30 × 10⁻³"), (12345.0, "1.23 × 10⁴")],
+)
+def test_small(value, text):
+    assert small(value) == text
+
+
+def test_features_with_their_units():
+    assert feature_text("azimuth", 24.14) == "24.1°"
+    assert feature_text("strength", 0.0561) == "0.0561 per voxel"
+    assert feature_text("coherence", -0.1) == "−0.100"
+
+
+def test_labels(cascade):
+    assert voxel_text((3, 1, 2)) == "x 3, y 1, z 2"
+    assert factor_text(cascade) == "2 × 2 × 2"
+    change = signed(cascade.stages[1].change)
+    assert stage_label(cascade, 1) == f"2: {change} (upsampled voxels)"

@@ -1,4 +1,4 @@
-"""One voxel's numbers against the engine's whole run and against patterns done by hand."""
+"""Numbers of one voxel against the engine's run and against patterns computed by hand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import GeometryError, ParameterError
 from napari_mrisr.explain import check_truth, explain_voxel, truth_scale
+from napari_mrisr.explain.trace import blank_outside
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed, hash_cells
 
@@ -30,14 +31,14 @@ def smooth_volume(shape=(9, 11, 13), high=1.0) -> Volume:
 
 
 def voxels_of(shape):
-    """The corners and some between, a different index on every axis."""
+    """Return the corners and some inner voxels, a different index on every axis."""
     ends = [tuple(0 if bit else n - 1 for bit, n in zip(b, shape, strict=True)) for b in
             ((0, 0, 0), (1, 1, 1), (0, 1, 0), (1, 0, 1))]  # fmt: skip
     return [*ends, *[(i % shape[0], 2 * i % shape[1], 3 * i % shape[2]) for i in range(3, 11)]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_the_engines_whole_run(kind):
+def test_every_value_equals_the_engine(kind):
     bank = planted_bank(**KINDS[kind])
     volume, method = smooth_volume(), Hashed(bank)
     lr = volume.normalized()
@@ -86,12 +87,12 @@ def test_equals_the_engines_whole_run(kind):
 
 
 def cell_trace(volume):
-    """The first stage at the pattern's center."""
+    """Trace the first stage at the pattern's center."""
     return explain_voxel(volume, planted_bank(), tuple(2 * n for n in CENTER)).stages[0]
 
 
-def test_plane():
-    """The gradient is the slope everywhere: T = n nᵀ, one eigenvalue |n|²."""
+def test_features_of_a_plane():
+    """The gradient is constant, so T = n nᵀ with one eigenvalue |n|²."""
     slope = np.array([0.004, -0.012, 0.003])
     trace = cell_trace(plane(slope))
     np.testing.assert_allclose(trace.tensor, np.outer(slope, slope), rtol=2e-4, atol=1e-9)
@@ -100,10 +101,10 @@ def test_plane():
     assert trace.features["coherence"] == pytest.approx(1.0, abs=0.02)
     cosine = abs(trace.vectors[:, 0] @ slope) / strength
     assert cosine == pytest.approx(1.0, abs=1e-6)
-    # Sorted components 12, 4, 3: to the nearest axis, and of the two smaller ones.
+    # Sorted components 12, 4, 3.
     assert trace.features["elevation"] == pytest.approx(np.degrees(np.arccos(12 / 13.0)), abs=0.05)
     assert trace.features["azimuth"] == pytest.approx(np.degrees(np.arctan(3 / 4)), abs=0.05)
-    # The engine does not say which way along a plane; the largest axis is y either way.
+    # A plane does not define the sign; the largest component is y.
     assert trace.directions[0] in ("y", "−y")
     assert np.allclose(trace.window[2, 2, 2], 0.5, atol=1e-6)
 
@@ -139,7 +140,7 @@ def test_corner_is_a_ball():
     np.testing.assert_allclose(trace.vectors.T @ trace.vectors, np.eye(3), atol=1e-6)
 
 
-def test_noise_by_hand():
+def test_noise_equals_a_direct_computation():
     volume = noise()
     trace = cell_trace(volume)
     gradient = np.stack(np.gradient(volume.data.astype(np.float64)))
@@ -157,7 +158,7 @@ def test_noise_by_hand():
 
 
 def test_angles_of_the_paper():
-    """Without symmetry: elevation from z, azimuth in the plane from 0 to 180."""
+    """Without symmetry, elevation is measured from z and azimuth from 0 to 180°."""
     bank = planted_bank(("voxel",), "none", cuts=PAPER_CUTS, residual=False)
     slope = np.array([-0.006, 0.003, 0.002])
     trace = explain_voxel(plane(slope), bank, tuple(2 * n for n in CENTER)).stages[0]
@@ -169,7 +170,7 @@ def test_angles_of_the_paper():
     assert 90 < trace.features["azimuth"] < 180
 
 
-def test_flat_voxel_keeps_its_value():
+def test_a_flat_voxel_keeps_its_value():
     flat = Volume(np.full((7, 8, 9), 40.0, np.float32), Grid((7, 8, 9), np.eye(4)))
     flat.data[0, 0, 0] = 90.0
     found = explain_voxel(flat, planted_bank(), (8, 9, 11))
@@ -178,7 +179,7 @@ def test_flat_voxel_keeps_its_value():
     assert found.output == found.start_value
 
 
-def test_above_the_window_the_start_is_the_floor():
+def test_above_the_window_the_interpolation_is_the_lower_limit():
     volume = smooth_volume()
     spike = volume.data.copy()
     spike[4, 5, 6] = 4.0 * spike.max()
@@ -188,10 +189,10 @@ def test_above_the_window_the_start_is_the_floor():
     names = [name for name, _ in found.contributions]
     total = sum(value for _, value in found.contributions)
     assert total == pytest.approx(found.output, abs=1e-5)
-    assert ("never below the start" in names) == (found.stages[-1].after < found.start_value)
+    assert ("lower limit" in names) == (found.stages[-1].after < found.start_value)
 
 
-def test_patches_are_where_they_should_be():
+def test_patches_lie_around_the_voxel():
     volume, bank = smooth_volume(), planted_bank()
     lr = volume.normalized()
     found = explain_voxel(volume, bank, (8, 11, 13))
@@ -205,7 +206,7 @@ def test_patches_are_where_they_should_be():
     assert edge_patch[2, 2, 2] == lr.data[0, 0, 12]
 
 
-def test_truth_beside_the_result():
+def test_reference_around_the_voxel():
     volume, bank = smooth_volume(), planted_bank()
     grid = volume.grid.upsampled((2, 2, 2))
     data = np.random.default_rng(2).random(grid.shape, dtype=np.float32) * 300
@@ -218,13 +219,13 @@ def test_truth_beside_the_result():
     assert explain_voxel(volume, bank, (3, 10, 17)).truth is None
 
 
-def test_what_cannot_be_explained_is_said():
+def test_errors_name_voxel_and_grid():
     volume, bank = smooth_volume(), planted_bank()
     with pytest.raises(ParameterError, match=r"\(18, 0, 0\) lies outside .* to \(17, 21, 25\)"):
         explain_voxel(volume, bank, (18, 0, 0))
     with pytest.raises(ParameterError, match=r"\(0, -1, 0\)"):
         explain_voxel(volume, bank, (0, -1, 0))
-    with pytest.raises(GeometryError, match=r"\(9, 11, 13\) voxels are not the output's"):
+    with pytest.raises(GeometryError, match=r"grid \(9, 11, 13\) differs from the output grid"):
         explain_voxel(volume, bank, (0, 0, 0), volume)
     grid = volume.grid.upsampled((2, 2, 2))
     check_truth(grid, volume.grid, (2, 2, 2))
@@ -234,7 +235,7 @@ def test_what_cannot_be_explained_is_said():
         check_truth(Grid(grid.shape, affine), volume.grid, (2, 2, 2))
 
 
-def test_scale_of_a_truth():
+def test_scale_of_a_reference():
     lr = Grid((9, 11, 13), np.diag([1, 1.2, 1.5, 1]))
     assert truth_scale(lr.upsampled((1, 1, 3)), lr) == (1, 1, 3)
     assert truth_scale(lr.upsampled((3, 2, 4)), lr) == (3, 2, 4)
@@ -242,3 +243,12 @@ def test_scale_of_a_truth():
         truth_scale(lr, lr)
     with pytest.raises(GeometryError):
         truth_scale(Grid((19, 22, 26), lr.affine), lr)
+
+
+def test_blank_outside_places_the_inner_voxels(rng):
+    data = rng.random((4, 5, 6)).astype(np.float32)
+    found = blank_outside(lambda box: data[box.slices], (-1, 2, 4), (3, 4, 8), data.shape)
+    assert found.shape == (4, 2, 4)
+    np.testing.assert_array_equal(found[1:, :, :2], data[0:3, 2:4, 4:6])
+    assert np.isnan(found[0]).all()
+    assert np.isnan(found[:, :, 2:]).all()

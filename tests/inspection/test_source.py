@@ -1,4 +1,4 @@
-"""What a stage looks at: the same bits as inside a whole run."""
+"""Stage input: equal to the image inside a run, bit for bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_mrisr.inspection.source import over_blocks
 from napari_mrisr.methods.hashed import Hashed
 
 
-def test_a_cell_stage_sees_the_scan():
+def test_input_of_a_cell_stage_is_the_scan():
     volume = patterns.noise()
     found = stage_input(volume, patterns.planted_bank(), 0)
     np.testing.assert_array_equal(found.image, volume.data)
@@ -25,20 +25,20 @@ def test_a_cell_stage_sees_the_scan():
 
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (3, 3, 3)])
-def test_later_stages_see_what_the_earlier_make(scale):
+def test_input_of_a_later_stage_is_the_earlier_output(scale):
     volume = patterns.noise()
     bank = patterns.planted_bank(("cell", "voxel", "voxel"), scale=scale)
     whole = Region.whole(tuple(n * s for n, s in zip(patterns.SHAPE, scale, strict=True)))
     for number in (1, 2):
         found = stage_input(volume, bank, number, threads=2)
-        # Nothing is above the clip, so a run of the first stages is what the next one sees.
+        # Nothing exceeds the clip, so a run of the first stages is the input of the next.
         assert volume.extrema[1] <= 1.0
         np.testing.assert_array_equal(found.image, Hashed(bank).run(volume, whole, number))
         assert found.grid.shape == whole.stop
         np.testing.assert_allclose(found.grid.affine, volume.grid.upsampled(scale).affine)
 
 
-def test_an_earlier_input_is_taken_up(monkeypatch):
+def test_an_earlier_input_is_reused(monkeypatch):
     volume, bank = patterns.noise(), patterns.planted_bank(("cell", "voxel", "voxel"))
     first = stage_input(volume, bank, 1)
     fresh = stage_input(volume, bank, 2).image
@@ -55,7 +55,7 @@ def test_an_earlier_input_is_taken_up(monkeypatch):
     passes.clear()
     assert stage_input(volume, bank, 1, earlier=first).image is first.image
     assert passes == []
-    # One voxel differs: all over again.
+    # One voxel differs: computed again.
     changed = patterns.as_volume(volume.data.copy())
     changed.data[3, 4, 5] += 0.01
     assert stage_input(changed, bank, 1, earlier=first).image is not first.image
@@ -63,13 +63,13 @@ def test_an_earlier_input_is_taken_up(monkeypatch):
     assert stage_input(volume, other, 1, earlier=first).image is not first.image
 
 
-def test_no_such_stage():
+def test_a_missing_stage_is_refused():
     for number in (-1, 2):
         with pytest.raises(ParameterError, match="give 1 to 2"):
             stage_input(patterns.noise(), patterns.planted_bank(), number)
 
 
-def test_too_large_is_told_before(monkeypatch):
+def test_too_large_volumes_are_refused_first(monkeypatch):
     import psutil
 
     class Little:
@@ -95,7 +95,7 @@ def test_cancel_leaves_no_thread():
     assert not [t for t in threading.enumerate() if t.name.startswith("mrisr")]
 
 
-def test_slabs_cover_the_grid_once_and_errors_come_out():
+def test_blocks_cover_the_grid_once_and_errors_are_raised():
     counts = np.zeros((31, 7, 5), int)
 
     def count(region):
@@ -111,7 +111,7 @@ def test_slabs_cover_the_grid_once_and_errors_come_out():
         over_blocks(Grid(counts.shape, np.eye(4)), (1, 1, 1), fail, "t", 2)
 
 
-def test_a_long_first_slab_is_said_to_compile(monkeypatch):
+def test_a_long_first_block_reports_compiling(monkeypatch):
     monkeypatch.setattr(module, "_COMPILING_AFTER_S", 0.01)
     said = []
 

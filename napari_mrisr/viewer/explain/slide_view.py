@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.explain.draw import StepImage
 from napari_mrisr.explain.sheet import ON_DARK, ON_LIGHT, SheetStyle
-from napari_mrisr.explain.texts import small
+from napari_mrisr.explain.steps import small
 from napari_mrisr.viewer.common.latest import Latest
 from napari_mrisr.viewer.explain.slides import Paint, Slide
 

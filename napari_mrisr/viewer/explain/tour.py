@@ -20,8 +20,7 @@ from napari_mrisr.viewer.common.theme import is_dark
 from napari_mrisr.viewer.explain.marker import Marker
 from napari_mrisr.viewer.explain.places import Places
 from napari_mrisr.viewer.explain.slide_view import SlideView
-from napari_mrisr.viewer.explain.tour_stops import Stop, stops_of
-from napari_mrisr.viewer.explain.tour_work import LR, TRUTH, Material, prepare
+from napari_mrisr.viewer.explain.tour_stops import LR, REFERENCE, Material, Stop, prepare, stops_of
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ class TourWidget(Docked):
         self._close()
         _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, _EXPLAINER)
         if all(layer in viewer.layers for layer in layers.values()):
-            widget.choose(layers[LR], layers[TRUTH])
+            widget.choose(layers[LR], layers[REFERENCE])
 
     def _close(self) -> None:
         self.detach()

@@ -19,7 +19,7 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.explain import Explanation, save_lecture, steps_of
-from napari_mrisr.explain.texts import stage_label, voxel_text
+from napari_mrisr.explain.steps import stage_label, voxel_text
 from napari_mrisr.viewer.common.dock import Docked
 from napari_mrisr.viewer.common.fields import VerticalScroll
 from napari_mrisr.viewer.common.labels import error_line

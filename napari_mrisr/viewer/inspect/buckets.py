@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.inspection import BankComparison, BucketTable, MeasuredGain
-from napari_mrisr.inspection.census import sorted_rows
+from napari_mrisr.inspection.buckets import sort_rows
 from napari_mrisr.inspection.texts import number_text
 
 BAR_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -50,13 +50,13 @@ def columns_of(
     measured: MeasuredGain | None = None,
 ) -> list[Column]:
     """The columns of a table, of what was measured, and of the comparison with a second bank."""
-    here, training = _bars(table.share("here"), table.share("training"))
+    here, training = _bars(table.share("voxels"), table.share("training"))
     gain_tip = f"Over {reference}, of the training samples" if reference else (
         "Not known: the bank holds no error from before this stage"
     )  # fmt: skip
     columns = [
         Column("bucket", "Bucket", "Id; its label in the map is one more", table.bucket),
-        Column("here", "Here", "Voxels of this volume inside the head", table.here, bars=here),
+        Column("here", "Here", "Voxels of this volume inside the head", table.voxels, bars=here),
         Column("training", "Training", "Training samples", table.training, bars=training),
         Column("gain", "Gain, dB", gain_tip, table.gain, 2),
         Column(
@@ -104,7 +104,7 @@ class BucketModel(QAbstractTableModel):
         """Show these, sorted by a column."""
         self.beginResetModel()
         self.columns = columns
-        self.rows = sorted_rows(columns[self.place(sort)].values, descending)
+        self.rows = sort_rows(columns[self.place(sort)].values, descending)
         self.endResetModel()
 
     def place(self, name: str) -> int:
@@ -155,7 +155,7 @@ class BucketModel(QAbstractTableModel):
         if 0 <= column < len(self.columns):
             self.layoutAboutToBeChanged.emit()
             descending = order == Qt.SortOrder.DescendingOrder
-            before, self.rows = self.rows, sorted_rows(self.columns[column].values, descending)
+            before, self.rows = self.rows, sort_rows(self.columns[column].values, descending)
             # The chosen bucket stays chosen, wherever its row goes.
             old = self.persistentIndexList()
             new = [self.index(self.row_of(int(before[i.row()])), i.column()) for i in old]

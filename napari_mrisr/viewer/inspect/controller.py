@@ -14,10 +14,10 @@ from napari_mrisr.inspection import (
     VoxelView,
     canonical_filter,
     compare_banks,
-    look,
-    turned,
+    inspect_voxel,
+    reorient,
 )
-from napari_mrisr.inspection.census import gain_reference
+from napari_mrisr.inspection.buckets import gain_baseline
 from napari_mrisr.inspection.filters import element_text, output_at
 from napari_mrisr.inspection.texts import (
     Fact,
@@ -77,7 +77,7 @@ class Inspector:
         index = index_at(source.grid, world)
         if index is None:
             return False
-        self.voxel = look(source, index)
+        self.voxel = inspect_voxel(source, index)
         self.bucket = self.voxel.bucket
         scale = source.bank.scale
         if source.stage.spec.grid == "cell":
@@ -153,7 +153,7 @@ class Inspector:
         """The histogram's columns."""
         assert self.inspection is not None
         source = self.inspection.source
-        reference = gain_reference(source.bank, source.number)
+        reference = gain_baseline(source.bank, source.number)
         return columns_of(self.inspection.table, reference, self.comparison, self.measured)
 
     def scene(self, as_applied: bool, output: int, whose: int) -> FilterScene | None:
@@ -208,5 +208,5 @@ class Inspector:
             return other
         first: Any = canonical_filter(stage, self.bucket, output)
         if element is not None:
-            first = turned(first, element)
+            first = reorient(first, element)
         return FilterView(self.bucket, output, element, other.cube - first)

@@ -118,7 +118,7 @@ class FilterPanel(QWidget):
         layout.addWidget(self.stack)
 
     @property
-    def turned(self) -> bool:
+    def along_volume_axes(self) -> bool:
         """Whether filters are to be shown along the voxel's axes."""
         return self.orientation.currentText() == AS_APPLIED
 

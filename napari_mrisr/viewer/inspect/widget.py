@@ -220,7 +220,9 @@ class InspectWidget(Docked):
 
     def _show_filter(self) -> None:
         panel = self.panel.filter
-        scene = self.inspector.scene(panel.turned, panel.chosen_output, panel.chosen_bank)
+        scene = self.inspector.scene(
+            panel.along_volume_axes, panel.chosen_output, panel.chosen_bank
+        )
         panel.show_scene(scene, "The filter of the voxel under the cursor will be here.")
 
     def _light(self, on: bool | None = None) -> None:

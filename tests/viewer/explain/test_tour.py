@@ -13,13 +13,13 @@ from qtpy.QtCore import QTimer
 
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.explain import explain_voxel
-from napari_mrisr.explain.texts import plain
+from napari_mrisr.explain.steps import plain
 from napari_mrisr.io import samples
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.viewer.explain import tour
 from napari_mrisr.viewer.explain.marker import NAME
 from napari_mrisr.viewer.explain.tour import TourWidget
-from napari_mrisr.viewer.explain.tour_work import LR, RESULT, TRICUBIC, TRUTH
+from napari_mrisr.viewer.explain.tour_stops import LR, REFERENCE, RESULT, TRICUBIC
 from napari_mrisr.viewer.explain.widget import ExplainWidget
 from napari_mrisr.viewer.layers.geometry import to_display
 
@@ -65,7 +65,7 @@ def test_a_teacher_reaches_the_output_voxel_by_pressing_next(desk, truth, lr):
         titles.append(desk.widget.slides.title.text())
     assert len(titles) == 8
     assert [title[:2] for title in titles] == [f"{n}." for n in range(1, 9)]
-    assert seen == [[TRUTH], [LR], [LR], [TRICUBIC], [LR], [LR], [TRICUBIC], [RESULT]]
+    assert seen == [[REFERENCE], [LR], [LR], [TRICUBIC], [LR], [LR], [TRICUBIC], [RESULT]]
     desk.wait()
     found = desk.widget.material.explanation
     again = explain_voxel(lr, found.bank_name, found.voxel, truth)
@@ -80,7 +80,7 @@ def test_a_teacher_reaches_the_output_voxel_by_pressing_next(desk, truth, lr):
 
 def test_the_errors_told_are_those_of_the_volumes(desk):
     material = desk.widget.material
-    truth, result = (desk.viewer.layers[name].data.astype(float) for name in (TRUTH, RESULT))
+    truth, result = (desk.viewer.layers[name].data.astype(float) for name in (REFERENCE, RESULT))
     window = material.explanation.intensities
     inside = to_display(head_mask(to_display(truth)))
     rmse = np.sqrt(np.mean((result[inside] - truth[inside]) ** 2)) / (window.high - window.low)
@@ -109,11 +109,11 @@ def test_going_on_keeps_the_volumes_and_opens_the_explainer(open_desk, small_sam
     assert not desk.widget.keep_button.isEnabled()
     desk.widget.slides.turn(7)
     desk.widget.keep_button.click()
-    assert desk.names == [TRUTH, LR, TRICUBIC, RESULT]
+    assert desk.names == [REFERENCE, LR, TRICUBIC, RESULT]
     docked = desk.viewer.window.dock_widgets.values()
     (explainer,) = [widget for widget in docked if isinstance(widget, ExplainWidget)]
     assert explainer.form.layer.layer.name == LR
-    assert explainer.form.truth_layer.name == TRUTH
+    assert explainer.form.truth_layer.name == REFERENCE
 
 
 def test_layers_deleted_meanwhile_do_no_harm(desk):

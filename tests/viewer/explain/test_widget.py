@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.explain import explain_voxel, steps_of
-from napari_mrisr.explain.texts import plain, stage_label
+from napari_mrisr.explain.steps import plain, stage_label
 from napari_mrisr.viewer.explain import asking
 from napari_mrisr.viewer.explain.marker import NAME
 from napari_mrisr.viewer.explain.places import Places
@@ -179,7 +179,7 @@ def test_another_bank_or_scale(desk):
     assert NAME not in desk.names
     widget.explain((5, 6, 7))
     desk.wait()
-    assert "truth" in widget.form.status.text()  # it is on the grid of 2x
+    assert "reference" in widget.form.status.text()  # its grid is that of 2×
     assert widget.explanation is None
 
 

@@ -37,10 +37,10 @@ def column(view, name):
 
 
 def test_most_used_come_first(view, table):
-    assert column(view, "here") == [f"{n:,}" for n in sorted(table.here.tolist())[::-1]]
+    assert column(view, "here") == [f"{n:,}" for n in sorted(table.voxels.tolist())[::-1]]
     row = view.buckets.row_of(17)
     cells = [view.buckets.index(row, c).data() for c in range(5)]
-    expected = ["17", f"{table.here[17]:,}", f"{table.training[17]:,}"]
+    expected = ["17", f"{table.voxels[17]:,}", f"{table.training[17]:,}"]
     assert cells == [*expected, f"{table.gain[17]:.2f}", f"{table.error[17]:.4f}"]
 
 
@@ -64,7 +64,7 @@ def test_the_chosen_bucket_stays_chosen(view):
 
 
 def test_bars_are_shares_on_one_scale(view, table):
-    here, training = table.share("here"), table.share("training")
+    here, training = table.share("voxels"), table.share("training")
     most = max(np.nanmax(here), np.nanmax(training))
     row = view.buckets.row_of(9)
     assert view.buckets.index(row, 1).data(BAR_ROLE) == ("here", pytest.approx(here[9] / most))
@@ -77,7 +77,7 @@ def test_bars_are_shares_on_one_scale(view, table):
 
 def test_a_bar_is_painted(view, table):
     view.show()
-    best = int(np.nanargmax(table.share("here")))
+    best = int(np.nanargmax(table.share("voxels")))
     row = view.buckets.row_of(best)
     cell = view.visualRect(view.buckets.index(row, 1))
     color = view.viewport().grab().toImage().pixelColor(cell.left() + 4, cell.center().y())

@@ -7,7 +7,7 @@ import pytest
 from helpers import patterns
 
 from napari_mrisr.errors import BankError
-from napari_mrisr.inspection import canonical_filter, look, turned
+from napari_mrisr.inspection import canonical_filter, inspect_voxel, reorient
 from napari_mrisr.inspection.filters import output_at
 from napari_mrisr.inspection.texts import range_text
 from napari_mrisr.viewer.inspect.controller import DIFFERENCE, FIRST, SECOND, Inspector
@@ -43,7 +43,7 @@ def test_a_voxel(inspect, number):
     source = inspector.inspection.source
     place = (9, 20, 4)
     assert inspector.point_at(world_of(source.grid, place))
-    seen = look(source, place)
+    seen = inspect_voxel(source, place)
     assert inspector.voxel.index == place
     assert inspector.bucket == seen.bucket
     assert inspector.voxel_heading == f"Voxel 9, 20, 4: bucket {seen.bucket}"
@@ -64,7 +64,7 @@ def test_the_filter_of_the_sub_voxel_under_the_cursor(at_cells):
         output = output_at((2, 2, 2), at_cells.voxel.element, sub)
         cube = canonical_filter(source.stage, at_cells.bucket, output)
         scene = at_cells.scene(True, UNDER_CURSOR, FIRST)
-        np.testing.assert_array_equal(scene.view.cube, turned(cube, at_cells.voxel.element))
+        np.testing.assert_array_equal(scene.view.cube, reorient(cube, at_cells.voxel.element))
         assert f"phase {output}" in scene.title
         np.testing.assert_array_equal(at_cells.scene(False, UNDER_CURSOR, FIRST).view.cube, cube)
     assert at_cells.scene(True, 5, FIRST).view.output == 5
@@ -102,7 +102,7 @@ def test_two_banks(at_cells):
         at_cells.inspection.source.stage, b, 2
     )
     np.testing.assert_allclose(
-        at_cells.scene(True, 2, DIFFERENCE).view.cube, turned(expected, e), atol=1e-6
+        at_cells.scene(True, 2, DIFFERENCE).view.cube, reorient(expected, e), atol=1e-6
     )
     with pytest.raises(BankError, match="scale"):
         at_cells.compare(patterns.planted_bank(scale=(3, 3, 3)))

@@ -71,7 +71,7 @@ def test_nothing_to_draw(panel):
 
 
 def test_choices_are_told(panel, qtbot):
-    assert panel.turned
+    assert panel.along_volume_axes
     assert panel.chosen_output == UNDER_CURSOR
     assert panel.output.isHidden()
     panel.set_outputs(8)
@@ -81,7 +81,7 @@ def test_choices_are_told(panel, qtbot):
     assert panel.chosen_output == 3
     with qtbot.waitSignal(panel.changed):
         panel.orientation.setCurrentText(CANONICAL)
-    assert not panel.turned
+    assert not panel.along_volume_axes
     assert panel.chosen_bank == 0
     panel.set_two_banks(True)
     panel.bank.setCurrentIndex(2)

@@ -7,7 +7,7 @@ import pytest
 from helpers import patterns
 
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.inspection import bin_map, bucket_map, feature_map, look, orientation_map
+from napari_mrisr.inspection import bin_map, bucket_map, feature_map, inspect_voxel, orientation_map
 from napari_mrisr.inspection.texts import bucket_text
 from napari_mrisr.viewer.inspect.maps import (
     ORIENTATION,
@@ -96,7 +96,7 @@ def test_layers_can_be_added(inspect):
         data, kwargs, kind = part_layer(inspection.source, inspection.labels, part, "t")
         (viewer.add_labels if kind == "labels" else viewer.add_image)(data, **kwargs)
     layer = viewer.add_labels(inspection.layer[0], **inspection.layer[1])
-    seen = look(inspection.source, (3, 4, 5))
+    seen = inspect_voxel(inspection.source, (3, 4, 5))
     place = layer.data_to_world((27 - 1 - 5, 25 - 1 - 4, 23 - 1 - 3))
     viewer.dims.set_point(0, place[0])
     assert layer.get_value(place, world=True) == seen.bucket + 1

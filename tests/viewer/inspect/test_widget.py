@@ -17,7 +17,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.inspection import bucket_map, look, measure_gain, orientation_map, stage_input
+from napari_mrisr.inspection import (
+    bucket_map,
+    inspect_voxel,
+    measure_gain,
+    orientation_map,
+    stage_input,
+)
 from napari_mrisr.inspection.texts import bucket_text, number_text, value_text
 from napari_mrisr.viewer.inspect import requests
 from napari_mrisr.viewer.inspect.panel import BUCKETS, MAP, VOXEL
@@ -130,7 +136,7 @@ def test_map_and_readout_equal_the_api(desk):
             np.testing.assert_array_equal(desk.labels()[-1].data, expected)
             place = tuple(n // 2 + 1 for n in own.shape)
             desk.widget.point_at(world_of(own.grid, place))
-            seen = look(own, place)
+            seen = inspect_voxel(own, place)
             readout = desk.panel.readout
             assert f"bucket {seen.bucket}" in readout.heading
             assert seen.bucket == buckets[place]
@@ -296,7 +302,7 @@ def test_measured_against_a_truth(desk):
     # A layer on another grid is refused, and the choice taken back.
     desk.panel.truth.layer = desk.viewer.layers["scan"]
     desk.wait()
-    assert "is not the upsampled one" in desk.panel.status.text()
+    assert "differs from the upsampled grid" in desk.panel.status.text()
     assert desk.panel.truth.truth is None
     assert desk.widget.inspector.measured is None
     desk.panel.truth.layer = truth

@@ -1,7 +1,6 @@
 """Patches as squares: three planes, slices, a matrix.
 
-Planes lie as in the viewer: the patient's right, or anterior, at the left;
-anterior, or superior, on top.
+Planes are oriented as in the viewer: R or A at the left, A or S on top.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from napari_mrisr.explain.sheet import Sheet
 
 Values = NDArray[np.floating[Any]]
 
-# Inches a square must have for a number in it.
-_ROOM_IN = 0.19
+# Smallest square with a number, inches.
+_NUMBER_IN = 0.19
 _LETTER_IN, _TITLE_IN = 0.15, 0.17
-# Between patches and slices, and for what is written beside them, inches.
+# Gaps between patches and slices, and width of the text next to them, inches.
 _GAP, _BETWEEN, _SUMS, _NAMES = 0.2, 0.06, 0.62, 0.8
 DIVERGING = "RdBu_r"
 
 
 @dataclass(frozen=True)
 class View:
-    """A plane: its name, the axes to the right and upward, and the letters there."""
+    """An anatomical plane: name, horizontal and vertical axis, and letters of two sides."""
 
     name: str
     across: int
@@ -40,11 +39,11 @@ class View:
 
     @property
     def through(self) -> int:
-        """The axis that the plane cuts."""
+        """Axis perpendicular to the plane."""
         return 3 - self.across - self.upward
 
     def cut(self, patch: Values, at: int | None = None) -> Values:
-        """The plane of a patch as shown, first row on top; by default the middle one."""
+        """Return a plane of a patch as displayed, first row on top; by default the central one."""
         at = patch.shape[self.through] // 2 if at is None else at
         plane = np.take(patch, at, axis=self.through)
         turned: Values = plane[::-1, ::-1].T
@@ -57,14 +56,14 @@ VIEWS = (AXIAL, View("coronal", 0, 2, "R", "S"), View("sagittal", 1, 2, "A", "S"
 
 @dataclass(frozen=True)
 class Mark:
-    """A box to be outlined: center and size in voxels of the patch, along x, y, z."""
+    """A box to outline: center and size in voxels of the patch, along x, y, z."""
 
     center: tuple[float, float, float]
     size: tuple[float, float, float]
     color: str
 
     def outline(self, axes: Axes, view: View, shape: tuple[int, ...]) -> None:
-        """Draw it in a plane of a patch of that shape."""
+        """Draw the outline in a plane of a patch of that shape."""
         a, u = view.across, view.upward
         column = shape[a] - 1 - self.center[a] - self.size[a] / 2
         row = shape[u] - 1 - self.center[u] - self.size[u] / 2
@@ -73,14 +72,14 @@ class Mark:
         axes.add_patch(box)
 
 
-def middle_mark(patch: Values, color: str) -> Mark:
-    """The patch's middle voxel."""
+def center_mark(patch: Values, color: str) -> Mark:
+    """Return the outline of the patch's center voxel."""
     x, y, z = (n // 2 for n in patch.shape)
     return Mark((x, y, z), (1.0, 1.0, 1.0), color)
 
 
 def gray_range(patch: Values) -> tuple[float, float]:
-    """Black and white for a patch: its own range, but not so narrow that noise looks like edges."""
+    """Return the gray range of a patch; at least 0.1, so that noise does not look like edges."""
     low, high = float(np.nanmin(patch)), float(np.nanmax(patch))
     room = max(0.0, 0.1 - (high - low)) / 2
     return low - room, high + room
@@ -89,7 +88,7 @@ def gray_range(patch: Values) -> tuple[float, float]:
 def draw_planes(
     sheet: Sheet, patch: Values, marks: Sequence[Mark] = (), name: str = "brightness"
 ) -> list[tuple[Axes, View]]:
-    """The three middle planes of a patch, side by side or two above one."""
+    """Draw the three central planes of a patch in one row, or in two rows."""
     limits = gray_range(patch)
     placed = []
     for view, (x, y, side) in zip(VIEWS, _places(sheet), strict=True):
@@ -113,7 +112,7 @@ def draw_planes(
 
 
 def _places(sheet: Sheet) -> list[tuple[float, float, float]]:
-    """Left, bottom and side of three squares with room for letters, as large as may be."""
+    """Return left, bottom and side of three squares, as large as fits with their letters."""
     wide, high = _LETTER_IN, _LETTER_IN + _TITLE_IN
     sides = {
         columns: min(sheet.width / columns - wide, sheet.height / rows - high)
@@ -142,19 +141,19 @@ def draw_cells(
     limits: tuple[float, float],
     colors: str = "gray",
 ) -> Axes:
-    """Squares, with their values where there is room for two decimals."""
+    """Draw squares, with their values if two decimals fit."""
     axes = sheet.axes(rect)
     rows, columns = values.shape
     norm = Normalize(*limits)
     axes.imshow(values, cmap=colors, norm=norm, interpolation="nearest", aspect="auto")
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
-    sheet.note_cells(rect, values, name)
+    sheet.add_cells(rect, values, name)
     if rows <= 11:
         for n in range(1, max(rows, columns)):
             axes.axhline(n - 0.5, color=sheet.style.faint, linewidth=0.3)
             axes.axvline(n - 0.5, color=sheet.style.faint, linewidth=0.3)
-    if colors == "gray" and min(rect[2] / columns, rect[3] / rows) >= _ROOM_IN:
+    if colors == "gray" and min(rect[2] / columns, rect[3] / rows) >= _NUMBER_IN:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 ink = "black" if float(norm(float(value))) > 0.5 else "white"
@@ -166,21 +165,21 @@ def draw_cells(
 
 
 def short(value: float) -> str:
-    """Two decimals without the zero before them: ``.53``."""
+    """Return two decimals without a leading zero: ``.53``."""
     text = f"{value:.2f}".replace("-", "−")
     return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
 
 
 def draw_slices(sheet: Sheet, rows: Sequence[tuple[str, Values]], signs: tuple[str, str]) -> None:
-    """Three patches, slice by slice (axial, the top one first), with the last one's sums.
+    """Draw three patches slice by slice (axial, top slice first), with the sums of the last.
 
     Parameters
     ----------
     sheet : Sheet
     rows : sequence of three (name, (n, n, n) ndarray)
-        The last is the product of the others.
+        The last patch is the product of the others.
     signs : tuple of str
-        Between them.
+        Signs between the patches.
     """
     plan = _SlicePlan.of(sheet, rows[0][1].shape[2])
     small = 0.85 * sheet.style.points
@@ -195,12 +194,12 @@ def draw_slices(sheet: Sheet, rows: Sequence[tuple[str, Values]], signs: tuple[s
             shown = AXIAL.cut(patch, z)
             draw_cells(sheet, rect, shown, name, limits=limits, colors=colors)
             if kind == 2 and plan.side > 0.3:
-                x, y, look = plan.beside(number)
+                x, y, look = plan.sum_position(number)
                 sheet.text(x, y, _signed(float(patch[:, :, z].sum()), 3), fontsize=small, **look)
-        x, y, look = plan.title(kind)
-        text = name if kind == 0 or not plan.lies else f"{signs[kind - 1]} {name}"
+        x, y, look = plan.name_position(kind)
+        text = name if kind == 0 or not plan.rows else f"{signs[kind - 1]} {name}"
         sheet.text(x, y, text, fontsize=small, **look)
-        if kind and not plan.lies:
+        if kind and not plan.rows:
             x, y = plan.corner(kind, plan.count // 2)
             sign = signs[kind - 1]
             sheet.text(x - _GAP / 2, y + plan.side / 2, sign, ha="center", va="center")
@@ -217,9 +216,9 @@ def _signed(value: float, digits: int) -> str:
 
 @dataclass(frozen=True)
 class _SlicePlan:
-    """Where the slices of three patches lie: each patch a column, or lying, a row; inches."""
+    """Positions of the slices of three patches, one column or one row per patch; inches."""
 
-    lies: bool
+    rows: bool
     count: int
     side: float
     left: float
@@ -227,42 +226,42 @@ class _SlicePlan:
 
     @classmethod
     def of(cls, sheet: Sheet, count: int) -> _SlicePlan:
-        """As large as fits the sheet."""
-        lies = sheet.width > 1.6 * sheet.height
-        if lies:
+        """Return the largest plan that fits the sheet."""
+        rows = sheet.width > 1.6 * sheet.height
+        if rows:
             wide = (sheet.width - _NAMES) / count - _BETWEEN
             side = min(wide, (sheet.height - 0.4) / 3 - _GAP)
         else:
             wide = (sheet.width - _SUMS - 2 * _GAP) / 3 - 0.03
             side = min(wide, (sheet.height - 0.38) / count - _BETWEEN)
-        plan = cls(lies, count, side, 0.0, sheet.height - 0.2)
+        plan = cls(rows, count, side, 0.0, sheet.height - 0.2)
         return replace(plan, left=(sheet.width - plan.across) / 2)
 
     @property
     def across(self) -> float:
-        """Width of all."""
-        if self.lies:
+        """Total width."""
+        if self.rows:
             return _NAMES + self.count * (self.side + _BETWEEN)
         return 3 * self.side + 2 * _GAP + _SUMS
 
     def corner(self, kind: int, number: int) -> tuple[float, float]:
-        """Lower left of a slice."""
+        """Return the lower left corner of a slice."""
         along = number * (self.side + _BETWEEN)
         other = kind * (self.side + _GAP)
-        if self.lies:
+        if self.rows:
             return self.left + _NAMES + along, self.top - other - self.side
         return self.left + other, self.top - along - self.side
 
-    def beside(self, number: int) -> tuple[float, float, dict[str, Any]]:
-        """Where the sum of a slice goes."""
+    def sum_position(self, number: int) -> tuple[float, float, dict[str, Any]]:
+        """Return position and alignment of the sum of a slice."""
         x, y = self.corner(2, number)
-        if self.lies:
+        if self.rows:
             return x + self.side / 2, y - 0.02, {"ha": "center", "va": "top"}
         return x + self.side + 0.06, y + self.side / 2, {"ha": "left", "va": "center"}
 
-    def title(self, kind: int) -> tuple[float, float, dict[str, Any]]:
-        """Where the name of a patch goes."""
+    def name_position(self, kind: int) -> tuple[float, float, dict[str, Any]]:
+        """Return position and alignment of the name of a patch."""
         x, y = self.corner(kind, 0)
-        if self.lies:
+        if self.rows:
             return x - 0.08, y + self.side / 2, {"ha": "right", "va": "center"}
         return x + self.side / 2, self.top + 0.04, {"ha": "center", "va": "bottom"}

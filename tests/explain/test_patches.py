@@ -3,19 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.explain.cells import (
+from napari_mrisr.explain.draw import new_figure
+from napari_mrisr.explain.patches import (
     VIEWS,
     Mark,
+    center_mark,
     draw_planes,
     draw_slices,
     gray_range,
-    middle_mark,
     short,
 )
-from napari_mrisr.explain.draw import new_figure
 from napari_mrisr.explain.sheet import ON_DARK, Sheet
 
-# Toward the patient's right, anterior, superior.
+# Voxels toward R, A and S.
 SIDES = {"R": (4, 2, 2), "A": (2, 4, 2), "S": (2, 2, 4)}
 
 
@@ -43,7 +43,7 @@ def test_mark_is_drawn_around_its_voxel():
     patch = np.zeros((5, 7, 9))
     sheet = Sheet(new_figure(6, 3, 100), ON_DARK, (0, 0, 6, 3))
     mark = Mark((3.0, 5.0, 1.0), (1.0, 1.0, 1.0), "red")
-    for axes, view in draw_planes(sheet, patch, (mark, middle_mark(patch, "blue"))):
+    for axes, view in draw_planes(sheet, patch, (mark, center_mark(patch, "blue"))):
         shown = view.cut(np.where(np.indices(patch.shape).sum(0) < 0, 0.0, patch), None)
         box, middle = axes.patches[-2:]
         column, row = box.get_x() + 0.5, box.get_y() + 0.5
@@ -56,7 +56,7 @@ def test_mark_is_drawn_around_its_voxel():
         )  # fmt: skip
 
 
-def test_slices_say_their_sums(rng):
+def test_slices_show_their_sums(rng):
     patch, weights = rng.normal(size=(2, 3, 3, 3))
     sheet = Sheet(new_figure(4, 4, 100), ON_DARK, (0, 0, 4, 4))
     draw_slices(sheet, (("a", patch), ("b", weights), ("c", patch * weights)), ("×", "="))
@@ -76,5 +76,5 @@ def test_noise_is_not_stretched_to_black_and_white():
 @pytest.mark.parametrize(
     ("value", "text"), [(0.534, ".53"), (-0.02, "−.02"), (0.999, "1.00"), (1.04, "1.04")]
 )
-def test_short(value, text):
+def test_short_numbers(value, text):
     assert short(value) == text
