@@ -12,7 +12,8 @@ from PIL import Image
 
 from napari_mrisr import UpscaleParameters, degrade, load_bank, trust_maps, upscale
 from napari_mrisr.io.samples import phantom
-from napari_mrisr.trust.figure import png_of, trust_figure
+from napari_mrisr.trust.figure import trust_figure
+from napari_mrisr.trust.report import png_of
 
 SCALE = (2, 2, 2)
 

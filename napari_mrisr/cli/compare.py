@@ -277,9 +277,9 @@ def _first_state(opened: _Opened) -> CompareState:
 
 
 def _draw(opened: _Opened, state: CompareState, path: Path) -> None:
-    from napari_mrisr.comparison.figure import scene_figure
     from napari_mrisr.comparison.scene import Cutter, build_scene
     from napari_mrisr.core.frames import Frame
+    from napari_mrisr.figures.figure import scene_figure
     from napari_mrisr.figures.page import save_figure
 
     frame = Frame.of(opened.volumes[state.columns[0]].grid)

@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    from napari_mrisr.evaluation.figure import check_figure_path
+    from napari_mrisr.figures.page import check_figure_path
 
     for path in (arguments.json, arguments.csv, arguments.figure):
         if path is not None:
@@ -161,13 +161,16 @@ def _finish(
 
 def draw(comparison: Comparison, parameters: EvaluateParameters, title: str, path: Path) -> None:
     """Draw truth, the last two methods and their differences, PSNR in the titles."""
-    from napari_mrisr.evaluation.figure import comparison_figure, save_figure
+    from napari_mrisr.evaluation.figure import comparison_figure
+    from napari_mrisr.figures.page import save_figure
 
     shown = parameters.methods[-2:]
-    volumes = {"truth": comparison.truth, **{name: comparison.results[name] for name in shown}}
+    volumes = {"reference": comparison.truth, **{name: comparison.results[name] for name in shown}}
     found = {name: comparison.found[name]["head"] for name in shown}
     captions = {name: f"{one.psnr_db:.2f} dB / {one.ssim:.4f}" for name, one in found.items()}
     protocol = parameters.protocol
-    footnote = f"PSNR / SSIM inside the head. Protocol {protocol.name}: {protocol.describe()}."
-    figure = comparison_figure(volumes, captions=captions, title=title, footnote=footnote)
-    save_figure(figure, path)
+    notes = [
+        "Below the titles: PSNR / SSIM inside the head.",
+        f"Protocol {protocol.name}: {protocol.describe()}.",
+    ]
+    save_figure(comparison_figure(volumes, captions=captions, title=title, notes=notes), path)

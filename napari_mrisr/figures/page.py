@@ -1,6 +1,6 @@
-"""A page of panels: sizes in inches, so nothing overlaps; what every figure is drawn with.
+"""A page of panels placed in inches, so that nothing overlaps, and its file.
 
-matplotlib's object interface, without a display and without its global state.
+It uses matplotlib's object interface: no display and no global state.
 """
 
 from __future__ import annotations
@@ -31,24 +31,25 @@ WIDTH_IN = 7.2  # two columns of a journal
 DPI = 300
 SMALL, MEDIUM = 6.5, 8.0
 GAP_IN = 0.04
-LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.2, 0.04, 0.36, 0.5
+LEFT_IN, RIGHT_IN, BOTTOM_IN = 0.2, 0.04, 0.5
 TITLE_IN = 0.16
 LINE_IN, LINE_CHARACTERS = 0.11, 130
 _SCALE_BARS_MM = (1, 2, 5, 10, 20, 50, 100)
-_AGAINST = {"w": "black", "black": "w"}
+_LEGEND_LINE_IN = 0.092
+_BORDER = {"w": "black", "black": "w"}
 
 
 class Page:
-    """Where the panels lie, in inches.
+    """A figure with panels in columns and rows, in inches.
 
     Parameters
     ----------
     widths, heights : sequence of float
-        Of the columns and rows.
+        Sizes of the columns and rows.
     top, bottom : float
         Margins.
-    least : float
-        The page's least width; narrower panels stand in its middle.
+    min_width : float
+        Panels narrower than that are centered on the page.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class Page:
         heights: Sequence[float],
         top: float,
         bottom: float,
-        least: float = 0.0,
+        min_width: float = 0.0,
     ) -> None:
         self._widths, self._heights = list(widths), list(heights)
         inner = sum(widths) + GAP_IN * (len(widths) - 1)
-        self.width = max(LEFT_IN + inner + RIGHT_IN, least)
+        self.width = max(LEFT_IN + inner + RIGHT_IN, min_width)
         self._left = LEFT_IN + (self.width - LEFT_IN - inner - RIGHT_IN) / 2
         self.height = top + sum(heights) + GAP_IN * (len(heights) - 1) + bottom
         self._top, self._bottom = top, bottom
@@ -69,12 +70,8 @@ class Page:
         FigureCanvasAgg(self.figure)
         self._panels: dict[tuple[int, int], Axes] = {}
 
-    def height_in(self, row: int) -> float:
-        """Height of a row's panels, inches."""
-        return self._heights[row]
-
     def panel(self, row: int, column: int) -> Axes:
-        """The axes of a panel, made on first use."""
+        """Return the axes of a panel, made on first use."""
         if (row, column) not in self._panels:
             above = sum(self._heights[: row + 1]) + GAP_IN * row
             bottom = self.height - self._top - above
@@ -88,17 +85,17 @@ class Page:
         return self._panels[row, column]
 
     def below(self, first: int, last: int) -> tuple[float, float]:
-        """Left edge and width of the columns ``first`` to ``last`` (exclusive), inches."""
+        """Return left edge and width of the columns ``first`` to ``last`` (exclusive), inches."""
         left = self._edge(first)
         return left, self._edge(last) - GAP_IN - left
 
     def bar(
         self, colors: ScalarMappable, label: str, place: tuple[float, float], extend: str = "both"
     ) -> None:
-        """A color bar under the panels, within a left edge and width in inches.
+        """Draw a color bar below the panels, within a left edge and width in inches.
 
-        What is beyond the range has the color of the arrow: ``extend`` is
-        ``both``, ``max`` ...
+        ``extend`` names the ends with an arrow for values beyond: ``neither``, ``min``,
+        ``max`` or ``both``.
         """
         left, span = place
         length = min(span, 2.0)
@@ -109,8 +106,18 @@ class Page:
         bar.outline.set_linewidth(0.5)
         bar.ax.locator_params(nbins=5 if length > 1.2 else 3)
 
-    def words(self, title: str, footnotes: Sequence[str]) -> None:
-        """Title, and footnotes one a line."""
+    def legend(
+        self, names: Sequence[str], colors: Sequence[Any], place: tuple[float, float]
+    ) -> None:
+        """Draw a legend below the panels, one line per name, at a left edge in inches."""
+        left, _ = place
+        for line, (name, color) in enumerate(zip(names, colors, strict=True)):
+            y = (self._bottom - 0.1 - _LEGEND_LINE_IN * line) / self.height
+            for text, x, ink in (("■", left + 0.1, color), (name, left + 0.22, "black")):
+                self.figure.text(x / self.width, y, text, color=ink, fontsize=SMALL, va="center")
+
+    def write(self, title: str, footnotes: Sequence[str]) -> None:
+        """Write a title, and footnotes one per line."""
         if title:
             y = 1.0 - 0.06 / self.height
             self.figure.text(0.5, y, title, ha="center", va="top", fontsize=MEDIUM)
@@ -127,12 +134,12 @@ class Page:
 
 
 def stroke(ink: str, width: float = 1.2) -> list[withStroke]:
-    """A border around white or black ink, which so can be read on anything."""
-    return [withStroke(linewidth=width, foreground=_AGAINST[ink])]
+    """Return a border that makes white or black ink readable on any background."""
+    return [withStroke(linewidth=width, foreground=_BORDER[ink])]
 
 
 def write_letters(axes: Axes, letters: Letters, ink: str = "w") -> None:
-    """The patient's sides at the left, right, top and bottom of a panel."""
+    """Write the patient's sides at the left, right, top and bottom of a panel."""
     places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03))
     sides = (("left", "center"), ("right", "center"), ("center", "top"), ("center", "bottom"))
     for letter, (x, y), (ha, va) in zip(letters, places, sides, strict=True):
@@ -143,7 +150,7 @@ def write_letters(axes: Axes, letters: Letters, ink: str = "w") -> None:
 
 
 def draw_scale_bar(axes: Axes, ink: str = "w") -> None:
-    """A bar of a round number of mm at the lower left, at most a quarter of the panel."""
+    """Draw a bar of a round number of mm at the lower left, at most a quarter of the panel."""
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     width = abs(right - left)
@@ -162,7 +169,7 @@ def draw_scale_bar(axes: Axes, ink: str = "w") -> None:
 
 
 def check_figure_path(path: str | os.PathLike[str]) -> None:
-    """Raise :class:`OutputError` for a suffix that is no figure format."""
+    """Raise :class:`OutputError` if the suffix is no figure format."""
     suffix = Path(path).suffix.lower()
     if suffix not in FIGURE_SUFFIXES:
         found = f"{suffix or 'no suffix'!r} is no figure format"
@@ -177,15 +184,15 @@ def export_settings() -> AbstractContextManager[None]:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
-    """Write a figure atomically, in the format of its suffix; replaces a file.
+    """Write a figure atomically, in the format of its suffix, over an existing file.
 
     The same figure gives the same bytes. Its metadata name the program and the
-    notice, and no date, path or user.
+    notice, but no date, path or user.
 
     Raises
     ------
     OutputError
-        For an unknown suffix or where the file cannot be written.
+        If the suffix is unknown or the file cannot be written.
     """
     check_figure_path(path)
     suffix = Path(path).suffix.lower()

@@ -7,11 +7,13 @@ or a date of the scan, and it asks nothing of a network.
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.notice import RESEARCH_USE
@@ -20,9 +22,10 @@ from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.io.note import software
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.trust import Caution, TrustMaps
-from napari_mrisr.trust.figure import png_of, trust_figure
+from napari_mrisr.trust.figure import trust_figure
 from napari_mrisr.trust.maps import NO_CALIBRATION, SAMPLES_A_CELL, SAMPLES_A_TAP
 
+_DPI = 200
 _CSS = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: #202225; background: #fff }
@@ -93,6 +96,14 @@ def report_html(
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
+
+
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as PNG; its metadata hold the notice and no names."""
+    out = io.BytesIO()
+    metadata = {"Software": "napari-mrisr", "Description": RESEARCH_USE}
+    figure.savefig(out, dpi=_DPI, format="png", metadata=metadata, facecolor="w")
+    return out.getvalue()
 
 
 def _cautions(cautions: Sequence[Caution]) -> str:

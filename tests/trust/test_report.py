@@ -12,14 +12,13 @@ import pytest
 from helpers.scans import head
 from matplotlib.image import imread
 
-from napari_mrisr.core.volume import Grid, Origin, Region, Volume
-from napari_mrisr.methods import get_method
+from napari_mrisr.core.volume import Grid, Origin, Volume
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.traits import Traits
 from napari_mrisr.trust import Caution, TrustMaps, trust_maps
-from napari_mrisr.trust.figure import png_of, tricubic_cuts, trust_figure
-from napari_mrisr.trust.report import report_html
+from napari_mrisr.trust.figure import trust_figure
+from napari_mrisr.trust.report import png_of, report_html
 
 SHAPE = (22, 19, 24)
 VOID = {"meta", "img", "br", "hr", "link"}
@@ -136,17 +135,7 @@ def test_the_figure_has_a_panel_for_everything(case):
     assert "RMSE (scan's units)" in found
     without = texts(trust_figure(lr, result, replace(maps, expected_error=None), bank.scale))
     assert "expected error" not in without
-
-
-def test_tricubic_is_computed_in_the_planes_alone(case):
-    bank, lr, _, _ = case
-    unit = lr.normalized()
-    whole = get_method("tricubic", bank.scale).compute(unit, Region.whole((44, 38, 48)))
-    whole = unit.window.from_unit(whole)
-    axial, sagittal, coronal = tricubic_cuts(lr, bank.scale, (20, 11, 30))
-    np.testing.assert_array_equal(axial, whole[:, :, 30])
-    np.testing.assert_array_equal(sagittal, whole[20])
-    np.testing.assert_array_equal(coronal, whole[:, 11])
+    assert not any("nan" in text for text in found)
 
 
 def test_a_flat_volume_is_drawn(case):

@@ -134,7 +134,7 @@ class Exporter(QObject):
 
     def save_figure(self, path: str = "") -> None:
         """What is shown, for a publication."""
-        from napari_mrisr.comparison.figure import scene_figure
+        from napari_mrisr.figures.figure import scene_figure
         from napari_mrisr.figures.page import save_figure
 
         controller = self._widget.controller

@@ -1,4 +1,4 @@
-"""The figure of a scene: what is where, in which colors, and readable."""
+"""Figure of a scene: panels, colors, readable texts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mrisr.comparison.figure import scene_figure
 from napari_mrisr.comparison.scene import Cutter, build_scene
 from napari_mrisr.comparison.state import CompareState, Difference, Display, RoiBox
 from napari_mrisr.core.frames import PLANES, Frame
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import ParameterError
+from napari_mrisr.figures.figure import ColumnText, scene_figure
 from napari_mrisr.figures.page import save_figure
 
 SHAPE, VOXEL = (40, 52, 30), (1.0, 1.25, 2.0)
 START = (-20.0, -30.0, -25.0)
 CROSS = (-7.0, -5.0, -7.0)
-TITLES = {"a": "truth", "b": "hashed 2×"}
+TITLES = {"a": "reference", "b": "hashed 2×"}
 CURTAIN = "#ffd640"
 
 
@@ -93,7 +93,7 @@ def test_rows_are_planes_and_columns_volumes_and_differences(textured):
     figure = figure_of(state, textured)
     rows = grid_of(figure)
     assert [len(row) for row in rows] == [3, 3, 3]
-    assert [a.get_title() for a in rows[0]] == ["truth", "hashed 2×", "hashed 2× − truth"]
+    assert [a.get_title() for a in rows[0]] == ["reference", "hashed 2×", "hashed 2× − reference"]
     assert [row[0].get_ylabel() for row in rows] == [
         "axial, z = −7 mm",
         "sagittal, x = −7 mm",
@@ -166,8 +166,8 @@ def test_the_curtain_stands_where_the_state_says(swipe):
             gray_at(figure, axes, left + (swipe + off) * (right - left), y) for off in (-0.05, 0.05)
         ]
         assert seen == [0, 255]  # the first of the pair is on the left
-    assert "truth | hashed 2×" in words_of(figure)
-    assert "Left of the line truth, right of it hashed 2×." in words_of(figure)
+    assert "reference | hashed 2×" in words_of(figure)
+    assert "Left of the line reference, right of it hashed 2×." in words_of(figure)
 
 
 def test_fields_of_the_checkerboard_lie_on_multiples_of_their_edge():
@@ -176,7 +176,7 @@ def test_fields_of_the_checkerboard_lie_on_multiples_of_their_edge():
     for i, j in ((-2, -2), (-1, -2), (0, 0), (1, 0), (0, 1), (1, 1), (-1, 0)):
         expected = 0 if (i + j) % 2 == 0 else 255
         assert gray_at(figure, axial, 10 * i + 6, 10 * j + 3) == expected
-    assert "fields of 10 mm" in words_of(figure)
+    assert "10 mm squares" in words_of(figure)
 
 
 def test_flicker_shows_one_volume_under_its_name():
@@ -232,8 +232,24 @@ def test_color_bars_one_for_each_look(textured):
     own = {**STATE.looks, "b": Display("viridis", (0.0, 50.0), 0.5)}
     assert len(bars_of(figure_of(replace(STATE, looks=own), textured))) == 2
     swipe = bars_of(figure_of(replace(STATE, looks=own, mode="swipe"), textured))
-    assert [bar.get_xlabel().split(":")[0] for bar in swipe] == ["truth", "hashed 2×"]
+    assert [bar.get_xlabel().split(":")[0] for bar in swipe] == ["reference", "hashed 2×"]
     assert len(bars_of(figure_of(replace(STATE, mode="swipe"), textured))) == 1
+
+
+def test_columns_have_captions_bar_labels_and_legends(textured):
+    looks = {"a": Display("gray", (0.0, 100.0)), "b": Display("classes", (-0.5, 1.5))}
+    texts = {
+        "reference": ColumnText("30 dB", "signal"),
+        "hashed 2×": ColumnText(classes=("good", "bad")),
+    }
+    tables = {"classes": np.array([[0, 0, 1], [1, 0, 0]])}
+    figure = figure_of(replace(STATE, looks=looks), textured, columns=texts, colormaps=tables)
+    assert "30 dB" in [text.get_text() for text in grid_of(figure)[0][0].texts]
+    (bar,) = bars_of(figure)
+    assert bar.get_xlabel() == "signal (scan's units)"
+    marks = {t.get_text(): t for t in figure.texts}
+    assert {"good", "bad"} <= set(marks)
+    assert marks["■"].get_color() == pytest.approx((1, 0, 0, 1))  # the last, "bad"
 
 
 def test_gamma_and_unknown_colormaps(textured):
@@ -305,7 +321,12 @@ LONG = {
 )
 def test_no_two_texts_overlap_and_none_leaves_the_page(textured, change, titles):
     figure = figure_of(
-        replace(STATE, **change), textured, titles, title="Title", notes=["word " * 40]
+        replace(STATE, **change),
+        textured,
+        titles,
+        title="Title",
+        notes=["word " * 40],
+        columns={title: ColumnText("30.12 dB / 0.9876") for title in titles.values()},
     )
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
