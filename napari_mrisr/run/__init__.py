@@ -1,1 +1,1 @@
-"""Methods over volumes: whole runs, previews, outward fill."""
+"""Methods over volumes: whole runs and previews."""

@@ -1,4 +1,4 @@
-"""Planes before the result: bit for bit those of the whole run, nothing computed twice, cancel."""
+"""Planes and slabs are bit for bit those of the whole run; nothing is computed twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_mrisr.errors import Cancelled
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run import preview
-from napari_mrisr.run.preview import Band, Planes, plane_region, strips
+from napari_mrisr.run.preview import Band, OutwardFill, strips
 from napari_mrisr.run.upscale import run_method
 
 
@@ -23,6 +23,11 @@ def volume(rng):
     data = ndimage.gaussian_filter(rng.random((23, 17, 12)), 0.8)
     data = 1500.0 * (data - data.min()) / np.ptp(data) - 20.0
     return Volume(data.astype(np.float32), Grid(data.shape, np.diag([1, 1.5, 2, 1])))
+
+
+@pytest.fixture(autouse=True)
+def _thin_slabs(monkeypatch):
+    monkeypatch.setattr(preview, "SLAB_VOXELS", 4000)
 
 
 class Counted:
@@ -44,21 +49,6 @@ class Counted:
         return self._method.compute_pass(number, lr, previous, region)
 
 
-class Whole:
-    """A method whose voxels depend on the whole volume: on its mean, here."""
-
-    name, scale, halo = "whole", (2, 1, 3), None
-
-    def compute(self, lr, region):
-        data = lr.data - lr.data.mean() + lr.extrema[1]
-        for axis, factor in enumerate(self.scale):
-            data = np.repeat(data, factor, axis=axis)
-        return data[region.slices]
-
-    def provenance(self):
-        return {"method": self.name}
-
-
 def methods(make_bank):
     return [
         get_method("tricubic", (2, 3, 1)),
@@ -69,150 +59,135 @@ def methods(make_bank):
     ]
 
 
+def fill(method, volume, axis, focus, pool=None):
+    """The whole result, and the slabs in the order in which they came."""
+    filling = OutwardFill(method, volume.normalized(), axis)
+    out = np.full(volume.grid.upsampled(method.scale).shape, np.nan, np.float32)
+    order = []
+    while not filling.done:
+        start, values = filling.step(focus(), pool or ThreadPool())
+        stop = start + values.shape[axis]
+        np.moveaxis(out, axis, 0)[start:stop] = np.moveaxis(values, axis, 0)
+        order.append((start, stop))
+    return out, order
+
+
 @pytest.mark.parametrize("which", range(5))
 def test_planes_are_those_of_the_whole_run(volume, make_bank, which):
     method = methods(make_bank)[which]
     whole = run_method(method, volume).data
-    planes = Planes(method, volume.normalized())
-    assert planes.shape == whole.shape
-    # Neighbors, far apart, ends; each axis with what the ones before have left behind.
+    # Neighbors, far apart, ends; each with what the ones before have left behind.
     for threads in (1, 2):
         for axis, n in enumerate(whole.shape):
+            band = Band(method, volume.normalized(), axis)
             for index in (n // 2, n // 2 + 1, n // 2 - 2, 0, n - 1, n - 2):
-                plane = planes.plane(axis, index, ThreadPool(threads))
-                np.testing.assert_array_equal(plane.values, whole.take(index, axis=axis))
-                assert (plane.axis, plane.index, plane.approximate) == (axis, index, False)
+                plane = band.planes(index, index + 1, ThreadPool(threads))
+                np.testing.assert_array_equal(plane, whole.take([index], axis=axis))
 
 
-def test_planes_through_a_voxel_come_in_the_order_asked_for(volume, make_bank):
-    method = methods(make_bank)[2]
-    whole = run_method(method, volume).data
-    found = list(Planes(method, volume.normalized()).through((5, 20, 11), (1, 2, 0), ThreadPool()))
-    assert [(plane.axis, plane.index) for plane in found] == [(1, 20), (2, 11), (0, 5)]
-    for plane, expected in zip(found, (whole[:, 20], whole[:, :, 11], whole[5]), strict=True):
-        np.testing.assert_array_equal(plane.values, expected)
-
-
-def test_going_on_costs_a_plane_a_pass_for_each_plane(volume, make_bank):
+def test_a_neighbor_costs_one_plane_per_pass(volume, make_bank):
     method = Counted(methods(make_bank)[2])
-    planes = Planes(method, volume.normalized())
-    planes.plane(0, 20, ThreadPool())
+    band = Band(method, volume.normalized(), 0)
+    band.planes(20, 21, ThreadPool())
     before = [len(seen) for seen in method.seen]
-    # Passes over cells go on by whole ones.
+    # Passes over cells compute whole ones.
     steps = method.scale[0]
     for index in range(21, 21 + steps):
-        planes.plane(0, index, ThreadPool())
+        band.planes(index, index + 1, ThreadPool())
     for seen, old in zip(method.seen, before, strict=True):
         computed = sum(region.shape[0] * region.shape[1] for region in seen[old:])
-        assert computed == steps * planes.shape[1]
+        assert computed == steps * band.shape[1]
     done = [len(seen) for seen in method.seen]
-    planes.plane(0, 20 + steps, ThreadPool())
+    band.planes(20 + steps, 21 + steps, ThreadPool())
     assert [len(seen) for seen in method.seen] == done
 
 
-def test_a_method_of_the_whole_volume_is_approximate_and_keeps_its_extrema(volume):
-    method = Whole()
-    lr = volume.normalized()
-    plane = Planes(method, lr).plane(2, 30, ThreadPool())
-    assert plane.approximate
-    assert plane.values.shape == (46, 17)
-    # Of this volume the crop is all but the last plane or so along x and y: the margin is 16.
-    low = 30 // 3 - 16
-    assert low < 0
-    expected = lr.window.from_unit(method.compute(lr, plane_region((46, 17, 36), 2, 30)))
-    np.testing.assert_allclose(plane.values, expected[:, :, 0], rtol=1e-5)
-
-
-def test_a_crop_reaches_16_voxels_to_either_side(rng):
-    data = rng.random((50, 6, 5)).astype(np.float32)
-    lr = Volume(data, Grid(data.shape, np.eye(4))).normalized()
-    plane = Planes(Whole(), lr).plane(0, 40, ThreadPool())  # low-resolution plane 20
-    crop = lr.data[4:37]
-    expected = lr.data[20] - crop.mean() + lr.extrema[1]
-    expected = lr.window.from_unit(np.repeat(expected, 3, axis=1))
-    np.testing.assert_allclose(plane.values, expected, rtol=1e-5)
-
-
-def test_cancel_between_strips_leaves_a_band_that_goes_on(volume, make_bank):
+def test_a_band_goes_on_after_a_cancel_between_strips(volume, make_bank):
     method = methods(make_bank)[2]
     whole = run_method(method, volume).data
-    token = CancelToken()
-    asked = []
+    checks = []
 
-    def check():
-        asked.append(1)
-        if len(asked) == 4:
-            token.cancel()
-        token.check()
+    class Fourth(CancelToken):
+        def check(self):
+            checks.append(1)
+            if len(checks) == 4:
+                raise Cancelled
 
     band = Band(method, volume.normalized(), 1)
     band.planes(10, 12, ThreadPool())
     with pytest.raises(Cancelled):
-        band.planes(11, 20, ThreadPool(1, CancelToken(check)))
-    assert len(asked) == 4
+        band.planes(11, 20, ThreadPool(1, Fourth()))
+    assert len(checks) == 4
     np.testing.assert_array_equal(band.planes(11, 20, ThreadPool()), whole[:, 11:20])
 
 
-@pytest.mark.parametrize("which", range(5))
-def test_on_groundwork_planes_are_those_of_the_whole_run(volume, make_bank, which, monkeypatch):
-    monkeypatch.setattr(preview, "_PIECE_VOXELS", 5000)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("which", [0, 2, 4])
+def test_a_fill_is_the_whole_run(volume, make_bank, axis, which):
     method = methods(make_bank)[which]
-    whole = run_method(method, volume).data
-    planes = Planes(method, volume.normalized())
-    pieces = 0
-    while not planes.laid:
-        planes.lay(ThreadPool(2))
-        pieces += 1
-    assert (pieces > 3) == (which in (2, 3, 4))  # an interpolation has none
-    for axis, n in enumerate(whole.shape):
-        for index in (0, n // 2, n - 1):
-            plane = planes.plane(axis, index, ThreadPool(2))
-            np.testing.assert_array_equal(plane.values, whole.take(index, axis=axis))
-        stack = planes.stack(axis)
-        np.testing.assert_array_equal(
-            stack.copy().planes(2, 9, ThreadPool()), whole.take(range(2, 9), axis=axis)
-        )
+    expected = run_method(method, volume).data
+    for focus, threads in ((7, 2), (0, 1), (10_000, 1)):
+        result, order = fill(method, volume, axis, lambda focus=focus: focus, ThreadPool(threads))
+        np.testing.assert_array_equal(result, expected)
+        assert len(order) > 3
+        planes = [n for start, stop in order for n in range(start, stop)]
+        assert sorted(planes) == list(range(expected.shape[axis]))
 
 
-def test_on_groundwork_a_plane_costs_its_last_pass(volume, make_bank):
-    method = Counted(methods(make_bank)[2])
-    planes = Planes(method, volume.normalized())
-    planes.plane(0, 20, ThreadPool())
-    planes.lay(ThreadPool())
-    assert planes.laid
-    before = [len(seen) for seen in method.seen]
-    planes.plane(1, 3, ThreadPool())
-    computed = [seen[old:] for seen, old in zip(method.seen, before, strict=True)]
-    assert [len(regions) > 0 for regions in computed] == [False] * (method.passes - 1) + [True]
-    assert sum(np.prod(region.shape) for region in computed[-1]) == 46 * 24
+def test_a_fill_goes_outward_from_the_plane_on_screen(volume):
+    _, order = fill(get_method("nearest", (2, 2, 2)), volume, 0, lambda: 30)
+    assert order[0][0] <= 30 < order[0][1]
+    distance = [min(abs(a - 30), abs(b - 1 - 30)) for a, b in order[1:]]
+    assert distance == sorted(distance)
+    # Both sides, in turn, while both have planes.
+    assert [a > 30 for a, _ in order[1:4]] in ([True, False, True], [False, True, False])
 
 
-def test_groundwork_goes_on_where_it_was_interrupted(volume, make_bank, monkeypatch):
-    monkeypatch.setattr(preview, "_PIECE_VOXELS", 5000)
-    method = Counted(methods(make_bank)[2])
-    whole = run_method(method, volume).data
-    token = CancelToken()
-    asked = []
+def test_a_fill_follows_the_plane_on_screen(volume):
+    places = iter([40, 0, 0, 0, 0])
+    _, order = fill(get_method("nearest", (2, 2, 2)), volume, 0, lambda: next(places, 0))
+    assert order[0][0] <= 40 < order[0][1]
+    assert all(stop <= order[0][0] for _, stop in order[1:7])
 
-    def check():
-        asked.append(1)
-        if len(asked) == 20:
-            token.cancel()
-        token.check()
 
-    planes = Planes(method, volume.normalized())
-    for seen in method.seen:
-        seen.clear()
-    with pytest.raises(Cancelled):
-        while True:
-            planes.lay(ThreadPool(1, CancelToken(check)))
-    assert not planes.laid
-    while not planes.laid:
-        planes.lay(ThreadPool())
-    # Nothing twice, but what was under way in the pass that was interrupted.
-    voxels = sum(np.prod(region.shape) for region in method.seen[0])
-    assert voxels <= 1.3 * whole.size
-    np.testing.assert_array_equal(planes.plane(2, 7, ThreadPool()).values, whole[:, :, 7])
+def test_a_cancelled_step_can_be_repeated(volume, make_bank):
+    method = methods(make_bank)[2]
+    checks = []
+
+    class EveryNinth(CancelToken):
+        def check(self):
+            checks.append(1)
+            if len(checks) % 9 == 0:
+                raise Cancelled
+
+    filling = OutwardFill(method, volume.normalized(), 2)
+    out = np.full(volume.grid.upsampled(method.scale).shape, np.nan, np.float32)
+    cancelled = 0
+    while not filling.done:
+        try:
+            start, values = filling.step(11, ThreadPool(1, EveryNinth()))
+        except Cancelled:
+            cancelled += 1
+            continue
+        out[:, :, start : start + values.shape[2]] = values
+    assert cancelled > 3
+    np.testing.assert_array_equal(out, run_method(method, volume).data)
+
+
+def test_a_method_of_the_whole_volume_is_computed_in_one_step(volume):
+    regions = []
+
+    class Whole:
+        name, scale, halo = "whole", (1, 1, 1), None
+
+        def compute(self, lr, region):
+            regions.append(region)
+            return lr.data[region.slices]
+
+    result, order = fill(Whole(), volume, 0, lambda: 4, ThreadPool(2))
+    np.testing.assert_allclose(result, volume.data, rtol=1e-5, atol=1e-2)
+    assert order == [(0, 23)]
+    assert regions == [Region.whole((23, 17, 12))]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

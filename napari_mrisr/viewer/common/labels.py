@@ -18,6 +18,11 @@ def scale_label(scale: Scale) -> str:
     return ", ".join(raised)
 
 
+def described(name: str, summary: str) -> str:
+    """Return a name with its one-line description: ``hashed: learned filters``."""
+    return f"{name}: {summary}" if summary else name
+
+
 def grid_label(grid: Grid) -> str:
     """``160 × 192 × 192 voxels`` and below it ``1 × 1.33 × 1.33 mm`` (x, y, z)."""
     voxel = " × ".join(f"{size:.3g}" for size in grid.voxel_size)

@@ -17,7 +17,7 @@ from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.latest import Latest
-from napari_mrisr.viewer.preview.compute import give_way
+from napari_mrisr.viewer.preview.controller import lower_priority
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Meter(QObject):
         self.said.emit("measuring the head …")
 
         def head(progress: Progress) -> Table:
-            give_way()
+            lower_priority()
             book.prepare(progress)
             return book.head(progress)
 

@@ -33,10 +33,6 @@ EMPTY = (
 )
 
 
-# A frame without what comes soon would delay it, with software OpenGL by as much again.
-_POSTPONED_MS = 150
-
-
 class CompareView(QWidget):
     """A canvas, a line of text below it, the mouse and the keys.
 
@@ -114,18 +110,10 @@ class CompareView(QWidget):
         """Whether the list of keys lies over the panels."""
         return self._help
 
-    def schedule(self, *, at_once: bool = False) -> None:
-        """Draw soon; ``at_once`` even if that was postponed."""
-        if self._open and (at_once or not self._draw_timer.isActive()):
+    def schedule(self) -> None:
+        """Draw as soon as Qt has handled its events."""
+        if self._open and not self._draw_timer.isActive():
             self._draw_timer.start(0)
-
-    def postpone(self) -> None:
-        """Wait a little with what is scheduled: more is to be drawn soon.
-
-        Not the longer the more often: somebody who drags sees something.
-        """
-        if self._draw_timer.isActive() and self._draw_timer.interval() == 0:
-            self._draw_timer.start(_POSTPONED_MS)
 
     def draw(self) -> None:
         """Draw now."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter, QVBoxLayout
 
 from napari_mrisr.comparison.opening import Choice, choose, opening_state
@@ -19,11 +19,9 @@ from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
-from napari_mrisr.viewer.compare.linking.following import Following
 from napari_mrisr.viewer.compare.linking.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.linking.link import Link
-from napari_mrisr.viewer.compare.live import LiveColumns
-from napari_mrisr.viewer.compare.live_menu import empty, fill_menu
+from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
 from napari_mrisr.viewer.compare.measuring import Meter
 from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
 from napari_mrisr.viewer.compare.model.controller import Controller
@@ -34,6 +32,9 @@ from napari_mrisr.viewer.compare.view import CompareView
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+# napari follows a drag this often, since each of its frames costs as much as ours.
+_PUSH_AFTER_MS = 200
 
 
 class CompareWidget(Dock):
@@ -71,7 +72,10 @@ class CompareWidget(Dock):
         layout.addWidget(self._splitter, 1)
         self._add_buttons()
 
-        self._following = Following(self.link.push, self._is_computing)
+        self._push_timer = QTimer(self)
+        self._push_timer.setSingleShot(True)
+        self._push_timer.setInterval(_PUSH_AFTER_MS)
+        self._push_timer.timeout.connect(self.link.push)
         self._connect()
         self.attach()
 
@@ -151,7 +155,7 @@ class CompareWidget(Dock):
         if live is not None:
             layers = {key: volumes.layer(key) for key in volumes if key not in live.names()}
             menu, measured = self.controls.live_menu, self.controller.state.measured
-            fill_menu(menu, layers, measured, live.is_on, self.toggle_live, live.foresee)
+            fill_menu(menu, layers, measured, live.is_on, self.toggle_live)
 
     def toggle_live(self, layer: Any, parameters: UpscaleParameters) -> None:
         """Compute a layer's result as a column while it is looked at, or no longer."""
@@ -165,7 +169,7 @@ class CompareWidget(Dock):
     def _live_changed(self, key: str) -> None:
         self.controller.cut_anew(key)
         if self.view is not None:
-            self.view.schedule(at_once=True)
+            self.view.schedule()
         self._say(self._said)
 
     def _live_gone(self) -> None:
@@ -256,17 +260,12 @@ class CompareWidget(Dock):
         if self.live is not None:
             self.live.prune()
             self.live.look()
-            if self.live.soon and self.view is not None:
-                self.view.postpone()
         self._push_soon()
         self._measure(state)
 
     def _push_soon(self) -> None:
-        if self._attached:
-            self._following.soon()
-
-    def _is_computing(self) -> bool:
-        return self.live is not None and self.live.busy
+        if self._attached and not self._push_timer.isActive():
+            self._push_timer.start()
 
     # Numbers.
 
@@ -371,7 +370,7 @@ class CompareWidget(Dock):
 
     def detached(self, *, closing: bool) -> None:
         """End all threads and timers, let go of the viewer, free what OpenGL holds."""
-        self._following.stop()
+        self._push_timer.stop()
         self.controller.unsubscribe(self._state_changed)
         live, self.live = self.live, None
         if live is not None:

@@ -1,53 +1,78 @@
-"""What the widget asks for, frozen, and how to say it to a person. No Qt."""
+"""Requests of the Super-resolve dock: the form, frozen, and the work it asks for. No Qt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from napari.utils import Colormap
+
+from napari_mrisr.bank.model import bank_for
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.run.upscale import UpscaleParameters, estimate_memory, upscale
+from napari_mrisr.trust import TrustMaps, trust_maps
+from napari_mrisr.trust.figure import SUPPORT_COLORS
 from napari_mrisr.viewer.common.labels import bytes_label, grid_label
-from napari_mrisr.viewer.layers.convert import LayerData, LayerSnapshot, layer_data
+from napari_mrisr.viewer.layers.convert import (
+    LayerData,
+    LayerSnapshot,
+    contrast_limits,
+    layer_data,
+)
 
-Fill = Callable[..., Volume]
-"""Takes and returns what ``upscale`` does."""
+Upscale = Callable[..., Volume]
+"""Function with the arguments and the result of :func:`~napari_mrisr.run.upscale.upscale`."""
 
 
 @dataclass(frozen=True)
 class UpscaleRequest:
-    """Super-resolve a layer."""
+    """Super-resolve a layer.
+
+    Attributes
+    ----------
+    source : LayerSnapshot
+    parameters : UpscaleParameters
+    trust : bool
+        Compute trust maps of the result, too.
+    """
 
     source: LayerSnapshot
     parameters: UpscaleParameters
+    trust: bool = False
 
     @property
     def result_name(self) -> str:
-        """Name of the layer to be."""
+        """Name of the resulting layer."""
         parameters = self.parameters
         return f"{self.source.name} {parameters.method} {format_scale(parameters.scale)}x"
 
-    def run(self, progress: Progress, fill: Fill | None = None) -> LayerData:
-        """Do the work, for a background thread; with ``fill`` in place of ``upscale``."""
-        result = self.result(self.volume(progress), progress, fill)
-        return layer_data(result, self.result_name, self.source.look)
+    def run(self, progress: Progress, compute: Upscale | None = None) -> list[LayerData]:
+        """Compute the result, then the trust maps; for a worker thread.
 
-    def volume(self, progress: Progress) -> Volume:
-        """What goes in."""
+        Parameters
+        ----------
+        progress : Progress
+            Reports and cancels.
+        compute : callable, optional
+            Used in place of :func:`~napari_mrisr.run.upscale.upscale`.
+        """
         volume = self.source.to_volume()
         progress.token.check()
-        return volume
-
-    def result(self, volume: Volume, progress: Progress, fill: Fill | None) -> Volume:
-        """What comes out."""
-        return (fill or upscale)(volume, self.parameters, progress=progress)
+        result = (compute or upscale)(volume, self.parameters, progress=progress)
+        layers = [layer_data(result, self.result_name, self.source.look)]
+        if self.trust:
+            bank = bank_for(self.parameters.scale, self.parameters.bank)
+            threads = self.parameters.thread_count
+            maps = trust_maps(volume, result, bank, threads=threads, progress=progress)
+            layers += map_layers(maps, self.source.name)
+        return layers
 
 
 @dataclass(frozen=True)
 class SimulateRequest:
-    """Take a layer as truth and make the low-resolution volume that fits it."""
+    """Simulate a low-resolution scan from a layer."""
 
     source: LayerSnapshot
     scale: Scale
@@ -55,55 +80,52 @@ class SimulateRequest:
 
     @property
     def result_name(self) -> str:
-        """Name of the layer to be."""
+        """Name of the resulting layer."""
         return f"{self.source.name} LR {format_scale(self.scale)}x"
 
-    def run(self, progress: Progress) -> LayerData:
-        """Do the work; for a background thread."""
+    def run(self, progress: Progress) -> list[LayerData]:
+        """Compute the result; for a worker thread."""
         from napari_mrisr.operators.degrade import degrade
 
         volume = self.source.to_volume()
         progress.token.check()
         result = degrade(volume, self.scale, self.degradation, progress=progress)
-        return layer_data(result, self.result_name, self.source.look)
+        return [layer_data(result, self.result_name, self.source.look)]
 
 
 Request = UpscaleRequest | SimulateRequest
 
 
-def alternatives(
-    now: UpscaleParameters,
-    methods: Sequence[str],
-    bank: str | None,
-    banks: Sequence[str | None],
-    scales: Sequence[Scale],
-) -> list[UpscaleParameters]:
-    """What is one choice away.
+def map_layers(maps: TrustMaps, name: str) -> list[LayerData]:
+    """Return the layers of trust maps; only the expected error is visible at first.
 
     Parameters
     ----------
-    now : UpscaleParameters
-        What is chosen.
-    methods, banks, scales : sequence
-        What else there is to choose.
-    bank : str or None
-        That would come with the method hashed.
+    maps : TrustMaps
+    name : str
+        Name of the low-resolution layer.
     """
-    asked = [replace(now, method=m, bank=bank if m == "hashed" else None) for m in methods]
-    if now.method == "hashed":
-        asked += [replace(now, bank=other) for other in banks]
-    asked += [replace(now, scale=scale, bank=None) for scale in scales]
-    return [parameters for parameters in dict.fromkeys(asked) if parameters != now]
+    limit = float(abs(maps.consistency.data).max()) or 1.0
+    look = {"colormap": "PiYG", "contrast_limits": (-limit, limit), "visible": False}
+    layers = [layer_data(maps.consistency, f"consistency, scan's units: {name}", look)]
+    steps = Colormap(
+        ["#00000000", *SUPPORT_COLORS[1:]],
+        name="mrisr support",
+        controls=[0, 0.25, 0.5, 0.75, 1],
+        interpolation="zero",
+    )
+    look = {"colormap": steps, "contrast_limits": (-0.5, 3.5), "visible": False}
+    layers.append(layer_data(maps.support, f"support: {name}", look))
+    if maps.expected_error is not None:
+        high = contrast_limits(maps.expected_error.data)[1]
+        look = {"colormap": "magma", "contrast_limits": (0.0, high), "opacity": 0.7}
+        title = f"expected RMSE, scan's units: {name}"
+        layers.append(layer_data(maps.expected_error, title, look))
+    return layers
 
 
 def plan_label(grid: Grid, parameters: UpscaleParameters) -> str:
-    """What a run would make, and the memory it needs."""
+    """Return the size of the result and the memory that a run needs."""
     out = grid.upsampled(parameters.scale)
     memory = bytes_label(estimate_memory(grid, parameters))
     return f"{grid_label(out)}\nabout {memory} of memory"
-
-
-def preview_label(approximate: bool) -> str:
-    """What a preview is."""
-    exactly = "approximately" if approximate else "as Run computes it"
-    return f"Preview: the slice on screen, {exactly}. Run fills the rest."

@@ -31,7 +31,6 @@ from napari_mrisr.viewer.common.jobs import (
     Message,
     Progressed,
     Said,
-    Told,
 )
 from napari_mrisr.viewer.common.labels import (
     duration_label,
@@ -44,19 +43,16 @@ from napari_mrisr.viewer.common.layer_watch import LayerWatch
 from napari_mrisr.viewer.common.mailbox import Mailbox
 from napari_mrisr.viewer.common.theme import error_color
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
-from napari_mrisr.viewer.preview.array import LiveArray
-from napari_mrisr.viewer.preview.layer import LiveLayer
+from napari_mrisr.viewer.preview.array import PreviewArray
+from napari_mrisr.viewer.preview.layer import LayerPreview
 from napari_mrisr.viewer.super_resolve.cautions import CautionWatch
 from napari_mrisr.viewer.super_resolve.panel import Panel
 from napari_mrisr.viewer.super_resolve.requests import (
     Request,
     SimulateRequest,
     UpscaleRequest,
-    alternatives,
     plan_label,
-    preview_label,
 )
-from napari_mrisr.viewer.super_resolve.trusted import TrustedRequest
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -64,6 +60,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
+PREVIEW = "Preview, identical to the final result. Run keeps it as a layer."
 
 # What a change of can change the text under the layer's name.
 _LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
@@ -93,11 +90,10 @@ class SuperResolveWidget(Docked):
         self.setObjectName("super-resolve")
         self.panel = Panel()
         self.watch = CautionWatch(self.panel.show_cautions)
-        self.live = LiveLayer(napari_viewer)
+        self.live = LayerPreview(napari_viewer)
         self.live.arrived.connect(self._say_preview)
         self.live.failed.connect(self._preview_failed)
-        # Whether the run that is on fills the preview's layer.
-        self._filling = False
+        self._from_preview = False  # the run takes its result from the preview
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(VerticalScroll(self.panel, self))
@@ -204,7 +200,7 @@ class SuperResolveWidget(Docked):
         if not (source and parameters):
             return None
         trusted = parameters.method == "hashed" and self.panel.trust.isChecked()
-        return (TrustedRequest if trusted else UpscaleRequest)(source, parameters)
+        return UpscaleRequest(source, parameters, trusted)
 
     def _simulate_request(self) -> Request | None:
         source, scale = self._snapshot(), self.panel.scale.scale
@@ -225,12 +221,12 @@ class SuperResolveWidget(Docked):
         # Only now: while being docked, the dock is not in the main window yet.
         self.follow_window()
         self.panel.show_running(request.result_name)
-        fill = None if isinstance(request, SimulateRequest) else self.live.fills
-        self._filling = fill is not None
-        if fill is None:
-            self.jobs.start(request.run)
-        else:
-            self.jobs.start(functools.partial(request.run, fill=fill))
+        self._from_preview = False
+        work = request.run
+        if isinstance(request, UpscaleRequest) and self.live.result is not None:
+            self._from_preview = True
+            work = functools.partial(request.run, compute=self.live.result)
+        self.jobs.start(work)
 
     # What the thread tells.
 
@@ -241,27 +237,22 @@ class SuperResolveWidget(Docked):
             panel.show_progress(accepted.state, progress_label(accepted.state))
         elif isinstance(accepted, Said):
             panel.show_busy(accepted.text)
-        elif isinstance(accepted, Told):
-            self.live.refresh()
         elif isinstance(accepted, Ended):
-            filling, self._filling = self._filling, False
-            if filling and not isinstance(accepted, Finished):
-                self.live.stop()
             self._refresh()
             if isinstance(accepted, Finished):
-                self._add_result(accepted, filling)
+                self._add_result(accepted)
             elif isinstance(accepted, Failed):
                 self._tell_error(accepted.error)
             else:
-                kept = "The preview stays." if filling else "No layer was added."
+                kept = "The preview stays." if self._from_preview else "No layer was added."
                 panel.show_status(f"Cancelled. {kept}")
 
-    def _add_result(self, message: Finished, filling: bool) -> None:
-        made = message.result if isinstance(message.result, list) else [message.result]
+    def _add_result(self, message: Finished) -> None:
+        made = list(message.result)
         layers: list[Image] = []
-        filled = self.live.finish(made[0]) if filling else None
-        if filled is not None:
-            layers, made = [filled], made[1:]
+        kept = self.live.finish(made[0]) if self._from_preview else None
+        if kept is not None:
+            layers, made = [kept], made[1:]
             self._refresh_layers()
         elif not isinstance(self._request, SimulateRequest):
             self.live.retire()
@@ -294,7 +285,7 @@ class SuperResolveWidget(Docked):
         if preview is not None and preview not in self._viewer.layers:
             self.panel.live.setChecked(False)  # the person has deleted it
         layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
-        layers = [layer for layer in layers if not isinstance(layer.data, LiveArray)]
+        layers = [layer for layer in layers if not isinstance(layer.data, PreviewArray)]
         self._layers.watch(layers)
         self.panel.layer.set_layers(layers)
 
@@ -329,18 +320,10 @@ class SuperResolveWidget(Docked):
             request = None
         if isinstance(request, UpscaleRequest):
             name = f"{request.result_name} (preview)"
-            self.live.show(request.source, request.parameters, name, self._alternatives())
+            self.live.show(request.source, request.parameters, name)
             self._say_preview()
         else:
             self.live.clear()
-
-    def _alternatives(self) -> list[UpscaleParameters]:
-        """What the form would ask for after one more choice."""
-        panel, now = self.panel, self._parameters()
-        if now is None:
-            return []
-        methods = [panel.method.itemText(index) for index in range(panel.method.count())]
-        return alternatives(now, methods, panel.bank.bank, panel.bank.banks, panel.scale.beside)
 
     def _live_toggled(self, on: bool) -> None:
         if not on:
@@ -348,9 +331,8 @@ class SuperResolveWidget(Docked):
         self._refresh()
 
     def _say_preview(self) -> None:
-        array = self.live.array
-        if array is not None and not self.jobs.running:
-            self.panel.show_hint(preview_label(array.approximate()))
+        if self.live.layer is not None and not self.jobs.running:
+            self.panel.show_hint(PREVIEW)
 
     def _preview_failed(self, error: Exception) -> None:
         if not self.jobs.running:

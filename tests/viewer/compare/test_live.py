@@ -1,9 +1,9 @@
-"""Live columns: at once where the crosshair is, whole in the end, nothing half-done left."""
+"""Computed columns: the planes at the crosshair first, then the whole; cancelled ones go."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+import time
 
 import numpy as np
 import pytest
@@ -12,15 +12,13 @@ from qtpy.QtWidgets import QMenu
 
 from napari_mrisr.errors import MemoryEstimateError
 from napari_mrisr.operators.degrade import degrade
-from napari_mrisr.run import outward as fill
-from napari_mrisr.run.preview import Planes
+from napari_mrisr.run import preview as engine
+from napari_mrisr.run.preview import OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
-from napari_mrisr.viewer.compare import live as module
-from napari_mrisr.viewer.compare.live_menu import choices, empty, fill_menu
+from napari_mrisr.viewer.compare.live import choices, empty, fill_menu
 from napari_mrisr.viewer.layers.convert import snapshot
-from napari_mrisr.viewer.preview import compute as workshop
-from napari_mrisr.viewer.preview import layer as live_layer
-from napari_mrisr.viewer.preview.array import LiveArray
+from napari_mrisr.viewer.preview import controller as previews
+from napari_mrisr.viewer.preview.array import PreviewArray
 
 TRICUBIC = UpscaleParameters((2, 2, 2), "tricubic", threads=1)
 NEAREST = UpscaleParameters((2, 2, 2), "nearest", threads=1)
@@ -73,8 +71,14 @@ def desk(open_desk, volumes):
 
 @pytest.fixture
 def no_fill(monkeypatch):
-    """Only what is looked at is computed."""
-    monkeypatch.setattr(module, "_FILL_AFTER_MS", 10_000_000)
+    """The fill never gets beyond its first slab."""
+
+    def endless(self, focus, pool):
+        while True:
+            pool.check()
+            time.sleep(0.005)
+
+    monkeypatch.setattr(OutwardFill, "step", endless)
 
 
 @pytest.mark.usefixtures("no_fill")
@@ -83,7 +87,7 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
     desk.toggle(TRICUBIC)
     layer = desk.column()
     assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
-    assert isinstance(layer.data, LiveArray)
+    assert isinstance(layer.data, PreviewArray)
     desk.qtbot.waitUntil(lambda: desk.shows(expected), timeout=20_000)
     look = desk.widget.controller.look("LR tricubic 2x (live)")
     assert look.limits == tuple(desk.viewer.layers["LR"].contrast_limits)
@@ -95,23 +99,6 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
     assert not np.array_equal(whole.data, expected.data)
     corner = desk.lr.data[:2, :2, :2].repeat(2, 0).repeat(2, 1).repeat(2, 2)
     np.testing.assert_array_equal(whole.data[:4, :4, :4], corner)
-
-
-@pytest.mark.usefixtures("no_fill")
-def test_frames_wait_for_planes_that_came_soon_the_last_time(desk, monkeypatch):
-    live, postponed = desk.widget.live, []
-    desk.toggle(TRICUBIC)
-    desk.column()
-    x, y, z = desk.widget.controller.state.crosshair
-    with monkeypatch.context() as patch:
-        patch.setattr(desk.widget.view, "postpone", lambda: postponed.append(1))
-        for step, last, waits in ((1, 10.0, 0), (2, 0.01, 1)):
-            desk.qtbot.waitUntil(lambda: not live.busy)
-            live._took = last
-            desk.widget.controller.go_to((x + step, y + step, z + step))
-            assert len(postponed) == waits
-            desk.qtbot.waitUntil(lambda last=last: live._took != last)
-            assert 0.0 < live._took < 10.0
 
 
 @pytest.mark.usefixtures("no_fill")
@@ -131,11 +118,10 @@ def test_no_numbers_before_it_is_whole(desk):
 
 
 def test_becomes_a_result_with_numbers(desk, monkeypatch):
-    monkeypatch.setattr(fill, "STEP_VOXELS", 20_000)
+    monkeypatch.setattr(engine, "SLAB_VOXELS", 20_000)
     expected = upscale(desk.lr, TRICUBIC)
     desk.toggle(TRICUBIC)
-    layer = desk.column()
-    desk.qtbot.waitUntil(lambda: "LR tricubic 2x" in desk.columns, timeout=30_000)
+    layer = desk.column("LR tricubic 2x")
     assert isinstance(layer.data, np.ndarray)
     np.testing.assert_array_equal(snapshot(layer).to_volume().data, expected.data)
     assert layer.metadata["history"]["method"] == "tricubic"
@@ -173,19 +159,10 @@ def test_deleted_in_napari(desk):
     assert desk.widget.live.names() == []
 
 
-def test_closing_ends_the_fill_and_takes_the_column_away(desk, monkeypatch):
-    running = threading.Event()
-
-    def endless(method, volume, out, *, progress, **others):
-        running.set()
-        while True:
-            threading.Event().wait(0.01)
-            progress.token.check()
-
-    monkeypatch.setattr(workshop, "fill_method", endless)
+@pytest.mark.usefixtures("no_fill")
+def test_closing_ends_the_fill_and_takes_the_column_away(desk):
     desk.toggle(TRICUBIC)
     desk.column()
-    desk.qtbot.waitUntil(running.is_set, timeout=20_000)
     desk.viewer.window.remove_dock_widget(desk.widget)
     assert desk.names == ["truth", "LR"]
     assert not [t for t in threading.enumerate() if t.name.startswith("mrisr")]
@@ -195,95 +172,50 @@ def test_an_error_takes_it_away_and_is_told(desk, monkeypatch):
     def full(*_):
         raise MemoryEstimateError("memory: none; buy some")
 
-    monkeypatch.setattr(live_layer, "check_memory", full)
+    monkeypatch.setattr(previews, "check_memory", full)
     desk.toggle(TRICUBIC)
     error = desk.widget.numbers.error
     desk.qtbot.waitUntil(lambda: "buy some" in error.text(), timeout=20_000)
     assert desk.names == ["truth", "LR"]
 
 
-def test_what_was_foreseen_is_there_at_once(desk, monkeypatch):
-    live, layer = desk.widget.live, desk.viewer.layers["LR"]
-    live.foresee(layer, NEAREST)
-    live.foresee(layer, TRICUBIC)
-    column = live._foreseen
-    assert column.subject.parameters == TRICUBIC
-    desk.qtbot.waitUntil(lambda: column._live.array is not None and not column.busy)
-    assert desk.names == ["truth", "LR"]
-    assert live.names() == []
-    monkeypatch.setattr(Planes, "plane", None)
-    desk.toggle(TRICUBIC)
-    assert live._foreseen is None
-    assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
-    assert desk.shows(upscale(desk.lr, TRICUBIC))
-
-
 @pytest.mark.usefixtures("no_fill")
-def test_what_is_foreseen_puts_nothing_of_the_columns_away(desk):
-    live, layer = desk.widget.live, desk.viewer.layers["LR"]
-    desk.toggle(TRICUBIC)
-    desk.column()
-    shown = live._columns[0].subject
-    planes = live._workshop.planes(shown)
-    for factor in range(2, 9):
-        live.foresee(layer, UpscaleParameters((factor, 1, 1), "nearest", threads=1))
-        desk.qtbot.waitUntil(lambda: not live._foreseen.busy, timeout=20_000)
-    assert live._workshop.planes(shown) is planes
-
-
-def test_what_is_asked_for_while_it_is_foreseen_comes(desk):
-    desk.widget.live.foresee(desk.viewer.layers["LR"], TRICUBIC)
+def test_a_column_that_was_taken_out_comes_back_at_once(desk):
     desk.toggle(TRICUBIC)
     desk.column()
     desk.qtbot.waitUntil(lambda: desk.shows(upscale(desk.lr, TRICUBIC)), timeout=20_000)
-
-
-def test_what_was_foreseen_in_vain_goes(desk, monkeypatch):
-    live, layer = desk.widget.live, desk.viewer.layers["LR"]
-    live.foresee(layer, TRICUBIC)
-    desk.toggle(NEAREST)
-    assert live._foreseen is None
-    desk.column("LR nearest 2x (live)")
-    monkeypatch.setattr(module, "_FORESEEN_MS", 50)
-    live.foresee(layer, TRICUBIC)
-    assert live._foreseen is not None
-    desk.qtbot.waitUntil(lambda: live._foreseen is None)
-    live.foresee(layer, NEAREST)  # a column already
-    live.foresee(layer, replace(TRICUBIC, scale=(300, 300, 300)))  # large
-    live.foresee(layer, replace(TRICUBIC, method="hashed", bank="no such bank"))
-    desk.qtbot.waitUntil(lambda: live._foreseen is None, timeout=20_000)
-    assert "bank" not in desk.widget.numbers.error.text()
+    desk.toggle(TRICUBIC)
+    assert desk.names == ["truth", "LR"]
+    desk.toggle(TRICUBIC)
+    assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
+    assert desk.shows(upscale(desk.lr, TRICUBIC))
 
 
 def test_menu_offers_methods_of_the_measured_layer_first(qtbot):
     menu = QMenu()
     qtbot.addWidget(menu)
-    chosen, foreseen = [], []
+    chosen = []
     fill_menu(
         menu,
         {"scan": "layer 1", "LR": "layer 2"},
         "LR",
         lambda layer, parameters: parameters.method == "tricubic",
         lambda *choice: chosen.append(choice),
-        lambda *choice: foreseen.append(choice),
     )
-    assert foreseen == [("layer 2", UpscaleParameters((2, 2, 2), "hashed"))]
     texts = [action.text() for action in menu.actions()]
-    assert texts[:2] == ["Of LR", "hashed"]
-    assert {"hashed", "tricubic", "nearest"} <= set(texts)
+    assert texts[:2] == ["Of LR", "hashed: learned filters"]
+    names = {text.partition(":")[0] for text in texts}
+    assert {"hashed", "tricubic", "nearest"} <= names
     assert texts[-1] == "Of another layer"
-    below = next(action.menu() for action in menu.actions() if action.text() == "tricubic")
+    below = next(action.menu() for action in menu.actions() if "tricubic: " in action.text())
     first = below.actions()[0]
     assert (first.text(), first.isChecked()) == ("2×", True)
     first.trigger()
     assert chosen == [("layer 2", UpscaleParameters((2, 2, 2), "tricubic"))]
-    below = next(action.menu() for action in menu.actions() if action.text() == "nearest")
-    below.actions()[1].hover()
-    assert foreseen[1:] == [("layer 2", UpscaleParameters((3, 3, 3), "nearest"))]
     empty(menu)
     assert menu.actions() == []
-    fill_menu(menu, {}, None, *3 * [lambda *_: False])
-    assert [action.text() for action in menu.actions()] == ["needs a volume"]
+    fill_menu(menu, {}, None, *2 * [lambda *_: False])
+    assert [action.text() for action in menu.actions()] == ["Open a volume first"]
 
 
 def test_banks_are_offered_beside_the_usual_one():

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.comparison.opening import opening_state
 from napari_mrisr.core.frames import AXIAL, CORONAL, SAGITTAL
-from napari_mrisr.viewer.compare import view as module
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.view import CompareView
 
@@ -284,29 +283,6 @@ def test_many_moves_are_one_frame(room, monkeypatch):
             room.controller.step(CORONAL, 1)
         room.turn()
     assert len(drawn) == 1
-
-
-def test_a_frame_waits_a_little_for_what_comes_soon(room, qtbot, monkeypatch):
-    frames, view = [], room.view
-    monkeypatch.setattr(module, "_POSTPONED_MS", 150)
-    with monkeypatch.context() as patch:
-        patch.setattr(view.canvas, "draw", lambda *args, **keywords: frames.append(1))
-        view.schedule()
-        view.postpone()
-        qtbot.wait(50)
-        view.schedule()
-        view.postpone()  # not the longer for that
-        assert frames == []
-        qtbot.wait(150)
-        assert len(frames) == 1
-        view.schedule()
-        view.postpone()
-        view.schedule(at_once=True)
-        room.turn()
-        assert len(frames) == 2
-        view.postpone()  # nothing is scheduled
-        qtbot.wait(200)
-        assert len(frames) == 2
 
 
 def test_flicker_at_a_rate(room, qtbot):

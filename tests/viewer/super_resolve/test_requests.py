@@ -26,7 +26,6 @@ from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 from napari_mrisr.viewer.super_resolve.requests import (
     SimulateRequest,
     UpscaleRequest,
-    alternatives,
     plan_label,
 )
 
@@ -40,7 +39,7 @@ def source(volume):
 def test_upscale_request(source, volume):
     request = UpscaleRequest(source, UpscaleParameters((1, 2, 3), "tricubic", threads=1))
     assert request.result_name == "scan tricubic 1x2x3x"
-    data, kwargs, kind = request.run(Progress())
+    ((data, kwargs, kind),) = request.run(Progress())
     assert (kind, kwargs["name"]) == ("image", request.result_name)
     assert data.shape == (45, 24, 10)
     assert kwargs["scale"] == pytest.approx((0.5, 0.625, 1.0))
@@ -54,7 +53,7 @@ def test_upscale_request(source, volume):
 def test_simulate_request(source):
     request = SimulateRequest(source, (2, 2, 2), "kspace")
     assert request.result_name == "scan LR 2x"
-    data, kwargs, _ = request.run(Progress())
+    ((data, kwargs, _),) = request.run(Progress())
     assert data.shape == (7, 6, 5)
     assert kwargs["scale"] == pytest.approx((3.0, 2.5, 2.0))
     assert kwargs["metadata"]["history"]["degradation"] == "kspace"
@@ -68,19 +67,6 @@ def test_requests_can_be_cancelled(source, kind):
     request = upscale if kind == "upscale" else SimulateRequest(source, (2, 2, 2), "standard")
     with pytest.raises(Cancelled):
         request.run(Progress(token))
-
-
-def test_alternatives_are_one_choice_away():
-    now = UpscaleParameters((2, 2, 2), "hashed", threads=3)
-    found = alternatives(now, ["nearest", "hashed"], None, [None, "paper-2x"], [(3, 3, 3)])
-    assert found == [
-        UpscaleParameters((2, 2, 2), "nearest", threads=3),
-        UpscaleParameters((2, 2, 2), "hashed", "paper-2x", threads=3),
-        UpscaleParameters((3, 3, 3), "hashed", threads=3),
-    ]
-    now = UpscaleParameters((2, 2, 2), "nearest")
-    found = alternatives(now, ["nearest", "hashed"], "own.safetensors", [None, "paper-2x"], [])
-    assert found == [UpscaleParameters((2, 2, 2), "hashed", "own.safetensors")]
 
 
 def test_offered_scales_of_a_method_that_takes_any():

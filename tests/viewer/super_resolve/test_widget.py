@@ -18,10 +18,10 @@ from napari_mrisr.bank import model as filterbank
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import BankError, VolumeError
+from napari_mrisr.run.preview import OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.common import choices
 from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
-from napari_mrisr.viewer.preview import compute as workshop
 from napari_mrisr.viewer.super_resolve import requests
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
@@ -474,7 +474,7 @@ def test_hashed_with_a_bank_of_ones_own(desk, make_bank, monkeypatch, tmp_path):
 def preview_of(desk) -> Any:
     """Tick the box, and wait for the slice on screen."""
     desk.panel.live.setChecked(True)
-    desk.qtbot.waitUntil(lambda: desk.widget.live.array is not None, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.widget.live.layer is not None, timeout=20_000)
     return desk.viewer.layers[-1]
 
 
@@ -487,7 +487,7 @@ def test_live_preview_is_a_layer_that_is_no_input(real_desk, volume):
     assert desk.panel.layer.count() == 1
     assert desk.panel.layer.layer == source
     assert desk.panel.status.text() == (
-        "Preview: the slice on screen, as Run computes it. Run fills the rest."
+        "Preview, identical to the final result. Run keeps it as a layer."
     )
     desk.choose("tricubic", (1, 3, 2))
     desk.qtbot.waitUntil(lambda: layer.data.shape == (30, 36, 10), timeout=20_000)
@@ -518,28 +518,23 @@ def test_run_fills_the_preview_and_makes_it_the_result(real_desk, volume):
     assert desk.names[-1] == "scan nearest 2x (preview)"
 
 
-def test_a_cancelled_run_leaves_the_preview(desk, volume, monkeypatch):
-    running = threading.Event()
-
-    def endless(method, volume, out, *, progress, **others):
-        progress.begin("endless", 10_000)
+def test_cancelling_a_run_leaves_the_preview(desk, volume, monkeypatch):
+    def endless(self, focus, pool):
         while True:
-            running.set()
-            time.sleep(0.01)
-            progress.advance()
+            pool.check()
+            time.sleep(0.005)
 
-    monkeypatch.setattr(workshop, "fill_method", endless)
+    monkeypatch.setattr(OutwardFill, "step", endless)
     desk.add(volume)
     layer = preview_of(desk)
     desk.panel.run_button.click()
-    assert running.wait(10)
-    array = desk.widget.live.array
-    assert array.volume is not None
+    desk.qtbot.waitUntil(lambda: "%" in desk.panel.status.text())
+    started = time.monotonic()
     desk.panel.cancel_button.click()
     desk.wait()
+    assert time.monotonic() - started < 0.2
     assert desk.panel.status.text() == "Cancelled. The preview stays."
     assert desk.names == ["scan", "scan nearest 2x (preview)"]
-    assert array.volume is None
     assert np.asarray(layer.data[3]).shape == (24, 20)
 
 

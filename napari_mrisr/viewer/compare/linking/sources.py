@@ -11,7 +11,7 @@ from napari_mrisr.comparison.state import Display
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, snapshot
-from napari_mrisr.viewer.preview.array import LiveArray
+from napari_mrisr.viewer.preview.array import PreviewArray
 
 # What makes another volume of a layer.
 VOXEL_EVENTS = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
@@ -30,7 +30,7 @@ class LayerVolumes(Mapping[str, Volume]):
 
     def __getitem__(self, key: str) -> Volume:
         data = self._layers[key].data
-        if isinstance(data, LiveArray) and data.keeps_whole and data.volume is not None:
+        if isinstance(data, PreviewArray) and data.volume is not None:
             return data.volume
         if key not in self._made:
             self._made[key] = snapshot(self._layers[key]).to_volume()

@@ -14,6 +14,7 @@ from napari_mrisr.scan.traits import TraitRanges, measure_traits
 from napari_mrisr.trust import cautions_for, trust_maps
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import cautions as cautions_module
+from napari_mrisr.viewer.super_resolve import requests
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 SHAPE = (40, 44, 36)
@@ -124,14 +125,12 @@ def test_closing_mid_look_leaves_no_thread(widget, qtbot, monkeypatch, lr):
 
 
 def test_cancelled_maps_leave_no_layer(widget, qtbot, monkeypatch):
-    from napari_mrisr.viewer.super_resolve import trusted
-
     def endless(*arguments, progress, **options):
         progress.begin("endless", 10_000)
         while True:
             progress.advance()
 
-    monkeypatch.setattr(trusted, "trust_maps", endless)
+    monkeypatch.setattr(requests, "trust_maps", endless)
     widget.panel.trust.setChecked(True)
     widget.run()
     qtbot.waitUntil(lambda: "endless" in widget.panel.status.text(), timeout=60_000)
@@ -143,7 +142,7 @@ def test_cancelled_maps_leave_no_layer(widget, qtbot, monkeypatch):
 def test_layers_of_maps_with_an_expected_error(lr):
     from napari_mrisr.scan.traits import Traits
     from napari_mrisr.trust import TrustMaps
-    from napari_mrisr.viewer.super_resolve.trusted import map_layers
+    from napari_mrisr.viewer.super_resolve.requests import map_layers
 
     unknown = Traits((2.0, 2.1, 2.2), 0.0, 0.02, (1.0, 1.0, 1.0))
     *others, error = map_layers(TrustMaps(lr, lr, lr, 1.0, unknown), "low")
