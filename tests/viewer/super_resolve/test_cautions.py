@@ -58,7 +58,7 @@ def test_the_panel_says_what_the_api_says(widget, qtbot, lr, bank):
 
     look(widget, qtbot)
     expected = cautions_for(measure_traits(lr), load_bank(bank))
-    assert [c.kind for c in expected] == ["interpolated"]
+    assert [c.kind for c in expected] == ["interpolated axis"]
     for caution in expected:
         assert caution.text in widget.panel.cautions.text()
     assert widget.panel.run_button.isEnabled()
@@ -76,11 +76,11 @@ def test_another_method_needs_no_caution(widget, qtbot):
 
 def test_another_layer_is_looked_at(widget, qtbot):
     look(widget, qtbot)
-    plain = Volume(head(4, (34, 38, 42)), Grid((34, 38, 42), np.diag([1.0, 1.0, 1.1, 1.0])))
+    plain = Volume(head(4, (34, 38, 42)), Grid((34, 38, 42), np.diag([5.0, 5.0, 5.1, 1.0])))
     data, kwargs, _ = layer_data(plain, "plain")
     layer = widget._viewer.add_image(data, **kwargs)
     widget.choose_layer(layer)
-    qtbot.waitUntil(lambda: "Voxel size" in widget.panel.cautions.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "Unusual voxel size" in widget.panel.cautions.text(), timeout=20_000)
     assert "Interpolated" not in widget.panel.cautions.text()
 
 
