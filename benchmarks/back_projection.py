@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from napari_mrisr.core.volume import FloatArray, Region
+from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
 from napari_mrisr.operators.degrade import Degradation
 from napari_mrisr.operators.interpolate import tricubic
-from napari_mrisr.training.sampling import TrainParameters, prepare_pair
+from napari_mrisr.training.presets import TrainParameters
+from napari_mrisr.training.sampling import make_pair
 
 SCALE = (2, 2, 2)
 
@@ -36,7 +38,7 @@ def main() -> None:
     volumes = parser.parse_args().volumes
     print(f"{'':32}{'tricubic, 3 rounds':>20}{'hashed':>10}{'1 round adds':>14}")
     for path in volumes:
-        pair = prepare_pair(path, TrainParameters(SCALE))
+        pair = make_pair(read_volume(path), TrainParameters(SCALE))
         truth, mask, lr = pair.truth, pair.mask, pair.lr.data
         volume = pair.lr
         shape = (truth.shape[0], truth.shape[1], truth.shape[2])

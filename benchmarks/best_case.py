@@ -20,7 +20,7 @@ from napari_mrisr.evaluation.experiment import EvaluateParameters, compare
 from napari_mrisr.evaluation.protocol import get_protocol
 from napari_mrisr.io import read_volume
 from napari_mrisr.training import train
-from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.presets import TrainParameters
 
 
 def main() -> None:

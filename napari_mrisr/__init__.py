@@ -31,7 +31,7 @@ _PUBLIC = {
     "Region": "core.volume",
     "Scale": "core.scale",
     "ScaleError": "errors",
-    "TrainParameters": "training.sampling",
+    "TrainParameters": "training.presets",
     "TrustMaps": "trust",
     "UpscaleParameters": "run.upscale",
     "Volume": "core.volume",
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from napari_mrisr.run.upscale import upscale as upscale
     from napari_mrisr.scan.traits import measure_traits as measure_traits
     from napari_mrisr.training import train as train
-    from napari_mrisr.training.sampling import TrainParameters as TrainParameters
+    from napari_mrisr.training.presets import TrainParameters as TrainParameters
     from napari_mrisr.trust import TrustMaps as TrustMaps
     from napari_mrisr.trust import cautions_for as cautions_for
     from napari_mrisr.trust import trust_maps as trust_maps

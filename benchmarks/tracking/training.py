@@ -11,8 +11,8 @@ from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.training import train
 from napari_mrisr.training.accumulate import add_samples
 from napari_mrisr.training.normal_equations import NormalEquations
-from napari_mrisr.training.presets import get_preset
-from napari_mrisr.training.sampling import TrainParameters, find_samples, pair_of
+from napari_mrisr.training.presets import TrainParameters, get_preset
+from napari_mrisr.training.sampling import find_samples, make_pair
 from napari_mrisr.training.sources import VolumeSource
 
 SIZE = 64
@@ -30,7 +30,7 @@ class AddSamples:
         parameters = TrainParameters()
         preset = get_preset(parameters.preset, parameters.scale)
         plan, before = preset.stages[stage], FilterBank((2, 2, 2), "standard", preset.start, ())
-        pair = pair_of(cube("head", SIZE), parameters)
+        pair = make_pair(cube("head", SIZE), parameters)
         self.samples = find_samples(pair, plan, before, parameters)
         outputs = plan.spec.outputs(parameters.scale)
         self.sums = NormalEquations.empty(plan.spec.hash.filter_count, plan.spec.taps, outputs)

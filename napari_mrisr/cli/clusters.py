@@ -19,7 +19,7 @@ from napari_mrisr.errors import MrisrError
 
 if TYPE_CHECKING:
     from napari_mrisr.cli.jobs import Job
-    from napari_mrisr.cluster.pieces import Cluster
+    from napari_mrisr.cluster.tasks import Cluster
     from napari_mrisr.core.threads import ThreadPool
 
 Work = Callable[["Job", argparse.Namespace, Session], str]
@@ -48,7 +48,7 @@ def connected(arguments: argparse.Namespace, session: Session) -> Iterator[None]
     if where is None:
         yield
         return
-    from napari_mrisr.cluster.connecting import connect
+    from napari_mrisr.cluster.connect import connect
 
     with contextlib.ExitStack() as stack:
         with session.at_once():
@@ -131,7 +131,7 @@ def _do(work: Work, arguments: argparse.Namespace, job: Job, pool: ThreadPool) -
 
 def _for_workers(arguments: argparse.Namespace) -> argparse.Namespace:
     """The options that a job's work asks for."""
-    from napari_mrisr.cluster.worker import bank_for_workers
+    from napari_mrisr.cluster.runs import bank_for_workers
 
     values: dict[str, Any] = {
         name: value for name, value in vars(arguments).items() if name not in ("run", "help_of")

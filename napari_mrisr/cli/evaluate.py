@@ -87,7 +87,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    from napari_mrisr.cluster.evaluating import evaluate_on
+    from napari_mrisr.cluster.runs import evaluate_on
     from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
     from napari_mrisr.evaluation.protocol import get_protocol
     from napari_mrisr.evaluation.tables import times

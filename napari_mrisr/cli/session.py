@@ -18,7 +18,7 @@ from napari_mrisr.core.progress import CancelToken
 from napari_mrisr.errors import Cancelled, install
 
 if TYPE_CHECKING:
-    from napari_mrisr.cluster.pieces import Cluster
+    from napari_mrisr.cluster.tasks import Cluster
 
 EXIT_GOOD, EXIT_USAGE, EXIT_CANCELLED = 0, 2, 130
 

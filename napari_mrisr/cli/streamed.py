@@ -89,7 +89,7 @@ def run(
     job: Job, arguments: argparse.Namespace, parameters: UpscaleParameters, session: Session
 ) -> None:
     """Stream a job; say so when nobody asked for it."""
-    from napari_mrisr.cluster.streaming import stream_on
+    from napari_mrisr.cluster.runs import stream_on
     from napari_mrisr.streaming import stream
 
     assert job.memory is not None

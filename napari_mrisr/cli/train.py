@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_mrisr.core.threads import ThreadPool
     from napari_mrisr.training import TrainingReport
     from napari_mrisr.training.events import TrainEvent
-    from napari_mrisr.training.hands import Hands
-    from napari_mrisr.training.sampling import TrainParameters
+    from napari_mrisr.training.executor import Executor
+    from napari_mrisr.training.presets import TrainParameters
 
 _EXAMPLE = """\
 example:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.io import find_volumes
     from napari_mrisr.operators.degrade import get_degradation
     from napari_mrisr.training import Watch, train
-    from napari_mrisr.training.sampling import TrainParameters
+    from napari_mrisr.training.presets import TrainParameters
     from napari_mrisr.training.sources import TrainingFile
 
     get_degradation(arguments.degradation)
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
                 watch=watch,
                 threads=arguments.threads,
                 device=arguments.device,
-                hands=_hands(arguments, session),
+                executor=_executor(arguments, session),
             )
     except Cancelled:
         session.progress.close()
@@ -141,13 +141,15 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     return batch.finish(len(scans), session)
 
 
-def _hands(arguments: argparse.Namespace, session: Session) -> Callable[[ThreadPool], Hands] | None:
-    """Who does the work on volumes, with ``--dask``."""
+def _executor(
+    arguments: argparse.Namespace, session: Session
+) -> Callable[[ThreadPool], Executor] | None:
+    """Return the executor of ``--dask``."""
     if session.cluster is None:
         return None
-    from napari_mrisr.cluster.summing import Away
+    from napari_mrisr.cluster.runs import OnCluster
 
-    return partial(Away, session.cluster, device=arguments.device)
+    return partial(OnCluster, session.cluster, device=arguments.device)
 
 
 def _thin_value(text: str) -> tuple[str, Scale]:
@@ -196,7 +198,7 @@ def _say_memory(
 ) -> None:
     """Say what memory the training takes, and refuse one that does not fit."""
     from napari_mrisr.core.threads import processors
-    from napari_mrisr.training.memory import check_memory, estimate_training
+    from napari_mrisr.training.cost import check_memory, estimate_training
     from napari_mrisr.training.presets import get_preset
 
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)

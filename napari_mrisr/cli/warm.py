@@ -71,7 +71,7 @@ def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
     from napari_mrisr.methods import available_methods
     from napari_mrisr.run.upscale import UpscaleParameters, upscale
     from napari_mrisr.training import train
-    from napari_mrisr.training.sampling import TrainParameters
+    from napari_mrisr.training.presets import TrainParameters
 
     path = folder / "tiny.nii.gz"
     volume = _tiny_scan(path)
@@ -116,15 +116,16 @@ def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
     """The preset ``paper``, whose sums are of single precision, with small filters."""
     from napari_mrisr.core.threads import ThreadPool
     from napari_mrisr.training.events import ignore
-    from napari_mrisr.training.presets import get_preset
-    from napari_mrisr.training.run import Run
-    from napari_mrisr.training.sampling import TrainParameters
+    from napari_mrisr.training.presets import TrainParameters, get_preset
+    from napari_mrisr.training.run import TrainingRun
     from napari_mrisr.training.sources import TrainingFile
 
     parameters = TrainParameters(preset="paper")
     paper = get_preset(parameters.preset, parameters.scale)
     stages = [replace(plan, spec=replace(plan.spec, width=3)) for plan in paper.stages]
-    training = Run(parameters, replace(paper, stages=tuple(stages)), out, ThreadPool(), ignore)
+    training = TrainingRun(
+        parameters, replace(paper, stages=tuple(stages)), out, ThreadPool(), ignore
+    )
     training.add([TrainingFile(path)])
     training.finish(progress)
 

@@ -1,49 +1,50 @@
-"""The sums of a training on disk: written after each volume, taken up again by a resume."""
+"""Checkpoints: the sums of a training on disk, written after each volume."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_mrisr.core.scale import format_scale
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io import atomic_write
-from napari_mrisr.training.halves import Halves
-from napari_mrisr.training.normal_equations import NormalEquations
-from napari_mrisr.training.presets import Preset, StagePlan
-from napari_mrisr.training.sampling import TrainParameters
-from napari_mrisr.training.tensors import read_tensors, write_tensors
+from napari_mrisr.training.normal_equations import Halves, NormalEquations
+from napari_mrisr.training.presets import Preset, StagePlan, TrainParameters
 
 _KEY = "napari_mrisr_training"
 _SUMS = ("gram", "cross", "energy", "count")
 _FROM_THE_START = "delete it and train from the start"
 
+_NAMES = {"float32": "F32", "float64": "F64", "int64": "I64"}
+_DTYPES = {name: np.dtype(dtype) for dtype, name in _NAMES.items()}
+
 
 @dataclass
 class TrainingState:
-    """What a training has learned so far.
+    """Progress of a training.
 
     Attributes
     ----------
     files : list of dict
-        Volumes in the order they were taken in: name, license, sha256.
+        Name, license and sha256 of each volume, in order.
     paths : list of Path or None
-        Where each was found; None for voxels in memory.
+        Path of each volume; None for a volume in memory.
     plans : list of StagePlan
-        The stages, with cuts as they were fixed.
+        The stages; cuts at terciles become fixed when a stage starts.
     equations : list of NormalEquations or None
-        The sums of each stage; None before its first volume.
+        Sums per stage; None before its first volume.
     done : list of int
-        How many of ``files`` are in the sums of each stage.
+        Number of ``files`` in the sums of each stage.
     halves : list of NormalEquations or None
-        The sums of every second volume, see :mod:`napari_mrisr.training.halves`;
-        None where they are not kept.
+        Sums of every second volume per stage; None where they are not kept.
     """
 
     files: list[dict[str, str]]
@@ -55,25 +56,25 @@ class TrainingState:
 
     @classmethod
     def empty(cls, preset: Preset) -> TrainingState:
-        """Nothing yet."""
+        """Return the state before the first volume."""
         count = len(preset.stages)
         return cls([], [], list(preset.stages), [None] * count, [0] * count, [None] * count)
 
 
 def checkpoint_path(bank: Path) -> Path:
-    """Where the sums of a bank are kept: ``<bank>.equations.safetensors``."""
+    """Return the file of a bank's sums: ``<bank>.equations.safetensors``."""
     return bank.with_name(bank.name + ".equations.safetensors")
 
 
 def training_identity(parameters: TrainParameters, preset: Preset) -> dict[str, str]:
-    """What two trainings must have in common for their sums to add."""
+    """Return what two trainings must have in common for their sums to add."""
     thin = (f"{pattern}={format_scale(step)}" for pattern, step in parameters.thin)
     return {
         "scale": format_scale(parameters.scale),
         "preset": parameters.preset,
         "degradation": parameters.degradation,
         "thin": ", ".join(thin),
-        # A preset may change from one version to the next; sums of the two do not add.
+        # A preset may differ between versions, whose sums do not add.
         "stages": hashlib.sha256(repr(preset).encode()).hexdigest()[:12],
     }
 
@@ -100,12 +101,12 @@ def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, str]) 
 
 
 def load_checkpoint(path: Path, preset: Preset, identity: dict[str, str]) -> TrainingState:
-    """Read what :func:`save_checkpoint` wrote; nothing yet where there is no file.
+    """Read the sums; return an empty state without a file.
 
     Raises
     ------
     BankError
-        When the file is damaged, or of a training with other options.
+        If the file is damaged, or belongs to a training with other options.
     """
     from safetensors import SafetensorError
 
@@ -157,3 +158,60 @@ def _sums(tensors: dict[str, Any], prefix: str) -> NormalEquations | None:
 
 def _checksums(tensors: dict[str, Any]) -> dict[str, int]:
     return {name: zlib.crc32(np.ascontiguousarray(t).data) for name, t in tensors.items()}
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
+) -> None:
+    """Write a safetensors file of float32, float64 and int64 tensors.
+
+    The library would copy each tensor while it holds the GIL, which at hundreds of MB
+    freezes the window. The format is simple: the length of the header (8 bytes,
+    little-endian), the header (JSON), and the tensors one after the other.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    # Larger items first, for alignment.
+    names = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        start, end = end, end + tensor.nbytes
+        header[name] = {
+            "dtype": _NAMES[tensor.dtype.name],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for name in names:
+            file.write(np.ascontiguousarray(tensors[name]).data)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """Read metadata and tensors of a file that :func:`write_tensors` wrote.
+
+    Raises
+    ------
+    SafetensorError, OSError, KeyError
+        If the file is damaged or contains other types.
+    """
+    from safetensors import safe_open
+
+    # The library checks the header: sizes, order, and completeness of the file.
+    with safe_open(path, framework="numpy") as checked:
+        metadata = checked.metadata() or {}
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        tensors = {}
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            dtype, (start, end) = _DTYPES[entry["dtype"]], entry["data_offsets"]
+            file.seek(8 + length + start)
+            flat = np.fromfile(file, dtype, (end - start) // dtype.itemsize)
+            tensors[name] = flat.reshape(entry["shape"])
+    return metadata, tensors

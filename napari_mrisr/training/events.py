@@ -1,4 +1,4 @@
-"""What a training tells while it runs, as frozen events for whoever watches."""
+"""Events of a training, frozen, for its observer."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class TrainEvent:
 
 
 @dataclass(frozen=True)
-class Began(TrainEvent):
+class TrainingStarted(TrainEvent):
     """The training starts.
 
     Attributes
     ----------
     stages, volumes : int
-        Stages of the preset, and volumes that each goes over.
+        Number of stages, and of volumes per stage.
     missing : tuple of int
         Volumes that each stage still has to take in.
     sgemm_gflops : float
-        This machine's rate in a single-precision matrix product.
+        Rate of this machine in a single-precision matrix product.
     """
 
     stages: int
@@ -35,7 +35,7 @@ class Began(TrainEvent):
 
 
 @dataclass(frozen=True)
-class VolumeBegan(TrainEvent):
+class VolumeStarted(TrainEvent):
     """A stage takes in its next volume; both count from 1."""
 
     stage: int
@@ -44,19 +44,18 @@ class VolumeBegan(TrainEvent):
 
 @dataclass(frozen=True, eq=False)
 class VolumeAdded(TrainEvent):
-    """A volume is in the sums of a stage, and saved.
+    """The sums of a stage contain a further volume, and are saved.
 
     Attributes
     ----------
     stage, volumes : int
-        Which stage, from 1, and how many volumes it has now.
+        Number of the stage, from 1, and of its volumes so far.
     support : (filters,) ndarray of int64
-        Samples so far of each bucket that has a filter.
+        Samples so far per bucket that has a filter.
     samples_per_s, gflops : float
-        Rates of gathering and adding samples in this call, as in
-        :class:`~napari_mrisr.training.TrainingReport`.
+        Rates as in :class:`~napari_mrisr.training.TrainingReport`.
     share_left : float
-        Estimated part of this call's work that is still to do, 0 to 1.
+        Estimated part of the work that is left, 0 to 1.
     """
 
     stage: int
@@ -69,16 +68,16 @@ class VolumeAdded(TrainEvent):
 
 @dataclass(frozen=True)
 class GainMeasured(TrainEvent):
-    """What the filters so far gain on the validation volumes.
+    """Gain of the filters so far on the validation volumes.
 
     Attributes
     ----------
     stage, volumes : int
         As in :class:`VolumeAdded`.
     gains_db : tuple of float
-        PSNR over tricubic of each validation volume.
+        PSNR over tricubic per validation volume.
     voxels : int
-        How many voxels of all of them were compared.
+        Number of voxels compared, over all volumes.
     """
 
     stage: int
@@ -88,26 +87,20 @@ class GainMeasured(TrainEvent):
 
     @property
     def mean_db(self) -> float:
-        """Mean over the volumes."""
+        """Mean gain over the volumes."""
         return float(np.mean(self.gains_db))
 
 
 @dataclass(frozen=True)
-class Calibrating(TrainEvent):
-    """All stages are done; every volume is filtered once more, for the errors to expect.
-
-    Attributes
-    ----------
-    volumes : int
-        How many.
-    """
+class CalibrationStarted(TrainEvent):
+    """All stages are trained; every volume is filtered once more to measure its errors."""
 
     volumes: int
 
 
 Observer = Callable[[TrainEvent], None]
-"""Called on the training's thread with each event."""
+"""Receives each event, on the training's thread."""
 
 
 def ignore(event: TrainEvent) -> None:
-    """Watch nothing."""
+    """Ignore an event."""

@@ -1,9 +1,12 @@
-"""Least squares as sums: the accumulators of all buckets, and their solution.
+"""Least squares from sums: accumulators per bucket, and their solution.
 
 For the samples of a bucket with patches A (n × taps) and targets B
-(n × outputs), Q = A'A, V = A'B and Σ B² are all that least squares needs
-(paper, section 3.3, equations 6 and 7). They add, so volumes can be added
-later, on other machines and in any order.
+(n × outputs), least squares needs only Q = A'A, V = A'B and Σ B² (paper, section
+3.3, equations 6 and 7). These sums add, so volumes can be added later, on other
+machines and in any order.
+
+The sums of every second volume (the first half) are kept as well. Subtraction gives
+those of the second half, and so each half has filters that do not know it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from napari_mrisr.errors import ParameterError, explain
 
 Accumulator = NDArray[np.floating]
 
+_ROUND_TO = 2.0**-32
+_ROUND_BLOCK = 64
+
 
 @dataclass(eq=False)
 class NormalEquations:
@@ -27,7 +33,7 @@ class NormalEquations:
     Attributes
     ----------
     gram : (buckets, taps, taps) ndarray
-        Q = A'A of each bucket; float64, or float32 where memory is short.
+        Q = A'A per bucket; float64, or float32 to save memory.
     cross : (buckets, taps, outputs) ndarray
         V = A'B.
     energy : (buckets,) ndarray of float64
@@ -45,7 +51,7 @@ class NormalEquations:
     def empty(
         cls, buckets: int, taps: int, outputs: int, dtype: type[np.floating] = np.float64
     ) -> NormalEquations:
-        """Accumulators of nothing."""
+        """Return sums of no samples."""
         return cls(
             np.zeros((buckets, taps, taps), dtype),
             np.zeros((buckets, taps, outputs), dtype),
@@ -55,7 +61,7 @@ class NormalEquations:
 
     @property
     def outputs(self) -> int:
-        """Values that a patch predicts."""
+        """Number of values that a patch predicts."""
         return int(self.cross.shape[2])
 
     def add(self, bucket: int, patches: FloatArray, targets: FloatArray) -> None:
@@ -64,23 +70,22 @@ class NormalEquations:
         Parameters
         ----------
         bucket : int
-            Where they belong.
         patches : (n, taps) ndarray of float32
         targets : (n, outputs) ndarray of float32
         """
-        # numpy hands A'A to the BLAS's ssyrk, which computes one half only.
+        # numpy calls ssyrk of the BLAS here, which computes one half only.
         self.gram[bucket] += patches.T @ patches
         self.cross[bucket] += patches.T @ targets
         self.energy[bucket] += float(np.einsum("ij,ij->", targets, targets, dtype=np.float64))
         self.count[bucket] += patches.shape[0]
 
     def merge(self, other: NormalEquations) -> None:
-        """Add another's sums to these.
+        """Add other sums to these.
 
         Raises
         ------
         ParameterError
-            When the shapes differ: they belong to different specs.
+            If the shapes differ.
         """
         if self.gram.shape != other.gram.shape or self.cross.shape != other.cross.shape:
             found = f"shapes {self.cross.shape} and {other.cross.shape}"
@@ -90,14 +95,31 @@ class NormalEquations:
         self.energy += other.energy
         self.count += other.count
 
+    def plus(self, other: NormalEquations) -> NormalEquations:
+        """Return the sum; neither operand changes."""
+        total = self.copy()
+        total.merge(other)
+        return total
+
     def copy(self) -> NormalEquations:
-        """The same sums in memory of their own."""
+        """Return an independent copy."""
         return NormalEquations(
             self.gram.copy(), self.cross.copy(), self.energy.copy(), self.count.copy()
         )
 
-    def less(self, part: NormalEquations) -> NormalEquations:
-        """The sums without those of a part of the samples."""
+    def round(self) -> None:
+        """Round sums of double precision to multiples of 2⁻³², in place."""
+        if self.gram.dtype.itemsize < 8:
+            return
+        for array in (self.gram, self.cross, self.energy):
+            for start in range(0, len(array), _ROUND_BLOCK):
+                block = array[start : start + _ROUND_BLOCK]
+                np.multiply(block, 1 / _ROUND_TO, out=block)
+                np.rint(block, out=block)
+                np.multiply(block, _ROUND_TO, out=block)
+
+    def minus(self, part: NormalEquations) -> NormalEquations:
+        """Return the sums without those of a part of the samples."""
         return NormalEquations(
             self.gram - part.gram,
             self.cross - part.cross,
@@ -106,7 +128,7 @@ class NormalEquations:
         )
 
     def solve(self, ridge: float, progress: Progress | None = None) -> FloatArray:
-        """Filters by least squares, drawn towards one filter for all buckets.
+        """Solve for the filters by ridge regression towards one common filter.
 
         W_b = argmin Σ |A W − B|² + r |W − W₀|², with W₀ the solution for all
         samples together. A bucket without samples gets W₀.
@@ -114,10 +136,10 @@ class NormalEquations:
         Parameters
         ----------
         ridge : float
-            How many samples' worth of evidence W₀ counts for in each bucket:
-            r is ``ridge`` times the mean diagonal of Q a sample.
+            Weight of W₀ in samples per bucket: r is ``ridge`` times the mean diagonal
+            of Q per sample.
         progress : Progress, optional
-            One step a bucket.
+            Advances by one step per bucket.
 
         Returns
         -------
@@ -149,17 +171,17 @@ class NormalEquations:
     def solve_conjugate_gradients(
         self, identity_tap: int, progress: Progress | None = None, steps: int = 100
     ) -> FloatArray:
-        """Filters by plain least squares, solved by conjugate gradients as in the paper.
+        """Solve for the filters by conjugate gradients without a ridge, as in the paper.
 
         Parameters
         ----------
         identity_tap : int
-            The start of the iteration, and the filter of a bucket without
-            samples, passes this tap through.
+            The iteration starts at the filter that passes this tap through; a bucket
+            without samples keeps it.
         progress : Progress, optional
-            One step a bucket.
+            Advances by one step per bucket.
         steps : int
-            Iterations at most; they end before at a relative residual of 1e-5.
+            Maximum number of iterations; a relative residual of 1e-5 ends them earlier.
         """
         from scipy.sparse.linalg import cg
 
@@ -183,7 +205,7 @@ class NormalEquations:
         return filters
 
     def squared_error(self, filters: FloatArray) -> NDArray[np.float64]:
-        """Sum of squared errors of each bucket with given filters.
+        """Return the sum of squared errors per bucket with given filters.
 
         Σ |A W − B|² = Σ B² − 2 tr W'V + tr W'QW, over samples and outputs.
         """
@@ -196,10 +218,44 @@ class NormalEquations:
         return np.maximum(errors, 0.0)
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """The accumulators by name, for saving."""
+        """Return the accumulators by name."""
         return {
             "gram": self.gram,
             "cross": self.cross,
             "energy": self.energy,
             "count": self.count,
         }
+
+
+Halves = list[NormalEquations | None]
+
+
+def add_to_first_half(
+    half: NormalEquations | None,
+    done: int,
+    added: tuple[NormalEquations | None, NormalEquations | None],
+) -> NormalEquations | None:
+    """Add volumes to the sums of a stage's first half.
+
+    Parameters
+    ----------
+    half : NormalEquations or None
+        Sums so far; None if they were not kept from the first volume on.
+    done : int
+        Number of volumes that the stage already contains.
+    added : tuple of NormalEquations or None
+        Sums of volumes of the first half and of the second.
+
+    Returns
+    -------
+    NormalEquations or None
+        ``half`` itself, if it was given. None in single precision: it would need too
+        much memory, and differences would be too coarse.
+    """
+    first = added[0]
+    if first is None or first.gram.dtype.itemsize < 8:
+        return half
+    if half is None:
+        return first.copy() if done == 0 else None
+    half.merge(first)
+    return half

@@ -1,8 +1,9 @@
-"""Named recipes for training: what the stages look at and how they are solved."""
+"""Parameters of a training, and the presets: stages and how they are solved."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import fnmatch
+from dataclasses import dataclass, field
 
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec
@@ -12,27 +13,74 @@ from napari_mrisr.operators.gradients import Window
 
 PRESETS = ("default", "paper")
 
-# In units of the 99.9th percentile a voxel: what is flatter gains nothing from a filter.
+# Gradient per voxel, in units of the 99.9th percentile: flatter voxels gain nothing from a filter.
 _FLAT = 0.002
 
 
 @dataclass(frozen=True)
+class TrainParameters:
+    """Everything that determines a bank, except for the volumes.
+
+    Attributes
+    ----------
+    scale : tuple of int
+        Factor per axis (x, y, z; RAS+).
+    preset : str
+        One of :data:`PRESETS`.
+    degradation : str
+        Name of the degradation that makes the low-resolution volumes.
+    licenses : mapping of str to str
+        License per file name, for the provenance of the bank.
+    license : str
+        License of all other volumes.
+    names : bool
+        Write the names of volumes, which may identify patients, into the provenance;
+        otherwise they are "volume 1" and so on.
+    thin : tuple of (pattern, tuple of int)
+        Keep only every n-th voxel along x, y, z of files whose name matches the
+        pattern (``fnmatch``). This undoes an interpolation by the scanner, from which
+        the filters would learn blur.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> sr.TrainParameters(scale=(1, 1, 3)).preset
+    'default'
+    """
+
+    scale: Scale = (2, 2, 2)
+    preset: str = "default"
+    degradation: str = "standard"
+    licenses: dict[str, str] = field(default_factory=dict)
+    license: str = ""
+    names: bool = True
+    thin: tuple[tuple[str, Scale], ...] = ()
+
+    def thinning(self, name: str) -> Scale:
+        """Return the steps along x, y, z for a file of this name."""
+        for pattern, step in self.thin:
+            if fnmatch.fnmatch(name, pattern):
+                return step
+        return (1, 1, 1)
+
+
+@dataclass(frozen=True)
 class StagePlan:
-    """How a stage is trained.
+    """Specification of a stage and of its training.
 
     Attributes
     ----------
     spec : StageSpec
-        With the cuts that are fixed.
+        Contains the fixed cuts.
     terciles : tuple of str
         Features cut at the terciles of a sample of the training volumes.
     ridge : float or None
-        Samples' worth of evidence that the common filter counts for; None for
-        plain least squares by conjugate gradients.
+        Weight of the common filter in samples; None for plain least squares by
+        conjugate gradients.
     samples : int or None
-        At most so many samples of a volume; None for all.
+        Maximum number of samples per volume; None for all.
     single : bool
-        Accumulate in float32 instead of float64, where buckets × taps² is large.
+        Accumulate in float32 instead of float64, because buckets × taps² is large.
     """
 
     spec: StageSpec
@@ -44,7 +92,7 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Preset:
-    """A start and the stages after it."""
+    """A start image and the stages after it."""
 
     name: str
     start: str
@@ -52,23 +100,23 @@ class Preset:
 
 
 def get_preset(name: str, scale: Scale, degradation: str = "standard") -> Preset:
-    """A preset for a scale and degradation.
+    """Return a preset for a scale and degradation.
 
     Raises
     ------
     ParameterError
-        When there is no such preset.
+        If there is no such preset.
     """
     start = "quadratic" if degradation == "paper-2021" else "tricubic"
     if name == "paper":
         return Preset(name, start, (_paper_stage(),))
     if name == "default":
         if degradation == "paper-2021":
-            # Its voxels drift against the low-resolution ones, so phases mean nothing.
-            # Its blur is wide: each stage widens the view.
+            # Its voxels drift against the low-resolution ones, so phases have no meaning.
+            # Its blur is wide: each stage sees a wider neighborhood.
             stages = [_voxel_stage(scale, sigma, (1, 1, 1), 7) for sigma in (0.55, 0.55, 0.8)]
             return Preset(name, start, tuple(stages))
-        # Buckets that tell phases apart are worth it at 2x; above, there are too many.
+        # One bucket per phase helps at 2x; at larger scales there would be too many.
         phases = scale if scale == (2, 2, 2) else (1, 1, 1)
         fine, wide = (_voxel_stage(scale, sigma, phases) for sigma in (0.55, 0.8))
         return Preset(name, start, (_cell_stage(scale), fine, wide))
@@ -76,7 +124,7 @@ def get_preset(name: str, scale: Scale, degradation: str = "standard") -> Preset
 
 
 def _paper_stage() -> StagePlan:
-    """The paper's: 8 × 8 × 3 × 3 buckets, 9³ window, 11³ filters."""
+    """Return the stage of the paper: 8 × 8 × 3 × 3 buckets, 9³ window, 11³ filters."""
     eighths = tuple(180.0 * i / 8.0 for i in range(1, 8))
     spec = HashSpec(Window(2.0, 4), {"elevation": eighths, "azimuth": eighths})
     return StagePlan(
@@ -105,10 +153,10 @@ def _cell_stage(scale: Scale) -> StagePlan:
 
 
 def _voxel_stage(scale: Scale, sigma: float, phases: Scale, width: int = 0) -> StagePlan:
-    """Refine what is there: hash and filter the upsampled voxels.
+    """Return a stage that hashes and filters the upsampled voxels.
 
-    ``sigma`` is in low-resolution voxels, so that the window sees the same
-    anatomy at every scale; where the factors differ it is that of 2x.
+    ``sigma`` is in low-resolution voxels, so that the window covers the same
+    anatomy at every scale; if the factors differ, it is that of 2x.
     ``width`` is 5 at 2x and 7 above, unless given.
     """
     factor = scale[0] if len(set(scale)) == 1 else 2
@@ -121,7 +169,7 @@ def _voxel_stage(scale: Scale, sigma: float, phases: Scale, width: int = 0) -> S
     window = Window(sigma * factor, round(2.5 * sigma * factor))
     spec = HashSpec(window, cuts, _symmetry(scale), phases, flat=_FLAT)
     width = width or (5 if factor == 2 else 7)
-    # A million of 7³ patches tells as much of their filters as is worth the time.
+    # More than a million patches of 7³ would cost time and gain little.
     return StagePlan(
         StageSpec("voxel", spec, width), ridge=200.0, samples=1_500_000 if width == 5 else 800_000
     )

@@ -1,20 +1,22 @@
-"""One training: go over the volumes stage by stage, sum, save, solve."""
+"""One training: go over the volumes stage by stage, add, save, solve."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from napari_mrisr.bank.model import FilterBank, Stage
-from napari_mrisr.core.progress import Progress
+from napari_mrisr.bank.model import FilterBank, Stage, load_bank
+from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.scale import format_scale, scale_label
-from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.errors import Cancelled, VolumeError, explain
-from napari_mrisr.training.calibrating import calibrated, judged
+from napari_mrisr.core.threads import ThreadPool, processors
+from napari_mrisr.errors import BankError, Cancelled, VolumeError, explain
+from napari_mrisr.training.accumulate import accumulator
 from napari_mrisr.training.checkpoint import (
     TrainingState,
     checkpoint_path,
@@ -22,42 +24,215 @@ from napari_mrisr.training.checkpoint import (
     save_checkpoint,
     training_identity,
 )
+from napari_mrisr.training.cost import WorkMeter, check_memory, estimate_training, measure_sgemm
 from napari_mrisr.training.events import (
-    Calibrating,
+    CalibrationStarted,
     GainMeasured,
     Observer,
+    TrainingStarted,
     VolumeAdded,
-    VolumeBegan,
+    VolumeStarted,
+    ignore,
 )
-from napari_mrisr.training.halves import first_half
-from napari_mrisr.training.hands import Hands, Here, Part, StageJob, TrainingVolume, features
-from napari_mrisr.training.normal_equations import NormalEquations
-from napari_mrisr.training.outcome import bank_of, solved_stage, unfinished_bank
-from napari_mrisr.training.presets import Preset, StagePlan
-from napari_mrisr.training.sampling import TrainParameters
-from napari_mrisr.training.sources import TrainingFile, TrainingSource
-from napari_mrisr.training.validation import Check
-from napari_mrisr.training.work import Work
+from napari_mrisr.training.executor import Executor, Local, StageJob, VolumeSums, volume_features
+from napari_mrisr.training.finish import bank_of, calibrated, solved_stage, unfinished_bank
+from napari_mrisr.training.normal_equations import NormalEquations, add_to_first_half
+from napari_mrisr.training.presets import Preset, StagePlan, TrainParameters, get_preset
+from napari_mrisr.training.sources import TrainingFile, TrainingSource, TrainingVolume
+from napari_mrisr.training.validation import Check, prepare_checks
 
-CUT_SAMPLES = 250_000
+# Voxels over all volumes for the terciles.
+_CUT_SAMPLES = 250_000
 
 
-class Run:
-    """A training under way.
+@dataclass(frozen=True)
+class TrainingReport:
+    """Result of a training.
+
+    Attributes
+    ----------
+    bank : FilterBank
+    seconds : float
+        Wall time of this call.
+    samples : int
+        Samples added by this call, over all stages.
+    samples_per_s : float
+        Samples per second while gathering and adding.
+    gflops : float
+        Rate while gathering and adding, with the symmetric half of Q counted once:
+        k (k + 1) operations per sample for k taps, and 2 k m for V with m outputs.
+    sgemm_gflops : float
+        Rate of this machine in a single-precision matrix product, measured at the
+        start on as many threads.
+    stopped : str
+        The part that was finished before a stop; empty for a whole training.
+    """
+
+    bank: FilterBank
+    seconds: float
+    samples: int
+    samples_per_s: float
+    gflops: float
+    sgemm_gflops: float
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Observes a training, and may stop it.
+
+    Attributes
+    ----------
+    observe : callable
+        Receives every :class:`~napari_mrisr.training.events.TrainEvent`.
+    validation : sequence of TrainingSource
+        Volumes for measuring the gain after each volume.
+    stop : CancelToken, optional
+        Ends the training at its next batch and saves the bank of the finished volumes.
+        (``progress`` cancels without a bank.)
+    """
+
+    observe: Observer = ignore
+    validation: Sequence[TrainingSource] = ()
+    stop: CancelToken = field(default_factory=CancelToken)
+
+
+class _Stop(Exception):
+    """The training was stopped by :attr:`Watch.stop`."""
+
+
+def train(
+    paths: Sequence[Path | str | TrainingSource],
+    out: Path | str,
+    parameters: TrainParameters,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    executor: Callable[[ThreadPool], Executor] | None = None,
+) -> TrainingReport:
+    """Train a bank and save it.
+
+    Parameters
+    ----------
+    paths : sequence of path or TrainingSource
+        High-resolution volumes.
+    out : path
+        File of the bank. The sums for resuming and adding volumes are kept in
+        ``<out>.equations.safetensors``.
+    parameters : TrainParameters
+    resume : bool
+        Continue from the saved sums. Volumes that they contain are read again only by
+        later stages, if there are new volumes.
+    overwrite : bool
+        Replace an existing bank.
+    progress : Progress, optional
+        Advances by one step per volume and stage; a cancel keeps finished volumes.
+    watch : Watch, optional
+        Receives events, measures the validation gain, stops with a bank.
+    threads : int, optional
+        One per CPU by default.
+    device : str
+        Device that adds samples: ``auto``, ``cpu`` or ``gpu``.
+    executor : callable, optional
+        Makes the executor from a thread pool; by default this process does the work.
+
+    Returns
+    -------
+    TrainingReport
+
+    Raises
+    ------
+    BankError
+        If the bank exists, or saved sums are damaged or belong to other options.
+    VolumeError
+        If a volume cannot be used, or changed since its sums were saved.
+    MemoryEstimateError
+        If the sums do not fit into memory.
+    Cancelled
+        On a cancel, or a stop before the first volume; finished volumes are kept.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> parameters = sr.TrainParameters(scale=(2, 2, 2))
+    >>> sr.train(["sub-01_T1w.nii.gz"], "mine.safetensors", parameters)  # doctest: +SKIP
+    """
+    progress, watch = progress or Progress(), watch or Watch()
+    started = time.monotonic()
+    target = Path(out)
+    if target.exists() and not (overwrite or resume):
+        raise BankError(explain(target, "exists", "pass --overwrite or --resume"))
+    preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
+    pool = ThreadPool(threads or processors(), CancelToken(partial(_check, progress, watch)))
+    check_memory(estimate_training(preset, parameters.scale, threads=pool.threads), preset.name)
+    with threadpool_limits(pool.threads, user_api="blas"):
+        sgemm = measure_sgemm()
+    chosen = executor(pool) if executor else Local(pool, accumulator(device, progress.message))
+    run = TrainingRun(parameters, preset, target, pool, watch.observe, chosen)
+    # The thread pool shares the work; threads of the BLAS would compete with its threads.
+    with threadpool_limits(1, user_api="blas"):
+        try:
+            if resume:
+                run.resume()
+            run.add([_source(entry) for entry in paths])
+            run.checks = prepare_checks(watch.validation, parameters, pool)
+            state = run.state
+            watch.observe(TrainingStarted(len(state.plans), len(state.files), run.missing, sgemm))
+            bank = run.finish(progress)
+        except _Stop:
+            bank = run.unfinished()
+    stopped = str(bank.provenance.get("stopped", ""))
+    kept = _bank_with_more_stages(target, bank) if stopped and resume else None
+    if kept is None:
+        bank.save(target)
+    else:
+        bank, stopped = kept, f"{stopped}; the existing bank has more stages and is kept"
+    seconds, work = time.monotonic() - started, run.work
+    return TrainingReport(
+        bank, seconds, work.samples, work.samples_per_s, work.gflops, sgemm, stopped
+    )
+
+
+def _check(progress: Progress, watch: Watch) -> None:
+    progress.token.check()
+    if watch.stop.cancelled:
+        raise _Stop
+
+
+def _source(entry: Path | str | TrainingSource) -> TrainingSource:
+    return TrainingFile(Path(entry)) if isinstance(entry, (str, Path)) else entry
+
+
+def _bank_with_more_stages(target: Path, bank: FilterBank) -> FilterBank | None:
+    """Return the bank in the file if it has more stages than the stopped one."""
+    if not target.exists():
+        return None
+    try:
+        existing = load_bank(target)
+    except BankError:
+        return None
+    return existing if len(existing.stages) > len(bank.stages) else None
+
+
+class TrainingRun:
+    """A running training.
 
     Parameters
     ----------
     parameters : TrainParameters
     preset : Preset
     target : Path
-        The bank's file.
+        File of the bank.
     pool : ThreadPool
-        Its check is asked all the time; what it raises ends the run, with the
-        sums on disk those of whole volumes.
+        An exception of its token ends the run; the sums on disk are those of whole volumes.
     observe : callable
-        Told every event.
-    hands : Hands, optional
-        Who does the work on volumes; by default the pool.
+        Receives every event.
+    executor : Executor, optional
+        Computes on volumes; by default the threads of the pool.
     """
 
     def __init__(
@@ -67,24 +242,24 @@ class Run:
         target: Path,
         pool: ThreadPool,
         observe: Observer,
-        hands: Hands | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.parameters, self.preset, self.target = parameters, preset, target
         self.pool, self.observe = pool, observe
-        self.hands = hands or Here(pool)
+        self.executor = executor or Local(pool)
         self.identity = training_identity(parameters, preset)
         self.state = TrainingState.empty(preset)
         self.checks: Sequence[Check] = ()
-        self.work = Work(preset.stages, parameters.scale)
+        self.work = WorkMeter(preset.stages, parameters.scale)
         self._sources: dict[str, TrainingSource] = {}
 
     def resume(self) -> None:
-        """Take up saved sums, if there are any."""
+        """Load the saved sums, if there are any."""
         path = checkpoint_path(self.target)
         self.state = load_checkpoint(path, self.preset, self.identity)
 
     def add(self, sources: Sequence[TrainingSource]) -> None:
-        """Take in volumes that are not in yet; the same one twice counts once."""
+        """Add volumes that the training does not contain yet; duplicates count once."""
         state = self.state
         known = {entry["sha256"] for entry in state.files}
         for source in sources:
@@ -99,39 +274,38 @@ class Run:
         if not state.files:
             raise VolumeError(explain("train", "no volumes", "name files or a folder"))
         if state.done[0] < len(state.files):
-            # The first stage will change, and with it what later stages see.
+            # The first stage will change, and with it the input of later stages.
             for later in range(1, len(state.plans)):
                 state.equations[later], state.done[later] = None, 0
                 state.halves[later] = None
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """How many volumes each stage still has to take in."""
+        """Number of volumes that each stage still lacks."""
         return tuple(len(self.state.files) - done for done in self.state.done)
 
     def finish(self, progress: Progress) -> FilterBank:
-        """Train what is missing and build the bank."""
+        """Train the missing volumes and make the bank."""
         stages: list[Stage] = []
-        # Each volume once more at the end, for the held-out errors.
+        # The calibration filters each volume once more.
         steps = sum(self.missing) + len(self.state.files)
         progress.begin(f"training {scale_label(self.parameters.scale)}", steps)
         for number in range(len(self.state.plans)):
             stages.append(self._train(number, stages, progress))
-        bank = bank_of(stages, self.state.files, self.parameters, self.preset, self.target)
-        self.observe(Calibrating(len(self.state.files)))
-        judge = partial(self.hands.each, judged)
-        volumes = self._volumes(0)
-        return calibrated(bank, self.state, volumes, self.parameters, judge, progress)
+        state, parameters = self.state, self.parameters
+        bank = bank_of(stages, state.files, parameters, self.preset, self.target)
+        self.observe(CalibrationStarted(len(state.files)))
+        return calibrated(bank, state, self._volumes(0), parameters, self.executor, progress)
 
     def unfinished(self) -> FilterBank:
-        """The bank that the sums on disk make, after a stop.
+        """Make a bank of the sums on disk, after a stop.
 
         Raises
         ------
         Cancelled
-            When they hold no volume.
+            If they contain no volume.
         """
-        # What is in memory may hold half a volume.
+        # The sums in memory may contain a part of a volume.
         self.resume()
         bank = unfinished_bank(self.state, self.parameters, self.preset, self.target)
         if bank is None:
@@ -149,7 +323,7 @@ class Run:
         return entry
 
     def _train(self, number: int, stages: list[Stage], progress: Progress) -> Stage:
-        """Take the missing volumes into a stage, and solve it."""
+        """Add the missing volumes to a stage, and solve it."""
         state = self.state
         if state.done[number] < len(state.files):
             self._fix_cuts(number, stages)
@@ -161,40 +335,41 @@ class Run:
         stage: Stage | None = None
         # The gain is measured after each volume; single precision is added in order.
         singly = bool(self.checks) or plan.single
-        parts = self.hands.sums(job, self._volumes(state.done[number]), singly=singly)
+        found = self.executor.sums(job, self._volumes(state.done[number]), singly=singly)
         while state.done[number] < len(state.files):
-            self.observe(VolumeBegan(number + 1, state.done[number] + 1))
-            part = next(parts)
-            self._take(number, equations, part)
+            self.observe(VolumeStarted(number + 1, state.done[number] + 1))
+            sums = next(found)
+            self._take(number, equations, sums)
             save_checkpoint(checkpoint_path(self.target), state, self.identity)
-            each = part.samples // part.volumes
-            self.work.finished(number, each, self.missing, len(state.files))
-            self._tell_volume(number, equations)
-            progress.advance(part.volumes)
+            samples = sums.samples // sums.volumes
+            self.work.volume_done(number, samples, self.missing, len(state.files))
+            self._report_volume(number, equations)
+            progress.advance(sums.volumes)
             if self.checks:
-                stage = self._measure(number, plan, equations, stages)
+                stage = self._measure_gain(number, plan, equations, stages)
         return stage or solved_stage(plan, equations)
 
-    def _take(self, number: int, equations: NormalEquations, part: Part) -> None:
-        """Add a part to a stage's sums, and to those of the first half."""
+    def _take(self, number: int, equations: NormalEquations, sums: VolumeSums) -> None:
+        """Add volumes to the sums of a stage, and to those of its first half."""
         state, spec = self.state, self.state.plans[number].spec
-        state.halves[number] = first_half(state.halves[number], state.done[number], part.halves)
-        for half in part.halves:
-            if half is not None:
-                equations.merge(half)
-        state.done[number] += part.volumes
+        half, done = state.halves[number], state.done[number]
+        state.halves[number] = add_to_first_half(half, done, sums.halves)
+        for part in sums.halves:
+            if part is not None:
+                equations.merge(part)
+        state.done[number] += sums.volumes
         outputs = spec.outputs(self.parameters.scale)
-        self.work.count(part.samples, spec.taps, outputs, part.seconds)
+        self.work.count(sums.samples, spec.taps, outputs, sums.seconds)
 
-    def _tell_volume(self, number: int, equations: NormalEquations) -> None:
+    def _report_volume(self, number: int, equations: NormalEquations) -> None:
         done, work, support = self.state.done[number], self.work, equations.count.copy()
         rates = (work.samples_per_s, work.gflops, work.share_left)
         self.observe(VolumeAdded(number + 1, done, support, *rates))
 
-    def _measure(
+    def _measure_gain(
         self, number: int, plan: StagePlan, equations: NormalEquations, stages: list[Stage]
     ) -> Stage:
-        """Solve the stage as it is and tell what it gains."""
+        """Solve the stage with its volumes so far and report its gain."""
         stage = solved_stage(plan, equations)
         bank = self._bank([*stages, stage])
         gains = tuple(check.gain_db(bank, self.pool) for check in self.checks)
@@ -212,23 +387,18 @@ class Run:
         missing = [n for n in plan.terciles if n not in plan.spec.hash.cuts]
         if not missing:
             return
-        count = len(state.files)
-        share = -(-CUT_SAMPLES // count)
-        bank = self._bank(stages)
-        job = StageJob(plan, bank, self.parameters)
-        parts = list(self.hands.each(features, self._volumes(0), job, share))
-        cuts = {
-            name: tuple(
-                float(c)
-                for c in np.quantile(np.concatenate([p[name] for p in parts]), (1 / 3, 2 / 3))
-            )
-            for name in missing
-        }
+        share = -(-_CUT_SAMPLES // len(state.files))
+        job = StageJob(plan, self._bank(stages), self.parameters)
+        parts = list(self.executor.each(volume_features, self._volumes(0), job, share))
+        cuts = {}
+        for name in missing:
+            values = np.concatenate([part[name] for part in parts])
+            cuts[name] = tuple(float(cut) for cut in np.quantile(values, (1 / 3, 2 / 3)))
         spec = replace(plan.spec, hash=plan.spec.hash.with_cuts(**cuts))
         state.plans[number] = replace(plan, spec=spec)
 
     def _volumes(self, first: int) -> list[TrainingVolume]:
-        """The volumes from a number on."""
+        """Return the volumes from an index on."""
         return [self._volume(index) for index in range(first, len(self.state.files))]
 
     def _volume(self, index: int) -> TrainingVolume:

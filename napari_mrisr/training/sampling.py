@@ -1,17 +1,15 @@
-"""Training samples: patches and what should have been in their place.
+"""Training samples: pairs of a patch and its target.
 
-A volume becomes a :class:`Pair` of truth and low resolution; :func:`find_samples`
-says, bucket by bucket, where the patches lie that a stage sees and the targets it
-should reach. Masked voxels, the rim of masks and the volume's border are left out.
+A volume becomes a :class:`Pair` of truth and low resolution. :func:`find_samples` locates,
+bucket by bucket, the patches that a stage sees and its targets. Masked voxels, the rim of
+masks and the border of the volume are left out.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import hashlib
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,65 +19,33 @@ from napari_mrisr.bank.model import FilterBank, StageSpec
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
-from napari_mrisr.io import read_volume
-from napari_mrisr.kernels import cpu_gram, cpu_hash
+from napari_mrisr.kernels import cpu_hash, cpu_samples
 from napari_mrisr.methods.hashed import Hashed, padded
 from napari_mrisr.operators.degrade import get_degradation
 from napari_mrisr.operators.gradients import tensor_box
 from napari_mrisr.scan.masks import eroded, head_mask, interior_mask
-from napari_mrisr.training.presets import StagePlan
+from napari_mrisr.training.presets import StagePlan, TrainParameters
 
 SLAB_VOXELS = 300_000
 
-ALONE = ThreadPool()
+ONE_THREAD = ThreadPool()
 
 IndexArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class TrainParameters:
-    """Everything that decides a bank, besides the volumes.
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A training volume and its low-resolution version, both in engine units.
 
     Attributes
     ----------
-    scale : tuple of int
-        Factor of each axis (x, y, z, RAS+).
-    preset : str
-        Name of a preset.
-    degradation : str
-        Forward model that makes the low-resolution volumes.
-    licenses : mapping of str to str
-        License by file name, for the bank's provenance.
-    license : str
-        License of volumes that ``licenses`` does not name.
-    names : bool
-        Whether the bank's provenance holds the volumes' names, which may be
-        patients'; otherwise they are "volume 1" and so on.
-    thin : tuple of (pattern, tuple of int)
-        For files whose name matches the pattern (``fnmatch``), keep only every
-        n-th voxel along x, y, z: undoes an interpolation by the scanner, whose
-        empty detail would teach blurry filters.
+    truth : (x, y, z) ndarray of float32
+    lr : Volume
+    mask : (x, y, z) ndarray of bool
+        The head.
+    seed : int
+        Seed for choosing samples; depends on the voxels alone.
     """
-
-    scale: Scale = (2, 2, 2)
-    preset: str = "default"
-    degradation: str = "standard"
-    licenses: dict[str, str] = field(default_factory=dict)
-    license: str = ""
-    names: bool = True
-    thin: tuple[tuple[str, Scale], ...] = ()
-
-    def thinning(self, name: str) -> Scale:
-        """Steps along x, y, z for a file of that name."""
-        for pattern, step in self.thin:
-            if fnmatch.fnmatch(name, pattern):
-                return step
-        return (1, 1, 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """A training volume with its low-resolution version, both in engine units."""
 
     truth: FloatArray
     lr: Volume
@@ -87,18 +53,13 @@ class Pair:
     seed: int
 
 
-def prepare_pair(path: Path, parameters: TrainParameters) -> Pair:
-    """Read a volume and make its pair."""
-    return pair_of(read_volume(path), parameters, parameters.thinning(path.name))
-
-
-def pair_of(
+def make_pair(
     volume: Volume,
     parameters: TrainParameters,
     step: Scale = (1, 1, 1),
-    pool: ThreadPool = ALONE,
+    pool: ThreadPool = ONE_THREAD,
 ) -> Pair:
-    """Keep every ``step``-th voxel, clip and normalize as in the paper, and degrade."""
+    """Keep every ``step``-th voxel, normalize and clip as in the paper, and degrade."""
     pool.check()
     x, y, z = step
     if max(step) > 1:
@@ -121,25 +82,25 @@ def pair_of(
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """A stage's samples of a volume, sorted by bucket: not the patches, but where they lie.
+    """The samples of a volume for a stage, sorted by bucket: positions of the patches.
 
     Attributes
     ----------
     source, target : (x, y, z) ndarray of float32
-        What patches and targets are taken from.
+        Images of the patches and of the targets.
     base, goal : (n,) ndarray of int64
-        Flat indices: the patch's center in ``source``, and what ``places`` counts from
+        Flat indices: the center of the patch in ``source``, and the origin of ``places``
         in ``target``.
     element : (n,) ndarray of uint8
-        Symmetry that turns a sample.
+        Symmetry of each sample.
     ends : (buckets + 1,) ndarray of int64
         Samples of bucket b are ``ends[b]`` to ``ends[b + 1]``.
     offsets : (48, taps) ndarray of int64
-        From the center to each tap, for each symmetry.
+        Distance from the center to each tap, per symmetry.
     places : (48, outputs) ndarray of int64
-        Likewise to each target.
+        Distance from ``goal`` to each target, per symmetry.
     centered : bool
-        Whether the center is taken off the patch.
+        Subtract the center from the patch.
     """
 
     source: FloatArray
@@ -154,17 +115,17 @@ class Samples:
 
     @property
     def count(self) -> int:
-        """How many."""
+        """Number of samples."""
         return self.base.size
 
     @property
     def taps(self) -> int:
-        """Values of a patch."""
+        """Number of values of a patch."""
         return int(self.offsets.shape[1])
 
     @property
     def outputs(self) -> int:
-        """Values that a patch should predict."""
+        """Number of values that a patch predicts."""
         return int(self.places.shape[1])
 
 
@@ -173,9 +134,9 @@ def find_samples(
     plan: StagePlan,
     before: FilterBank,
     parameters: TrainParameters,
-    pool: ThreadPool = ALONE,
+    pool: ThreadPool = ONE_THREAD,
 ) -> Samples:
-    """Hash a volume and sort its training voxels.
+    """Hash a volume and sort its training voxels by bucket.
 
     Parameters
     ----------
@@ -194,7 +155,7 @@ def find_samples(
     seen, factor = (pair.lr.data, parameters.scale) if cells else (image, (1, 1, 1))
     bucket, element, chosen = _hash_and_choose(pair, plan, seen, pool)
     pool.check()
-    order, ends = cpu_gram.sort_by_bucket(bucket.reshape(-1)[chosen], spec.hash.filter_count)
+    order, ends = cpu_samples.sort_by_bucket(bucket.reshape(-1)[chosen], spec.hash.filter_count)
     chosen = chosen[order]
     pool.check()
     whole, r = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2])), spec.width // 2
@@ -217,9 +178,9 @@ def find_samples(
 
 
 def feature_sample(
-    pair: Pair, spec: StageSpec, before: FilterBank, count: int, pool: ThreadPool = ALONE
+    pair: Pair, spec: StageSpec, before: FilterBank, count: int, pool: ThreadPool = ONE_THREAD
 ) -> dict[str, NDArray[np.float64]]:
-    """Strength and coherence of randomly chosen voxels inside the mask."""
+    """Return strength and coherence of randomly chosen voxels inside the mask."""
     image = run_stages(pair.lr, before, pool) if spec.grid == "voxel" else pair.lr.data
     shape = (image.shape[0], image.shape[1], image.shape[2])
     chosen = np.flatnonzero(_usable(pair, spec, image.shape, pool))
@@ -236,7 +197,7 @@ def feature_sample(
 
 
 def run_stages(lr: Volume, bank: FilterBank, pool: ThreadPool) -> FloatArray:
-    """What a bank's stages make of a low resolution (engine units), pass by pass in slabs."""
+    """Apply the stages of a bank to a low-resolution volume (engine units), slab by slab."""
     method, image = Hashed(bank), np.empty(lr.grid.upsampled(bank.scale).shape, np.float32)
     for number in range(method.passes):
         previous, image = image, np.empty_like(image)
@@ -252,7 +213,7 @@ def _run_slab(
 
 
 def slabs_of(shape: tuple[int, ...], cell: int) -> list[Region]:
-    """A volume cut along x into slabs of whole low-resolution voxels."""
+    """Cut a volume along x into slabs of whole low-resolution voxels."""
     thick = cell * max(1, SLAB_VOXELS // (cell * shape[1] * shape[2]))
     return [
         Region((start, 0, 0), (min(start + thick, shape[0]), shape[1], shape[2]))
@@ -263,7 +224,7 @@ def slabs_of(shape: tuple[int, ...], cell: int) -> list[Region]:
 def _usable(
     pair: Pair, spec: StageSpec, shape: tuple[int, ...], pool: ThreadPool
 ) -> NDArray[np.bool_]:
-    """Voxels of the stage's grid that are inside the head and off any mask's rim."""
+    """Return the voxels of the stage's grid inside the head and off the rim of any mask."""
     progress = pool.progress
     factor = [n // m for n, m in zip(pair.truth.shape, shape, strict=True)]
     inside = eroded(pair.mask, 1, progress) & interior_mask(pair.truth, 1, progress)
@@ -271,7 +232,7 @@ def _usable(
         x, y, z = shape
         blocks = inside.reshape(x, factor[0], y, factor[1], z, factor[2])
         inside = np.asarray(blocks.all(axis=(1, 3, 5)))
-    # What a patch sees across a skull-stripping's edge is no anatomy.
+    # A patch across the edge of a skull-stripping would see no anatomy.
     lr_rim = interior_mask(pair.lr.data, 2, progress)
     step = [n // m for n, m in zip(shape, lr_rim.shape, strict=True)]
     for axis, times in enumerate(step):
@@ -286,7 +247,7 @@ def _usable(
 def _hash_and_choose(
     pair: Pair, plan: StagePlan, seen: FloatArray, pool: ThreadPool
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], IndexArray]:
-    """Buckets and symmetries of an image, and meanwhile, on one thread, the training voxels."""
+    """Return buckets and symmetries of an image, and the training voxels."""
     whole = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2]))
     bucket, element = np.empty(seen.shape, np.int32), np.empty(seen.shape, np.uint8)
     chosen: list[IndexArray] = []
@@ -305,7 +266,7 @@ def _hash_and_choose(
 def _choose(
     pair: Pair, plan: StagePlan, shape: tuple[int, ...], pool: ThreadPool
 ) -> NDArray[np.int64]:
-    """Flat indices of the training voxels, at most ``plan.samples``, the same every time."""
+    """Choose at most ``plan.samples`` training voxels, reproducibly; return flat indices."""
     chosen = np.flatnonzero(_usable(pair, plan.spec, shape, pool))
     if plan.samples is not None and chosen.size > plan.samples:
         generator = np.random.default_rng(pair.seed)

@@ -1,4 +1,4 @@
-"""Where training volumes come from: files, or voxels that somebody holds in memory."""
+"""Training volumes: files, or volumes in memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io import read_volume
+from napari_mrisr.training.presets import TrainParameters
+from napari_mrisr.training.sampling import Pair, make_pair
 
 
 class TrainingSource(Protocol):
@@ -21,20 +24,20 @@ class TrainingSource(Protocol):
 
     @property
     def name(self) -> str:
-        """For licenses, thinning and, where names are wanted, the bank's provenance."""
+        """Name for licenses, thinning and, if names are kept, the provenance."""
         ...
 
     @property
     def path(self) -> Path | None:
-        """Where it can be found again by a later resume; None for voxels in memory."""
+        """File for a later resume; None for a volume in memory."""
         ...
 
     def digest(self) -> str:
-        """SHA-256 that tells it from other volumes."""
+        """Return a SHA-256 that identifies the volume."""
         ...
 
     def volume(self) -> Volume:
-        """The voxels, in the scan's intensities."""
+        """Return the volume, in the scan's intensities."""
         ...
 
 
@@ -46,11 +49,11 @@ class TrainingFile:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Name of the file."""
         return self.path.name
 
     def digest(self) -> str:
-        """Of the file's bytes."""
+        """Return the SHA-256 of the file's bytes."""
         try:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -73,7 +76,7 @@ class VolumeSource:
     ----------
     name : str
     make : callable
-        Gives the volume; called once, when the training first asks for it.
+        Returns the volume; called once, when the training first needs it.
     """
 
     name: str
@@ -85,16 +88,55 @@ class VolumeSource:
         return self.make()
 
     def digest(self) -> str:
-        """Of the voxels."""
+        """Return the SHA-256 of the shape and the voxels."""
         return voxel_digest(self._volume)
 
     def volume(self) -> Volume:
-        """The volume."""
+        """Return the volume."""
         return self._volume
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingVolume:
+    """A volume of a training.
+
+    Attributes
+    ----------
+    index : int
+        Position in the list of volumes, from 0.
+    source : TrainingSource
+    sha256 : str
+        Digest of the source when the training took it in.
+    """
+
+    index: int
+    source: TrainingSource
+    sha256: str
+
+    @property
+    def in_first_half(self) -> bool:
+        """True for every second volume; each half is judged by filters of the other."""
+        return self.index % 2 == 0
+
+    def pair(self, parameters: TrainParameters, pool: ThreadPool) -> Pair:
+        """Read the volume and make its low-resolution version.
+
+        Raises
+        ------
+        VolumeError
+            If the volume cannot be used, or has changed.
+        """
+        pool.check()
+        source = self.source
+        if source.digest() != self.sha256:
+            found = "has changed since its sums were saved"
+            mend = "restore it, or train from the start"
+            raise VolumeError(explain(source.path or source.name, found, mend))
+        return make_pair(source.volume(), parameters, parameters.thinning(source.name), pool)
+
+
 def voxel_digest(volume: Volume) -> str:
-    """SHA-256 over a volume's shape and voxels."""
+    """Return the SHA-256 of a volume's shape and voxels."""
     digest = hashlib.sha256(repr(volume.data.shape).encode())
     digest.update(np.ascontiguousarray(volume.data).data)
     return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""What the filters so far gain on volumes that they do not learn from.
+"""Validation gain: PSNR over tricubic on volumes that are not trained on.
 
-Measured after every volume, so it has to cost little: in one axial slab, where
-each validation volume's head is widest; methods compute just that.
+Measured after every volume, so it must be quick: only one axial slab per validation
+volume is computed, where the head is widest.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.training.sampling import ALONE, TrainParameters, pair_of
+from napari_mrisr.training.presets import TrainParameters
+from napari_mrisr.training.sampling import ONE_THREAD, make_pair
 from napari_mrisr.training.sources import TrainingSource
 
 VOXELS = 150_000
-"""About so many voxels are compared, over all validation volumes."""
+"""Approximate number of voxels compared, over all validation volumes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Check:
     lr : Volume
         The whole low-resolution volume, engine units.
     slab : Region
-        Of the high-resolution voxels.
+        In high-resolution voxels.
     truth : (slab) ndarray of float32
     mask : (slab) ndarray of bool
         The head.
@@ -50,11 +51,11 @@ class Check:
 
     @property
     def voxels(self) -> int:
-        """Voxels that are compared."""
+        """Number of voxels compared."""
         return int(self.mask.sum())
 
-    def gain_db(self, bank: FilterBank, pool: ThreadPool = ALONE) -> float:
-        """PSNR of a bank's result over that of tricubic, in the slab and inside the head."""
+    def gain_db(self, bank: FilterBank, pool: ThreadPool = ONE_THREAD) -> float:
+        """Return a bank's PSNR over tricubic, in the slab and inside the head."""
         image = np.empty_like(self.truth)
         method = Hashed(bank)
 
@@ -64,12 +65,12 @@ class Check:
 
         pool.each(part, _parts(self.slab, pool.threads, bank.scale[0]))
         error = _squared_error(image, self.truth, self.mask)
-        # A perfect result, of a volume that is flat, say, gains as much as float32 can tell.
+        # A perfect result (of a flat volume) gains as much as float32 resolves.
         return float(10.0 * np.log10(self.start_error / max(error, 1e-14)))
 
 
 def prepare_check(
-    source: TrainingSource, parameters: TrainParameters, voxels: int, pool: ThreadPool = ALONE
+    source: TrainingSource, parameters: TrainParameters, voxels: int, pool: ThreadPool = ONE_THREAD
 ) -> Check:
     """Degrade a validation volume and choose its slab.
 
@@ -79,15 +80,15 @@ def prepare_check(
         High resolution.
     parameters : TrainParameters
     voxels : int
-        About so many are in the slab; a few slices at least.
+        Approximate number of voxels in the slab; at least a few slices.
     pool : ThreadPool
 
     Raises
     ------
     VolumeError
-        When there is no head to compare in.
+        If the volume contains no head.
     """
-    pair = pair_of(source.volume(), parameters, parameters.thinning(source.name), pool)
+    pair = make_pair(source.volume(), parameters, parameters.thinning(source.name), pool)
     x, y, z = pair.truth.shape
     factor = parameters.scale[2]
     inside = pair.mask.sum(axis=(0, 1))
@@ -105,15 +106,15 @@ def prepare_check(
 
 
 def prepare_checks(
-    sources: Sequence[TrainingSource], parameters: TrainParameters, pool: ThreadPool = ALONE
+    sources: Sequence[TrainingSource], parameters: TrainParameters, pool: ThreadPool = ONE_THREAD
 ) -> list[Check]:
-    """A check for each validation volume; together about :data:`VOXELS`."""
+    """Prepare a check per validation volume, with about :data:`VOXELS` voxels in all."""
     share = VOXELS // max(1, len(sources))
     return [prepare_check(source, parameters, share, pool) for source in sources]
 
 
 def _parts(slab: Region, count: int, cell: int) -> list[Region]:
-    """The slab cut along x, for the threads."""
+    """Cut the slab along x, one part per thread."""
     start, stop = slab.start[0], slab.stop[0]
     thick = -(-(stop - start) // (count * cell)) * cell
     return [

@@ -9,12 +9,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from helpers.training import small_preset
+from helpers.training import train_quickly
 from scipy import ndimage
 
-from napari_mrisr import training
 from napari_mrisr.cli import main
-from napari_mrisr.training import presets
 
 SHAPE = (18, 22, 15)
 ZOOMS = (1.0, 1.1, 1.2)
@@ -35,10 +33,8 @@ def scan(tmp_path: Path) -> Path:
 
 
 def use_small_presets(patch: pytest.MonkeyPatch) -> None:
-    """Trainings take a second: two stages, few buckets."""
-    patch.setattr(training, "get_preset", small_preset)
-    patch.setattr(presets, "get_preset", small_preset)
-    patch.setattr(training, "measure_sgemm", lambda: 100.0)
+    """Make trainings take a second: two stages, few buckets."""
+    train_quickly(patch)
 
 
 @pytest.fixture

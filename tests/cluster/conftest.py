@@ -21,7 +21,7 @@ from distributed.utils import get_mp_context
 
 PRELOAD = [
     "distributed",
-    "napari_mrisr.cluster.worker",
+    "napari_mrisr.cluster.runs",
     "napari_mrisr.evaluation.experiment",
     "napari_mrisr.streaming",
     "napari_mrisr.training",
@@ -87,7 +87,7 @@ def workers(tmp_path_factory):
 @pytest.fixture
 def cluster(workers):
     """Connected as a user connects who has an address."""
-    from napari_mrisr.cluster.connecting import connect
+    from napari_mrisr.cluster.connect import connect
 
     workers.client.wait_for_workers(3, timeout=60)
     with connect(workers.address, threads=1) as (cluster, _):

@@ -7,13 +7,11 @@ import json
 import numpy as np
 import pytest
 from helpers.scans import save_scans
-from helpers.training import small_preset
+from helpers.training import train_quickly
 
-from napari_mrisr import training
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.cli import main
 from napari_mrisr.io import read_volume
-from napari_mrisr.training import presets
 
 FAST = ("--method", "tricubic")
 
@@ -99,9 +97,7 @@ def test_evaluate_writes_rows_and_draws(run, folder, tmp_path):
 
 
 def test_training(run, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "get_preset", small_preset)
-    monkeypatch.setattr(presets, "get_preset", small_preset)
-    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+    train_quickly(monkeypatch)
     out = tmp_path / "b.safetensors"
     (folder / "sub-1_a.nii.gz").unlink()
     code, said, errors = run("train", folder, "--scale", "2", "--out", out)
@@ -113,7 +109,7 @@ def test_training(run, folder, tmp_path, monkeypatch):
 
 
 def test_no_scheduler_is_one_line(run, folder, monkeypatch):
-    monkeypatch.setattr("napari_mrisr.cluster.connecting._CONNECT_S", 0.3)
+    monkeypatch.setattr("napari_mrisr.cluster.connect._CONNECT_S", 0.3)
     code, _, errors = run("evaluate", folder, where="tcp://127.0.0.1:9")
     assert code == 2
     assert errors.startswith("napari-mrisr: error: --dask tcp://127.0.0.1:9: no scheduler answers")

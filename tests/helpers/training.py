@@ -1,16 +1,24 @@
-"""Presets that train in seconds, and an oracle for gathering patches."""
+"""Presets that train in seconds, training pairs, checkpoints, and an oracle for patches."""
 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
 
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec
 from napari_mrisr.core.volume import FloatArray
+from napari_mrisr.io import read_volume
 from napari_mrisr.operators.gradients import Window
-from napari_mrisr.training.presets import Preset, StagePlan
-from napari_mrisr.training.sampling import Samples
+from napari_mrisr.training import presets, run
+from napari_mrisr.training.presets import Preset, StagePlan, TrainParameters
+from napari_mrisr.training.sampling import Pair, Samples, make_pair
 
 ANGLES = {"elevation": (25.0,), "azimuth": (22.5,), "coherence": (0.0, 0.2)}
 
@@ -45,3 +53,21 @@ def small_preset(name, scale, degradation="standard"):
     cell = StagePlan(StageSpec("cell", spec, 3), ridge=100.0)
     voxel = StagePlan(StageSpec("voxel", spec, 3), ridge=100.0, samples=20_000)
     return Preset(name, "tricubic", (cell, voxel))
+
+
+def train_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train with few buckets, and without measuring the BLAS."""
+    monkeypatch.setattr(run, "get_preset", small_preset)
+    monkeypatch.setattr(presets, "get_preset", small_preset)
+    monkeypatch.setattr(run, "measure_sgemm", lambda: 100.0)
+
+
+def prepare_pair(path: Path, parameters: TrainParameters) -> Pair:
+    """Read a volume and make its pair."""
+    return make_pair(read_volume(path), parameters, parameters.thinning(path.name))
+
+
+def checkpoint_document(bank: Path) -> dict[str, Any]:
+    """Return the description in a bank's checkpoint."""
+    with safe_open(f"{bank}.equations.safetensors", framework="numpy") as file:
+        return json.loads(file.metadata()["napari_mrisr_training"])

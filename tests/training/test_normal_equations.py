@@ -1,8 +1,10 @@
-"""Sums that add, and their solution, against numpy's lstsq."""
+"""Normal equations: sums, their solution, halves, exact addition."""
 
 from __future__ import annotations
 
 import copy
+import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import Cancelled, ParameterError
-from napari_mrisr.training.normal_equations import NormalEquations
+from napari_mrisr.training.normal_equations import NormalEquations, add_to_first_half
 
 BUCKETS, TAPS, OUTPUTS = 4, 5, 3
 
@@ -188,3 +190,89 @@ def test_progress_counts_buckets_and_cancels(solver):
     stop_at = 2
     with pytest.raises(Cancelled):
         getattr(summed(batches_of(4)), solver)(1, progress=Watch())
+
+
+def volume_sums(rng, dtype=np.float64):
+    sums = NormalEquations.empty(3, 4, 2, dtype)
+    for bucket in rng.integers(0, 3, 5):
+        patches, targets = rng.random((9, 4)), rng.random((9, 2))
+        sums.add(int(bucket), patches.astype(np.float32), targets.astype(np.float32))
+    return sums
+
+
+def total(volumes):
+    sums = NormalEquations.empty(3, 4, 2)
+    for one in volumes:
+        sums.merge(one)
+    return sums
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_both_halves_are_the_sums_of_their_volumes(rng, count):
+    volumes = [volume_sums(rng) for _ in range(count)]
+    before = [one.copy() for one in volumes]
+    half = None
+    for index, one in enumerate(volumes):
+        half = add_to_first_half(half, index, (one, None) if index % 2 == 0 else (None, one))
+    for found, parts in zip(
+        (half, total(volumes).minus(half)), (volumes[::2], volumes[1::2]), strict=True
+    ):
+        for ours, theirs in zip(
+            found.tensors().values(), total(parts).tensors().values(), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    # What is given stays as it is.
+    for one, unchanged in zip(volumes, before, strict=True):
+        np.testing.assert_array_equal(one.gram, unchanged.gram)
+
+
+def test_a_training_that_did_not_keep_them_has_none(rng):
+    assert add_to_first_half(None, 2, (volume_sums(rng), None)) is None
+
+
+def test_single_precision_has_no_halves(rng):
+    assert add_to_first_half(None, 0, (volume_sums(rng, np.float32), None)) is None
+
+
+def some_sums(rng, dtype=np.float64):
+    """Sums of very different sizes, as those of buckets and taps are."""
+    sums = NormalEquations.empty(70, 4, 2, dtype)
+    for array in (sums.gram, sums.cross, sums.energy):
+        array[...] = rng.normal(size=array.shape) * 10.0 ** rng.uniform(-9, 5, array.shape)
+    return sums
+
+
+def test_rounded_sums_add_up_the_same_in_any_order(rng):
+    volumes = [some_sums(rng) for _ in range(5)]
+    for one in volumes:
+        one.round()
+    found = []
+    for order in itertools.islice(itertools.permutations(volumes), 0, 120, 11):
+        one, other = NormalEquations.empty(70, 4, 2), NormalEquations.empty(70, 4, 2)
+        for number, sums in enumerate(order):
+            (one, other)[number % 2].merge(sums)
+        one.merge(other)
+        found.append(one)
+    for sums in found[1:]:
+        np.testing.assert_array_equal(sums.gram, found[0].gram)
+        np.testing.assert_array_equal(sums.cross, found[0].cross)
+        np.testing.assert_array_equal(sums.energy, found[0].energy)
+    # And exactly: no bit of any of them is lost.
+    exact = sum(Fraction(float(one.gram[3, 1, 2])) for one in volumes)
+    assert Fraction(float(found[0].gram[3, 1, 2])) == exact
+
+
+def test_rounding_is_finer_than_single_precision(rng):
+    sums = some_sums(rng)
+    before = sums.copy()
+    sums.round()
+    assert np.abs(sums.gram - before.gram).max() <= 2.0**-33
+    assert (sums.gram != before.gram).any()
+    assert (sums.gram[-1] * 2.0**32 == np.rint(sums.gram[-1] * 2.0**32)).all()
+
+
+def test_single_precision_is_not_rounded(rng):
+    sums = some_sums(rng, np.float32)
+    before = sums.copy()
+    sums.round()
+    np.testing.assert_array_equal(sums.gram, before.gram)

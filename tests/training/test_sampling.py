@@ -1,4 +1,4 @@
-"""Samples: from the right voxels, and what the method will see."""
+"""Samples: the right voxels, as the method will see them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from helpers.scans import SHAPES, save_scans
-from helpers.training import batches, small_preset
+from helpers.scans import SHAPES
+from helpers.training import batches, prepare_pair, small_preset
 from scipy import ndimage
 
-from napari_mrisr import training
 from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.training import sampling, train
 from napari_mrisr.training.normal_equations import NormalEquations
-from napari_mrisr.training.sampling import ALONE, Pair, TrainParameters, find_samples, prepare_pair
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    return save_scans(tmp_path_factory.mktemp("scans"))
-
+from napari_mrisr.training.presets import TrainParameters
+from napari_mrisr.training.sampling import ONE_THREAD, Pair, find_samples
 
 # What is left out
 
@@ -92,24 +86,24 @@ def made_up_pair(mask=None, empty=None, shape=(24, 28, 20), scale=(2, 2, 2)):
 def test_usable_voxels_by_hand():
     cell, voxel = (plan.spec for plan in small_preset("default", (2, 2, 2)).stages)
     # Without any mask: all but half a patch at the border.
-    everything = sampling._usable(made_up_pair(), cell, (12, 14, 10), ALONE)
+    everything = sampling._usable(made_up_pair(), cell, (12, 14, 10), ONE_THREAD)
     np.testing.assert_array_equal(np.argwhere(everything).min(axis=0), [1, 1, 1])
     np.testing.assert_array_equal(np.argwhere(everything).max(axis=0), [10, 12, 8])
     # A mask from x = 8: its first voxel is rim, so the first whole cell is the fifth.
     mask = np.zeros((24, 28, 20), bool)
     mask[8:] = True
-    usable = sampling._usable(made_up_pair(mask), cell, (12, 14, 10), ALONE)
+    usable = sampling._usable(made_up_pair(mask), cell, (12, 14, 10), ONE_THREAD)
     assert np.argwhere(usable).min(axis=0)[0] == 5
-    usable = sampling._usable(made_up_pair(mask), voxel, (24, 28, 20), ALONE)
+    usable = sampling._usable(made_up_pair(mask), voxel, (24, 28, 20), ONE_THREAD)
     assert np.argwhere(usable).min(axis=0)[0] == 9
     # One empty voxel: its cell, and those next to it.
-    usable = sampling._usable(made_up_pair(empty=(10, 14, 9)), cell, (12, 14, 10), ALONE)
+    usable = sampling._usable(made_up_pair(empty=(10, 14, 9)), cell, (12, 14, 10), ONE_THREAD)
     assert not usable[5, 7, 4]
     assert not usable[4, 7, 4]  # voxel 9 is beside the empty one
     assert usable[6, 7, 4]
     # Empty low-resolution voxels: two cells around.
     usable = sampling._usable(
-        made_up_pair(empty=np.s_[10:12, 14:16, 8:10]), voxel, (24, 28, 20), ALONE
+        made_up_pair(empty=np.s_[10:12, 14:16, 8:10]), voxel, (24, 28, 20), ONE_THREAD
     )
     assert not usable[14, 14, 8]
     assert usable[16, 14, 8]
@@ -173,8 +167,6 @@ def test_pair_is_clipped_normalized_and_cropped(scans):
 
 
 def test_interpolated_axes_are_thinned(scans, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "get_preset", small_preset)
-    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
     parameters = TrainParameters(thin=(("sub-2*", (1, 2, 1)),))
     pair = prepare_pair(scans[1], parameters)
     assert pair.truth.shape == (38, 20, 46)  # every second of 42, and a multiple of two

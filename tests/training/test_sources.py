@@ -1,4 +1,4 @@
-"""Volumes from files and from memory, and what the bank says of them."""
+"""Training volumes in files and in memory, and their entries in the bank."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import hashlib
 
 import numpy as np
 import pytest
-from helpers.scans import save_scans
-from helpers.training import small_preset
 
 from napari_mrisr import training
 from napari_mrisr.bank.model import load_bank
@@ -15,19 +13,8 @@ from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.io import read_volume
 from napari_mrisr.training import train
-from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sources import TrainingFile, VolumeSource, voxel_digest
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    return save_scans(tmp_path_factory.mktemp("scans"))
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(training, "get_preset", small_preset)
-    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
 
 
 def in_memory(path, name):

@@ -1,13 +1,11 @@
-"""The curve: measured as the whole method would, on volumes that are not learned from."""
+"""Validation gain: that of the whole method, on volumes that are not trained on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.scans import save_scans
-from helpers.training import small_preset
+from helpers.training import prepare_pair
 
-from napari_mrisr import training
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import VolumeError
@@ -15,15 +13,10 @@ from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.training import Watch, sampling, train
 from napari_mrisr.training import validation as module
-from napari_mrisr.training.events import Began, GainMeasured, VolumeAdded, VolumeBegan
-from napari_mrisr.training.sampling import TrainParameters, prepare_pair
+from napari_mrisr.training.events import GainMeasured, TrainingStarted, VolumeAdded, VolumeStarted
+from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sources import TrainingFile, VolumeSource
 from napari_mrisr.training.validation import prepare_check
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    return save_scans(tmp_path_factory.mktemp("scans"))
 
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (1, 2, 3)])
@@ -65,8 +58,6 @@ def test_a_volume_without_a_head_is_refused(scans, monkeypatch):
 
 
 def test_events_of_a_training(scans, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "get_preset", small_preset)
-    monkeypatch.setattr(training, "measure_sgemm", lambda: 77.0)
     seen = []
     validation = [TrainingFile(scans[2]), TrainingFile(scans[3])]
     report = train(
@@ -75,10 +66,10 @@ def test_events_of_a_training(scans, tmp_path, monkeypatch):
         TrainParameters(),
         watch=Watch(seen.append, validation),
     )
-    assert seen[0] == Began(2, 2, (2, 2), 77.0)
+    assert seen[0] == TrainingStarted(2, 2, (2, 2), 100.0)
     kinds = [type(event).__name__ for event in seen[1:]]
-    assert kinds == [*["VolumeBegan", "VolumeAdded", "GainMeasured"] * 4, "Calibrating"]
-    began = [(e.stage, e.volume) for e in seen if isinstance(e, VolumeBegan)]
+    assert kinds == [*["VolumeStarted", "VolumeAdded", "GainMeasured"] * 4, "CalibrationStarted"]
+    began = [(e.stage, e.volume) for e in seen if isinstance(e, VolumeStarted)]
     assert began == [(1, 1), (1, 2), (2, 1), (2, 2)]
     added = [e for e in seen if isinstance(e, VolumeAdded)]
     assert [(e.stage, e.volumes) for e in added] == began
@@ -100,7 +91,6 @@ def test_events_of_a_training(scans, tmp_path, monkeypatch):
 
 
 def test_watching_changes_nothing(scans, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "get_preset", small_preset)
     a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     quiet = train(scans[:2], a, TrainParameters(), threads=1)
     watch = Watch(lambda event: None, [TrainingFile(scans[3])])

@@ -13,9 +13,8 @@ from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.training import TrainingReport, Watch, train
-from napari_mrisr.training.memory import MemoryNeed, estimate_training
-from napari_mrisr.training.presets import get_preset
-from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.cost import MemoryNeed, estimate_training
+from napari_mrisr.training.presets import TrainParameters, get_preset
 from napari_mrisr.training.sources import TrainingSource
 from napari_mrisr.viewer.common.jobs import PostedProgress
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.training.events import (
-    Began,
-    Calibrating,
+    CalibrationStarted,
     GainMeasured,
     TrainEvent,
+    TrainingStarted,
     VolumeAdded,
-    VolumeBegan,
+    VolumeStarted,
 )
 
 DECADES = (0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
@@ -29,7 +29,7 @@ class Story:
     Attributes
     ----------
     stages, volumes : int
-        As in :class:`~napari_mrisr.training.events.Began`; 0 before.
+        As in :class:`~napari_mrisr.training.events.TrainingStarted`; 0 before.
     gains : dict of (stage, volumes) to tuple of float
         Gain over tricubic of each validation volume, dB.
     support : (filters,) ndarray of int64
@@ -55,7 +55,7 @@ class Story:
 
     def add(self, event: TrainEvent) -> None:
         """Take in an event."""
-        if isinstance(event, Began):
+        if isinstance(event, TrainingStarted):
             self.stages, self.volumes = event.stages, event.volumes
             self.sgemm_gflops = event.sgemm_gflops
             self.stage = self.volume = 0
@@ -64,13 +64,13 @@ class Story:
             # What is learned anew is measured anew.
             kept = {s: event.volumes - n for s, n in enumerate(event.missing, 1)}
             self.gains = {key: g for key, g in self.gains.items() if key[1] <= kept.get(key[0], 0)}
-        elif isinstance(event, VolumeBegan):
+        elif isinstance(event, VolumeStarted):
             self.stage, self.volume = event.stage, event.volume
         elif isinstance(event, VolumeAdded):
             self.support, self.support_stage = event.support, event.stage
             self.samples_per_s, self.gflops = event.samples_per_s, event.gflops
             self._share_left, self._told_at = event.share_left, self.clock()
-        elif isinstance(event, Calibrating):
+        elif isinstance(event, CalibrationStarted):
             self.calibrating = True
         elif isinstance(event, GainMeasured):
             self.gains[event.stage, event.volumes] = event.gains_db

@@ -10,7 +10,7 @@ import numpy as np
 from napari_mrisr.core.progress import format_seconds
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.training import TrainingReport
-from napari_mrisr.training.memory import MemoryNeed
+from napari_mrisr.training.cost import MemoryNeed
 from napari_mrisr.viewer.common.labels import bytes_label, duration_label
 from napari_mrisr.viewer.train.story import Story
 

@@ -22,8 +22,8 @@ from napari_mrisr.core.scale import format_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.training import checkpoint_path
-from napari_mrisr.training.memory import check_memory
-from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.cost import check_memory
+from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sources import TrainingSource, VolumeSource
 from napari_mrisr.viewer.common.bank_news import bank_news
 from napari_mrisr.viewer.common.dock import Docked

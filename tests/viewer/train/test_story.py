@@ -8,14 +8,14 @@ import pytest
 from napari_mrisr.bank.folder import bank_folder
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import OutputError
+from napari_mrisr.training.cost import MemoryNeed
 from napari_mrisr.training.events import (
-    Began,
-    Calibrating,
+    CalibrationStarted,
     GainMeasured,
+    TrainingStarted,
     VolumeAdded,
-    VolumeBegan,
+    VolumeStarted,
 )
-from napari_mrisr.training.memory import MemoryNeed
 from napari_mrisr.viewer.train import texts
 from napari_mrisr.viewer.train.charts import nice_ticks
 from napari_mrisr.viewer.train.request import bank_path
@@ -33,9 +33,9 @@ class Clock:
 def story():
     clock = Clock()
     story = Story(clock=clock)
-    story.add(Began(2, 3, (3, 3), 80.0))
+    story.add(TrainingStarted(2, 3, (3, 3), 80.0))
     for n in (1, 2):
-        story.add(VolumeBegan(1, n))
+        story.add(VolumeStarted(1, n))
         clock.now += 10
         support = np.array([0, 5, 5, 40, 2_000_000]) * n
         story.add(VolumeAdded(1, n, support, 1_500_000.0, 21.4, 1 - 0.2 * n))
@@ -57,7 +57,7 @@ def test_time_left_is_at_the_pace_so_far(story):
     story.clock.now += 4
     assert story.eta_s == pytest.approx(26.0)
     assert texts.stage_text(story) == "Stage 1 of 2, volume 2 of 3, about 26 s left"
-    story.add(Calibrating(3))
+    story.add(CalibrationStarted(3))
     assert texts.stage_text(story).startswith("Measuring the errors to expect")
     assert Story().eta_s is None
 
@@ -71,7 +71,7 @@ def test_buckets_by_samples(story):
 
 def test_a_resume_keeps_what_is_not_learned_anew(story):
     story.add(GainMeasured(2, 1, (1.5, 1.7), 1))
-    story.add(Began(2, 4, (2, 4), 80.0))
+    story.add(TrainingStarted(2, 4, (2, 4), 80.0))
     assert sorted(story.gains) == [(1, 1), (1, 2)]
 
 

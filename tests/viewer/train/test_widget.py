@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 from helpers.desk import Desk, our_threads
 from helpers.scans import save_scans
-from helpers.training import small_preset
+from helpers.training import train_quickly
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr import training
 from napari_mrisr.bank.model import list_banks, load_bank
 from napari_mrisr.io import read_volume
-from napari_mrisr.kernels import cpu_gram
+from napari_mrisr.kernels import cpu_samples
 from napari_mrisr.training import train
-from napari_mrisr.training.sampling import TrainParameters
+from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 from napari_mrisr.viewer.train.entries import TRAIN, UNUSED, VALIDATE
@@ -54,8 +53,7 @@ class TrainDesk(Desk):
 def folder(tmp_path, monkeypatch):
     """Where banks are kept; trainings are quick."""
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path / "banks"))
-    monkeypatch.setattr(training, "get_preset", small_preset)
-    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+    train_quickly(monkeypatch)
     return tmp_path / "banks"
 
 
@@ -78,15 +76,15 @@ def real_desk(folder, open_desk):
 def slow(monkeypatch):
     """Adding samples takes its time; set to go on at full speed."""
     running, fast = threading.Event(), threading.Event()
-    add = cpu_gram.add_samples
+    gather = cpu_samples.gather
 
     def slowly(*args: Any) -> None:
-        add(*args)
+        gather(*args)
         if not fast.is_set():
             running.set()
             time.sleep(0.02)
 
-    monkeypatch.setattr(cpu_gram, "add_samples", slowly)
+    monkeypatch.setattr(cpu_samples, "gather", slowly)
     running.fast = fast  # type: ignore[attr-defined]
     return running
 
@@ -273,7 +271,7 @@ def test_the_list_of_volumes(desk, scans, tmp_path):
 
 def test_charts_paint_every_state(desk, qtbot):
     """Painting must not fail, empty or full, narrow or wide."""
-    from napari_mrisr.training.events import Began, GainMeasured, VolumeAdded
+    from napari_mrisr.training.events import GainMeasured, TrainingStarted, VolumeAdded
     from napari_mrisr.viewer.train.story import Story
 
     story = Story()
@@ -282,7 +280,7 @@ def test_charts_paint_every_state(desk, qtbot):
             chart.show_story(story)
             chart.resize(width, chart.sizeHint().height())
             assert not chart.grab().isNull()
-        story.add(Began(3, 12, (12, 12, 12), 50.0))
+        story.add(TrainingStarted(3, 12, (12, 12, 12), 50.0))
         story.add(VolumeAdded(1, 1, np.array([0, 3, 500]), 1e6, 20.0, 0.9))
         story.add(GainMeasured(1, 1, (0.5, -0.2), 1000))
         story.add(GainMeasured(1, 2, (0.7, 0.2), 1000))

@@ -1,4 +1,4 @@
-"""Memory before the start; pace and what is left."""
+"""Memory before the start; rates, and the work that is left."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import pytest
 from helpers.training import small_preset
 
 from napari_mrisr.errors import MemoryEstimateError
-from napari_mrisr.training.memory import MemoryNeed, check_memory, estimate_training
+from napari_mrisr.training.cost import MemoryNeed, WorkMeter, check_memory, estimate_training
 from napari_mrisr.training.presets import get_preset
-from napari_mrisr.training.work import Work
 
 S2 = (2, 2, 2)
 
@@ -45,7 +44,7 @@ def test_what_does_not_fit_is_refused_with_a_mend(monkeypatch):
 
 
 def test_rates_are_samples_and_operations_over_the_time():
-    work = Work(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
+    work = WorkMeter(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
     assert (work.samples_per_s, work.gflops) == (0.0, 0.0)
     work.count(600, 27, 8, 0.3)
     work.count(400, 27, 8, 0.2)
@@ -56,13 +55,13 @@ def test_rates_are_samples_and_operations_over_the_time():
 
 
 def test_share_left_falls_to_nothing():
-    work = Work(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
+    work = WorkMeter(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
     shares = [work.share_left]
     for missing in ((1, 2), (0, 2)):
-        work.finished(0, 50_000, missing)
+        work.volume_done(0, 50_000, missing)
         shares.append(work.share_left)
     for missing in ((0, 1), (0, 0)):
-        work.finished(1, 20_000, missing)
+        work.volume_done(1, 20_000, missing)
         shares.append(work.share_left)
     assert shares[0] == 1.0
     assert shares == sorted(shares, reverse=True)

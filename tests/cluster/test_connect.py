@@ -11,8 +11,8 @@ import psutil
 import pytest
 from helpers import tasks
 
-from napari_mrisr.cluster import connecting
-from napari_mrisr.cluster.connecting import connect, local_shape
+from napari_mrisr.cluster import connect as connecting
+from napari_mrisr.cluster.connect import connect, local_shape
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.errors import Cancelled, ClusterError, ParameterError
 

@@ -1,8 +1,9 @@
-"""A cluster of one's own on this machine, or one that runs already.
+"""Connect to a Dask cluster: a local one for this run, or one that runs already.
 
-A local cluster has worker processes on the loopback interface only, each with one
-piece at a time on its threads. Its processes and its scratch folder are gone when
-the run ends, however it ends.
+A local cluster consists of worker processes that listen on the loopback interface only,
+each with one task at a time. Its processes and its scratch folder are removed when the
+run ends, however it ends. Its scheduler has a process of its own, :func:`serve`, which
+can be killed with its workers; an orderly close waits for running tasks.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cluster import local, worker
-from napari_mrisr.cluster.pieces import Cluster
+from napari_mrisr.cluster.tasks import Cluster
 from napari_mrisr.core.threads import processors
 from napari_mrisr.errors import ClusterError, ParameterError, explain, install
 
@@ -28,12 +27,13 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"
+_LOOPBACK = "127.0.0.1"
 _WORKERS = 4
 _CONNECT_S = 10
-_DEATH_S = 1.0
+_DEATH_S = 0.2
 
 _SETTINGS = {
-    # What pieces share (two filter banks, at most) may be larger than Dask expects.
+    # Shared values (at most two filter banks) may be larger than Dask expects.
     "distributed.admin.large-graph-warning-threshold": "1GB",
 }
 
@@ -45,21 +45,20 @@ def connect(where: str, threads: int | None = None) -> Iterator[tuple[Cluster, s
     Parameters
     ----------
     where : str
-        ``local``, a scheduler's address such as ``tcp://10.0.0.1:8786``, or a
+        ``local``, the address of a scheduler such as ``tcp://10.0.0.1:8786``, or a
         scheduler file.
     threads : int, optional
-        Threads of each worker; a local cluster has as many workers as the
-        processors allow.
+        Threads per worker. A local cluster has as many workers as the CPUs allow.
 
     Yields
     ------
     Cluster, str
-        And a line about the dashboard.
+        The cluster, and a line about its dashboard.
 
     Raises
     ------
     ClusterError
-        When Dask is not installed, nobody answers, or workers lack this package.
+        If Dask is not installed, no scheduler answers, or workers lack this package.
     """
     if importlib.util.find_spec("distributed") is None:
         found = "dask.distributed is not installed"
@@ -76,12 +75,10 @@ def connect(where: str, threads: int | None = None) -> Iterator[tuple[Cluster, s
             except BaseException:
                 cluster.stop()
                 raise
-            finally:
-                cluster.close()
 
 
 def local_shape(threads: int | None, count: int) -> tuple[int, int]:
-    """Workers, and threads of each, for so many processors."""
+    """Return the number of workers and of threads per worker for a number of CPUs."""
     threads = min(threads or max(1, count // _WORKERS), count)
     return max(1, count // threads), threads
 
@@ -92,77 +89,90 @@ def _local(threads: int | None) -> Iterator[tuple[Cluster, str]]:
 
     workers, threads = local_shape(threads, processors())
     with tempfile.TemporaryDirectory(prefix="mrisr-dask-", ignore_cleanup_errors=True) as scratch:
-        command = [sys.executable, "-m", local.__name__, str(workers), scratch]
+        # Workers import the main module of their parent: a module, not a script.
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", __name__, str(workers), scratch],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # Ctrl-C on the terminal is for the program alone
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the workers
         )
         try:
             places = _places(process)
-            # Results come from the workers, not by way of the scheduler.
+            # Results come from the workers directly, not through the scheduler.
             client = Client(places["scheduler"], set_as_default=False, direct_to_workers=True)
-            # The client first: one without a scheduler tries to find it again.
+
+            def kill() -> None:
+                client.close()
+                _kill(process)
+
+            # Close the client first: without a scheduler it tries to reconnect.
             with contextlib.closing(client):
-                kill = partial(_end, client, process)
                 yield Cluster(client, threads, kill), local_dashboard(places["dashboard"])
         finally:
             _kill(process)
 
 
-def _end(client: Client, process: subprocess.Popen[str]) -> None:
-    client.close()
-    _kill(process)
-
-
 def _places(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Where the scheduler and its dashboard are."""
+    """Read the addresses of the scheduler and its dashboard."""
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        found = f"the local cluster ended with {process.wait()} before it had begun"
-        raise ClusterError(explain("--dask local", found, "see what it wrote above"))
+        found = f"the local cluster ended with code {process.wait()} at its start"
+        raise ClusterError(explain("--dask local", found, "see its messages above"))
     places: dict[str, str] = json.loads(line)
     return places
 
 
 def local_dashboard(link: str) -> str:
-    """Where the dashboard is, or what it lacks."""
+    """Return a line with the dashboard's address, or why there is none."""
     if importlib.util.find_spec("bokeh") is None:
         return "no dashboard: bokeh is not installed (pip install bokeh)"
     return f"dashboard: {link}"
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """Kill a local cluster, whatever its workers do."""
+    """Kill a local cluster with its workers."""
     import psutil
 
-    killed: list[psutil.Process] = []
+    workers: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        killed = psutil.Process(process.pid).children(recursive=True)
-    # First the one that would start them again.
+        workers = psutil.Process(process.pid).children(recursive=True)
+    # The scheduler's process first: it would restart workers.
     process.kill()
     process.wait()
-    for child in killed:
+    for worker in workers:
         with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
-    until = time.monotonic() + _DEATH_S
-    while any(map(_lives, killed)) and time.monotonic() < until:
-        time.sleep(0.005)
+            worker.kill()
+    psutil.wait_procs(workers, timeout=_DEATH_S)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
 
 
-def _lives(process: Any) -> bool:
-    import psutil
+def serve(workers: int, folder: str) -> None:
+    """Run a local cluster until standard input ends, that is, until the program ends.
 
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    Writes one line of JSON: the addresses of the scheduler and of its dashboard.
+    """
+    from distributed import LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host=_LOOPBACK,
+        dashboard_address=f"{_LOOPBACK}:0",
+        # Runs check their memory beforehand; pausing or killing workers at a share of
+        # the memory would only slow them down.
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+        local_directory=folder,
+    )
+    places = {"scheduler": cluster.scheduler_address, "dashboard": cluster.dashboard_link}
+    sys.stdout.write(json.dumps(places) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
 
 
 @contextlib.contextmanager
@@ -183,17 +193,28 @@ def _running(where: str, threads: int | None) -> Iterator[tuple[Cluster, str]]:
 
 
 def _check_workers(client: Client, where: str) -> None:
-    """Raise unless there are workers, and they have this version of this package."""
+    """Raise unless there are workers with this version of this package."""
     from napari_mrisr._version import __version__
 
     if not client.nthreads():
         mend = "start some with: dask worker ADDRESS"
         raise ClusterError(explain(f"--dask {where}", "the scheduler has no workers", mend))
-    found = client.run(worker.version, on_error="return")
+    found = client.run(worker_version, on_error="return")
     for address, value in found.items():
-        # One that is just going away is no trouble.
+        # A worker that is closing does not matter.
         if value == __version__ or isinstance(value, OSError):
             continue
         text = f"it has {value!r}" if isinstance(value, str) else f"it fails with {value!r}"
-        mend = f"install napari-mrisr {__version__} where workers run"
+        mend = f"install napari-mrisr {__version__} on the workers"
         raise ClusterError(explain(f"worker {address}", text, mend))
+
+
+def worker_version() -> str:
+    """Return the version of this package on a worker."""
+    from napari_mrisr._version import __version__
+
+    return __version__
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2])

@@ -1,50 +1,26 @@
-"""Training: it gains, adds up, resumes, and learns from nothing it should not see."""
+"""Training gains, adds up, resumes after a cancel, and learns nothing it should not see."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from helpers.scans import save_scans
-from helpers.training import small_preset
-from safetensors.numpy import load_file, save_file
+from helpers.training import checkpoint_document, prepare_pair
+from safetensors.numpy import load_file
 
-from napari_mrisr import training
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import BankError, Cancelled, MrisrError, ParameterError, VolumeError
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.operators.gradients import Window
-from napari_mrisr.training import train
-from napari_mrisr.training.sampling import TrainParameters, prepare_pair
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    return save_scans(tmp_path_factory.mktemp("scans"))
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(training, "get_preset", small_preset)
-    monkeypatch.setattr(training, "measure_sgemm", lambda: 100.0)
+from napari_mrisr.training import cost, run, train
+from napari_mrisr.training.presets import TrainParameters
 
 
 def sums(bank_path):
     tensors = load_file(f"{bank_path}.equations.safetensors")
     # Which half a volume belongs to depends on the order.
     return {name: tensors[name] for name in sorted(tensors) if ".half." not in name}
-
-
-def document(bank_path):
-    from safetensors import safe_open
-
-    with safe_open(f"{bank_path}.equations.safetensors", framework="numpy") as file:
-        return json.loads(file.metadata()["napari_mrisr_training"])
 
 
 def assert_same_training(a, b):
@@ -107,8 +83,7 @@ def test_bank_reports_what_it_was_trained_with(scans, tmp_path):
 
 
 def test_report_has_rates(scans, tmp_path, monkeypatch):
-    monkeypatch.undo()
-    monkeypatch.setattr(training, "get_preset", small_preset)
+    monkeypatch.setattr(run, "measure_sgemm", cost.measure_sgemm)
     report = train(scans[:1], tmp_path / "a.safetensors", TrainParameters())
     support = sum(int(s.support.sum()) for s in report.bank.stages)
     assert report.samples == support > 5000
@@ -218,7 +193,7 @@ def test_cancel_keeps_finished_volumes_and_resume_completes(scans, tmp_path, at)
     with pytest.raises(Cancelled):
         train(scans[:2], other, TrainParameters(), progress=CancelAt(at))
     assert not other.exists()
-    assert document(other)["done"] == {1: [1, 0], 2: [2, 0], 3: [2, 1]}[at]
+    assert checkpoint_document(other)["done"] == {1: [1, 0], 2: [2, 0], 3: [2, 1]}[at]
     names = {p.name for p in tmp_path.iterdir()}
     assert names == {
         "once.safetensors",
@@ -269,81 +244,6 @@ def test_unknown_preset_and_degradation(scans, tmp_path, monkeypatch):
     for parameters in (TrainParameters(preset="best"), TrainParameters(degradation="blur")):
         with pytest.raises(ParameterError, match="choose from"):
             train(scans[:1], tmp_path / "a.safetensors", parameters)
-
-
-@pytest.fixture
-def checkpoint(scans, tmp_path):
-    train(scans[:1], tmp_path / "a.safetensors", TrainParameters())
-    return tmp_path / "a.safetensors.equations.safetensors"
-
-
-def refusal(scans, checkpoint, parameters=TrainParameters()):  # noqa: B008
-    before = checkpoint.read_bytes()
-    with pytest.raises(MrisrError) as caught:
-        train(scans[1:2], checkpoint.with_name("a.safetensors"), parameters, resume=True)
-    message = str(caught.value)
-    assert message.startswith(f"{checkpoint}: ")
-    assert "\n" not in message
-    assert checkpoint.read_bytes() == before
-    return message
-
-
-def test_truncated_checkpoint(scans, checkpoint):
-    raw = checkpoint.read_bytes()
-    for size in (0, 100, len(raw) - 7):
-        checkpoint.write_bytes(raw[:size])
-        assert "cannot be read" in refusal(scans, checkpoint)
-
-
-def test_checkpoint_with_a_flipped_bit(scans, checkpoint):
-    raw = bytearray(checkpoint.read_bytes())
-    raw[-1000] ^= 4
-    checkpoint.write_bytes(raw)
-    assert "checksum mismatch; delete it and train from the start" in refusal(scans, checkpoint)
-
-
-@pytest.mark.parametrize("text", ["{}", "[]", "null", "{", None])
-def test_checkpoint_with_an_odd_description(scans, checkpoint, text):
-    metadata = None if text is None else {"napari_mrisr_training": text}
-    save_file(load_file(checkpoint), checkpoint, metadata)
-    assert "delete it and train from the start" in refusal(scans, checkpoint)
-
-
-@pytest.mark.parametrize("key", ["files", "done", "paths", "cuts", "crc32", "parameters"])
-def test_checkpoint_with_a_missing_entry(scans, checkpoint, key):
-    text = document(checkpoint.with_name("a.safetensors"))
-    del text[key]
-    save_file(load_file(checkpoint), checkpoint, {"napari_mrisr_training": json.dumps(text)})
-    refusal(scans, checkpoint)
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        TrainParameters((1, 1, 2)),
-        TrainParameters(preset="paper"),
-        TrainParameters(degradation="kspace"),
-        TrainParameters(thin=(("*", (1, 1, 2)),)),
-    ],
-)
-def test_sums_of_other_options_are_not_mixed(scans, checkpoint, parameters):
-    assert "; resume with the same options" in refusal(scans, checkpoint, parameters)
-
-
-def test_sums_of_another_versions_preset_are_not_mixed(scans, checkpoint, monkeypatch):
-    def changed(name, scale, degradation="standard"):
-        preset = small_preset(name, scale, degradation)
-        plan = preset.stages[0]
-        spec = replace(plan.spec, hash=replace(plan.spec.hash, window=Window(1.1, 2)))
-        return replace(preset, stages=(replace(plan, spec=spec), *preset.stages[1:]))
-
-    monkeypatch.setattr(training, "get_preset", changed)
-    assert "; resume with the same options" in refusal(scans, checkpoint)
-
-
-def test_sgemm_rate(monkeypatch):
-    monkeypatch.undo()
-    assert training.measure_sgemm(64) > 0
 
 
 def test_a_volume_that_changed_since_is_refused(scans, tmp_path):

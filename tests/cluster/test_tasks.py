@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import tasks
 
-from napari_mrisr.cluster.connecting import connect
+from napari_mrisr.cluster.connect import connect
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.errors import Cancelled, ClusterError, VolumeError
 
