@@ -71,18 +71,18 @@ def explainer(path: str, out: Path, size: tuple[int, int]) -> None:
     viewer.scene.camera.zoom *= 4
     viewer.scene.camera.center = viewer.dims.point
     for number, slide in list(enumerate(widget.slides.slides))[1:]:
-        widget.slides.turn(number)
+        widget.slides.go_to(number)
         stage.shoot(f"{number + 2:02d}-{slide.title.split()[-1].strip('?').lower()}")
     viewer.theme = "light"
     for number in (2, 4, 7, 8):
-        widget.slides.turn(number)
+        widget.slides.go_to(number)
         stage.shoot(f"20-light-{number}")
     widget.choose_stage(1)
-    widget.slides.turn(7)
+    widget.slides.go_to(7)
     stage.shoot("21-stage-2")
     viewer.theme = "dark"
     viewer.layers[0].name = "a layer whose name is far too long for any dock widget " * 2
-    widget.form.bank.setCurrentText("paper-2x")
+    widget.panel.bank.setCurrentText("paper-2x")
     stage.shoot("22-paper-long-names")
     viewer.close()
     settle()
@@ -95,7 +95,7 @@ def tour(out: Path, size: tuple[int, int]) -> None:
     stage.viewer.window._qt_window.grab().save(str(out / "30-tour-start.png"))
     settle(120, until=lambda: not stage.widget.busy)
     for number in range(len(stage.widget.slides.slides)):
-        stage.widget.slides.turn(number)
+        stage.widget.slides.go_to(number)
         stage.shoot(f"31-tour-{number + 1}")
     stage.viewer.close()
     settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
@@ -268,3 +269,36 @@ class BankField(QComboBox):
             return
         self._before = self.currentIndex()
         self.chosen.emit()
+
+
+class OptionalLayerField(LayerField):
+    """The image layers of a viewer, or none.
+
+    Parameters
+    ----------
+    none : str
+        Text of the first entry, which chooses no layer.
+    tip : str
+        Tooltip.
+    """
+
+    def __init__(self, none: str, tip: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._none = SimpleNamespace(name=none)
+        self.chosen.connect(lambda: self.setToolTip(tip))
+        self.set_layers([])
+
+    @property
+    def layer(self) -> Any:
+        """The chosen layer, or None."""
+        layer = super().layer
+        return None if layer is self._none else layer
+
+    @layer.setter
+    def layer(self, layer: Any) -> None:
+        if layer is None or layer in self._layers:
+            self.setCurrentIndex(0 if layer is None else self._layers.index(layer))
+
+    def set_layers(self, layers: Sequence[Any]) -> None:
+        """Offer these layers, and none."""
+        super().set_layers([self._none, *layers])

@@ -1,29 +1,100 @@
-"""The layer that shows which voxel is explained, and clicks that pick one."""
+"""The explained voxel in napari: its position in the world, and the layer that marks it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import Shape
 from napari_mrisr.explain.sheet import ON_DARK
-from napari_mrisr.viewer.explain.places import Places
+from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-NAME = "explained voxel"
+MARKER_NAME = "explained voxel"
 
-# Voxels across: the voxel itself, and a ring that is seen from afar.
+# Diameters in voxels: the voxel itself, and a ring that is easy to find.
 _SIZES = (1.0, 9.0)
-# Parts of the size.
+# Border widths as fractions of the size.
 _BORDERS = (0.12, 0.03)
+
+# From (inferior, posterior, left), the axes of our layers, to RAS+.
+_OWN_ORIENTATION = np.array([[2.0, -1.0], [1.0, -1.0], [0.0, -1.0]])
+
+
+@dataclass(frozen=True, eq=False)
+class OutputGrid:
+    """Output voxels of a low-resolution layer in napari's world.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the output, x, y, z.
+    orientation : (3, 2) ndarray
+        Orientation in nibabel's format, from the layer's axes to x, y, z.
+    affine : (4, 4) ndarray
+        From an output index along the layer's axes to napari's world.
+    """
+
+    shape: Shape
+    orientation: NDArray[np.float64]
+    affine: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, layer: Any, source: LayerSnapshot, scale: Scale) -> OutputGrid:
+        """Return the grid of a layer, given its snapshot, super-resolved by ``scale``."""
+        orientation = _OWN_ORIENTATION if source.orientation is None else source.orientation
+        factors = np.array([scale[int(axis)] for axis in orientation[:, 0]], dtype=float)
+        inner = np.diag([*(1.0 / factors), 1.0])
+        # Output index i lies at index (i + 0.5) / s - 0.5 of the layer.
+        inner[:3, 3] = 0.5 / factors - 0.5
+        return cls(source.grid.upsampled(scale).shape, orientation, _layer_affine(layer) @ inner)
+
+    def voxel_at(self, position: Sequence[float]) -> Shape | None:
+        """Return the voxel at a position (its last three axes count); None outside."""
+        world = np.array([*position[-3:], 1.0])
+        index = np.floor((np.linalg.inv(self.affine) @ world)[:3] + 0.5 + 1e-6).astype(int)
+        voxel = [0, 0, 0]
+        for n, (axis, flip) in zip(index, self.orientation, strict=True):
+            size = self.shape[int(axis)]
+            voxel[int(axis)] = int(n if flip > 0 else size - 1 - n)
+        x, y, z = voxel
+        inside = all(0 <= n < m for n, m in zip(voxel, self.shape, strict=True))
+        return (x, y, z) if inside else None
+
+    def index_of(self, voxel: Shape) -> NDArray[np.int64]:
+        """Return the index of a voxel along the layer's axes."""
+        own = np.array([self.shape[int(axis)] for axis in self.orientation[:, 0]])
+        index = np.array([voxel[int(axis)] for axis in self.orientation[:, 0]])
+        return np.where(self.orientation[:, 1] < 0, own - 1 - index, index)
+
+    def world_of(self, voxel: Shape) -> tuple[float, float, float]:
+        """Return the center of a voxel in napari's world."""
+        a, b, c = (self.affine @ [*self.index_of(voxel), 1.0])[:3]
+        return float(a), float(b), float(c)
+
+
+def _layer_affine(layer: Any) -> NDArray[np.float64]:
+    """Return the affine from an index along the layer's last three axes to napari's world."""
+    zero = np.zeros(layer.ndim)
+    origin = np.array(layer.data_to_world(zero), dtype=float)[-3:]
+    matrix = np.eye(4)
+    for column, axis in enumerate(range(layer.ndim - 3, layer.ndim)):
+        step = zero.copy()
+        step[axis] = 1.0
+        matrix[:3, column] = np.array(layer.data_to_world(step), dtype=float)[-3:] - origin
+    matrix[:3, 3] = origin
+    return matrix
 
 
 class Marker:
-    """A square around the voxel and a ring to find it by.
+    """Points layer with a square around the voxel and a large ring.
 
     Parameters
     ----------
@@ -36,70 +107,33 @@ class Marker:
 
     @property
     def shown(self) -> bool:
-        """Whether the layer is there; a person may have deleted it."""
+        """True if the layer exists; the user may have deleted it."""
         return self._layer is not None and self._layer in self._viewer.layers
 
-    def show(self, places: Places, voxel: Shape, units: Any) -> None:
-        """Mark a voxel and bring it into the slices that are shown."""
-        index = np.repeat(places.index_of(voxel)[None], 2, axis=0)
+    def show(self, grid: OutputGrid, voxel: Shape, units: Any) -> None:
+        """Mark a voxel and show its slices."""
+        index = np.repeat(grid.index_of(voxel)[None], 2, axis=0)
         if self.shown:
-            # Each of these slices and paints anew.
-            if not np.array_equal(self._layer.affine.affine_matrix, places.affine):
-                self._layer.affine = places.affine
+            # Each assignment slices and repaints the layer.
+            if not np.array_equal(self._layer.affine.affine_matrix, grid.affine):
+                self._layer.affine = grid.affine
             if not np.array_equal(self._layer.data, index):
                 self._layer.data = index
         else:
-            chosen = self._viewer.layers.selection.active
+            active = self._viewer.layers.selection.active
             self._layer = self._viewer.add_points(
-                index, name=NAME, affine=places.affine, units=units, size=_SIZES,
+                index, name=MARKER_NAME, affine=grid.affine, units=units, size=_SIZES,
                 symbol=["square", "disc"], face_color="transparent", border_color=ON_DARK.voxel,
                 border_width=_BORDERS, blending="translucent_no_depth",
             )  # fmt: skip
-            if chosen is not None:
-                self._viewer.layers.selection.active = chosen
+            if active is not None:
+                self._viewer.layers.selection.active = active
         dims = self._viewer.dims
-        # At once: set_point would slice every layer three times.
-        dims.point = (*dims.point[:-3], *places.world_of(voxel))
+        # One assignment: set_point would slice every layer three times.
+        dims.point = (*dims.point[:-3], *grid.world_of(voxel))
 
     def remove(self) -> None:
-        """Take the layer away."""
+        """Remove the layer."""
         if self.shown:
             self._viewer.layers.remove(self._layer)
         self._layer = None
-
-
-class Picker:
-    """Tells where a person clicked, without a drag, in a 2D view.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-    picked : callable
-        Gets the place in napari's world.
-    """
-
-    def __init__(self, viewer: Viewer, picked: Callable[[tuple[float, ...]], None]) -> None:
-        self._viewer = viewer
-        self._picked = picked
-        self.on = True
-
-    def attach(self) -> None:
-        """Listen."""
-        self._viewer.mouse_drag_callbacks.append(self._pressed)
-
-    def detach(self) -> None:
-        """Listen no more."""
-        if self._pressed in self._viewer.mouse_drag_callbacks:
-            self._viewer.mouse_drag_callbacks.remove(self._pressed)
-
-    def _pressed(self, viewer: Any, event: Any) -> Iterator[None]:
-        if not self.on or event.button != 1 or event.modifiers or viewer.dims.ndisplay != 2:
-            return
-        position, moved = tuple(event.position), 0
-        yield
-        while event.type == "mouse_move":
-            # A hand is not that steady.
-            moved += tuple(event.position) != position
-            yield
-        if moved < 3:
-            self._picked(position)

@@ -1,44 +1,34 @@
-"""The guided tour: from a scan to one voxel of the result, without any knowledge of napari."""
+"""Guided tour: from a scan to one voxel of the result, for users who do not know napari."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_mrisr.errors import MrisrError
-from napari_mrisr.viewer.common.dock import Docked
-from napari_mrisr.viewer.common.fields import VerticalScroll
-from napari_mrisr.viewer.common.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
-from napari_mrisr.viewer.common.labels import error_line, progress_label
-from napari_mrisr.viewer.common.mailbox import Mailbox
-from napari_mrisr.viewer.common.theme import is_dark
-from napari_mrisr.viewer.explain.marker import Marker
-from napari_mrisr.viewer.explain.places import Places
-from napari_mrisr.viewer.explain.slide_view import SlideView
+from napari_mrisr.core.progress import ProgressState
+from napari_mrisr.viewer.common.dock import Dock, FormPanel
+from napari_mrisr.viewer.common.labels import progress_label
+from napari_mrisr.viewer.explain.marker import Marker, OutputGrid
+from napari_mrisr.viewer.explain.slides import SlideView
 from napari_mrisr.viewer.explain.tour_stops import LR, REFERENCE, Material, Stop, prepare, stops_of
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_log = logging.getLogger(__name__)
-
 _PLUGIN, _EXPLAINER = "napari-mrisr", "Explain a voxel"
-_CLOSER = 4.5
+_ZOOM = 4.5
 _PREPARING = (
-    "A sample head is opened, a coarse scan of it simulated and super-resolved. "
-    "This takes a few seconds (the very first time up to half a minute)."
+    "Preparing a sample head, a simulated low-resolution scan, and its super-resolution. "
+    "This takes a few seconds (the first time up to 30 s)."
 )
 
 
 @dataclass(frozen=True)
-class _Before:
-    """How the viewer was, to be put back."""
+class _ViewerState:
+    """State of the viewer before the tour."""
 
     visible: dict[Any, bool]
     ndisplay: int
@@ -48,8 +38,25 @@ class _Before:
     zoom: float
 
 
-class TourWidget(Docked):
-    """Leads through eight stops; leaves the viewer as it found it.
+class TourPanel(FormPanel):
+    """Status, progress bar and slides of the tour."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.slides = SlideView(self)
+        # "End the tour" cancels.
+        self.cancel_button.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.status)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.slides, 1)
+        layout.addStretch(0)
+        self.setMinimumWidth(self.slides.minimumSizeHint().width() + 12)
+
+
+class TourWidget(Dock):
+    """Leads through eight stops; restores the viewer at the end.
 
     Parameters
     ----------
@@ -58,74 +65,50 @@ class TourWidget(Docked):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
-        self.setObjectName("guided-tour")
+        super().__init__(napari_viewer, "guided-tour", TourPanel())
         self.material: Material | None = None
         self.stops: tuple[Stop, ...] = ()
-        self._layers: dict[str, Any] = {}
-        self._before: _Before | None = None
+        self._tour_layers: dict[str, Any] = {}
+        self._before: _ViewerState | None = None
         self.marker = Marker(napari_viewer)
-        # Without a parent: it must outlive this widget for as long as a thread posts.
-        self._mailbox = Mailbox()
-        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self.jobs = Jobs(self._mailbox.post)
-        self.status = QLabel("", self)
-        self.status.setWordWrap(True)
-        self.bar = QProgressBar(self)
-        self.bar.setTextVisible(False)
-        self.slides = SlideView(self)
-        self.slides.turned.connect(self._go_to)
+        self.slides: SlideView = self.panel.slides
+        self.slides.changed.connect(self._go_to)
         self.keep_button = QPushButton("Try another voxel", self)
         self.keep_button.setToolTip("Keep these volumes and explain any voxel that you click")
         self.end_button = QPushButton("End the tour", self)
-        self.end_button.setToolTip("Take the tour's layers away; nothing else is changed")
-        self.keep_button.clicked.connect(self.go_on)
+        self.end_button.setToolTip("Remove the tour's layers and restore the view")
+        self.keep_button.clicked.connect(self.keep_volumes)
         self.end_button.clicked.connect(self.end)
-        self._lay_out()
-        self.attach()
-
-    def _lay_out(self) -> None:
-        page = QWidget(self)
-        inner = QVBoxLayout(page)
-        inner.setContentsMargins(6, 6, 6, 6)
-        inner.addWidget(self.status)
-        inner.addWidget(self.bar)
-        inner.addWidget(self.slides, 1)
-        inner.addStretch(0)
-        page.setMinimumWidth(self.slides.minimumSizeHint().width() + 12)
         buttons = QHBoxLayout()
         buttons.setContentsMargins(6, 0, 6, 6)
         buttons.addWidget(self.keep_button)
         buttons.addWidget(self.end_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(VerticalScroll(page, self), 1)
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
         layout.addLayout(buttons)
+        self.attach()
 
     @property
     def busy(self) -> bool:
-        """Whether something is still to come."""
-        return self.jobs.running or self.slides.busy
+        """True while the volumes or a picture are still to come."""
+        return self.worker.busy or self.slides.busy
 
-    def end(self) -> None:
-        """Close the tour; the viewer is as before it."""
-        self._close()
-
-    def go_on(self) -> None:
+    def keep_volumes(self) -> None:
         """Close the tour, keep its volumes, and open the explainer on them."""
-        layers, self._layers = self._layers, {}
+        layers, self._tour_layers = self._tour_layers, {}
         viewer = self._viewer
         if self._before is not None:
             for layer, visible in self._before.visible.items():
                 if layer in viewer.layers:
                     layer.visible = visible
         self._before = None
-        self._close()
+        self.end()
         _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, _EXPLAINER)
         if all(layer in viewer.layers for layer in layers.values()):
             widget.choose(layers[LR], layers[REFERENCE])
 
-    def _close(self) -> None:
+    def end(self) -> None:
+        """Close the tour and restore the viewer."""
         self.detach()
         dock = self.parentWidget()
         while dock is not None and not hasattr(dock, "destroyOnClose"):
@@ -135,76 +118,59 @@ class TourWidget(Docked):
         else:
             self.close()
 
-    # What the thread tells.
+    def work_progressed(self, state: ProgressState) -> None:
+        """Show progress below the introduction."""
+        super().work_progressed(state)
+        self.panel.show_status(f"{_PREPARING} {progress_label(state)}")
 
-    def _receive(self, message: Message) -> None:
-        accepted = self.jobs.accept(message)
-        if isinstance(accepted, Progressed):
-            self.bar.setRange(0, max(1, accepted.state.total))
-            self.bar.setValue(accepted.state.done)
-            self.status.setText(f"{_PREPARING}\n\n{progress_label(accepted.state)}")
-        elif isinstance(accepted, Said):
-            self.status.setText(f"{_PREPARING}\n\n{accepted.text}")
-        elif isinstance(accepted, Ended):
-            self.bar.setVisible(False)
-            if isinstance(accepted, Finished):
-                self._start(accepted.result)
-            elif isinstance(accepted, Failed):
-                line = error_line(accepted.error)
-                if not isinstance(accepted.error, MrisrError):
-                    _log.error("%s", line, exc_info=accepted.error)
-                self.status.setText(line)
-                show_error(line)
-
-    def _start(self, material: Material) -> None:
+    def work_finished(self, material: Material) -> None:
+        """Add the layers and go to the first stop."""
         viewer = self._viewer
         self.material, self.stops = material, stops_of(material)
-        self._remember()
+        self._save_state()
         for layer in viewer.layers:
             layer.visible = False
-        look = None
+        display = None
         for name, volume in material.volumes.items():
-            data, kwargs, _ = layer_data(volume, name, look)
-            look = look or {key: kwargs[key] for key in ("colormap", "contrast_limits")}
-            self._layers[name] = viewer.add_image(data, visible=False, **kwargs)
-        low = self._layers[LR]
-        self._places = Places.of(low, snapshot(low), material.explanation.scale)
+            data, kwargs, _ = layer_data(volume, name, display)
+            display = display or {key: kwargs[key] for key in ("colormap", "contrast_limits")}
+            self._tour_layers[name] = viewer.add_image(data, visible=False, **kwargs)
+        low = self._tour_layers[LR]
+        self._grid = OutputGrid.of(low, snapshot(low), material.explanation.scale)
         viewer.dims.ndisplay = 2
         viewer.dims.order = tuple(range(viewer.dims.ndim))
-        self.status.setVisible(False)
+        self.panel.status.setVisible(False)
         self.slides.setVisible(True)
         self.slides.show_slides([stop.slide for stop in self.stops])
         self._go_to(0)
 
     def _go_to(self, number: int) -> None:
-        """Show what a stop is about; layers that a person deleted meanwhile are left out."""
+        """Show a stop, without layers that the user has deleted."""
         stop, viewer = self.stops[number], self._viewer
         self.keep_button.setEnabled(number == len(self.stops) - 1)
-        # First what is to be seen, so that the screen is never empty.
-        shown = [name for name in self._layers if name == stop.layer]
-        for name in [*shown, *(name for name in self._layers if name != stop.layer)]:
-            if self._layers[name] in viewer.layers:
-                self._layers[name].visible = name == stop.layer
-        if self._layers[LR] not in viewer.layers:
+        # Show the new layer first, so that the canvas is never empty.
+        shown = [name for name in self._tour_layers if name == stop.layer]
+        for name in [*shown, *(name for name in self._tour_layers if name != stop.layer)]:
+            if self._tour_layers[name] in viewer.layers:
+                self._tour_layers[name].visible = name == stop.layer
+        if self._tour_layers[LR] not in viewer.layers:
             return
         assert self.material is not None
         voxel = self.material.explanation.voxel
         if stop.marked:
-            self.marker.show(self._places, voxel, self._layers[LR].units)
+            self.marker.show(self._grid, voxel, self._tour_layers[LR].units)
         else:
             self.marker.remove()
-        viewer.dims.point = (*viewer.dims.point[:-3], *self._places.world_of(voxel))
+        viewer.dims.point = (*viewer.dims.point[:-3], *self._grid.world_of(voxel))
         viewer.reset_view()
         if stop.near:
             camera = viewer.scene.camera
-            camera.zoom = _CLOSER * camera.zoom
-            camera.center = (*camera.center[:-2], *self._places.world_of(voxel)[1:])
+            camera.zoom = _ZOOM * camera.zoom
+            camera.center = (*camera.center[:-2], *self._grid.world_of(voxel)[1:])
 
-    # The viewer before and after.
-
-    def _remember(self) -> None:
+    def _save_state(self) -> None:
         viewer, camera = self._viewer, self._viewer.scene.camera
-        self._before = _Before(
+        self._before = _ViewerState(
             {layer: bool(layer.visible) for layer in viewer.layers},
             int(viewer.dims.ndisplay),
             tuple(viewer.dims.order),
@@ -213,13 +179,13 @@ class TourWidget(Docked):
             float(camera.zoom),
         )
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         viewer, before = self._viewer, self._before
         self.marker.remove()
-        for layer in self._layers.values():
+        for layer in self._tour_layers.values():
             if layer in viewer.layers:
                 viewer.layers.remove(layer)
-        self._layers = {}
+        self._tour_layers = {}
         self._before = None
         if before is None:
             return
@@ -233,28 +199,22 @@ class TourWidget(Docked):
             viewer.scene.camera.center = before.center
             viewer.scene.camera.zoom = before.zoom
 
-    def _theme_changed(self, event: Any = None) -> None:
-        self.slides.set_dark(is_dark(self._viewer.theme))
+    # Life cycle.
 
-    # Coming and going.
+    def theme_changed(self) -> None:
+        """Draw the slides for the new background."""
+        self.slides.set_dark(self.dark)
 
     def attached(self) -> None:
-        """Begin, or begin anew."""
-        self._viewer.events.theme.connect(self._theme_changed)
-        self._theme_changed()
+        """Start the tour."""
         self.slides.setVisible(False)
         self.keep_button.setEnabled(False)
-        self.status.setVisible(True)
-        self.status.setText(_PREPARING)
-        self.bar.setVisible(True)
-        self.bar.setRange(0, 0)
-        self.jobs.start(prepare)
+        self.panel.status.setVisible(True)
+        self.run_work(prepare, _PREPARING)
 
     def detached(self, *, closing: bool) -> None:
-        """End the work; put the viewer back."""
-        self.jobs.abandon()
-        self.slides.close_view()
-        self._viewer.events.theme.disconnect(self._theme_changed)
+        """Restore the viewer unless the window closes."""
+        self.slides.stop()
         if not closing:
-            self._put_back()
-        self._layers, self.material, self.stops = {}, None, ()
+            self._restore()
+        self._tour_layers, self.material, self.stops = {}, None, ()

@@ -20,7 +20,7 @@ from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.masks import head_mask
-from napari_mrisr.viewer.explain.slides import Paint, Slide, slide_of
+from napari_mrisr.viewer.explain.slides import Draw, Slide, slide_of
 
 SCALE: Scale = (2, 2, 2)
 
@@ -124,9 +124,9 @@ def _slide(found: Explanation, key: str, title: str, sentence: str) -> Slide:
     return Slide(title, sentence, (), "", _picture(found, key))
 
 
-def _picture(found: Explanation, key: str) -> Paint | None:
+def _picture(found: Explanation, key: str) -> Draw | None:
     """Return the picture of a step without the equation."""
-    return slide_of(found, replace(step_of(found, key, 0), equation="")).paint
+    return slide_of(found, replace(step_of(found, key, 0), equation="")).draw
 
 
 _SCAN = (

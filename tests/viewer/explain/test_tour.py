@@ -1,4 +1,4 @@
-"""The tour in a real viewer: it does all clicking, and leaves the viewer as it was."""
+"""The tour: it does all clicking, and restores the viewer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_mrisr.explain.steps import plain
 from napari_mrisr.io import samples
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.viewer.explain import tour
-from napari_mrisr.viewer.explain.marker import NAME
+from napari_mrisr.viewer.explain.marker import MARKER_NAME
 from napari_mrisr.viewer.explain.tour import TourWidget
 from napari_mrisr.viewer.explain.tour_stops import LR, REFERENCE, RESULT, TRICUBIC
 from napari_mrisr.viewer.explain.widget import ExplainWidget
@@ -31,7 +31,7 @@ def small_sample(monkeypatch, truth):
 
 @pytest.fixture
 def endless(monkeypatch):
-    """The preparation, replaced by one that never ends by itself."""
+    """Replace the preparation by one that ends only when cancelled."""
     running = threading.Event()
 
     def prepare(progress):
@@ -53,10 +53,12 @@ def desk(model_desk, small_sample):
 
 
 def shown(desk):
-    return [layer.name for layer in desk.viewer.layers if layer.visible and layer.name != NAME]
+    return [
+        layer.name for layer in desk.viewer.layers if layer.visible and layer.name != MARKER_NAME
+    ]
 
 
-def test_a_teacher_reaches_the_output_voxel_by_pressing_next(desk, truth, lr):
+def test_pressing_next_leads_to_the_output_voxel(desk, truth, lr):
     seen = [shown(desk)]
     titles = [desk.widget.slides.title.text()]
     while desk.widget.slides.next.isEnabled():
@@ -73,12 +75,12 @@ def test_a_teacher_reaches_the_output_voxel_by_pressing_next(desk, truth, lr):
     assert plain(again.output) in text
     assert plain(again.truth) in text
     result = desk.viewer.layers[RESULT]
-    world = desk.viewer.layers[NAME].data_to_world(desk.viewer.layers[NAME].data[0])
+    world = desk.viewer.layers[MARKER_NAME].data_to_world(desk.viewer.layers[MARKER_NAME].data[0])
     index = tuple(np.round(result.world_to_data(world)).astype(int))
     assert result.data[index] == pytest.approx(again.to_scan(again.output), rel=1e-5)
 
 
-def test_the_errors_told_are_those_of_the_volumes(desk):
+def test_the_stated_errors_are_those_of_the_volumes(desk):
     material = desk.widget.material
     truth, result = (desk.viewer.layers[name].data.astype(float) for name in (REFERENCE, RESULT))
     window = material.explanation.intensities
@@ -87,14 +89,14 @@ def test_the_errors_told_are_those_of_the_volumes(desk):
     assert material.errors[RESULT] == pytest.approx(rmse, rel=1e-5)
 
 
-def test_ending_puts_the_viewer_back(open_desk, small_sample, truth):
+def test_ending_restores_the_viewer(open_desk, small_sample, truth):
     desk = open_desk("Guided tour")
     mine = desk.add(truth, "mine")
     desk.viewer.dims.order = (1, 0, 2)
     desk.viewer.scene.camera.zoom = 3.5
     desk.wait()
     assert not mine.visible
-    desk.widget.slides.turn(3)
+    desk.widget.slides.go_to(3)
     desk.widget.end_button.click()
     assert desk.names == ["mine"]
     assert mine.visible
@@ -103,24 +105,24 @@ def test_ending_puts_the_viewer_back(open_desk, small_sample, truth):
     assert not desk.viewer.window.dock_widgets
 
 
-def test_going_on_keeps_the_volumes_and_opens_the_explainer(open_desk, small_sample):
+def test_keeping_the_volumes_opens_the_explainer(open_desk, small_sample):
     desk = open_desk("Guided tour")
     desk.wait()
     assert not desk.widget.keep_button.isEnabled()
-    desk.widget.slides.turn(7)
+    desk.widget.slides.go_to(7)
     desk.widget.keep_button.click()
     assert desk.names == [REFERENCE, LR, TRICUBIC, RESULT]
     docked = desk.viewer.window.dock_widgets.values()
     (explainer,) = [widget for widget in docked if isinstance(widget, ExplainWidget)]
-    assert explainer.form.layer.layer.name == LR
-    assert explainer.form.truth_layer.name == REFERENCE
+    assert explainer.panel.layer.layer.name == LR
+    assert explainer.panel.reference.layer.name == REFERENCE
 
 
-def test_layers_deleted_meanwhile_do_no_harm(desk):
+def test_layers_deleted_during_the_tour_do_no_harm(desk):
     for name in (TRICUBIC, LR):
         desk.viewer.layers.remove(desk.viewer.layers[name])
-        desk.widget.slides.turn(desk.widget.slides.index + 1)
-    desk.widget.slides.turn(7)
+        desk.widget.slides.go_to(desk.widget.slides.index + 1)
+    desk.widget.slides.go_to(7)
     desk.widget.end()
     assert desk.names == []
 
@@ -128,7 +130,7 @@ def test_layers_deleted_meanwhile_do_no_harm(desk):
 def test_closing_while_preparing_leaves_nothing(open_desk, endless):
     desk = open_desk("Guided tour")
     assert endless.wait(5)
-    desk.qtbot.waitUntil(lambda: "endless" in desk.widget.status.text(), timeout=5000)
+    desk.qtbot.waitUntil(lambda: "endless" in desk.widget.panel.status.text(), timeout=5000)
     desk.close()
     assert desk.names == []
     widget, desk.widget = weakref.ref(desk.widget), None
@@ -143,24 +145,24 @@ def test_closing_the_window_while_preparing(open_desk, endless):
     desk.viewer.close()
 
 
-def test_trouble_is_told(model_desk, monkeypatch):
+def test_errors_are_shown(model_desk, monkeypatch):
     def broken():
         raise VolumeError("phantom: not among the sample files; install napari-mrisr again")
 
     monkeypatch.setattr(samples, "phantom", broken)
     desk = model_desk(TourWidget)
     desk.wait()
-    assert "install napari-mrisr again" in desk.widget.status.text()
+    assert "install napari-mrisr again" in desk.widget.panel.status.text()
     assert desk.names == []
 
 
-def test_the_gui_stays_alive_while_preparing(model_desk, small_sample, qtbot):
+def test_the_gui_responds_while_preparing(model_desk, small_sample, qtbot):
     desk = model_desk(TourWidget)
     ticks: list[float] = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
     timer.start(5)
-    qtbot.waitUntil(lambda: not desk.widget.jobs.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not desk.widget.worker.running, timeout=60_000)
     timer.stop()
     # Generous: the machine may be busy with other things.
     assert np.median(np.diff(ticks)) < 0.05

@@ -1,4 +1,4 @@
-"""The explainer in a real viewer: what it says equals the API, and it leaves nothing."""
+"""The explainer: it shows the values of the API, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from qtpy.QtWidgets import QFileDialog
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.explain import explain_voxel, steps_of
 from napari_mrisr.explain.steps import plain, stage_label
-from napari_mrisr.viewer.explain import asking
-from napari_mrisr.viewer.explain.marker import NAME
-from napari_mrisr.viewer.explain.places import Places
+from napari_mrisr.viewer.explain import requests
+from napari_mrisr.viewer.explain.marker import MARKER_NAME, OutputGrid
 from napari_mrisr.viewer.explain.widget import ExplainWidget
 from napari_mrisr.viewer.layers.convert import snapshot
 
@@ -41,18 +40,20 @@ def real_desk(open_desk, truth, lr):
 
 def world_of(desk, voxel):
     layer = desk.viewer.layers["head LR 2x"]
-    return Places.of(layer, snapshot(layer), (2, 2, 2)).world_of(voxel)
+    return OutputGrid.of(layer, snapshot(layer), (2, 2, 2)).world_of(voxel)
 
 
 def click(desk, position, drag=0):
-    """A click as napari tells it to its callbacks."""
-    event = SimpleNamespace(button=1, modifiers=(), position=position, type="mouse_press")
+    """Click, or drag by some pixels, as napari reports it to its callbacks."""
+    event = SimpleNamespace(
+        button=1, modifiers=(), pos=np.zeros(2), position=position, type="mouse_press"
+    )
     generators = [callback(desk.viewer, event) for callback in desk.viewer.mouse_drag_callbacks]
     for generator in generators:
         next(generator, None)
     event.type = "mouse_move"
     for step in range(drag):
-        event.position = tuple(np.array(position) + step + 1)
+        event.pos = np.array([step + 1.0, 0.0])
         for generator in generators:
             next(generator, None)
     event.type = "mouse_release"
@@ -66,23 +67,23 @@ def plain_text(html):
 
 def test_empty_state(model_desk):
     desk = model_desk(ExplainWidget)
-    assert "Guided tour" in desk.widget.form.status.text()
-    assert not desk.widget.form.find_button.isEnabled()
-    assert not desk.widget.form.export_button.isEnabled()
+    assert "Guided tour" in desk.widget.panel.status.text()
+    assert not desk.widget.panel.find_button.isEnabled()
+    assert not desk.widget.panel.export_button.isEnabled()
     desk.widget.find()
     desk.widget.pick((0.0, 0.0, 0.0))
     desk.widget.export(".html")
-    assert not desk.widget.work.busy
-    assert not desk.widget.writer.busy
+    assert not desk.widget.explainer.busy
+    assert not desk.widget.worker.busy
 
 
-def test_layers_find_their_places_by_themselves(desk):
-    assert desk.widget.form.layer.layer.name == "head LR 2x"
-    assert desk.widget.form.truth_layer.name == "head"
-    assert "Click a voxel" in desk.widget.form.status.text()
+def test_scan_and_reference_are_chosen_automatically(desk):
+    assert desk.widget.panel.layer.layer.name == "head LR 2x"
+    assert desk.widget.panel.reference.layer.name == "head"
+    assert "Click a voxel" in desk.widget.panel.status.text()
 
 
-def test_a_click_is_explained_with_the_apis_numbers(desk, truth, lr):
+def test_a_click_shows_the_numbers_of_the_api(desk, truth, lr):
     click(desk, world_of(desk, VOXEL))
     desk.wait()
     found = explain_voxel(lr, load_bank("default-2x"), VOXEL, truth)
@@ -92,9 +93,9 @@ def test_a_click_is_explained_with_the_apis_numbers(desk, truth, lr):
     assert widget.explanation.truth == pytest.approx(found.truth, abs=1e-6)
     for stage in range(3):
         widget.choose_stage(stage)
-        assert widget.form.stage.currentText() == stage_label(found, stage)
+        assert widget.panel.stage.currentText() == stage_label(found, stage)
         for number, step in enumerate(steps_of(found, stage)):
-            slides.turn(number)
+            slides.go_to(number)
             assert slides.title.text() == step.title
             assert slides.sentence.text() == step.sentence
             assert slides.count.text() == f"{number + 1} of 9"
@@ -106,10 +107,10 @@ def test_a_click_is_explained_with_the_apis_numbers(desk, truth, lr):
     desk.wait()
 
 
-def test_the_marker_is_where_the_voxel_is(desk):
+def test_the_marker_is_at_the_voxel(desk):
     desk.widget.explain(VOXEL)
     desk.wait()
-    layer = desk.viewer.layers[NAME]
+    layer = desk.viewer.layers[MARKER_NAME]
     for row in layer.data:
         np.testing.assert_allclose(layer.data_to_world(row), world_of(desk, VOXEL), atol=1e-5)
     half = np.array([1.3, 1.1, 1.0]) / 2
@@ -117,23 +118,23 @@ def test_the_marker_is_where_the_voxel_is(desk):
     assert desk.viewer.layers.selection.active.name == "head LR 2x"
     desk.widget.explain((3, 4, 5))
     desk.wait()
-    assert desk.names.count(NAME) == 1
+    assert desk.names.count(MARKER_NAME) == 1
     desk.viewer.layers.remove(layer)
     desk.widget.explain(VOXEL)
     desk.wait()
-    assert NAME in desk.names
+    assert MARKER_NAME in desk.names
 
 
-def test_a_drag_picks_nothing_and_outside_says_so(desk):
+def test_a_drag_picks_nothing_and_a_click_outside_is_reported(desk):
     click(desk, world_of(desk, VOXEL), drag=6)
     assert desk.widget.explanation is None
-    assert not desk.widget.work.busy
+    assert not desk.widget.explainer.busy
     click(desk, tuple(np.array(world_of(desk, VOXEL)) + 500))
-    assert "outside" in desk.widget.form.status.text()
+    assert "outside" in desk.widget.panel.status.text()
 
 
-def test_finds_an_edge_by_itself(desk):
-    desk.widget.form.find_button.click()
+def test_find_an_edge(desk):
+    desk.widget.panel.find_button.click()
     desk.wait()
     assert desk.widget.explanation.stages[0].features["coherence"] > 0.2
 
@@ -141,12 +142,12 @@ def test_finds_an_edge_by_itself(desk):
 def test_the_step_stays_when_the_voxel_changes(desk):
     desk.widget.explain(VOXEL)
     desk.wait()
-    desk.widget.slides.turn(4)
+    desk.widget.slides.go_to(4)
     desk.widget.choose_stage(2)
     desk.widget.explain((20, 21, 14))
     desk.wait()
     assert desk.widget.slides.index == 4
-    assert desk.widget.form.stage.currentIndex() == 2
+    assert desk.widget.panel.stage.currentIndex() == 2
 
 
 def test_values_under_the_mouse(real_desk):
@@ -168,32 +169,32 @@ def test_another_bank_or_scale(desk):
     widget = desk.widget
     widget.explain(VOXEL)
     desk.wait()
-    widget.form.bank.setCurrentText("paper-2x")
+    widget.panel.bank.setCurrentText("paper-2x")
     desk.wait()
     assert widget.explanation.bank_name == "paper-2x"
     assert len(widget.explanation.stages) == 1
-    assert not widget.form.stage.isEnabled()
-    widget.form.bank.setCurrentText("default-3x")
+    assert not widget.panel.stage.isEnabled()
+    widget.panel.bank.setCurrentText("default-3x")
     desk.wait()
     assert widget.explanation is None
-    assert NAME not in desk.names
+    assert MARKER_NAME not in desk.names
     widget.explain((5, 6, 7))
     desk.wait()
-    assert "reference" in widget.form.status.text()  # its grid is that of 2×
+    assert "reference" in widget.panel.status.text()  # its grid is that of 2×
     assert widget.explanation is None
 
 
-def test_what_changes_a_volume_forgets_the_voxel(desk):
+def test_a_changed_volume_discards_the_explanation(desk):
     layer = desk.viewer.layers["head LR 2x"]
     desk.widget.explain(VOXEL)
     desk.wait()
     layer.name = "another name"
     assert desk.widget.explanation is not None
-    assert desk.widget.form.layer.currentText() == "another name"
+    assert desk.widget.panel.layer.currentText() == "another name"
     before = desk.widget.explanation.output
     layer.data = np.sqrt(layer.data)
     assert desk.widget.explanation is None
-    assert not desk.widget.form.export_button.isEnabled()
+    assert not desk.widget.panel.export_button.isEnabled()
     desk.widget.explain(VOXEL)
     desk.wait()
     assert desk.widget.explanation.output != before
@@ -202,7 +203,7 @@ def test_what_changes_a_volume_forgets_the_voxel(desk):
 
 
 def test_export_writes_the_page_of_this_voxel(desk, tmp_path, monkeypatch):
-    desk.widget.form.bank.setCurrentText("paper-2x")  # one stage: fewer pictures
+    desk.widget.panel.bank.setCurrentText("paper-2x")  # one stage: fewer pictures
     desk.widget.explain(VOXEL)
     desk.wait()
     path = tmp_path / "page"
@@ -214,29 +215,29 @@ def test_export_writes_the_page_of_this_voxel(desk, tmp_path, monkeypatch):
     assert "head" not in re.sub(r'src="[^"]*"', "", text).replace("<head>", "").replace(
         "</head>", ""
     )
-    assert "Saved page.html" in desk.widget.form.status.text()
+    assert "Saved page.html" in desk.widget.panel.status.text()
     desk.widget.export(".pdf", str(tmp_path / "missing" / "page.pdf"))
     with desk.qtbot.capture_exceptions():
         desk.wait()
-    assert "choose another folder" in desk.widget.form.status.text()
+    assert "choose another folder" in desk.widget.panel.status.text()
 
 
-def test_errors_of_the_thread_are_told(desk, monkeypatch):
+def test_errors_of_the_thread_are_shown(desk, monkeypatch):
     def broken(*_):
         raise RuntimeError("some trouble")
 
-    monkeypatch.setattr(asking, "explain_voxel", broken)
+    monkeypatch.setattr(requests, "explain_voxel", broken)
     desk.widget.explain(VOXEL)
     desk.wait()
-    assert "some trouble" in desk.widget.form.status.text()
+    assert "some trouble" in desk.widget.panel.status.text()
     assert desk.widget.explanation is None
 
 
 def test_themes(desk):
     desk.viewer.theme = "light"
-    light = desk.widget.slides.style_.ink
+    light = desk.widget.slides.sheet_style.ink
     desk.viewer.theme = "dark"
-    assert desk.widget.slides.style_.ink != light
+    assert desk.widget.slides.sheet_style.ink != light
 
 
 @pytest.mark.parametrize("when", ["busy", "explained"])

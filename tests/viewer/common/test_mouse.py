@@ -1,4 +1,4 @@
-"""Following the cursor, on a viewer made of nothing but its callbacks."""
+"""Clicks and moves, on a viewer with nothing but callbacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_mrisr.viewer.inspect.follow import THROTTLE_MS, Follower
+from napari_mrisr.viewer.common.mouse import THROTTLE_MS, CanvasMouse
 
 
 @pytest.fixture
@@ -15,13 +15,11 @@ def scene(qtbot):
         mouse_move_callbacks=[], mouse_drag_callbacks=[], dims=SimpleNamespace(ndisplay=2)
     )
     moved, clicked = [], []
-    follower = Follower(viewer, moved.append, clicked.append)
-    follower.attach()
-    follower.attach()
-    yield SimpleNamespace(
-        viewer=viewer, follower=follower, moved=moved, clicked=clicked, qtbot=qtbot
-    )
-    follower.detach()
+    mouse = CanvasMouse(viewer, clicked.append, moved.append)
+    mouse.attach()
+    mouse.attach()
+    yield SimpleNamespace(viewer=viewer, mouse=mouse, moved=moved, clicked=clicked, qtbot=qtbot)
+    mouse.detach()
 
 
 def move(scene, *places):
@@ -44,7 +42,7 @@ def press(scene, path, button=1, modifiers=()):
         next(steps, None)
 
 
-def test_only_the_latest_place_is_told(scene):
+def test_only_the_latest_position_is_reported(scene):
     move(scene, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (7.0, 8.0, 9.0))
     assert scene.moved == []
     scene.qtbot.wait(3 * THROTTLE_MS)
@@ -54,7 +52,7 @@ def test_only_the_latest_place_is_told(scene):
     assert len(scene.moved) == 2
 
 
-def test_in_3d_the_cursor_is_nowhere(scene):
+def test_nothing_is_reported_in_3d(scene):
     scene.viewer.dims.ndisplay = 3
     move(scene, (1.0, 2.0, 3.0))
     press(scene, [(5, 5)])
@@ -73,10 +71,10 @@ def test_click_and_drag(scene):
     assert len(scene.clicked) == 2
 
 
-def test_detached_nothing_is_left(scene):
+def test_nothing_is_reported_after_detaching(scene):
     move(scene, (1.0, 2.0, 3.0))
-    scene.follower.detach()
-    scene.follower.detach()
+    scene.mouse.detach()
+    scene.mouse.detach()
     assert scene.viewer.mouse_move_callbacks == scene.viewer.mouse_drag_callbacks == []
     scene.qtbot.wait(2 * THROTTLE_MS)
     assert scene.moved == []

@@ -1,4 +1,4 @@
-"""What the explainer asks its thread for, frozen. No Qt."""
+"""Frozen requests for the explainer's thread, and the choice of layers. No Qt."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ DEFAULT_SCALE: Scale = (2, 2, 2)
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Volumes checked and normalized, kept for the next voxel."""
+    """Checked and normalized volumes, kept for the next voxel."""
 
     lr: Volume
-    truth: Volume | None
+    reference: Volume | None
 
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """What comes back."""
+    """Result of a request."""
 
     prepared: Prepared
     explanation: Explanation
@@ -40,81 +40,76 @@ class ExplainRequest:
     Attributes
     ----------
     source : LayerSnapshot
-        Low resolution.
-    truth : LayerSnapshot or None
+        Low-resolution scan.
+    reference : LayerSnapshot or None
     bank : FilterBank
     voxel : tuple of int or None
-        In the output grid; None for one on a clear edge.
+        Index in the output grid; None for a voxel on a clear edge.
     prepared : Prepared or None
-        Of an earlier request for the same layers.
+        Result of an earlier request for the same layers.
     """
 
     source: LayerSnapshot
-    truth: LayerSnapshot | None
+    reference: LayerSnapshot | None
     bank: FilterBank
     voxel: Shape | None
     prepared: Prepared | None = None
 
     def __call__(self, progress: Progress) -> Explained:
-        """Do the work; for a background thread."""
+        """Compute the explanation on a background thread."""
         prepared = self.prepared or self._prepare(progress)
         voxel = self.voxel or find_edge(prepared.lr, self.bank.scale, progress=progress)
         progress.token.check()
-        return Explained(prepared, explain_voxel(prepared.lr, self.bank, voxel, prepared.truth))
+        explanation = explain_voxel(prepared.lr, self.bank, voxel, prepared.reference)
+        return Explained(prepared, explanation)
 
     def _prepare(self, progress: Progress) -> Prepared:
         volume = self.source.to_volume()
         progress.token.check()
         lr = volume.normalized(check=progress.token.check)
         progress.token.check()
-        truth = self.truth.to_volume() if self.truth is not None else None
+        reference = self.reference.to_volume() if self.reference is not None else None
         progress.token.check()
-        return Prepared(lr, truth)
+        return Prepared(lr, reference)
 
 
 def likely_roles(
     layers: list[tuple[str, Grid, dict[str, str]]],
 ) -> tuple[int | None, int | None]:
-    """Which layer is the low-resolution one, and which its truth; by name, grid and history.
+    """Guess the low-resolution scan and its reference from names, grids and histories.
 
     Parameters
     ----------
     layers : list of (name, grid, history)
-        The newest last.
+        Layers, the newest last.
 
     Returns
     -------
-    lr, truth : int or None
+    lr, reference : int or None
         Positions in the list.
     """
     kinds = [role(name, history)[0] for name, _, history in layers]
     numbers = range(len(layers) - 1, -1, -1)
     lr = next((i for i in numbers if kinds[i] == MEASURED), None)
     if lr is None:
-        # Without any hint: the newest that no method made.
+        # Otherwise the newest layer that is no result.
         lr = next((i for i in numbers if kinds[i] == ORIGINAL), None)
     if lr is None:
         return (len(layers) - 1 if layers else None), None
     grid = layers[lr][1]
     originals = [i for i in numbers if i != lr and kinds[i] == ORIGINAL]
-    truth = next((i for i in originals if fits(layers[i][1], grid)), None)
-    return lr, truth
+    return lr, next((i for i in originals if scale_between(layers[i][1], grid)), None)
 
 
-def fits(truth: Grid, lr: Grid) -> bool:
-    """Whether a grid is that of a truth at any scale."""
-    return scale_between(truth, lr) is not None
-
-
-def scale_between(truth: Grid, lr: Grid) -> Scale | None:
-    """The scale from one to the other; None where there is none."""
+def scale_between(reference: Grid, lr: Grid) -> Scale | None:
+    """Return the scale at which a reference fits a scan; None if it does not fit."""
     try:
-        return truth_scale(truth, lr)
+        return truth_scale(reference, lr)
     except GeometryError:
         return None
 
 
 def history_of(layer: object) -> dict[str, str]:
-    """How a layer of ours was made."""
+    """Return the processing history of a layer, empty if unknown."""
     record = getattr(layer, "metadata", {}).get(METADATA_KEY)
     return dict(record.history) if isinstance(record, ScanRecord) else {}

@@ -6,7 +6,7 @@ import pytest
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.core.progress import Cancelled, CancelToken, Progress
 from napari_mrisr.core.volume import Grid
-from napari_mrisr.viewer.explain.asking import ExplainRequest, likely_roles, scale_between
+from napari_mrisr.viewer.explain.requests import ExplainRequest, likely_roles, scale_between
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 LR = Grid((10, 12, 15), np.diag([2.0, 2.4, 3.0, 1.0]))
@@ -40,7 +40,7 @@ def snapshot_of(volume, name):
     )
 
 
-def test_prepared_volumes_serve_the_next_voxel(truth, lr):
+def test_prepared_volumes_are_reused(truth, lr):
     bank = load_bank("default-2x")
     source, high = snapshot_of(lr, "lr"), snapshot_of(truth, "truth")
     first = ExplainRequest(source, high, bank, (3, 4, 5))(Progress())

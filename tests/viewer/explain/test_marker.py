@@ -1,0 +1,66 @@
+"""Output voxels in napari's world, against the layer of the result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_mrisr.core.volume import Volume
+from napari_mrisr.viewer.explain.marker import OutputGrid
+from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
+
+SCALE = (2, 1, 3)
+VOXELS = [(0, 0, 0), (19, 11, 44), (7, 3, 22)]
+
+
+def output_grid(layer):
+    return OutputGrid.of(layer, snapshot(layer), SCALE)
+
+
+@pytest.mark.parametrize("which", ["volume", "oblique"])
+def test_own_layers(which, request):
+    volume = request.getfixturevalue(which)
+    data, kwargs, _ = layer_data(volume, "lr")
+    grid = output_grid(Image(data, **kwargs))
+    fine_grid = volume.grid.upsampled(SCALE)
+    assert grid.shape == fine_grid.shape
+    fine = np.arange(np.prod(fine_grid.shape), dtype=np.float32).reshape(fine_grid.shape)
+    data, kwargs, _ = layer_data(Volume(fine, fine_grid), "result")
+    result = Image(data, **kwargs)
+    for voxel in VOXELS:
+        world = grid.world_of(voxel)
+        np.testing.assert_allclose(result.data_to_world(grid.index_of(voxel)), world, atol=1e-4)
+        assert result.data[tuple(grid.index_of(voxel))] == fine[voxel]
+        assert grid.voxel_at(world) == voxel
+        # Anywhere within the voxel counts.
+        assert grid.voxel_at(np.array(world) + 0.2) == voxel
+
+
+def test_layers_of_other_plugins(rng):
+    """The world is (slice, row, column); the snapshot defines the voxels."""
+    layer = Image(rng.random((5, 6, 7)), scale=(1.5, 1.0, 2.0), translate=(3, -4, 5))
+    grid = output_grid(layer)
+    volume = snapshot(layer).to_volume()
+    for voxel in [(0, 0, 0), (13, 5, 14), (4, 3, 8)]:
+        cell = tuple(n // s for n, s in zip(voxel, SCALE, strict=True))
+        index = np.round(np.array(layer.world_to_data(grid.world_of(voxel)))).astype(int)
+        assert layer.data[tuple(index)] == pytest.approx(float(volume.data[cell]))
+        assert grid.voxel_at(grid.world_of(voxel)) == voxel
+
+
+def test_series(volume):
+    frames = np.stack([volume.data, volume.data + 1])
+    data, kwargs, _ = series_layer_data(frames, volume, "series")
+    grid = output_grid(Image(data, **kwargs))
+    world = grid.world_of((7, 3, 22))
+    assert grid.voxel_at((1.0, *world)) == (7, 3, 22)
+
+
+def test_no_voxel_outside(volume):
+    data, kwargs, _ = layer_data(volume, "lr")
+    grid = output_grid(Image(data, **kwargs))
+    first = np.array(grid.world_of((19, 11, 44)))
+    assert grid.voxel_at(first) == (19, 11, 44)
+    for axis in range(3):
+        assert grid.voxel_at(first - 1.6 * np.eye(3)[axis]) is None
