@@ -169,7 +169,7 @@ def _check_window() -> None:
 def _open(arguments: argparse.Namespace, session: Session) -> _Opened:
     if not _is_saved(arguments):
         return _open_files(arguments, session)
-    from napari_mrisr.comparison.files import open_state
+    from napari_mrisr.comparison.document import open_state
 
     path, *candidates = arguments.inputs
     session.progress.begin(f"finding the volumes of {path.name}", 1)

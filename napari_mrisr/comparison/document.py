@@ -1,16 +1,17 @@
-"""The state as a JSON document.
+"""Saved comparisons: the state as a JSON document, and its volumes found by content.
 
-A volume is known in it by its content (:func:`fingerprint`), not by its path or
-name, which may name a patient.
+The document identifies a volume by a hash of its voxels, not by path or name, since
+those may identify a patient.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,21 @@ from napari_mrisr.comparison.state import (
 )
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.volume import Shape, Volume
-from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.errors import MrisrError, OutputError, ParameterError, explain
+from napari_mrisr.io import read_grid, read_volume, write_text
+from napari_mrisr.io.formats import PathLike, is_listed
 
 FORMAT_VERSION = 1
+_CHOOSE = "choose a comparison that this program saved"
+_DAMAGED = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+# Numbers beyond these belong to no scan, and overflow when they are squared.
+_MAX_MM = 1e5
+_MAX_INTENSITY = 1e30
 
 
 def fingerprint(volume: Volume) -> str:
-    """SHA-256 of a volume's voxels (float32, scan's intensities), shape and affine.
+    """Return the SHA-256 of a volume's voxels (float32, scan's intensities), shape and affine.
 
     It does not depend on file name, format or header texts.
     """
@@ -46,16 +55,16 @@ def fingerprint(volume: Volume) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """What a document keeps of a volume.
+    """Entry of a volume in a document.
 
     Attributes
     ----------
     sha256 : str
         Its :func:`fingerprint`.
     shape : tuple of int
-        Voxels along x, y, z, so that most other files need not be read whole.
+        Voxels along x, y, z. Files of another shape need not be read.
     path : str or None
-        Its file, where the user asked for that.
+        Its file, if the user asked for paths.
     """
 
     sha256: str
@@ -64,30 +73,32 @@ class Record:
 
     @classmethod
     def of(cls, volume: Volume, path: str | None = None) -> Record:
-        """Of a volume."""
+        """Return the record of a volume."""
         return cls(fingerprint(volume), volume.grid.shape, path)
 
 
 def to_json(state: CompareState, records: Mapping[str, Record]) -> str:
-    """The state as a JSON document.
+    """Return a state as a JSON document.
 
     Parameters
     ----------
     state : CompareState
-        What to save.
+        State to save.
     records : mapping of str to Record
-        Of each volume that the state names. Unless one of them has a path, keys
-        become ``volume 1``, ``volume 2`` ...; names of regions stay.
+        Record of each volume in the state. Unless one of them has a path, keys
+        become ``volume 1``, ``volume 2`` …; names of regions stay.
 
     Raises
     ------
     ParameterError
-        When a volume has no record.
+        If a volume has no record.
     """
     keys = state.keys()
     missing = [key for key in keys if key not in records]
     if missing:
-        raise ParameterError(explain("comparison", f"no record of {missing[0]}", "give all"))
+        raise ParameterError(
+            explain("comparison", f"no record of {missing[0]}", "give one per volume")
+        )
     named = any(records[key].path for key in keys)
     labels = {key: key if named else f"volume {i + 1}" for i, key in enumerate(keys)}
     state = state.relabeled(labels)
@@ -110,35 +121,36 @@ def from_json(text: str, name: str = "comparison") -> tuple[CompareState, dict[s
     Parameters
     ----------
     text : str
-        The document.
+        JSON document.
     name : str
-        Of the file, for errors.
+        Name of the file, for messages.
 
     Returns
     -------
     state : CompareState
-        Volumes appear by the document's labels.
+        Its keys are the document's labels.
     records : dict
-        By label.
+        Records by label.
 
     Raises
     ------
     ParameterError
-        When it is no such document, or of a later version.
+        If the text is no such document, holds an impossible number, or has a later
+        version.
     """
     try:
         document = json.loads(text)
-        version = document["napari_mrisr_comparison"]
-        if isinstance(version, int) and version > FORMAT_VERSION:
+        version = _integer(document["napari_mrisr_comparison"], 1)
+        if version > FORMAT_VERSION:
             found = f"format version {version}"
             raise ParameterError(explain(name, found, "update napari-mrisr to open it"))
         records = {str(label): _record(entry) for label, entry in document["volumes"].items()}
         state = _state_of(document["state"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGED as error:
         if isinstance(error, ParameterError):
             raise
-        mend = "choose a comparison that this program saved"
-        raise ParameterError(explain(name, f"is no comparison ({error})", mend)) from error
+        found = f"is no comparison ({str(error)[:80]})"
+        raise ParameterError(explain(name, found, _CHOOSE)) from error
     unknown = set(state.keys()) - set(records)
     if unknown:
         found = f"names {sorted(unknown)[0]!r}, which it does not list"
@@ -147,22 +159,22 @@ def from_json(text: str, name: str = "comparison") -> tuple[CompareState, dict[s
 
 
 def _state_of(data: Mapping[str, Any]) -> CompareState:
-    """Every field that is there, its type and range checked; the others have defaults."""
+    """Return the state of a document's fields, types and ranges checked."""
     plain = dict(data)
     for name, read in _READ.items():
         if name in plain:
             try:
                 plain[name] = read(plain[name])
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except _DAMAGED as error:
                 raise ValueError(f"{name}: {error}") from error
     state = CompareState(**plain)
     if state.mode != SIDE_BY_SIDE and max(state.pair) >= len(state.columns):
-        raise ValueError(f"pair: {state.pair} of {len(state.columns)} columns")
+        raise ValueError(f"pair: {state.pair} for {len(state.columns)} columns")
     return state
 
 
 def _record(entry: Mapping[str, Any]) -> Record:
-    x, y, z = map(int, entry["shape"])
+    x, y, z = (_integer(n, 1) for n in entry["shape"])
     path = entry.get("path")
     return Record(_text(entry["sha256"]), (x, y, z), None if path is None else _text(path))
 
@@ -179,11 +191,16 @@ def _switch(value: Any) -> bool:
     return value
 
 
-def _number(value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    number = float(value)
-    if not (math.isfinite(number) and low <= number <= high):
-        raise ValueError(f"{value} is out of range")
-    return number
+def _number(value: Any, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"a number of {low:g} to {high:g} expected, found {str(value)[:30]!r}")
+    return float(value)
+
+
+def _integer(value: Any, low: int = 0, high: int = 10**6) -> int:
+    if int(_number(value, low, high)) != value:
+        raise ValueError(f"a whole number expected, found {value}")
+    return int(value)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -192,32 +209,33 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(map(_text, values))
 
 
-def _floats(values: Any, count: int) -> Any:
-    numbers = tuple(map(_number, values))
+def _floats(values: Any, count: int, low: float, high: float) -> Any:
+    numbers = tuple(_number(value, low, high) for value in values)
     if len(numbers) != count:
-        raise ValueError(f"{count} numbers expected, found {values}")
+        raise ValueError(f"{count} numbers expected, found {len(numbers)}")
     return numbers
 
 
+_point = partial(_floats, count=3, low=-_MAX_MM, high=_MAX_MM)
+
+
 def _pair(values: Any) -> tuple[int, int]:
-    first, second = map(int, values)
-    if not (0 <= first < MAX_COLUMNS and 0 <= second < MAX_COLUMNS):
-        raise ValueError(f"columns {first} and {second}")
+    first, second = (_integer(value, 0, MAX_COLUMNS - 1) for value in values)
     return first, second
 
 
-def _panel(value: Any) -> tuple[str, int] | None:
-    if value is None:
-        return None
+def _panel(value: Any) -> tuple[str, int]:
     plane, column = value
-    if plane not in [known.name for known in PLANES] or int(column) < 0:
-        raise ValueError(f"no panel {value}")
-    return str(plane), int(column)
+    if plane not in [known.name for known in PLANES]:
+        raise ValueError(f"unknown plane {plane!r}")
+    return str(plane), _integer(column)
 
 
 def _look(entry: Mapping[str, Any]) -> Display:
     return Display(
-        _text(entry["colormap"]), _floats(entry["limits"], 2), _number(entry["gamma"], 0)
+        _text(entry["colormap"]),
+        _floats(entry["limits"], 2, -_MAX_INTENSITY, _MAX_INTENSITY),
+        _number(entry["gamma"], 1e-3, 1e3),
     )
 
 
@@ -227,7 +245,7 @@ def _difference(entry: Mapping[str, Any]) -> Difference:
         _text(entry["minuend"]),
         _text(entry["subtrahend"]),
         _switch(entry.get("absolute", False)),
-        None if limit is None else _number(limit, 0),
+        None if limit is None else _number(limit, 0, _MAX_INTENSITY),
     )
 
 
@@ -235,12 +253,16 @@ def _roi(entry: Mapping[str, Any]) -> RoiBox:
     shape = entry["shape"]
     if shape not in ROI_SHAPES:
         raise ValueError(f"unknown region shape {shape!r}")
+    axes = _floats(entry["axes"], 9, -1.001, 1.001)
+    rotation = np.reshape(axes, (3, 3))
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3:
+        raise ValueError("axes of a region that are no rotation")
     return RoiBox(
         _text(entry["name"]),
         shape,
-        _floats(entry["center"], 3),
-        _floats(entry["size"], 3),
-        _floats(entry["axes"], 9),
+        _point(entry["center"]),
+        _floats(entry["size"], 3, 0.0, _MAX_MM),
+        axes,
     )
 
 
@@ -255,19 +277,189 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "measured": _or_none(_text),
     "looks": lambda looks: {key: _look(entry) for key, entry in looks.items()},
     "one_window": _switch,
-    "crosshair": lambda point: _floats(point, 3),
-    "center": lambda point: _floats(point, 3),
-    "span_mm": _number,
+    "crosshair": _point,
+    "center": _point,
+    "span_mm": lambda span: _number(span, 1e-3, _MAX_MM),
     "pair": _pair,
     "swipe": lambda place: _number(place, 0.0, 1.0),
-    "flicker_hz": lambda rate: _number(rate, 0.0),
+    "flicker_hz": lambda rate: _number(rate, 0.0, 1e3),
     "flicker_second": _switch,
-    "checker_mm": lambda edge: _number(edge, 1e-3),
+    "checker_mm": lambda edge: _number(edge, 1e-3, _MAX_MM),
     "radiological": _switch,
     "smooth": _switch,
     "crosshair_shown": _switch,
     "planes": _texts,
-    "maximized": _panel,
+    "maximized": _or_none(_panel),
     "rois": lambda entries: tuple(map(_roi, entries)),
     "inset": _or_none(_roi),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedState:
+    """Saved comparison with its volumes.
+
+    Attributes
+    ----------
+    state : CompareState
+        Its keys are those of ``volumes``.
+    volumes : mapping of str to Volume
+        In the scan's intensities.
+    paths : mapping of str to Path
+        File of each volume.
+    """
+
+    state: CompareState
+    volumes: Mapping[str, Volume]
+    paths: Mapping[str, Path]
+
+
+def save_state(
+    state: CompareState,
+    volumes: Mapping[str, Volume],
+    path: PathLike,
+    *,
+    paths: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a comparison as a JSON file, atomically.
+
+    Parameters
+    ----------
+    state : CompareState
+        State to save.
+    volumes : mapping of str to Volume
+        All volumes in the state.
+    path : str or path
+        A file that ends in ``.json``.
+    paths : mapping of str to str, optional
+        Files of the volumes, only if the user asked for them; the document then keeps
+        the keys too.
+    overwrite : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".json":
+        found = f"{path.suffix or 'no suffix'!r} is no comparison"
+        raise OutputError(explain(path, found, "give a name that ends in .json"))
+    if path.exists() and not overwrite:
+        raise OutputError(explain(path, "exists", "choose another name or overwrite it"))
+    paths, keys = paths or {}, state.keys()
+    records = {key: Record.of(volumes[key], paths.get(key)) for key in keys}
+    write_text(path, to_json(state, records))
+
+
+def open_state(
+    path: PathLike,
+    candidates: Sequence[PathLike] = (),
+    *,
+    frame: int | None = None,
+    fill_nonfinite: float | None = None,
+) -> OpenedState:
+    """Read a comparison and find its volumes by content, whatever their names.
+
+    The search covers the given files, then the paths in the document, then the
+    document's folder. Only files of a matching shape are read.
+
+    Parameters
+    ----------
+    path : str or path
+        JSON document.
+    candidates : sequence of path
+        Files that may be its volumes.
+    frame, fill_nonfinite
+        As for :func:`~napari_mrisr.io.read_volume`.
+
+    Raises
+    ------
+    ParameterError
+        If the document is damaged or one of its volumes is not found.
+    VolumeError
+        If one of the candidates cannot be read.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text"
+        raise ParameterError(explain(path, f"cannot be read ({reason})", _CHOOSE)) from error
+    state, records = from_json(text, str(path))
+    search = _Search(records, frame, fill_nonfinite)
+    search.read(map(Path, candidates))
+    search.read(_saved_paths(path, records), strict=False)
+    search.read(_neighbors(path), strict=False)
+    lost = [key for key in records if key not in search.volumes]
+    if lost:
+        shape = " × ".join(map(str, records[lost[0]].shape))
+        found = f"{lost[0]!r} ({_role(state, lost[0])}{shape} voxels) was not found"
+        mend = "give its file after the comparison"
+        raise ParameterError(explain(path, found, mend))
+    volumes = {key: search.volumes[key] for key in records}
+    return OpenedState(state, volumes, {key: search.paths[key] for key in records})
+
+
+class _Search:
+    """Search for the volumes of a document, with those found so far."""
+
+    def __init__(
+        self, records: Mapping[str, Record], frame: int | None, fill_nonfinite: float | None
+    ) -> None:
+        self.volumes: dict[str, Volume] = {}
+        self.paths: dict[str, Path] = {}
+        self._records = records
+        self._frame = frame
+        self._fill = fill_nonfinite
+        self._seen: set[Path] = set()
+
+    def read(self, files: Iterable[Path], strict: bool = True) -> None:
+        """Compare files with the records; unreadable ones raise if ``strict``."""
+        for file in files:
+            if len(self.volumes) == len(self._records):
+                return
+            if file.resolve() in self._seen:
+                continue
+            self._seen.add(file.resolve())
+            try:
+                self._compare(file)
+            except MrisrError:
+                if strict:
+                    raise
+
+    def _compare(self, file: Path) -> None:
+        shape = read_grid(file, frame=self._frame).shape
+        wanted = {
+            key: record.sha256
+            for key, record in self._records.items()
+            if record.shape == shape and key not in self.volumes
+        }
+        if not wanted:
+            return
+        volume = read_volume(file, frame=self._frame, fill_nonfinite=self._fill)
+        found = fingerprint(volume)
+        for key, sha256 in wanted.items():
+            if sha256 == found:
+                self.volumes[key], self.paths[key] = volume, file
+
+
+def _saved_paths(path: Path, records: Mapping[str, Record]) -> Iterator[Path]:
+    for record in records.values():
+        if record.path is not None:
+            # Relative paths start at the document.
+            yield path.parent / record.path
+
+
+def _neighbors(path: Path) -> Iterator[Path]:
+    for file in sorted(path.parent.iterdir()):
+        if file.is_file() and not file.name.startswith(".") and is_listed(file):
+            yield file
+
+
+def _role(state: CompareState, key: str) -> str:
+    if key == state.truth:
+        return "the reference, "
+    return "the measured scan, " if key == state.measured else ""

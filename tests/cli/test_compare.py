@@ -14,7 +14,7 @@ import pytest
 from napari_mrisr.cli import compare
 from napari_mrisr.comparison.blinded.cases import read_plan
 from napari_mrisr.comparison.blinded.session import Reading
-from napari_mrisr.comparison.files import save_state
+from napari_mrisr.comparison.document import save_state
 from napari_mrisr.comparison.state import CompareState, Difference, RoiBox
 from napari_mrisr.io import read_volume
 
@@ -119,7 +119,7 @@ def test_a_saved_comparison_finds_files_given_under_other_names(
     assert window.state.columns == ("moved_result", "moved_truth")
     found = run("compare", saved, files[0])
     assert found.code == 2
-    assert "saved.json: 'volume 1' (24 x 20 x 28 voxels) was not found" in found.error
+    assert "saved.json: 'volume 1' (24 × 20 × 28 voxels) was not found" in found.error
 
 
 def test_figure_and_table_need_no_window_and_name_nobody(run, scans, tmp_path, monkeypatch):

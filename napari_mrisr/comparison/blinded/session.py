@@ -266,12 +266,19 @@ def read_answers(path: Path, plan: ReadingPlan) -> list[Answer]:
             _, name, *values, seconds = row
             if name not in names or name in answers:
                 raise ValueError(f"case {name!r} is unknown or there twice")
-            answers[name] = Answer(
-                name, _checked([int(v) for v in values], plan, name), float(seconds)
-            )
+            if not 0.0 <= float(seconds) < 1e6:
+                raise ValueError(f"{seconds[:20]} seconds")
+            checked = _checked([int(v) for v in values], plan, name)
+            answers[name] = Answer(name, checked, float(seconds))
         except ValueError as error:
             raise ParameterError(explain(path, f"line {number}: {error}", "mend it")) from error
     return list(answers.values())
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"seed {value}")
+    return value
 
 
 def _header(plan: ReadingPlan) -> list[str]:
@@ -339,12 +346,12 @@ def load_key(path: PathLike) -> dict[str, Any]:
         return {
             "question": str(content["question"]),
             "methods": methods,
-            "seed": int(content["seed"]),
+            "seed": _seed(content["seed"]),
             "cases": cases,
         }
     except OSError as error:
         raise ParameterError(explain(path, "no such file", mend)) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, ParameterError):
             raise
         raise ParameterError(explain(path, "is no key of a reading", mend)) from error

@@ -114,7 +114,7 @@ class Exporter(QObject):
 
     def save_state(self, path: str = "") -> None:
         """What is shown, to be opened again."""
-        from napari_mrisr.comparison.files import save_state
+        from napari_mrisr.comparison.document import save_state
 
         controller = self._widget.controller
         if not controller.state.columns:

@@ -196,6 +196,8 @@ def test_answers_without_their_key_are_refused(tmp_path):
         lambda text: text.replace("case 0", "case 99"),
         lambda text: text + text.splitlines()[1],
         lambda text: text.replace(",1.0", ""),
+        lambda text: text.replace(",1.0", ",1e308"),
+        lambda text: text.replace(",1.0", ",nan"),
         lambda text: "\0" + text,
     ],
 )

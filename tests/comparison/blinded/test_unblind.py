@@ -85,6 +85,14 @@ def test_a_reading_without_an_answer_says_so(tmp_path):
         unblind(tmp_path / "s.csv")
 
 
+@pytest.mark.parametrize("seed", ["1e308", "1e999", "NaN", "true", "[]"])
+def test_a_key_with_an_impossible_seed_is_refused_by_name(tmp_path, seed):
+    path = tmp_path / "r.key.json"
+    path.write_text(ReadingPlan((Case("a", {}),), ("x", "y"), 7).key().replace("7", seed))
+    with pytest.raises(ParameterError, match=r"r\.key\.json: is no key"):
+        unblind(tmp_path / "r.csv", path)
+
+
 def test_the_key_of_another_reading_does_not_fit(tmp_path):
     path = read_as(tmp_path, ("a", "b"), lambda i, order: [0], count=3)
     (tmp_path / "two").mkdir()
