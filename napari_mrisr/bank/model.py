@@ -266,8 +266,19 @@ def bundled_scales() -> list[Scale]:
     return sorted(parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
 
 
-def bank_for(scale: Scale, name: str | None = None) -> FilterBank:
-    """The bank to use at a scale.
+def bank_for(
+    scale: Scale, name: str | Path | None = None, *, any_order: bool = False
+) -> FilterBank:
+    """Return the bank to use at a scale.
+
+    Parameters
+    ----------
+    scale : tuple of int
+    name : str or path, optional
+        By default the bundled bank for the scale.
+    any_order : bool
+        Accept a bank for the same factors in another order of axes, such as 1x1x3 for
+        3x1x1. The ``hashed`` method then permutes the volume's axes.
 
     Raises
     ------
@@ -277,17 +288,24 @@ def bank_for(scale: Scale, name: str | None = None) -> FilterBank:
         When the named bank is for another scale.
     """
     if name is None:
+        if any_order:
+            scale = next((s for s in bundled_scales() if fits(s, scale)), scale)
         if scale not in bundled_scales():
             have = ", ".join(scale_label(s) for s in bundled_scales()) or "none"
             mend = f"bundled scales: {have}; or train one: napari-mrisr train, then --bank FILE"
             raise ScaleError(explain("--scale", f"no filter bank for {scale_label(scale)}", mend))
         return load_bank(bundled_name(scale))
     bank = load_bank(name)
-    if bank.scale != scale:
+    if not (fits(bank.scale, scale) if any_order else bank.scale == scale):
         found = f"made for scale {format_scale(bank.scale)}, not {format_scale(scale)}"
         mend = f"use --scale {format_scale(bank.scale)} or another bank"
         raise BankError(explain(name, found, mend))
     return bank
+
+
+def fits(made_for: Scale, scale: Scale) -> bool:
+    """Return True if two scales have the same factors in any order."""
+    return sorted(made_for) == sorted(scale)
 
 
 @functools.lru_cache(maxsize=8)

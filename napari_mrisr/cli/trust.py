@@ -45,8 +45,9 @@ def wanted(arguments: argparse.Namespace) -> bool:
 def bank_of(method: Method) -> FilterBank | None:
     """The bank of a method that has one."""
     from napari_mrisr.methods.hashed import Hashed
+    from napari_mrisr.methods.permuted import Permuted
 
-    return method.bank if isinstance(method, Hashed) else None
+    return method.bank if isinstance(method, Hashed | Permuted) else None
 
 
 def files_of(job: Job, arguments: argparse.Namespace) -> list[Path]:

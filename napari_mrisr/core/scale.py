@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -43,6 +44,11 @@ def parse_scale(text: str | int | tuple[int, ...]) -> Scale:
     if len(factors) != 3 or not all(1 <= f <= MAX_SCALE for f in factors):
         raise ScaleError(explain("--scale", f"{text!r} is out of range", mend))
     return (int(factors[0]), int(factors[1]), int(factors[2]))
+
+
+def orders_of(scale: Scale) -> list[Scale]:
+    """Return the distinct orders of a scale's factors, sorted."""
+    return sorted({(a, b, c) for a, b, c in itertools.permutations(scale)})
 
 
 def format_scale(scale: Scale) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,3 +279,65 @@ class Region:
     def whole(cls, shape: Shape) -> Region:
         """All of a volume of that shape."""
         return cls((0, 0, 0), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxArray:
+    """A box of a larger array, with the indices of that array.
+
+    Methods read boxes of a volume by slices and nothing else, so that a box can stand in
+    for a whole array. It cannot be converted to an ndarray by mistake.
+
+    Attributes
+    ----------
+    box : ndarray of float32
+        The voxels in memory.
+    corner : tuple of int
+        Index of the first of them in the whole array.
+    shape : tuple of int
+        Shape of the whole array.
+    missing : callable or None
+        Reads a region that is not in memory.
+    """
+
+    box: FloatArray
+    corner: Shape
+    shape: Shape
+    missing: Callable[[Region], FloatArray] | None = None
+    ndim: int = 3
+    dtype: np.dtype[np.float32] = field(default_factory=lambda: np.dtype(np.float32))
+
+    @classmethod
+    def empty(cls, region: Region, shape: Shape) -> BoxArray:
+        """Return a box for a region of an array of that shape."""
+        return cls(np.empty(region.shape, np.float32), region.start, shape)
+
+    def span(self, axis: int) -> tuple[int, int]:
+        """Return the first index along an axis and the one after the last."""
+        start = self.corner[axis]
+        return start, start + self.box.shape[axis]
+
+    def __setitem__(self, index: tuple[slice, slice, slice], values: FloatArray) -> None:
+        inner = [slice(s.start - c, s.stop - c) for s, c in zip(index, self.corner, strict=True)]
+        held = [s.start >= 0 and s.stop <= n for s, n in zip(inner, self.box.shape, strict=True)]
+        if not all(held):
+            raise IndexError(f"{index} is not in the box at {self.corner} of {self.box.shape}")
+        self.box[tuple(inner)] = values
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> FloatArray:
+        spans = [part.indices(n) for part, n in zip(index, self.shape, strict=True)]
+        assert all(step == 1 for _, _, step in spans), "boxes only"
+        (a, d, _), (b, e, _), (c, f, _) = spans
+        inner = [
+            slice(low - at, high - at)
+            for (low, high, _), at in zip(spans, self.corner, strict=True)
+        ]
+        held = all(s.start >= 0 and s.stop <= n for s, n in zip(inner, self.box.shape, strict=True))
+        if held:
+            return self.box[tuple(inner)]
+        if self.missing is None:
+            raise IndexError(f"{spans} is not in the box at {self.corner} of {self.box.shape}")
+        return self.missing(Region((a, b, c), (d, e, f)))
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("only a box of this array is in memory")

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets
-from napari_mrisr.bank.model import FilterBank, Stage, bank_for
+from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.kernels import cpu, cpu_voxels
-from napari_mrisr.methods.registry import Method
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.gradients import mirrored_box
 
@@ -148,11 +147,6 @@ class Hashed:
             "bank_preset": self.bank.preset,
             "degradation_assumed": self.bank.degradation,
         }
-
-
-def make_hashed(scale: Scale, bank: str | None = None) -> Method:
-    """The method with a bank by name or path, or the bundled one for the scale."""
-    return Hashed(bank_for(scale, bank))
 
 
 def cell_box(box: Region, scale: Scale) -> Region:

@@ -25,6 +25,7 @@ import numpy as np
 
 from napari_mrisr.bank.hashing import phase_offsets
 from napari_mrisr.bank.model import Stage
+from napari_mrisr.core.axes import permute_data
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, scale_label
 from napari_mrisr.core.threads import wait_for
@@ -35,6 +36,7 @@ from napari_mrisr.kernels.code import HashCode
 from napari_mrisr.kernels.machine import Array, Machine
 from napari_mrisr.methods.hashed import Hashed, cell_box, crop, grown, whole_cells
 from napari_mrisr.methods.interpolation import Interpolation
+from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.gradients import Window, window_rows
@@ -243,7 +245,9 @@ def _rows_kernel(machine: Machine) -> interpolate.RowsKernel:
 
 
 def on_device(method: Method, machine: Machine) -> HashedOnDevice | InterpolationOnDevice | None:
-    """The method on a device; None for one that has no kernels there."""
+    """Return the method on a device; None for one that has no kernels there."""
+    if isinstance(method, Permuted):
+        method = method.method
     if type(method) is Hashed:
         return HashedOnDevice(method.bank, machine=machine)
     if type(method) is Interpolation:
@@ -262,6 +266,8 @@ def try_out(method: Method, machine: Machine) -> None:
         When the device's result is not the CPU's.
     """
     there = on_device(method, machine)
+    if isinstance(method, Permuted):
+        method = method.method
     if there is None:
         raise NotImplementedError(f"method {method.name} has no kernels for it")
     shape = (7, 8, 9)
@@ -296,6 +302,10 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
     Cancelled
         When asked to stop.
     """
+    if isinstance(method, Permuted):
+        turned = method.permuted(volume)
+        found = run(method.method, turned, machine, progress)
+        return cast(FloatArray, permute_data(found, method.back))
     lr = volume.normalized(check=progress.token.check)
     shape, cell = lr.grid.upsampled(method.scale).shape, method.scale[0]
     voxels = _voxels_that_fit(method, machine, shape)

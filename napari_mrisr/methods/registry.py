@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Protocol, runtime_checkable
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import Scale, orders_of
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 
@@ -132,7 +132,7 @@ _BUILT_IN = {
     "nearest": "napari_mrisr.methods.interpolation:make_nearest",
     "tricubic": "napari_mrisr.methods.interpolation:make_tricubic",
     "quadratic": "napari_mrisr.methods.interpolation:make_quadratic",
-    "hashed": "napari_mrisr.methods.hashed:make_hashed",
+    "hashed": "napari_mrisr.methods.permuted:make_hashed",
 }
 
 
@@ -187,9 +187,18 @@ def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
 
 
 def available_scales(name: str) -> list[Scale] | None:
-    """Scales that a method offers without a bank of one's own; None for any."""
+    """Return the scales that a method supports with the bundled banks; None for any scale.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> sr.available_scales("hashed")
+    [(2, 2, 2), (3, 3, 3), (4, 4, 4)]
+    >>> sr.available_scales("tricubic") is None
+    True
+    """
     if name != "hashed":
         return None
     from napari_mrisr.bank.model import bundled_scales
 
-    return bundled_scales()
+    return sorted(order for scale in bundled_scales() for order in orders_of(scale))

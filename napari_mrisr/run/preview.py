@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.core.volume import BoxArray, FloatArray, Region, Shape, Volume
 from napari_mrisr.methods import Method, MultiPass, pass_regions, passes_of
 
 # Voxels of a slab: thick enough that its short rows and its borders cost little.
@@ -25,8 +25,6 @@ SLAB_VOXELS = 2**21
 # a cancel does not wait long either.
 _STRIPS = 2
 _STRIP_VOXELS = 250_000
-
-Slices = tuple[slice, slice, slice]
 
 
 class Band:
@@ -45,7 +43,7 @@ class Band:
     def __init__(self, method: Method, lr: Volume, axis: int) -> None:
         self.method, self.lr, self.axis = method, lr, axis
         self.shape = lr.grid.upsampled(method.scale).shape
-        self._kept: list[_Box | None] = [None] * passes_of(method)
+        self._kept: list[BoxArray | None] = [None] * passes_of(method)
 
     def copy(self) -> Band:
         """Return another band that starts with the planes of this one."""
@@ -71,22 +69,22 @@ class Band:
             axes.
         """
         region = slab(self.shape, self.axis, start, stop)
-        before: _Box | None = None
+        before: BoxArray | None = None
         for number, needed in enumerate(pass_regions(self.method, region, self.shape)):
             before = self._kept[number] = self._after_pass(number, needed, before, pool)
         assert before is not None, "a method has at least one pass"
-        return self.lr.window.from_unit(before.array)
+        return self.lr.window.from_unit(before.box)
 
     def _after_pass(
-        self, number: int, region: Region, before: _Box | None, pool: ThreadPool
-    ) -> _Box:
+        self, number: int, region: Region, before: BoxArray | None, pool: ThreadPool
+    ) -> BoxArray:
         """Return the planes of a region after a pass: kept ones, and the others computed."""
         span = (region.start[self.axis], region.stop[self.axis])
         old = self._kept[number]
         if old is not None and old.span(self.axis) == span:
             return old
         whole = slab(self.shape, self.axis, *span)
-        box = _Box(np.empty(whole.shape, np.float32), whole.start)
+        box = BoxArray.empty(whole, self.shape)
         missing = [span]
         if old is not None:
             low, high = old.span(self.axis)
@@ -180,33 +178,6 @@ class OutwardFill:
             values = self._upward.planes(start, stop, pool)
             self.stop = stop
         return start, values
-
-
-class _Box:
-    """A box of a volume, read and written by the volume's own indices."""
-
-    def __init__(self, array: FloatArray, corner: Shape) -> None:
-        self.array, self.corner = array, corner
-
-    def span(self, axis: int) -> tuple[int, int]:
-        start = self.corner[axis]
-        return start, start + self.array.shape[axis]
-
-    def _inner(self, slices: Slices) -> Slices:
-        ends = [c + n for c, n in zip(self.corner, self.array.shape, strict=True)]
-        if any(
-            s.start < c or s.stop > e for s, c, e in zip(slices, self.corner, ends, strict=True)
-        ):
-            # NumPy would wrap around, and a kernel read beyond the end.
-            raise IndexError(f"{slices} of a box from {self.corner} to {tuple(ends)}")
-        x, y, z = (slice(s.start - c, s.stop - c) for s, c in zip(slices, self.corner, strict=True))
-        return x, y, z
-
-    def __getitem__(self, slices: Slices) -> FloatArray:
-        return self.array[self._inner(slices)]
-
-    def __setitem__(self, slices: Slices, values: FloatArray) -> None:
-        self.array[self._inner(slices)] = values
 
 
 def slab(shape: Shape, axis: int, start: int, stop: int) -> Region:

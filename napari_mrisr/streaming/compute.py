@@ -17,9 +17,9 @@ import numpy as np
 
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape
+from napari_mrisr.core.volume import BoxArray, FloatArray, Grid, Region, Shape
 from napari_mrisr.methods import Method, MultiPass, pass_regions
-from napari_mrisr.streaming.lazy import BoxArray, LazyVolume
+from napari_mrisr.streaming.lazy import LazyVolume
 from napari_mrisr.streaming.source import Source
 from napari_mrisr.streaming.statistics import Statistics
 

@@ -32,6 +32,7 @@ from napari_mrisr.io.text import write_text
 from napari_mrisr.io.write import write_error
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.run.upscale import check_parameters
 from napari_mrisr.streaming.compute import BlockRun, Ended
 from napari_mrisr.streaming.memory import bytes_needed, cut
@@ -278,7 +279,7 @@ def _key(request: StreamRequest, source: Source, method: Method) -> str:
     from napari_mrisr._version import __version__
 
     filters = hashlib.sha256()
-    if isinstance(method, Hashed):
+    if isinstance(method, Hashed | Permuted):
         for stage in method.bank.stages:
             filters.update(repr(stage.spec).encode())
             filters.update(stage.weights.tobytes())

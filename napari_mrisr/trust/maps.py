@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_mrisr.bank.calibration import Calibration, detail_of
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.bank.predictors import Predictors, before_last, predict_from
+from napari_mrisr.core.axes import IN_ORDER, Axes, axes_between, inverse, permute_volume
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool, processors
@@ -94,6 +95,12 @@ def trust_maps(
         When asked to stop.
     """
     progress = progress or Progress()
+    axes = _axes_for(lr, result, bank)
+    if axes != IN_ORDER:
+        traits = traits or measure_traits(lr, Progress(progress.token))
+        turned = (permute_volume(lr, axes), permute_volume(result, axes))
+        maps = trust_maps(*turned, bank, traits=traits, threads=threads, progress=progress)
+        return _permuted(maps, inverse(axes))
     grid = lr.grid.upsampled(bank.scale)
     if grid.shape != result.grid.shape:
         found = f"a result of {result.grid.shape}, not {grid.shape} voxels"
@@ -116,6 +123,22 @@ def trust_maps(
         _consistency_volume(left, lr, history),
         100.0 * left.rmse / (unit.window.high - unit.window.low),
         traits,
+    )
+
+
+def _axes_for(lr: Volume, result: Volume, bank: FilterBank) -> Axes:
+    """Return the order of axes in which the bank made the result; see ``hashed_with``."""
+    x, y, z = (n // m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
+    return axes_between((x, y, z), bank.scale) or IN_ORDER
+
+
+def _permuted(maps: TrustMaps, axes: Axes) -> TrustMaps:
+    error = maps.expected_error
+    return replace(
+        maps,
+        expected_error=None if error is None else permute_volume(error, axes),
+        support=permute_volume(maps.support, axes),
+        consistency=permute_volume(maps.consistency, axes),
     )
 
 

@@ -69,8 +69,9 @@ def report_html(
     bank : FilterBank
         That made the result.
     """
-    picture = base64.b64encode(png_of(trust_figure(lr, result, maps, bank.scale))).decode("ascii")
-    title = f"Super-resolved volume, {scale_label(bank.scale)}"
+    x, y, z = (n // m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
+    picture = base64.b64encode(png_of(trust_figure(lr, result, maps, (x, y, z)))).decode("ascii")
+    title = f"Super-resolved volume, {scale_label((x, y, z))}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="notice">{escape(RESEARCH_USE.capitalize())}.</p>',

@@ -12,6 +12,7 @@ from napari_mrisr.core.volume import Region
 from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.methods.permuted import hashed_with
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.streaming import compute
 from napari_mrisr.streaming.compute import BlockRun, pieces
@@ -84,3 +85,7 @@ def test_pieces_cover_a_box_once_at_whole_cells(box, scale):
             assert stop == b or stop % s == 0
         assert np.prod(piece.shape) <= 2 * compute.PIECE_VOXELS
     assert (covered == 1).all()
+
+
+def test_a_bank_in_another_order_of_axes(small_scan, make_bank):
+    check(hashed_with(make_bank((1, 2, 3), ("cell", "voxel")), (3, 1, 2)), small_scan)

@@ -134,7 +134,7 @@ def open_desk(plugin: None, make_napari_viewer: Any, qtbot: Any) -> Iterator[Cal
 @pytest.fixture
 def banks(monkeypatch: pytest.MonkeyPatch) -> None:
     """One bundled bank, whatever the package brings."""
-    monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale: ["bank-a"])
+    monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale, any_order: ["bank-a"])
     monkeypatch.setattr(
         choices, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
     )

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from napari_mrisr.bank.folder import user_banks
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import Scale, orders_of
 from napari_mrisr.errors import BankError
 from napari_mrisr.methods import available_scales
 
@@ -20,16 +20,23 @@ def offered_scales(method: str) -> tuple[list[Scale], bool]:
     if scales is None:
         return list(COMMON_SCALES), True
     own = {_scale_of(path) for path in user_banks().values()} if method == "hashed" else set()
-    return sorted({*scales, *(scale for scale in own if scale is not None)}), False
+    orders = {order for scale in own if scale is not None for order in orders_of(scale)}
+    return sorted({*scales, *orders}), False
 
 
-def fitting_banks(scale: Scale) -> list[str]:
-    """Names of the filter banks for a scale: the bundled ones, then the user's own."""
-    from napari_mrisr.bank.model import bundled_banks, load_bank
+def fitting_banks(scale: Scale, *, any_order: bool = False) -> list[str]:
+    """List the filter banks for a scale: the bundled ones, then the user's own.
+
+    With ``any_order`` a bank for 1x1x3 also fits 3x1x1, as for super-resolution.
+    """
+    from napari_mrisr.bank.model import bundled_banks, fits, load_bank
+
+    def fitting_scale(found: Scale | None) -> bool:
+        return found == scale or (any_order and found is not None and fits(found, scale))
 
     bundled = bundled_banks()
-    fitting = [name for name in bundled if load_bank(name).scale == scale]
-    own = [name for name, path in user_banks().items() if _scale_of(path) == scale]
+    fitting = [name for name in bundled if fitting_scale(load_bank(name).scale)]
+    own = [name for name, path in user_banks().items() if fitting_scale(_scale_of(path))]
     return fitting + [name for name in own if name not in bundled]
 
 

@@ -276,8 +276,8 @@ def choices(method: str) -> list[tuple[str, UpscaleParameters]]:
             found.append((scale_label(scale), UpscaleParameters(scale, method)))
             if method != "hashed":
                 continue
-            usual = bank_for(scale, None).name
-            for bank in fitting_banks(scale):
+            usual = bank_for(scale, None, any_order=True).name
+            for bank in fitting_banks(scale, any_order=True):
                 if bank != usual:
                     parameters = UpscaleParameters(scale, method, bank)
                     found.append((f"{scale_label(scale)}   {bank}", parameters))

@@ -61,7 +61,7 @@ class CautionWatch:
 
     def look(self, source: LayerSnapshot, parameters: UpscaleParameters) -> None:
         """Look at a layer, with the bank of some parameters, which fits its scale."""
-        self._wanted = _Look(source, bank_for(parameters.scale, parameters.bank))
+        self._wanted = _Look(source, bank_for(parameters.scale, parameters.bank, any_order=True))
         self._go_on()
 
     def clear(self) -> None:

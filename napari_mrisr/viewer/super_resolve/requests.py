@@ -63,7 +63,7 @@ class UpscaleRequest:
         result = (compute or upscale)(volume, self.parameters, progress=progress)
         layers = [layer_data(result, self.result_name, self.source.look)]
         if self.trust:
-            bank = bank_for(self.parameters.scale, self.parameters.bank)
+            bank = bank_for(self.parameters.scale, self.parameters.bank, any_order=True)
             threads = self.parameters.thread_count
             maps = trust_maps(volume, result, bank, threads=threads, progress=progress)
             layers += map_layers(maps, self.source.name)

@@ -164,7 +164,7 @@ class SuperResolveWidget(Docked):
         scale = self.panel.scale.scale
         if scale is not None and self.panel.method.currentText() == "hashed":
             try:
-                self.panel.bank.set_names(fitting_banks(scale), scale)
+                self.panel.bank.set_names(fitting_banks(scale, any_order=True), scale)
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
         self._refresh()

@@ -133,3 +133,12 @@ def test_banks_of_ones_own_are_offered_at_their_scale(tmp_path, monkeypatch, mak
     make_bank((6, 6, 6), seed=1, width=5).save(tmp_path / "mine.safetensors")
     assert choices.fitting_banks((5, 5, 5)) == []
     assert choices.fitting_banks((6, 6, 6)) == ["mine"]
+
+
+def test_banks_fit_any_order_of_their_scale(tmp_path, monkeypatch, make_bank):
+    monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
+    make_bank((1, 1, 3), ("cell",)).save(tmp_path / "thick.safetensors")
+    assert choices.fitting_banks((3, 1, 1)) == []
+    assert choices.fitting_banks((3, 1, 1), any_order=True) == ["thick"]
+    offered = choices.offered_scales("hashed")[0]
+    assert {(1, 1, 3), (1, 3, 1), (3, 1, 1)} <= set(offered)
