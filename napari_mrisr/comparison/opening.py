@@ -84,7 +84,7 @@ def role(name: str, history: Mapping[str, str]) -> tuple[str, str]:
     return (MEASURED, "") if _LOW_NAMES.search(name) else (ORIGINAL, "")
 
 
-def choose(volumes: Mapping[str, Volume]) -> Choice:
+def choose(volumes: Mapping[str, Volume], sources: Mapping[str, str] | None = None) -> Choice:
     """Choose the columns, the reference and the measured scan by how volumes were made.
 
     A volume is the reference only if the low-resolution scan was simulated from it.
@@ -94,6 +94,9 @@ def choose(volumes: Mapping[str, Volume]) -> Choice:
     ----------
     volumes : mapping of str to Volume
         Oldest first.
+    sources : mapping of str to str, optional
+        From the key of a result to the key of the volume that it was computed from,
+        as far as known.
 
     Returns
     -------
@@ -112,7 +115,12 @@ def choose(volumes: Mapping[str, Volume]) -> Choice:
     truth = references[0] if len(references) == 1 else None
     finest = min((_voxel_mm3(volumes[key].grid) for key in results), default=0.0)
     coarse = [key for key in originals if _voxel_mm3(volumes[key].grid) > 1.01 * finest > 0.0]
-    low = measured[-1] if measured else coarse[0] if len(coarse) == 1 else None
+    known = [sources[key] for key in results if key in sources] if sources else []
+    if known and known[-1] in volumes:
+        low: str | None = known[-1]
+        truth = None if truth == low else truth
+    else:
+        low = measured[-1] if measured else coarse[0] if len(coarse) == 1 else None
     newest = {roles[key][1]: key for key in results}
     results = sorted(newest.values(), key=lambda key: _ORDER.get(roles[key][1], _OTHER))
     results = results[-MAX_COLUMNS + 1 :]

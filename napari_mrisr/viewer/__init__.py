@@ -1,6 +1,6 @@
 """The napari plugin: the only folder that imports napari, magicgui or qtpy.
 
-Names are loaded on first use, so reading a file or a sample needs no Qt.
+Names are loaded on first use, so that the readers and samples need no Qt.
 """
 
 from __future__ import annotations

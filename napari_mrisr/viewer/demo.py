@@ -1,4 +1,4 @@
-"""Open napari with the volumes of a comparison; for the command line."""
+"""napari with the volumes of the demo and the Super-resolve dock."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from napari_mrisr.viewer.layers.convert import LayerData, layer_data
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-TRUTH = "truth"
+TRUTH, REFERENCE = "truth", "reference"
 
 _PLUGIN = "napari-mrisr"
 
-# Black where nothing differs, blue where too dark, orange where too bright.
+# Black: no difference; blue: too dark; orange: too bright.
 _DIFFERENCE_COLORS = {
     "name": "difference",
     "colors": [[0.2, 0.65, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0], [1.0, 0.55, 0.1, 1.0]],
 }
 
-# The difference's limits as a part of the truth's.
+# Limits of the difference as a fraction of the reference's.
 _DIFFERENCE_RANGE = 0.2
 
 
 def open_demo(volumes: Mapping[str, Volume]) -> None:
-    """Show the volumes in napari, with the dock widget, until the window is closed.
+    """Show the volumes in napari with the Super-resolve dock, until the window is closed.
 
     Parameters
     ----------
     volumes : mapping of str to Volume
-        Name to volume, the undermost first. The one named ``truth`` is compared
-        with: each other one on its grid gets a difference layer.
+        From name to volume, the lowest layer first. Every other volume on the grid of
+        the one named ``truth``, shown as "reference", gets a difference layer.
     """
     import napari
 
@@ -54,19 +54,20 @@ def add_demo(viewer: Viewer, volumes: Mapping[str, Volume]) -> None:
 
 
 def demo_layers(volumes: Mapping[str, Volume]) -> list[LayerData]:
-    """Layers for the volumes and their differences; only the last volume is visible.
+    """Return layers of the volumes and their differences; only the last volume is visible.
 
-    All share one volume's contrast limits (the truth's, if any), so that switching between them
+    All share one contrast (the reference's, if any), so that switching between them
     compares voxels and not gray levels.
     """
-    reference = volumes.get(TRUTH, next(iter(volumes.values()))).restored()
+    volumes = {REFERENCE if name == TRUTH else name: v for name, v in volumes.items()}
+    reference = volumes.get(REFERENCE, next(iter(volumes.values()))).restored()
     _, kwargs, _ = layer_data(reference, "")
     look = {key: kwargs[key] for key in ("colormap", "contrast_limits")}
     images = [layer_data(volume, name, look) for name, volume in volumes.items()]
     differences = [
-        _difference(volume.restored(), reference, f"{name} − {TRUTH}", look["contrast_limits"])
+        _difference(volume.restored(), reference, f"{name} − {REFERENCE}", look["contrast_limits"])
         for name, volume in volumes.items()
-        if TRUTH in volumes and name != TRUTH and _same_grid(volume, reference)
+        if REFERENCE in volumes and name != REFERENCE and _same_grid(volume, reference)
     ]
     layers = [*differences, *images]
     for _, keywords, _ in layers[:-1]:
@@ -74,12 +75,12 @@ def demo_layers(volumes: Mapping[str, Volume]) -> list[LayerData]:
     return layers
 
 
-def _same_grid(volume: Volume, truth: Volume) -> bool:
-    same = volume.grid.shape == truth.grid.shape
-    return same and bool(np.allclose(volume.grid.affine, truth.grid.affine, atol=1e-3))
+def _same_grid(volume: Volume, reference: Volume) -> bool:
+    same = volume.grid.shape == reference.grid.shape
+    return same and bool(np.allclose(volume.grid.affine, reference.grid.affine, atol=1e-3))
 
 
-def _difference(volume: Volume, truth: Volume, name: str, limits: Any) -> LayerData:
+def _difference(volume: Volume, reference: Volume, name: str, limits: Any) -> LayerData:
     reach = _DIFFERENCE_RANGE * (limits[1] - limits[0])
     look = {"colormap": _DIFFERENCE_COLORS, "contrast_limits": (-reach, reach)}
-    return layer_data(replace(volume, data=volume.data - truth.data), name, look)
+    return layer_data(replace(volume, data=volume.data - reference.data), name, look)

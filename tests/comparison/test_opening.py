@@ -129,6 +129,14 @@ def test_names_tell_the_roles_of_volumes_without_a_history(sizes, choice):
     assert choose({name: made(size) for name, size in sizes.items()}) == choice
 
 
+def test_the_scan_that_the_newest_result_was_computed_from_is_the_measured_one():
+    volumes = {"a": made(2), "b": made(2), "x": made(method="hashed"), "y": made(method="nearest")}
+    assert choose(volumes).measured is None
+    assert choose(volumes, {"x": "a", "y": "b"}).measured == "b"
+    assert choose(volumes, {"x": "a"}).measured == "a"
+    assert choose(volumes, {"x": "gone"}).measured is None
+
+
 def test_labels_are_roles_and_methods_never_names():
     volumes = {
         "DOE^JANE": made(),

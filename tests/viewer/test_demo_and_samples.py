@@ -10,7 +10,7 @@ from napari_mrisr.io import samples as package_samples
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer import demo
-from napari_mrisr.viewer.layers import samples
+from napari_mrisr.viewer.layers import readers
 from napari_mrisr.viewer.layers.convert import snapshot
 
 
@@ -29,8 +29,8 @@ def test_demo_layers(volumes):
     layers = demo.demo_layers(volumes)
     names = [kwargs["name"] for _, kwargs, _ in layers]
     assert names == [
-        *("nearest − truth", "tricubic − truth"),
-        *("low", "truth", "nearest", "tricubic"),
+        *("nearest − reference", "tricubic − reference"),
+        *("low", "reference", "nearest", "tricubic"),
     ]
     assert [kwargs.get("visible", True) for _, kwargs, _ in layers] == [False] * 5 + [True]
     assert len({kwargs["contrast_limits"] for _, kwargs, _ in layers[2:]}) == 1
@@ -41,7 +41,7 @@ def test_demo_layers(volumes):
     np.testing.assert_array_equal(snapshot(difference).to_volume().data, expected)
 
 
-def test_demo_layers_without_truth(volumes):
+def test_demo_layers_without_reference(volumes):
     del volumes["truth"]
     names = [kwargs["name"] for _, kwargs, _ in demo.demo_layers(volumes)]
     assert names == ["low", "nearest", "tricubic"]
@@ -52,14 +52,14 @@ def test_demo_in_a_viewer(plugin, banks, make_napari_viewer, volumes):
     demo.add_demo(viewer, volumes)
     assert [layer.name for layer in viewer.layers if layer.visible] == ["tricubic"]
     assert viewer.window.dock_widgets
-    (widget,) = [w for w in viewer.window.dock_widgets.values() if hasattr(w, "jobs")]
+    (widget,) = [w for w in viewer.window.dock_widgets.values() if hasattr(w, "choose_layer")]
     assert widget.panel.layer.currentText() == "low"
 
 
 @pytest.mark.parametrize("name", ["phantom", "mni152", "openneuro_ds000011"])
 def test_samples(monkeypatch, volume, name):
     monkeypatch.setattr(package_samples, name, lambda: volume)
-    ((data, kwargs, kind),) = getattr(samples, name)()
+    ((data, kwargs, kind),) = getattr(readers, name)()
     assert kind == "image"
     assert kwargs["name"]
     np.testing.assert_array_equal(snapshot(Image(data, **kwargs)).to_volume().data, volume.data)

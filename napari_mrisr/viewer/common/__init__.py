@@ -1,1 +1,1 @@
-"""Parts that every dock uses."""
+"""Base, fields, texts and background worker of the docks."""

@@ -1,4 +1,4 @@
-"""Scales and filter banks to offer. No Qt."""
+"""Scales and filter banks that the docks offer. No Qt."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from napari_mrisr.errors import BankError
 from napari_mrisr.methods import available_scales
 
 COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
-"""Offered for methods that take any scale, before "other"."""
+"""Scales listed for methods that take any scale."""
 
 
 def offered_scales(method: str) -> tuple[list[Scale], bool]:
-    """Scales to offer for a method, and whether any other will do too."""
+    """Return the scales to list for a method, and True if any other scale works too."""
     scales = available_scales(method)
     if scales is None:
         return list(COMMON_SCALES), True
@@ -25,7 +25,7 @@ def offered_scales(method: str) -> tuple[list[Scale], bool]:
 
 
 def fitting_banks(scale: Scale, *, any_order: bool = False) -> list[str]:
-    """List the filter banks for a scale: the bundled ones, then the user's own.
+    """Return the names of the filter banks for a scale: the bundled ones, then the user's.
 
     With ``any_order`` a bank for 1x1x3 also fits 3x1x1, as for super-resolution.
     """
@@ -41,7 +41,7 @@ def fitting_banks(scale: Scale, *, any_order: bool = False) -> list[str]:
 
 
 def _scale_of(path: Path) -> Scale | None:
-    """Scale of a bank of the user's; None for a file that is none, which must not stop others."""
+    """Return the scale of a user's bank; None for a file that is no bank."""
     try:
         stat = path.stat()
         return _read_scale(path, stat.st_mtime_ns, stat.st_size)

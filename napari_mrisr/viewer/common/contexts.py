@@ -1,11 +1,11 @@
-"""Which OpenGL context is current while napari frees what a layer held.
+"""Current OpenGL context while napari deletes a layer's objects.
 
-Where a layer goes, napari deletes its textures, buffers and programs at once, in
-whichever context happens to be current. After our canvas has painted in a window of
-its own that is our window's context, whose objects carry the same numbers: ours are
-deleted. Or it is that of napari's window, which shares objects with the canvas, but not
-which attributes are enabled: of a layer that was shown in 3D and in 2D these stay
-enabled without their buffer. Either way the next frame crashes.
+When a layer is removed, napari deletes its textures, buffers and programs at once, in
+whichever context is current. After our canvas has painted in its own window that is our
+window's context, whose objects have the same numbers: ours are deleted. Or it is the
+context of napari's window, which shares objects with the canvas but not the enabled
+attributes: those of a layer that was shown in 3D and in 2D stay enabled without their
+buffer. Either way the next frame crashes.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ _OURS = "mrisr-canvas"
 
 
 def mark_as_ours(canvas: QWidget) -> None:
-    """That canvas is not napari's."""
+    """Mark a canvas as not napari's."""
     canvas.setProperty(_OURS, True)
 
 
 class ContextKeeper:
-    """Makes napari's canvas current before a layer goes.
+    """Makes napari's canvas current before a layer is removed.
 
     Parameters
     ----------
     viewer : napari.viewer.Viewer
-        Whose layers go.
+        Viewer with the layers.
     widget : QWidget
-        In the main window or in a dock of it, floating or not.
+        In the main window or in one of its docks, floating or not.
     """
 
     def __init__(self, viewer: Any, widget: QWidget) -> None:
         self._viewer, self._widget = viewer, widget
-        viewer.layers.events.removing.connect(self._layer_goes)
+        viewer.layers.events.removing.connect(self._before_removal)
 
     def close(self) -> None:
-        """Let go of the viewer."""
-        self._viewer.layers.events.removing.disconnect(self._layer_goes)
+        """Disconnect from the viewer."""
+        self._viewer.layers.events.removing.disconnect(self._before_removal)
 
-    def _layer_goes(self, event: Any = None) -> None:
+    def _before_removal(self, event: Any = None) -> None:
         window = self._widget
-        while (parent := window.parentWidget()) is not None:  # of a floating dock, too
+        while (parent := window.parentWidget()) is not None:  # also from a floating dock
             window = parent
         for canvas in window.findChildren(QOpenGLWidget):
             if canvas.isValid() and not canvas.property(_OURS):
                 canvas.makeCurrent()
                 return
-        # None that was ever painted: no context is better than another's.
+        # No canvas of napari's was ever painted: better no context than ours.
         context = QOpenGLContext.currentContext()
         if context is not None:
             context.doneCurrent()

@@ -1,8 +1,9 @@
-"""The fields of the form: each shows choices and tells the one that is chosen."""
+"""Fields of the docks' forms: layer, scale, filter bank, named choices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,16 +21,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.core.scale import MAX_SCALE, Scale
-from napari_mrisr.viewer.common.labels import scale_label
-
-AXIS_NAMES = ("left–right", "front–back", "top–bottom")
+from napari_mrisr.viewer.common.labels import AXIS_NAMES, scale_label
+from napari_mrisr.viewer.layers.convert import is_result
 
 _AUTO_BANK = "Auto (bundled)"
 _BROWSE = "Browse…"
 
 
 def narrow(combo: QComboBox) -> QComboBox:
-    """Let a combo box be narrower than its longest entry, which is then elided."""
+    """Allow a combo box to be narrower than its longest entry, which is then elided."""
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(8)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -37,8 +37,21 @@ def narrow(combo: QComboBox) -> QComboBox:
     return combo
 
 
+class BankNews(QObject):
+    """Signal for filter banks that this session trained."""
+
+    saved = Signal(str)
+    """Path of the bank's file."""
+
+
+@functools.cache
+def bank_news() -> BankNews:
+    """Return the one object that all docks share."""
+    return BankNews()
+
+
 class VerticalScroll(QScrollArea):
-    """Scrolls up and down; is never narrower than what it holds."""
+    """Vertical scroll area that is never narrower than its content."""
 
     def __init__(self, content: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,36 +62,36 @@ class VerticalScroll(QScrollArea):
         content.installEventFilter(self)
 
     def minimumSizeHint(self) -> QSize:
-        """The content's width, and room for a few lines."""
+        """Return the content's width and the height of a few lines."""
         bar = self.verticalScrollBar().sizeHint().width()
         return QSize(self.widget().minimumSizeHint().width() + bar, 120)
 
     def sizeHint(self) -> QSize:
-        """All of the content."""
+        """Return the size of the whole content."""
         return self.minimumSizeHint().expandedTo(self.widget().sizeHint())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Pass on that the content's size has changed, which Qt does not."""
+        """Update when the content's size has changed, which Qt does not."""
         if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
 
 
 class LayerField(QComboBox):
-    """The image layers of a viewer, top one first."""
+    """Choice of an image layer; by default the topmost that is not a result."""
 
     chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         narrow(self)
-        self.setPlaceholderText("no image layer yet")
+        self.setPlaceholderText("No image layer")
         self._layers: list[Any] = []
         self.currentIndexChanged.connect(self._tell)
 
     @property
     def layer(self) -> Any:
-        """The layer chosen, or None."""
+        """Return the chosen layer, or None."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
@@ -88,8 +101,10 @@ class LayerField(QComboBox):
             self.setCurrentIndex(self._layers.index(layer))
 
     def set_layers(self, layers: Sequence[Any]) -> None:
-        """Show these, keeping the choice where it is still there."""
+        """Offer layers, the topmost first; keep the choice if it is among them."""
         chosen = self.layer
+        if chosen not in layers:
+            chosen = next((layer for layer in layers if not is_result(layer)), None)
         self.blockSignals(True)
         self.clear()
         self._layers = list(layers)
@@ -102,19 +117,54 @@ class LayerField(QComboBox):
         self._tell()
 
     def _tell(self) -> None:
-        self.setToolTip(self.currentText() or "The image layers of the viewer")
+        self.setToolTip(self.currentText() or "Image layers of the viewer")
+        self.chosen.emit()
+
+
+class NamedChoice(QComboBox):
+    """Choice among names, each with its one-line description: "hashed: learned filters".
+
+    Parameters
+    ----------
+    summaries : mapping of str to str
+        From name to description.
+    """
+
+    chosen = Signal()
+
+    def __init__(self, summaries: Mapping[str, str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        narrow(self)
+        for name, summary in summaries.items():
+            text = f"{name}: {summary}" if summary else name
+            self.addItem(text, name)
+            self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+        self.currentIndexChanged.connect(self._tell)
+        self._tell()
+
+    @property
+    def name(self) -> str:
+        """Return the chosen name."""
+        return str(self.currentData())
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.setCurrentIndex(self.findData(name))
+
+    def _tell(self) -> None:
+        self.setToolTip(self.currentText())
         self.chosen.emit()
 
 
 class ScaleField(QWidget):
-    """Usual scales in a list; "other" opens three numbers, one an axis."""
+    """Choice of a scale: the usual ones in a list, any other by a factor per axis."""
 
     chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._combo = narrow(QComboBox(self))
-        self._combo.setToolTip("How many times more voxels along each axis of the patient")
+        self._combo.setToolTip("Upscaling factor per axis of the patient")
         self._other = QWidget(self)
         self._factors = [self._factor(name) for name in AXIS_NAMES]
         rows = QFormLayout(self._other)
@@ -133,13 +183,13 @@ class ScaleField(QWidget):
         box = QSpinBox(self._other)
         box.setRange(1, MAX_SCALE)
         box.setValue(2)
-        box.setToolTip(f"Factor {name}, from 1 to {MAX_SCALE}")
+        box.setToolTip(f"Factor along {name}, 1 to {MAX_SCALE}")
         box.valueChanged.connect(self._tell)
         return box
 
     @property
     def scale(self) -> Scale | None:
-        """The scale chosen, in RAS order; None where there is none to choose."""
+        """Return the chosen scale in RAS order; None if the list is empty."""
         if self._combo.currentIndex() < 0:
             return None
         listed = self._combo.currentData()
@@ -162,13 +212,13 @@ class ScaleField(QWidget):
 
     @property
     def beside(self) -> list[Scale]:
-        """The listed scales next to the one chosen."""
+        """Return the listed scales next to the chosen one."""
         at = self._combo.currentIndex()
         listed = [self._combo.itemData(i) for i in (at + 1, at - 1)]
         return [(x, y, z) for x, y, z in filter(None, listed)]
 
     def set_scales(self, scales: Sequence[Scale], others: bool) -> None:
-        """Offer these, and with ``others`` any; keep the choice if possible."""
+        """Offer scales, with ``others`` also any other; keep the choice if possible."""
         before = self.scale
         self._combo.blockSignals(True)
         self._combo.clear()
@@ -192,7 +242,7 @@ class ScaleField(QWidget):
 
 
 class BankField(QComboBox):
-    """Auto, the bundled filter banks that fit, and files of one's own."""
+    """Choice of a filter bank: automatic, a bundled one that fits, or a file."""
 
     chosen = Signal()
     browsed = Signal(str)
@@ -201,8 +251,8 @@ class BankField(QComboBox):
         super().__init__(parent)
         narrow(self)
         self.setToolTip(
-            "The learned filters. Auto: those that come with the plugin for this scale.\n"
-            "A file comes from training on scans of your own."
+            "Learned filters. Auto: the filters that come with the plugin for this scale.\n"
+            "“Train filters” makes a file from your own scans."
         )
         self._names: list[str] = []
         self._file: str | None = None
@@ -214,21 +264,18 @@ class BankField(QComboBox):
 
     @property
     def bank(self) -> str | None:
-        """Name or path of the bank chosen; None for the bundled one."""
+        """Return the name or path of the chosen bank; None for the bundled one."""
         data = self.currentData()
         return None if data == _BROWSE else data
 
     @property
     def banks(self) -> list[str | None]:
-        """What may be chosen, the bundled one (None) first."""
+        """Return all choices, the bundled one (None) first."""
         offered = [self.itemData(i) for i in range(self.count())]
         return [None, *(bank for bank in offered if bank not in (None, _BROWSE))]
 
     def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
-        """Offer the bundled banks of a scale, and the file if it has that scale.
-
-        The choice stays if possible.
-        """
+        """Offer the banks of a scale, and the file if it has that scale; keep the choice."""
         before = self.bank if self.count() else None
         self._names = list(names)
         self.blockSignals(True)
@@ -245,11 +292,11 @@ class BankField(QComboBox):
         self.blockSignals(False)
 
     def add_file(self, path: str, scale: Scale) -> None:
-        """Offer a file from now on, at the one scale it is for."""
+        """Offer a file whenever its scale is chosen."""
         self._file, self.file_scale = path, scale
 
     def choose_file(self) -> None:
-        """Choose the file, at its scale."""
+        """Choose the file; its scale must be chosen."""
         index = self.findData(self._file)
         self.setItemData(index, self._file, Qt.ItemDataRole.ToolTipRole)
         self.setCurrentIndex(index)

@@ -242,7 +242,8 @@ class CompareWidget(Dock):
                 for key in self.link.volumes
                 if self.link.volumes.trouble(key) is None
             }
-            choice, state = choose(usable), self.controller.state
+            choice = choose(usable, self.link.volumes.sources())
+            state = self.controller.state
             if choice != Choice(state.columns, state.truth, state.measured):
                 self._open(choice)
         self.link.settle()

@@ -1,8 +1,8 @@
-"""A volume as a napari layer, and a layer as a volume. Pure functions, no Qt."""
+"""Conversion between volumes and napari layers. Pure functions, no Qt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 METADATA_KEY = "mrisr"
 
 LayerData = tuple[Any, dict[str, Any], str]
-"""Array, keyword arguments and type of a layer to be, as napari's readers return it."""
+"""Array, keyword arguments and type of a new layer, as napari's readers return them."""
 
-# Enough for percentiles that no eye can tell from those of all voxels.
+# Percentiles of so many voxels look the same as those of all.
 _SAMPLES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
 class ScanRecord:
-    """What a layer keeps of its volume, beyond what napari can express.
+    """Facts about a layer's volume that napari cannot express.
 
     Attributes
     ----------
@@ -37,34 +37,39 @@ class ScanRecord:
     origin : Origin or None
         How the file stored it. Not shown: its header may name the patient.
     history : mapping of str to str
-        How it was made.
+        See :attr:`napari_mrisr.core.volume.Volume.history`.
+    source_id : str
+        ``unique_id`` of the layer that the volume was computed from; empty if none.
     """
 
     grid: Grid
     origin: Origin | None = field(default=None, repr=False)
     history: Mapping[str, str] = field(default_factory=dict)
+    source_id: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSnapshot:
-    """All that a run needs of a layer, taken before the run starts.
+    """Contents of a layer at the start of a run, frozen for its thread.
 
     Attributes
     ----------
     name : str
-        Of the layer.
+        Name of the layer, with the frame of a 4D one.
     data : array
         3D, in napari's axis order.
     grid : Grid
-        RAS+, of :meth:`to_volume`.
+        RAS+, the grid of :meth:`to_volume`.
     orientation : (3, 2) ndarray or None
-        Brings ``data`` to RAS+; None for the layers that we made.
+        Brings ``data`` to RAS+; None for layers that this plugin made.
     record : ScanRecord or None
-        None for a layer of another program, or one moved since.
+        None for a layer of another program, and for one that was moved since.
     look : mapping
-        Colormap, contrast limits and gamma, so that results look alike.
+        Colormap, contrast limits and gamma, for results to look the same.
     frame : int or None
-        Which frame of a 4D layer.
+        Frame of a 4D layer.
+    layer_id : str
+        The layer's ``unique_id``.
     """
 
     name: str
@@ -74,14 +79,15 @@ class LayerSnapshot:
     record: ScanRecord | None
     look: Mapping[str, Any]
     frame: int | None = None
+    layer_id: str = ""
 
     def to_volume(self) -> Volume:
-        """The volume, checked.
+        """Return the volume, checked.
 
         Raises
         ------
         VolumeError
-            When voxels are not finite, or all the same.
+            If voxels are not finite, or all the same.
         """
         data = self.reader()(Region.whole(self.grid.shape))
         origin = self.record.origin if self.record else None
@@ -93,13 +99,13 @@ class LayerSnapshot:
 
     @property
     def history(self) -> Mapping[str, str]:
-        """How the volume was made, where that is known."""
+        """Return how the volume was made; empty if unknown."""
         return self.record.history if self.record else {}
 
     def reader(self) -> Callable[[Region], FloatArray]:
-        """Gives boxes of the volume, RAS+; a dask array stays where it is.
+        """Return a function from a region to its voxels, RAS+; a dask array stays on disk.
 
-        The callable raises VolumeError when voxels of a box are not finite.
+        The function raises VolumeError if voxels of the region are not finite.
         """
         array = self.data if hasattr(self.data, "__dask_graph__") else np.asarray(self.data)
         if self.orientation is None:
@@ -109,27 +115,31 @@ class LayerSnapshot:
 
         def take(region: Region) -> FloatArray:
             box = np.asarray(array[region.slices]).astype(np.float32, copy=False)
-            # NaN and infinity both come through to the difference.
+            # The difference is not finite if any voxel is not.
             if not np.isfinite(float(box.max()) - float(box.min())):
-                mend = "replace them, for example by numpy.nan_to_num"
-                raise VolumeError(explain(self.name, "some voxels are NaN or infinite", mend))
+                remedy = "open the file itself, which shows them as 0, or repair the layer"
+                raise VolumeError(explain(self.name, "some voxels are NaN or infinite", remedy))
             return box
 
         return take
 
 
-def layer_data(volume: Volume, name: str, look: Mapping[str, Any] | None = None) -> LayerData:
-    """A volume as napari's readers return it.
+def layer_data(
+    volume: Volume, name: str, look: Mapping[str, Any] | None = None, source_id: str = ""
+) -> LayerData:
+    """Return a volume as napari's readers do.
 
     Parameters
     ----------
     volume : Volume
         In engine units or the scan's.
     name : str
-        Name of the layer to be.
+        Name of the new layer.
     look : mapping, optional
         Colormap, contrast limits and gamma of another layer; by default gray
         over the volume's own range.
+    source_id : str
+        ``unique_id`` of the layer that it was computed from.
 
     Returns
     -------
@@ -137,26 +147,45 @@ def layer_data(volume: Volume, name: str, look: Mapping[str, Any] | None = None)
         A view of the volume's array (not a copy), keyword arguments, "image".
     """
     volume = volume.restored()
-    record = ScanRecord(volume.grid, volume.origin, dict(volume.history))
+    record = ScanRecord(volume.grid, volume.origin, dict(volume.history), source_id)
     look = look or {"colormap": "gray", "contrast_limits": contrast_limits(volume.data)}
     return geometry.to_display(volume.data), {**_kwargs(record, name), **look}, "image"
+
+
+def result_layer_data(volume: Volume, name: str, source: LayerSnapshot) -> LayerData:
+    """Return a volume computed from a layer, which looks like it and remembers it."""
+    return layer_data(volume, name, source.look, source.layer_id)
+
+
+def is_result(layer: Any) -> bool:
+    """Return whether a layer was computed by a method: no default input of the next run."""
+    record = getattr(layer, "metadata", {}).get(METADATA_KEY)
+    history = record.history if isinstance(record, ScanRecord) else {}
+    return "map" in history or history.get("method", "none") != "none"
+
+
+def source_of(layer: Any, layers: Iterable[Any]) -> Any:
+    """Return the layer that a layer was computed from, or None if it is not among them."""
+    record = layer.metadata.get(METADATA_KEY)
+    wanted = record.source_id if isinstance(record, ScanRecord) else ""
+    return next((other for other in layers if wanted and str(other.unique_id) == wanted), None)
 
 
 def lazy_layer_data(
     levels: Sequence[Any], record: ScanRecord, name: str, limits: tuple[float, float]
 ) -> LayerData:
-    """A volume on disk as napari's readers return it.
+    """Return a volume on disk as napari's readers do.
 
     Parameters
     ----------
     levels : sequence of arrays
-        As displayed, such as dask arrays; finest first.
+        In napari's axis order, such as dask arrays; finest first.
     record : ScanRecord
-        Of the finest.
+        Record of the finest level.
     name : str
-        Name of the layer to be.
+        Name of the new layer.
     limits : tuple of float
-        Intensities from black to white.
+        Intensities shown as black and white.
     """
     kwargs = {**_kwargs(record, name), "colormap": "gray", "contrast_limits": limits}
     several = len(levels) > 1
@@ -164,7 +193,7 @@ def lazy_layer_data(
 
 
 def _kwargs(record: ScanRecord, name: str) -> dict[str, Any]:
-    """What a layer of three axes is told."""
+    """Return the keyword arguments of a 3D layer."""
     scale, translate = geometry.scale_and_translate(record.grid)
     return {
         "name": name,
@@ -177,16 +206,16 @@ def _kwargs(record: ScanRecord, name: str) -> dict[str, Any]:
 
 
 def series_layer_data(frames: NDArray, first: Volume, name: str) -> LayerData:
-    """A time series as napari's readers return it.
+    """Return a time series as napari's readers do.
 
     Parameters
     ----------
     frames : (t, x, y, z) ndarray
         RAS+, in the scan's intensities.
     first : Volume
-        The first of them.
+        The first frame.
     name : str
-        Name of the layer to be.
+        Name of the new layer.
     """
     scale, translate = geometry.scale_and_translate(first.grid)
     record = ScanRecord(first.grid, first.origin, dict(first.history))
@@ -194,7 +223,7 @@ def series_layer_data(frames: NDArray, first: Volume, name: str) -> LayerData:
         "name": name,
         "scale": (1.0, *scale),
         "translate": (0.0, *translate),
-        # Frames are counted, since few headers hold a trustworthy time step.
+        # Frames are numbered: few headers hold a trustworthy time step.
         "units": ("pixel", "mm", "mm", "mm"),
         "axis_labels": ("frame", *geometry.AXIS_LABELS),
         "metadata": _metadata(record),
@@ -212,12 +241,12 @@ def _metadata(record: ScanRecord) -> dict[str, Any]:
 
 
 def contrast_limits(data: NDArray) -> tuple[float, float]:
-    """Limits that spend no gray level on a few bright voxels.
+    """Return limits of contrast that a few bright voxels do not stretch.
 
     Parameters
     ----------
     data : ndarray
-        Any shape. Sampled, so that large volumes open at once.
+        Any shape; a sample of it is used.
     """
     step = max(1, round((data.size / _SAMPLES) ** (1.0 / data.ndim)))
     sample = np.asarray(data[(slice(None, None, step),) * data.ndim], dtype=np.float32)
@@ -232,12 +261,12 @@ def contrast_limits(data: NDArray) -> tuple[float, float]:
 
 
 def frame_count(layer: Image) -> int | None:
-    """How many frames a 4D layer has; None for 3D."""
+    """Return the number of frames of a 4D layer; None for 3D."""
     return int(_finest(layer).shape[0]) if layer.ndim == 4 and not layer.rgb else None
 
 
 def frame_on_screen(layer: Image, point: Sequence[float]) -> int:
-    """The frame of a 4D layer nearest to where a viewer stands; 0 for 3D.
+    """Return the frame of a 4D layer nearest to the viewer's sliders; 0 for 3D.
 
     Parameters
     ----------
@@ -253,10 +282,10 @@ def frame_on_screen(layer: Image, point: Sequence[float]) -> int:
 
 
 def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
-    """Take from a layer what a run needs.
+    """Return the contents of a layer for a run.
 
-    A layer that this plugin made is taken with its true affine. Any other is
-    taken as (slice, row, column) with ``scale``, ``translate`` and the rest of
+    A layer that this plugin made has its true affine. Any other is read as
+    (slice, row, column) with ``scale``, ``translate`` and the rest of
     its transform in its units (pixels count as mm), in the world described in
     :mod:`napari_mrisr.viewer.layers.geometry`.
 
@@ -265,18 +294,18 @@ def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
     layer : Image
         3D, or 4D with the frames along the first axis.
     frame : int
-        Which frame of a 4D layer.
+        Frame of a 4D layer.
 
     Raises
     ------
     VolumeError
-        For color, 2D and higher-dimensional layers.
+        If the layer is in color, or has fewer than 3 or more than 4 axes.
     GeometryError
-        For a transform that flattens the volume.
+        If its transform flattens the volume.
     """
     if layer.rgb:
-        mend = "choose a layer with one value a voxel (right-click > Split RGB)"
-        raise VolumeError(explain(layer.name, "is a color image", mend))
+        remedy = "choose a layer with one value per voxel (right-click > Split RGB)"
+        raise VolumeError(explain(layer.name, "is a color image", remedy))
     if layer.ndim not in (3, 4):
         found = f"has {layer.ndim} axes, not 3"
         raise VolumeError(explain(layer.name, found, "choose a 3D volume"))
@@ -293,16 +322,17 @@ def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
         "contrast_limits": tuple(map(float, layer.contrast_limits)),
         "gamma": float(layer.gamma),
     }
+    layer_id = str(layer.unique_id)
     matrix = index_to_mm(layer)
     shape = (int(data.shape[0]), int(data.shape[1]), int(data.shape[2]))
     record = layer.metadata.get(METADATA_KEY)
-    if isinstance(record, ScanRecord) and _still_there(record.grid, shape, matrix):
-        return LayerSnapshot(name, data, record.grid, None, record, look, chosen)
+    if isinstance(record, ScanRecord) and _unmoved(record.grid, shape, matrix):
+        return LayerSnapshot(name, data, record.grid, None, record, look, chosen, layer_id)
     if not abs(np.linalg.det(matrix[:3, :3])) > 1e-12:
-        mend = "give it a scale above zero along every axis"
-        raise GeometryError(explain(layer.name, "its transform flattens the volume", mend))
+        remedy = "give it a scale above zero along every axis"
+        raise GeometryError(explain(layer.name, "its transform flattens the volume", remedy))
     grid, orientation = geometry.grid_from_display(shape, matrix)
-    return LayerSnapshot(name, data, grid, orientation, None, look, chosen)
+    return LayerSnapshot(name, data, grid, orientation, None, look, chosen, layer_id)
 
 
 def _finest(layer: Image) -> Any:
@@ -310,7 +340,7 @@ def _finest(layer: Image) -> Any:
 
 
 def index_to_mm(layer: Image) -> NDArray[np.float64]:
-    """Index along the last three axes to napari's world, mm."""
+    """Return the matrix from index along the last three axes to napari's world, mm."""
     zero = np.zeros(layer.ndim)
     origin = np.array(layer.data_to_world(zero), dtype=float)
     matrix = np.eye(4)
@@ -325,12 +355,12 @@ def index_to_mm(layer: Image) -> NDArray[np.float64]:
 
 
 def _millimeters(unit: Any) -> float:
-    """Millimeters in one of napari's units; 1 for pixels."""
+    """Return one of napari's units in millimeters; 1 for pixels."""
     return float((1 * unit).to("mm").magnitude) if unit.is_compatible_with("mm") else 1.0
 
 
-def _still_there(grid: Grid, shape: tuple[int, ...], matrix: NDArray[np.float64]) -> bool:
-    """Whether a layer still is where we put it, with as many voxels."""
+def _unmoved(grid: Grid, shape: tuple[int, ...], matrix: NDArray[np.float64]) -> bool:
+    """Return whether a layer of ours has its first shape and place."""
     if shape != grid.shape[::-1]:
         return False
     scale, translate = geometry.scale_and_translate(grid)

@@ -1,21 +1,22 @@
-"""From a grid to napari's world and back. No Qt, no napari.
+"""Grids in napari's world and back. No Qt, no napari.
 
 napari draws the last two axes, the first of them downwards, the second to the
 right, and steps through the others. A radiologist expects, in every plane,
 the patient's right side at the left, and anterior or superior on top. Both
-hold, without any setting of the viewer, when napari's world axes are
+hold, without any setting of the viewer, if napari's world axes are
 
     (toward inferior, toward posterior, toward left),  in mm,
 
 the RAS axes reversed in order and sign. 3D views are not mirrored either,
-since the reversal of order and that of three signs are two reflections.
+since reversing the order and reversing three signs are two reflections.
 
-napari cannot slice obliquely. An oblique scan is shown along its own axes: the
-world is turned about its origin by the scan's rotation. So all volumes
-that share one orientation (a scan, its low-resolution and its super-resolved
-versions, crops, other stacks of the same angulation) lie exactly over one
-another, and an upright scan is shown at its true position. The true affine
-stays with the layer; see :class:`~napari_mrisr.viewer.layers.convert.ScanRecord`.
+napari cannot slice obliquely. An oblique scan (one whose axes are not the
+scanner's) is shown along its own axes: the world is rotated about its origin by
+the scan's rotation. All volumes of one orientation (a scan, its low-resolution
+and super-resolved versions, crops, other stacks of the same angulation) then lie
+exactly over one another, and a scan along the scanner's axes is shown at its true
+position. The layer keeps the true affine;
+see :class:`~napari_mrisr.viewer.layers.convert.ScanRecord`.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ AXIS_LABELS = ("inferior", "posterior", "left")
 
 Matrix = NDArray[np.float64]
 
-# RAS mm to napari's world axes and back (it is its own inverse).
+# RAS mm to napari's world axes; its own inverse.
 _REVERSE = -np.eye(3)[::-1]
 
 
 def scale_and_translate(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Where napari shall draw the reversed array of a volume.
+    """Return where napari draws the reversed array of a volume.
 
     Parameters
     ----------
     grid : Grid
-        Of the volume.
+        Grid of the volume.
 
     Returns
     -------
@@ -57,17 +58,17 @@ def scale_and_translate(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...
 
 
 def to_display(data: NDArray) -> NDArray:
-    """(x, y, z) RAS+ to (inferior, posterior, left), a view; its own inverse."""
+    """Return a view from (x, y, z) RAS+ to (inferior, posterior, left); its own inverse."""
     return data.transpose(2, 1, 0)[::-1, ::-1, ::-1]
 
 
 def grid_from_display(shape: Shape, matrix: Matrix) -> tuple[Grid, Matrix]:
-    """The grid of a layer that any program may have made.
+    """Return the grid of a layer of any program.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the layer's array, in napari's axis order.
+        Shape of the layer's array, in napari's axis order.
     matrix : (4, 4) ndarray
         Array index to napari's world, mm.
 
@@ -76,7 +77,7 @@ def grid_from_display(shape: Shape, matrix: Matrix) -> tuple[Grid, Matrix]:
     grid : Grid
         RAS+, axes closest to the patient's.
     orientation : (3, 2) ndarray
-        nibabel's; brings the array into the grid's axis order.
+        As nibabel's; brings the array into the grid's axis order.
     """
     affine = np.eye(4)
     affine[:3] = _REVERSE @ matrix[:3]
@@ -88,7 +89,7 @@ def grid_from_display(shape: Shape, matrix: Matrix) -> tuple[Grid, Matrix]:
 
 
 def reorient(data: NDArray, orientation: Matrix) -> NDArray:
-    """Bring an array into RAS+ order: a view, and of a dask array one that stays on disk."""
-    # nibabel's own function would load the array to turn it.
+    """Return a view of an array in RAS+ order; a dask array stays on disk."""
+    # nibabel's function would load a dask array.
     flipped = data[tuple(slice(None, None, int(flip)) for flip in orientation[:, 1])]
     return flipped.transpose([int(axis) for axis in np.argsort(orientation[:, 0])])

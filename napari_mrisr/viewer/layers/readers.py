@@ -1,27 +1,39 @@
-"""Open MRI files as layers. No Qt."""
+"""Layers from MRI files, OME-Zarr images and the samples. No Qt."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
 
-from napari_mrisr.core.volume import FloatArray, Volume
+from napari_mrisr.core.volume import FloatArray, Origin, Volume
 from napari_mrisr.errors import MrisrError, VolumeError, explain
-from napari_mrisr.io import READABLE, read_volume, suffix_of
+from napari_mrisr.io import READABLE, read_volume, samples, suffix_of
 from napari_mrisr.io.formats import is_zarr, stem_of
-from napari_mrisr.viewer.layers.convert import LayerData, layer_data, series_layer_data
-from napari_mrisr.viewer.layers.zarr import zarr_layer_data
+from napari_mrisr.io.orientation import axis_codes, grid_in_ras
+from napari_mrisr.viewer.layers import geometry
+from napari_mrisr.viewer.layers.convert import (
+    LayerData,
+    ScanRecord,
+    contrast_limits,
+    layer_data,
+    lazy_layer_data,
+    series_layer_data,
+)
+
+if TYPE_CHECKING:
+    from napari_mrisr.streaming.ngff import NgffImage
 
 PathOrPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
 Reader = Callable[[PathOrPaths], list[LayerData]]
 
 
 def get_reader(path: PathOrPaths) -> Reader | None:
-    """The reader for a file or files, or None when they are not ours (npe2's contract)."""
+    """Return the reader for files of ours, or None (npe2's contract)."""
     paths = _as_list(path)
     if not paths or not all(suffix_of(p) in READABLE or is_zarr(p) for p in paths):
         return None
@@ -34,16 +46,31 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     Parameters
     ----------
     path : str, path or sequence of them
-        3D images become (inferior, posterior, left) layers; of 4D images all
-        frames are read, (frame, inferior, posterior, left). Voxels that are
-        NaN or infinite are shown as 0, with a warning. OME-Zarr stays on disk.
+        3D images become (inferior, posterior, left) layers. All frames of 4D images
+        are read, as (frame, inferior, posterior, left). NaN and infinite voxels are
+        shown as 0, with a warning. OME-Zarr stays on disk.
 
     Raises
     ------
     MrisrError
-        When a file cannot be used.
+        If a file cannot be used.
     """
     return [_read(p) for p in _as_list(path)]
+
+
+def phantom() -> list[LayerData]:
+    """Return the head phantom, computed by this package."""
+    return [layer_data(samples.phantom(), "phantom")]
+
+
+def mni152() -> list[LayerData]:
+    """Return the MNI152 template, which nilearn brings or downloads."""
+    return [layer_data(samples.mni152(), "MNI152")]
+
+
+def openneuro_ds000011() -> list[LayerData]:
+    """Return a T1w scan of OpenNeuro ds000011, downloaded on first use."""
+    return [layer_data(samples.openneuro_ds000011(), "ds000011 sub-11")]
 
 
 def _as_list(path: PathOrPaths) -> list[str | PathLike[str]]:
@@ -62,7 +89,7 @@ def _read(path: str | PathLike[str]) -> LayerData:
 
 
 def _first_frame(path: str | PathLike[str]) -> Volume:
-    """The volume; of a 4D image the first. Checks all that can be wrong with the file."""
+    """Read the volume, or the first frame of a 4D image; check the whole file."""
     try:
         try:
             return read_volume(path)
@@ -75,7 +102,7 @@ def _first_frame(path: str | PathLike[str]) -> Volume:
 
 
 def _filled(path: str | PathLike[str], error: MrisrError) -> Volume:
-    """The volume with 0 for what is not finite; the error, if that was not its cause."""
+    """Read the volume with 0 for voxels that are not finite; raise any other error."""
     frame = 0 if _frame_count(path) > 1 else None
     try:
         volume = read_volume(path, frame=frame, fill_nonfinite=0.0)
@@ -83,29 +110,79 @@ def _filled(path: str | PathLike[str], error: MrisrError) -> Volume:
         raise error from None
     from napari.utils.notifications import show_warning
 
-    show_warning(f"{Path(path).name}: voxels that are NaN or infinite are shown as 0")
+    show_warning(f"{Path(path).name}: NaN and infinite voxels are shown as 0")
     return volume
 
 
 def _frame_count(path: str | PathLike[str]) -> int:
-    """How many volumes the file holds; 1 for what nibabel cannot open."""
+    """Return the number of frames; 1 for what nibabel cannot open."""
     try:
         shape = getattr(nib.load(path), "shape", ())
-    except Exception:  # read_volume tells what is wrong
+    except Exception:  # read_volume reports the cause
         return 1
     return int(np.prod(shape[3:], dtype=np.int64)) if len(shape) > 3 else 1
 
 
 def _all_frames(path: str | PathLike[str], first: Volume, count: int) -> FloatArray:
-    """(t, x, y, z) in RAS+, decompressed once."""
+    """Read (t, x, y, z) in RAS+, decompressing the file once."""
     image = nib.load(path)
     assert isinstance(image, nib.spatialimages.SpatialImage)
     try:
         stored = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except MemoryError as error:
-        found = f"{count} frames of {first.grid.shape} voxels do not fit into memory"
-        mend = "take single frames by napari_mrisr.read_volume(path, frame=...)"
-        raise VolumeError(explain(path, found, mend)) from error
+        x, y, z = first.grid.shape
+        found = f"not enough memory for {count} frames of {x} × {y} × {z} voxels"
+        remedy = "save the frame you need as a file of its own, then open that"
+        raise VolumeError(explain(path, found, remedy)) from error
     stored = stored.reshape(*stored.shape[:3], count, order="F")
     ras = nib.apply_orientation(stored, nib.io_orientation(image.affine))
     return np.nan_to_num(np.moveaxis(ras, 3, 0), copy=False, posinf=0.0, neginf=0.0)
+
+
+def zarr_layer_data(path: str | PathLike[str]) -> LayerData:
+    """Return an OME-Zarr image as napari's readers do, its levels as dask arrays.
+
+    Parameters
+    ----------
+    path : path
+        The folder. Of an image with several frames the first is shown, with a warning.
+
+    Raises
+    ------
+    MrisrError
+        If it cannot be used.
+    """
+    image, name = _open_zarr(path)
+    grid = grid_in_ras(image.shape, image.affine)
+    origin = Origin(Path(path).name, axis_codes(image.affine), None, ".ome.zarr")
+    levels = [_as_displayed(level, image) for level in image.levels]
+    # Without limits in the file: those of the middle plane of the coarsest level.
+    limits = image.limits or contrast_limits(np.asarray(levels[-1][len(levels[-1]) // 2]))
+    record = ScanRecord(grid, origin, dict(image.history))
+    return lazy_layer_data(levels, record, name, limits)
+
+
+def _open_zarr(path: str | PathLike[str]) -> tuple[NgffImage, str]:
+    """Open an image, or the first frame of several; return it and the layer's name."""
+    from napari_mrisr.streaming.ngff import open_ngff
+
+    try:
+        return open_ngff(path), stem_of(path)
+    except VolumeError as error:
+        try:
+            image = open_ngff(path, frame=0)
+        except MrisrError:
+            raise error from None
+    from napari.utils.notifications import show_warning
+
+    show_warning(f"{Path(path).name}: has several frames; only the first is shown")
+    return image, f"{stem_of(path)} frame 0"
+
+
+def _as_displayed(level: Any, image: NgffImage) -> Any:
+    """Return a level in napari's axis order, lazily."""
+    import dask.array
+
+    array = dask.array.from_zarr(level)[image.index]
+    orientation = nib.io_orientation(image.affine)
+    return geometry.to_display(geometry.reorient(array.transpose(2, 1, 0), orientation))

@@ -96,8 +96,8 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
             pass
     layer = _layer(data, meta)
     if layer.ndim == 4:
-        mend = "split it first (right-click > Split Stack) and save the frame"
-        raise VolumeError(explain(layer.name, "has 4 axes", mend))
+        remedy = "split it first (right-click > Split Stack) and save the frame"
+        raise VolumeError(explain(layer.name, "has 4 axes", remedy))
     taken = snapshot(layer)
     if is_zarr(out):
         save_zarr(

@@ -20,6 +20,7 @@ from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     contrast_limits,
     layer_data,
+    result_layer_data,
 )
 
 Upscale = Callable[..., Volume]
@@ -61,7 +62,7 @@ class UpscaleRequest:
         volume = self.source.to_volume()
         progress.token.check()
         result = (compute or upscale)(volume, self.parameters, progress=progress)
-        layers = [layer_data(result, self.result_name, self.source.look)]
+        layers = [result_layer_data(result, self.result_name, self.source)]
         if self.trust:
             bank = bank_for(self.parameters.scale, self.parameters.bank, any_order=True)
             threads = self.parameters.thread_count

@@ -19,10 +19,9 @@ from qtpy.QtWidgets import QVBoxLayout
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
-from napari_mrisr.viewer.common.bank_news import bank_news
 from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
 from napari_mrisr.viewer.common.dock import Docked
-from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.fields import VerticalScroll, bank_news
 from napari_mrisr.viewer.common.jobs import (
     Ended,
     Failed,

@@ -25,9 +25,8 @@ from napari_mrisr.training import checkpoint_path
 from napari_mrisr.training.cost import check_memory
 from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sources import TrainingSource, VolumeSource
-from napari_mrisr.viewer.common.bank_news import bank_news
 from napari_mrisr.viewer.common.dock import Docked
-from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.fields import VerticalScroll, bank_news
 from napari_mrisr.viewer.common.jobs import (
     Ended,
     Failed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -21,9 +22,12 @@ from napari_mrisr.viewer.layers.convert import (
     frame_count,
     frame_on_screen,
     geometry,
+    is_result,
     layer_data,
+    result_layer_data,
     series_layer_data,
     snapshot,
+    source_of,
 )
 
 
@@ -247,6 +251,19 @@ def test_results_take_the_look_of_their_source(volume):
     assert (kwargs["colormap"], kwargs["gamma"]) == ("magma", pytest.approx(0.7))
 
 
+def test_a_result_remembers_the_layer_it_was_computed_from(volume):
+    scan, other = as_layer(volume), as_layer(volume)
+    result = replace(volume, history={"method": "hashed", "scale": "2"})
+    data, kwargs, _ = result_layer_data(result, "x", snapshot(scan))
+    layer = Image(data, **kwargs)
+    assert source_of(layer, [other, layer, scan]) is scan
+    assert source_of(layer, [other]) is None
+    assert source_of(scan, [other, scan]) is None
+    assert is_result(layer)
+    assert not is_result(scan)
+    assert not is_result(Image(np.zeros((3, 4, 5))))
+
+
 def test_strongly_turned_scan_keeps_its_affine():
     data = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     affine = np.eye(4)
@@ -257,9 +274,7 @@ def test_strongly_turned_scan_keeps_its_affine():
     np.testing.assert_array_equal(snapshot(as_layer(volume)).grid.affine, volume.grid.affine)
 
 
-@pytest.mark.parametrize(
-    "module", ["", ".layers.readers", ".layers.samples", ".layers.convert", ".common.jobs"]
-)
+@pytest.mark.parametrize("module", ["", ".layers.readers", ".layers.convert"])
 def test_no_qt_is_imported(module):
     code = (
         f"import sys, napari_mrisr.viewer{module};"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.streams import OBLIQUE, save_scan, small_request
 from napari.layers import Image
+from napari.utils.notifications import notification_manager
 
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.io import read_volume
@@ -83,6 +84,19 @@ def test_limits_of_a_foreign_image(tmp_path, rng):
     low, high = layer.contrast_limits
     assert low == 0 or 90 < low < 130
     assert 800 < high < 900
+
+
+def test_of_several_frames_the_first_is_shown_with_a_warning(tmp_path, rng):
+    series = rng.random((3, 4, 5, 6), dtype=np.float32)
+    array = zarr.create_array(str(tmp_path / "series.zarr"), shape=series.shape, dtype="float32")
+    array[...] = series
+    notification_manager.records.clear()
+    layer = open_layer(tmp_path / "series.zarr")
+    assert layer.name == "series frame 0"
+    assert layer.ndim == 3
+    assert sorted(np.asarray(layer.data).flat) == sorted(series[0].flat)
+    shown = str(notification_manager.records[-1].message)
+    assert shown == "series.zarr: has several frames; only the first is shown"
 
 
 def test_folders_that_are_no_zarr_are_passed_on(tmp_path):

@@ -80,8 +80,8 @@ def test_offered_scales_of_a_method_that_takes_any():
     [
         ((2, 2, 2), "2×"),
         ((1, 1, 1), "1×"),
-        ((1, 1, 4), "4× top–bottom"),
-        ((2, 3, 1), "2× left–right, 3× front–back"),
+        ((1, 1, 4), "4× S–I"),
+        ((2, 3, 1), "2× R–L, 3× A–P"),
     ],
 )
 def test_scale_label(scale, label):
@@ -118,7 +118,7 @@ def test_progress_label():
 
 def test_error_line():
     assert error_line(ScaleError("--scale: 9; no")) == "--scale: 9; no"
-    assert "not enough" in error_line(MemoryError())
+    assert "Not enough memory" in error_line(MemoryError())
     assert error_line(KeyError("a\nb")).count("\n") == 0
     assert "please report" in error_line(KeyError("x"))
 

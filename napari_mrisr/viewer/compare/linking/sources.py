@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari_mrisr.comparison.state import Display
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.viewer.layers.convert import LayerSnapshot, snapshot
+from napari_mrisr.viewer.layers.convert import LayerSnapshot, snapshot, source_of
 from napari_mrisr.viewer.preview.array import PreviewArray
 
 # What makes another volume of a layer.
@@ -76,6 +76,12 @@ class LayerVolumes(Mapping[str, Volume]):
         except MrisrError as error:
             return error
         return None
+
+    def sources(self) -> dict[str, str]:
+        """Return which layer each result was computed from, by name."""
+        layers = self._layers.values()
+        found = {key: source_of(layer, layers) for key, layer in self._layers.items()}
+        return {key: source.name for key, source in found.items() if source is not None}
 
     def paths(self) -> dict[str, str]:
         """The files that layers were read from, where they were."""
