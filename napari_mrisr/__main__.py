@@ -1,4 +1,5 @@
-"""``python -m napari_mrisr`` is the command ``napari-mrisr``."""
+# PYTHON_ARGCOMPLETE_OK
+"""Run the command line: ``python -m napari_mrisr`` is ``napari-mrisr``."""
 
 from __future__ import annotations
 

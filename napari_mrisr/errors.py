@@ -21,6 +21,9 @@ found, and the mend. Build them with :func:`explain` so that they read alike.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 
 class MrisrError(Exception):
     """Base of every error that a user can cause and mend."""
@@ -81,9 +84,26 @@ def explain(subject: object, found: str, mend: str) -> str:
     Returns
     -------
     str
-        The message, with line breaks folded to spaces.
+        The message, with line breaks folded to spaces and long values cut.
     """
-    return " ".join(f"{subject}: {found}; {mend}".split())
+    return cut_long(" ".join(f"{subject}: {found}; {mend}".split()))
+
+
+def cut_long(text: str) -> str:
+    """Cut quoted values to 80 characters, and other words to 255, the longest file name."""
+    text = re.sub(r"(?<!\w)(['\"])[^'\"]{81,}\1(?!\w)", lambda m: f"{m[0][:80]}…{m[1]}", text)
+    return re.sub(r"[^\s/\\]{256,}", lambda m: f"{m[0][:120]}…{m[0][-120:]}", text)
+
+
+def describe_failure(path: object, error: Exception) -> tuple[str, bool]:
+    """Return one line about the failed work on a file, and True if the error was unexpected."""
+    if isinstance(error, MrisrError):
+        text = str(error)
+        return (text if Path(str(path)).name in text else f"{path}: {text}"), False
+    if isinstance(error, MemoryError):
+        return explain(path, "not enough memory", "use a smaller scale or crop the input"), False
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return explain(path, f"unexpected error ({reason})", "run it alone to see where"), True
 
 
 def install(extra: str) -> str:

@@ -1,4 +1,4 @@
-"""``napari-mrisr bank``: look into filter banks."""
+"""``napari-mrisr bank``: list and describe filter banks."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ examples:
 
 def add_parser(commands: options.Commands) -> None:
     """Add the command."""
-    summary = "Look into filter banks."
+    summary = "List and describe filter banks."
     parser = commands.add_parser("bank", help=summary, description=summary, epilog=_EXAMPLE)
     parser.set_defaults(help_of=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=options.Parser)
     show = options.new_command(
-        actions, "show", run_show, "Show what a filter bank is and how it was made.", _EXAMPLE
+        actions, "show", run_show, "Describe a filter bank and how it was made.", _EXAMPLE
     )
-    show.add_argument("bank", metavar="BANK", help="file, or name of a bundled bank")
+    bank = show.add_argument("bank", metavar="FILE|NAME", help="file, or name in the list")
+    options.complete_with(bank, options.bank_names)
     options.new_command(
         actions, "list", run_list, "List the bundled filter banks and your own.", _EXAMPLE
     )
 
 
 def run_show(arguments: argparse.Namespace, session: Session) -> int:
-    """Print a bank's description."""
+    """Print the description of a bank."""
     from napari_mrisr.bank.model import load_bank
 
-    print(load_bank(arguments.bank).describe())
+    session.emit(load_bank(arguments.bank).describe())
     return EXIT_GOOD
 
 
@@ -42,5 +43,5 @@ def run_list(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.bank.model import list_banks
 
     for name in list_banks():
-        print(name)
+        session.emit(name)
     return EXIT_GOOD

@@ -1,107 +1,155 @@
-"""One file or many: check all, then do each; a bad one does not stop the rest."""
+"""One file or many: plan all, then work on each.
+
+A file that fails, for whatever reason, does not stop the others; failures are
+listed at the end.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from napari_mrisr.cli import clusters
-from napari_mrisr.cli.jobs import InputScan, Job
-from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
-from napari_mrisr.errors import MrisrError, OutputError, VolumeError, explain
+from napari_mrisr.cli.jobs import FilePlan, FileResult, InputScan, Work
+from napari_mrisr.cli.session import (
+    EXIT_GOOD,
+    EXIT_UNEXPECTED,
+    EXIT_USAGE,
+    Session,
+    error_line,
+    write_line,
+)
+from napari_mrisr.errors import (
+    Cancelled,
+    OutputError,
+    VolumeError,
+    describe_failure,
+    explain,
+)
 
-if TYPE_CHECKING:
-    pass
+PlanFile = Callable[[Path, argparse.Namespace, "Batch"], FilePlan | None]
 
 
 @dataclass
 class Batch:
-    """The inputs of a command and what became of them.
+    """The inputs of a command and their failures.
 
     Attributes
     ----------
     paths : list of Path
         Images found.
-    errors : list of str
-        One line for each input that failed.
+    session : Session
+        Shows the failures at the end.
     alone : bool
         A single file was given: its error ends the command.
+    as_json : bool
+        Print a JSON object per file on standard output.
+    errors : list of str
+        One line per failure.
+    unexpected : bool
+        True after an exception that is no :class:`MrisrError`.
+    outputs : dict of Path to Path
+        Planned outputs and their inputs.
+    skipped : int
+        Inputs whose outputs exist.
     """
 
     paths: list[Path]
-    errors: list[str] = field(default_factory=list)
+    session: Session
     alone: bool = False
+    as_json: bool = False
+    errors: list[str] = field(default_factory=list)
+    unexpected: bool = False
+    outputs: dict[Path, Path] = field(default_factory=dict)
+    skipped: int = 0
 
     @classmethod
-    def find(cls, given: Sequence[str]) -> Batch:
-        """List the images that files and folders stand for."""
+    def find(cls, inputs: Sequence[str], session: Session, as_json: bool = False) -> Batch:
+        """List the images in files and folders."""
         from napari_mrisr.io import find_volumes
         from napari_mrisr.io.formats import is_zarr
 
-        folder = Path(given[0]).is_dir() and not is_zarr(given[0])
-        batch = cls([], alone=len(given) == 1 and not folder)
+        folder = Path(inputs[0]).is_dir() and not is_zarr(inputs[0])
+        batch = cls([], session, len(inputs) == 1 and not folder, as_json)
         unread: list[VolumeError] = []
-        for entry in given:
-            with batch.each():
+        for entry in inputs:
+            with batch.each(Path(entry)):
                 found = find_volumes(entry, unread)
                 batch.paths += [path for path in found if path not in batch.paths]
         batch.errors += map(str, unread)
         return batch
 
     @contextlib.contextmanager
-    def each(self) -> Iterator[None]:
-        """The work on one input: its error is kept for the end."""
+    def each(self, path: Path) -> Iterator[None]:
+        """Keep the error of the work on one input for the end."""
         try:
             yield
-        except MrisrError as error:
+        except (Cancelled, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            text, unexpected = describe_failure(path, error)
+            if self.as_json:
+                self.print_json({"input": str(path), "status": "failed", "error": text})
             if self.alone:
                 raise
-            self.errors.append(str(error))
+            if unexpected and self.session.verbose:
+                write_line("stderr", "".join(traceback.format_exception(error)).rstrip())
+            self.unexpected |= unexpected
+            self.errors.append(text)
 
-    def finish(self, done: int, session: Session) -> int:
-        """Report the failures; the exit code."""
-        session.progress.close()
+    def print_json(self, facts: dict[str, Any]) -> None:
+        """Print one line of JSON on standard output."""
+        self.session.emit(json.dumps(facts, ensure_ascii=False))
+
+    def claim(self, out: Path, scan: InputScan) -> None:
+        """Reserve an output; refuse one that is the input or another result."""
+        if out.resolve() == scan.path.resolve():
+            raise OutputError(explain(out, "is the input itself", "choose another name"))
+        if out in self.outputs:
+            found = f"would come from {self.outputs[out]} and from {scan.path}"
+            raise OutputError(explain(out, found, "run the two separately"))
+        self.outputs[out] = scan.path
+
+    def skips(
+        self, scan: InputScan, outputs: Sequence[Path], arguments: argparse.Namespace
+    ) -> bool:
+        """Return True if all outputs exist and ``--skip-existing`` was given."""
+        if not (arguments.skip_existing and all(path.exists() for path in outputs)):
+            return False
+        self.skipped += 1
+        if self.as_json:
+            facts = {"input": str(scan.path), "output": str(outputs[0]), "status": "skipped"}
+            self.print_json(facts)
+        else:
+            self.session.say(f"{outputs[0]}: exists, skipped")
+        return True
+
+    def finish(self, done: int) -> int:
+        """Report cautions and failures; return the exit code."""
+        self.session.progress.close()
+        self.session.sum_up_cautions(done)
         for line in self.errors:
             error_line(line)
         if self.errors:
-            error_line(f"{len(self.errors)} failed, {done} done")
-        return EXIT_USAGE if self.errors else EXIT_GOOD
+            skipped = f", {self.skipped} skipped" if self.skipped else ""
+            error_line(f"{len(self.errors)} failed, {done} done{skipped}")
+        return exit_code(self.errors, self.unexpected)
 
 
-def read_scan(path: Path, frame: int | None) -> InputScan:
-    """Read and check a header."""
-    from napari_mrisr.core.volume import Origin
-    from napari_mrisr.io.header import open_scan
-    from napari_mrisr.io.orientation import grid_in_ras
-
-    with open_scan(path, frame) as scan:
-        grid = grid_in_ras(scan.shape, scan.affine)
-        return InputScan(path, grid, Origin(path.name, scan.axis_codes))
-
-
-def is_folder(out: Path, batch: Batch) -> bool:
-    """Whether ``out`` is to be a folder; refuse a file name for several inputs.
-
-    A name with a suffix that is no folder yet is a file.
-    """
-    from napari_mrisr.io import suffix_of
-    from napari_mrisr.io.formats import is_zarr
-
-    if (out.is_dir() and not is_zarr(out)) or not suffix_of(out):
-        return True
-    if not batch.alone:
-        found = "is a file name, but there may be several results"
-        raise OutputError(explain(out, found, "give a folder"))
-    return False
+def exit_code(errors: Sequence[str], unexpected: bool) -> int:
+    """Return 0 without errors, 2 for errors that the user can correct, 1 for unexpected ones."""
+    return EXIT_UNEXPECTED if unexpected else EXIT_USAGE if errors else EXIT_GOOD
 
 
 @contextlib.contextmanager
 def output_folder(out: Path) -> Iterator[None]:
-    """Make a folder for results; take it away again if none came."""
+    """Make a folder for results; remove it again if it stays empty."""
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -116,73 +164,59 @@ def output_folder(out: Path) -> Iterator[None]:
                 out.rmdir()
 
 
-def check_output(job: Job, out_bytes: int, overwrite: bool, taken: dict[Path, Path]) -> None:
-    """Check that a result can be written, is no input and meets no other result.
+def run_files(arguments: argparse.Namespace, session: Session, plan: PlanFile, work: Work) -> int:
+    """Plan all inputs of ``arguments``, then work on each; return the exit code.
 
-    Parameters
-    ----------
-    job : Job
-        With its output.
-    out_bytes : int
-        Size of the voxels to write.
-    overwrite : bool
-        Whether to replace a file.
-    taken : dict of Path to Path
-        Outputs of the jobs before, and their inputs; the job's is added.
+    ``plan`` checks all that can be known before voxels are loaded, and returns None
+    for an input to skip. ``work`` carries a plan out.
     """
-    from napari_mrisr.io import check_writable
-    from napari_mrisr.io.formats import expansion_of
-
-    needed = out_bytes if expansion_of(job.out) == 1 else None
-    check_unclaimed(job, taken)
-    check_writable(job.out, overwrite=overwrite, needed_bytes=needed)
-    taken[job.out] = job.scan.path
-
-
-def check_unclaimed(job: Job, taken: dict[Path, Path]) -> None:
-    """Check that an output is no input and meets no other result."""
-    if job.out.resolve() == job.scan.path.resolve():
-        raise OutputError(explain(job.out, "is the input itself", "choose another name"))
-    if job.out in taken:
-        found = f"would come from {taken[job.out]} and from {job.scan.path}"
-        raise OutputError(explain(job.out, found, "give the two separately"))
-
-
-def run_images(
-    arguments: argparse.Namespace,
-    session: Session,
-    plan: Callable[[Path, argparse.Namespace, dict[Path, Path]], Job],
-    work: Callable[[Job, argparse.Namespace, Session], str],
-) -> int:
-    """Plan a job for each input of ``arguments``, then do them all; the exit code.
-
-    ``plan`` checks what can be known before voxels are loaded and is given the
-    outputs taken so far; ``work`` does a job and returns what to say of its output.
-    """
-    batch = Batch.find(arguments.inputs)
+    batch = Batch.find(arguments.inputs, session, getattr(arguments, "json", False))
     out = Path(arguments.out)
-    with output_folder(out) if is_folder(out, batch) else contextlib.nullcontext():
-        jobs: list[Job] = []
-        taken: dict[Path, Path] = {}
+    with output_folder(out) if _is_folder(out, batch) else contextlib.nullcontext():
+        plans = []
         for path in batch.paths:
-            with batch.each():
-                jobs.append(plan(path, arguments, taken))
+            with batch.each(path):
+                made = plan(path, arguments, batch)
+                plans += [made] if made is not None else []
         with clusters.connected(arguments, session):
             if session.cluster is None:
-                return run_jobs(jobs, batch, session, lambda job: work(job, arguments, session))
-            with clusters.on_cluster(session.cluster, jobs, work, arguments, session) as text_of:
-                return run_jobs(jobs, batch, session, text_of)
+                return _work_through(plans, batch, lambda made: work(made, arguments, session))
+            with clusters.on_cluster(session.cluster, plans, work, arguments, session) as result_of:
+                return _work_through(plans, batch, result_of)
 
 
-def run_jobs(
-    jobs: Sequence[Job], batch: Batch, session: Session, work: Callable[[Job], str]
+def _is_folder(out: Path, batch: Batch) -> bool:
+    """Return True if ``out`` names a folder; refuse a file name for several inputs.
+
+    A name with a suffix that is no folder yet is a file.
+    """
+    from napari_mrisr.io import suffix_of
+    from napari_mrisr.io.formats import is_zarr
+
+    if (out.is_dir() and not is_zarr(out)) or not suffix_of(out):
+        return True
+    if not batch.alone:
+        found = "is a file name, but there may be several results"
+        raise OutputError(explain(out, found, "give a folder"))
+    return False
+
+
+def _work_through(
+    plans: Sequence[FilePlan], batch: Batch, work: Callable[[FilePlan], FileResult]
 ) -> int:
-    """Do each job, say its result line, report failures; the exit code."""
-    done = 0
-    for number, job in enumerate(jobs, start=1):
-        if len(jobs) > 1 and session.cluster is None:
-            session.progress.prefix = f"[{number}/{len(jobs)}] {job.scan.path.name}: "
-        with batch.each():
-            session.say(f"{job.out}: {work(job)}")
+    """Carry out each plan and print its result; return the exit code."""
+    done, session = 0, batch.session
+    for number, plan in enumerate(plans, start=1):
+        path = plan.scan.path
+        if len(plans) > 1 and session.cluster is None:
+            session.progress.prefix = f"[{number}/{len(plans)}] {path.name}: "
+        with batch.each(path):
+            result = work(plan)
             done += 1
-    return batch.finish(done, session)
+            if batch.as_json:
+                facts = {"input": str(path), "output": str(plan.out), "status": "done"}
+                batch.print_json({**facts, **result.facts, "cautions": result.cautions})
+            else:
+                session.say(f"{plan.out}: {result.text}")
+    session.progress.prefix = ""
+    return batch.finish(done)

@@ -1,58 +1,66 @@
 """``--dask``: a command's work on a cluster.
 
-A worker does a job with the function that does it here, in a session of its own:
-silent, its messages kept for the person at the other end.
+A worker carries a plan out with the function that does it here, in a silent session
+whose messages are shown here.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cli.progress import TerminalProgress
-from napari_mrisr.cli.session import Session
+from napari_mrisr.cli.session import Session, TerminalProgress, write_line
 from napari_mrisr.core.progress import CancelToken
-from napari_mrisr.errors import MrisrError
+from napari_mrisr.errors import Cancelled, MemoryEstimateError, MrisrError, explain
 
 if TYPE_CHECKING:
-    from napari_mrisr.cli.jobs import Job
+    from napari_mrisr.cli.jobs import FilePlan, FileResult, Work
     from napari_mrisr.cluster.tasks import Cluster
     from napari_mrisr.core.threads import ThreadPool
 
-Work = Callable[["Job", argparse.Namespace, Session], str]
-
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a job on a worker.
+class WorkerOutcome:
+    """The outcome of a plan on a worker.
 
     Attributes
     ----------
-    text : str
-        What to say of its output.
+    result : FileResult or None
+        None after an unexpected exception.
     messages : tuple of str
-        What was said meanwhile.
+        Shown during the work.
+    cautions : tuple of str
+        Kinds of cautions shown.
+    failure : tuple of str
+        Name and text of an unexpected exception, and its traceback.
     """
 
-    text: str
+    result: FileResult | None
     messages: tuple[str, ...]
+    cautions: tuple[str, ...]
+    failure: tuple[str, str] = ("", "")
+
+
+class WorkerFailure(Exception):
+    """An unexpected exception on a worker."""
 
 
 @contextlib.contextmanager
 def connected(arguments: argparse.Namespace, session: Session) -> Iterator[None]:
-    """Give the session its cluster, with ``--dask``, and say where its dashboard is."""
-    where = getattr(arguments, "dask", None)
-    if where is None:
+    """Connect the session to its cluster, with ``--dask``, and show the dashboard's address."""
+    address = getattr(arguments, "dask", None)
+    if address is None:
         yield
         return
     from napari_mrisr.cluster.connect import connect
 
     with contextlib.ExitStack() as stack:
         with session.at_once():
-            cluster, dashboard = stack.enter_context(connect(where, arguments.threads))
+            cluster, dashboard = stack.enter_context(connect(address, arguments.threads))
         session.progress.message(f"{cluster.slots} workers, {dashboard}")
         session.cluster = cluster
         try:
@@ -63,74 +71,102 @@ def connected(arguments: argparse.Namespace, session: Session) -> Iterator[None]
 
 @contextlib.contextmanager
 def on_cluster(
-    cluster: Cluster, jobs: Sequence[Job], work: Work, arguments: argparse.Namespace, here: Session
-) -> Iterator[Callable[[Job], str]]:
-    """A function that gives each job's text, called for the jobs in their order.
+    cluster: Cluster,
+    plans: Sequence[FilePlan],
+    work: Work,
+    arguments: argparse.Namespace,
+    here: Session,
+) -> Iterator[Callable[[FilePlan], FileResult]]:
+    """Submit all plans; yield a function that returns each plan's result, in their order.
 
-    Jobs that stream are done from here, one after the other, each by all workers.
+    Runs from and to disk are started here, one after the other, each on all workers.
     """
     from napari_mrisr.io.atomic import leftovers
 
-    pieces = [job for job in jobs if job.memory is None]
-    if pieces:
-        here.progress.begin(f"{len(pieces)} images on the cluster", len(pieces))
+    submitted = [plan for plan in plans if plan.memory is None]
+    if submitted:
+        here.progress.begin(f"{len(submitted)} images on the cluster", len(submitted))
     outcomes = cluster.each(
-        _do, [_absolute(job) for job in pieces], here.progress, work, _for_workers(arguments)
+        _carry_out,
+        [_for_worker(plan) for plan in submitted],
+        here.progress,
+        work,
+        _worker_arguments(arguments),
     )
 
-    def text_of(job: Job) -> str:
-        if job.memory is not None:
-            return work(job, arguments, here)
+    def result_of(plan: FilePlan) -> FileResult:
+        if plan.memory is not None:
+            return work(plan, arguments, here)
         outcome = next(outcomes)
         if isinstance(outcome, MrisrError):
             raise outcome
         for message in outcome.messages:
-            here.progress.message(f"{job.scan.path.name}: {message}")
-        return outcome.text
+            here.progress.message(f"{plan.scan.path.name}: {message}")
+        here.caution_counts.update(outcome.cautions)
+        if outcome.result is None:
+            reason, trace = outcome.failure
+            if here.verbose:
+                write_line("stderr", trace.rstrip())
+            raise WorkerFailure(reason)
+        return outcome.result
 
     try:
-        yield text_of
+        yield result_of
     except BaseException:
         cluster.stop()
         raise
     finally:
         outcomes.close()
         # Of workers that died, or were stopped, while they wrote.
-        for job in pieces:
-            for out in (job.out, *job.beside):
+        for plan in submitted:
+            for out in (plan.out, *plan.beside):
                 for path in leftovers(out):
                     path.unlink(missing_ok=True)
 
 
-class _Heard(TerminalProgress):
-    """Progress that nobody sees, whose messages are kept."""
+class _RecordedProgress(TerminalProgress):
+    """Invisible progress that keeps messages."""
 
     def __init__(self, token: CancelToken) -> None:
         super().__init__(token, quiet=True)
-        self.lines: list[str] = []
+        self.messages: list[str] = []
 
     def message(self, text: str) -> None:
-        self.lines.append(text)
+        self.messages.append(text)
 
 
 class _WorkerSession(Session):
-    """A session on a worker, which the pool's check stops."""
+    """A session on a worker, cancelled by the pool's token."""
 
-    def __init__(self, pool: ThreadPool) -> None:
-        super().__init__(quiet=True)
+    def __init__(self, pool: ThreadPool, verbose: bool) -> None:
+        super().__init__(quiet=True, verbose=verbose)
         self.token = pool.token
-        self.progress: _Heard = _Heard(self.token)
+        self.progress: _RecordedProgress = _RecordedProgress(self.token)
 
 
-def _do(work: Work, arguments: argparse.Namespace, job: Job, pool: ThreadPool) -> Outcome:
-    """A job, on a worker."""
-    session = _WorkerSession(pool)
+def _carry_out(
+    work: Work, arguments: argparse.Namespace, plan: FilePlan, pool: ThreadPool
+) -> WorkerOutcome:
+    """Carry a plan out, on a worker."""
+    session = _WorkerSession(pool, arguments.verbose)
     arguments.threads = pool.threads
-    return Outcome(work(job, arguments, session), tuple(session.progress.lines))
+    result, failure = None, ("", "")
+    try:
+        result = work(plan, arguments, session)
+    except (MrisrError, Cancelled):
+        raise
+    except MemoryError as error:
+        found, remedy = "not enough memory on a worker", "give workers more memory"
+        raise MemoryEstimateError(explain(plan.scan.path, found, remedy)) from error
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        failure = (f"{type(error).__name__}: {error}", text)
+    cautions = tuple(session.caution_counts)
+    return WorkerOutcome(result, tuple(session.progress.messages), cautions, failure)
 
 
-def _for_workers(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The options that a job's work asks for."""
+def _worker_arguments(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Return the options that a plan's work needs."""
     from napari_mrisr.cluster.runs import bank_for_workers
 
     values: dict[str, Any] = {
@@ -138,13 +174,13 @@ def _for_workers(arguments: argparse.Namespace) -> argparse.Namespace:
     }
     if "bank" in values:
         values["bank"] = bank_for_workers(values["bank"])
-    # Whether a file may be replaced was asked before. It may be there already when the
-    # worker that wrote it died before it could say so.
+    # Existing files were refused before. One may exist now, written by a worker that died
+    # before it could report it.
     values["overwrite"] = True
     return argparse.Namespace(**values)
 
 
-def _absolute(job: Job) -> Job:
-    """The job as a worker finds its files, wherever it works."""
-    scan = replace(job.scan, path=job.scan.path.absolute())
-    return replace(job, scan=scan, out=job.out.absolute())
+def _for_worker(plan: FilePlan) -> FilePlan:
+    """Return the plan with absolute paths, and without the method and its bank's weights."""
+    scan = replace(plan.scan, path=plan.scan.path.absolute())
+    return replace(plan, scan=scan, out=plan.out.absolute(), method=None)

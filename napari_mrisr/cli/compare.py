@@ -1,4 +1,4 @@
-"""``napari-mrisr compare``: the reading room, its figure and table, blinded reading."""
+"""``napari-mrisr compare``: linked planes, figure and table of volumes; blinded reading."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 examples:
-  napari-mrisr compare tricubic.nii.gz hashed.nii.gz --truth truth.nii.gz
-  napari-mrisr compare comparison.json                         # as it was saved
+  napari-mrisr compare tricubic.nii.gz hashed.nii.gz --reference high.nii.gz
+  napari-mrisr compare comparison.json                      # a saved comparison
   napari-mrisr compare comparison.json --figure figure.pdf --table numbers.csv
-  napari-mrisr compare --cases cases.csv --out reading.csv     # blinded
+  napari-mrisr compare --cases cases.csv --out reading.csv  # blinded
   napari-mrisr compare --unblind reading.csv
 
-The volumes of a saved comparison are found by their content: among the files given
-after it, where they were, or in its folder. In figures, tables and on screen they are
-called truth, LR 2x, hashed 2x ..., or volume 1 ...; --names gives them their files' names.
+The volumes of a saved comparison are found by their content: among the files
+given after it, in their former place, or in its folder. In figures, tables and
+on screen volumes are labeled by their method or numbered; --names labels them
+by file name.
 
-A list of cases is a CSV file with the header case,METHOD,METHOD[,...] and files relative
-to it, or a folder with a folder for each case that holds METHOD.nii.gz. The answers to
-OUT.csv name no method; what stands in OUT.key.json unblinds them. Closed half-way, the
-same command goes on with the cases that remain.
+The cases of a blinded reading are a CSV file with the header
+case,METHOD,METHOD[,...] and file names relative to it, or a folder with a
+folder per case that holds METHOD.nii.gz. The answers in OUT.csv name no method;
+OUT.key.json unblinds them. The same command continues an unfinished reading.
 """
 
 
@@ -41,7 +42,7 @@ def add_parser(commands: options.Commands) -> None:
         commands,
         "compare",
         run,
-        "Compare volumes in linked planes, or read them blinded.",
+        "Compare volumes in linked planes, or rate them blinded.",
         _EXAMPLE,
     )
     parser.add_argument(
@@ -49,28 +50,37 @@ def add_parser(commands: options.Commands) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help="one to four images; or a saved comparison (.json), and files of its volumes",
+        help="one to four images, or a saved comparison (.json) and files of its volumes",
     )
-    parser.add_argument("--truth", type=Path, metavar="FILE", help="what numbers compare with")
     parser.add_argument(
-        "--measured", type=Path, metavar="FILE", help="the low-resolution volume, for consistency"
+        "--reference",
+        "--truth",
+        type=Path,
+        metavar="FILE",
+        help="reference volume that all numbers compare with",
+    )
+    parser.add_argument(
+        "--measured",
+        type=Path,
+        metavar="FILE",
+        help="measured low-resolution scan, for the consistency of the results",
     )
     parser.add_argument(
         "--figure",
         type=Path,
         metavar="FILE",
-        help="draw .png, .pdf, .svg or .tif and open no window (replaced)",
+        help="write the figure as .png, .pdf, .svg or .tif and open no window",
     )
     parser.add_argument(
         "--table",
         type=Path,
         metavar="FILE",
-        help="write the numbers as CSV and open no window (replaced)",
+        help="write the numbers as CSV and open no window",
     )
     parser.add_argument(
         "--names",
         action="store_true",
-        help="call volumes by their files' names, which may be people's",
+        help="label volumes by file name (may identify patients)",
     )
     _add_blinded(parser)
     options.add_reading(parser)
@@ -78,14 +88,14 @@ def add_parser(commands: options.Commands) -> None:
 
 def _add_blinded(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("blinded reading")
-    group.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="the cases to read")
-    group.add_argument("--out", type=Path, metavar="CSV", help="where the answers go")
+    group.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="cases to rate")
+    group.add_argument("--out", type=Path, metavar="CSV", help="file for the answers")
     group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the shuffled columns (default: 0)"
+        "--seed", type=int, default=0, metavar="N", help="seed of the shuffled columns (default: 0)"
     )
-    group.add_argument("--question", metavar="TEXT", help="what is asked for each case")
+    group.add_argument("--question", metavar="TEXT", help="question for each case")
     group.add_argument(
-        "--unblind", type=Path, metavar="CSV", help="merge answers with their key and count"
+        "--unblind", type=Path, metavar="CSV", help="merge answers with their key and count them"
     )
 
 
@@ -119,7 +129,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
-    """What is compared, by label; no state where none was saved."""
+    """Volumes to compare, by label; the state is None unless one was saved."""
 
     volumes: Mapping[str, Volume]
     columns: tuple[str, ...]
@@ -131,24 +141,24 @@ class _Opened:
 def _check_together(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
     blinded = arguments.cases is not None
-    files = bool(arguments.inputs or arguments.truth or arguments.measured)
+    files = bool(arguments.inputs or arguments.reference or arguments.measured)
     if arguments.unblind is not None and (blinded or files or arguments.figure is not None):
-        raise _wrong("--unblind", "stands beside other work", "give it alone, or with --table")
+        raise _wrong("--unblind", "was combined with other work", "give it alone, or with --table")
     if arguments.unblind is not None:
         return
     if blinded != (arguments.out is not None):
         given, missing = ("--cases", "--out") if blinded else ("--out", "--cases")
         raise _wrong(given, f"has no {missing}", f"give {missing} too")
     if blinded and (files or arguments.figure is not None or arguments.table is not None):
-        raise _wrong("--cases", "stands beside files, --figure or --table", "give it alone")
+        raise _wrong("--cases", "was combined with files, --figure or --table", "give it alone")
     if not blinded and not files:
         raise _wrong("compare", "no volume", "give image files, a saved comparison or --cases")
-    if arguments.truth is not None and arguments.truth == arguments.measured:
-        found = f"{arguments.truth} is both"
-        raise _wrong("--truth, --measured", found, "leave out one of them")
-    if _is_saved(arguments) and (arguments.truth or arguments.measured):
-        found = f"{arguments.inputs[0]} says itself which they are"
-        raise _wrong("--truth, --measured", found, "leave them out")
+    if arguments.reference is not None and arguments.reference == arguments.measured:
+        found = f"{arguments.reference} is both"
+        raise _wrong("--reference, --measured", found, "leave out one of them")
+    if _is_saved(arguments) and (arguments.reference or arguments.measured):
+        found = f"{arguments.inputs[0]} records which they are"
+        raise _wrong("--reference, --measured", found, "leave them out")
 
 
 def _wrong(subject: str, found: str, mend: str) -> ParameterError:
@@ -162,7 +172,7 @@ def _is_saved(arguments: argparse.Namespace) -> bool:
 def _check_window() -> None:
     why = no_viewer_because()
     if why:
-        mend = "write --figure or --table, which need none"
+        mend = "write --figure or --table instead"
         raise _wrong("compare", f"no window can be opened: {why}", mend)
 
 
@@ -190,13 +200,13 @@ def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
     from napari_mrisr.io import read_grid, read_volume
 
     columns = list(dict.fromkeys(arguments.inputs))
-    truth, measured = arguments.truth, arguments.measured
+    truth, measured = arguments.reference, arguments.measured
     if truth is not None and truth not in columns:
         columns.insert(0, truth)
     if not columns:
         raise _wrong("--measured", "is the only volume", "give results to compare with it")
     if len(columns) > MAX_COLUMNS:
-        found = f"{len(columns)} volumes, the truth among them"
+        found = f"{len(columns)} volumes, the reference among them"
         raise _wrong("compare", found, f"give up to {MAX_COLUMNS}")
     paths = columns + [measured] * (measured is not None and measured not in columns)
     for path in paths:
@@ -225,7 +235,7 @@ def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
 
 
 def _with_history(volume: Volume) -> Volume:
-    """With what the file's header says of how it was made."""
+    """Add the history in the file's header to a volume."""
     from napari_mrisr.io.note import read_note
 
     header = volume.origin.header if volume.origin else None
@@ -239,7 +249,7 @@ def _labels(
     truth: str | None,
     measured: str | None,
 ) -> dict[str, str]:
-    """What each volume is called."""
+    """Return the label of each volume."""
     from napari_mrisr.comparison.opening import neutral_labels, unique_labels
     from napari_mrisr.io.formats import stem_of
 
@@ -249,15 +259,17 @@ def _labels(
 
 
 def _write(opened: _Opened, arguments: argparse.Namespace, session: Session) -> None:
-    """The figure and the table, without a window."""
+    """Write the figure and the table, without a window."""
+    from napari_mrisr.io import write_text
+
     state = opened.state or _first_state(opened)
     if not state.columns:
-        raise _wrong(str(arguments.inputs[0]), "shows no volume", "choose one and save it again")
+        raise _wrong(str(arguments.inputs[0]), "shows no volume", "add one and save it again")
     written = []
     if arguments.table is not None:
         text = _table(opened, state, session)
         with session.writing(arguments.table):
-            options.write_report(arguments.table, text)
+            write_text(arguments.table, text)
         written.append(arguments.table)
     if arguments.figure is not None:
         with session.writing(arguments.figure):
@@ -267,7 +279,7 @@ def _write(opened: _Opened, arguments: argparse.Namespace, session: Session) -> 
 
 
 def _first_state(opened: _Opened) -> CompareState:
-    """The columns, and their differences from the truth, of which all have one limit."""
+    """Return the columns and their differences from the reference, on one color scale."""
     from napari_mrisr.comparison.opening import opening_state
     from napari_mrisr.comparison.state import Difference
 
@@ -288,7 +300,7 @@ def _draw(opened: _Opened, state: CompareState, path: Path) -> None:
 
 
 def _table(opened: _Opened, state: CompareState, session: Session) -> str:
-    """Numbers of the regions and of the head."""
+    """Compute the numbers of the regions and of the head, as CSV."""
     from napari_mrisr.comparison.readouts import NumberBook
     from napari_mrisr.comparison.roi import BoxRoi
 
@@ -313,10 +325,11 @@ def _read_blinded(arguments: argparse.Namespace) -> int:
 
 def _unblind(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.comparison.blinded.unblind import unblind
+    from napari_mrisr.io import write_text
 
     found = unblind(arguments.unblind)
-    print(found.summary())
+    session.emit(found.summary())
     if arguments.table is not None:
-        options.write_report(arguments.table, found.to_csv())
+        write_text(arguments.table, found.to_csv())
         session.say(f"Wrote {arguments.table}")
     return EXIT_GOOD

@@ -1,4 +1,4 @@
-"""``napari-mrisr demo``: the whole thing on the sample, in a minute."""
+"""``napari-mrisr demo``: degrade, super-resolve and compare the sample."""
 
 from __future__ import annotations
 
@@ -34,16 +34,23 @@ def add_parser(commands: options.Commands) -> None:
         commands,
         "demo",
         run,
-        "Degrade a sample, super-resolve it twofold by three methods, compare, and show.",
+        "Degrade a sample scan, super-resolve it by three methods and compare.",
         _EXAMPLE,
     )
     parser.add_argument(
-        "--out", type=Path, default="output", metavar="FOLDER", help="default: %(default)s"
+        "--out",
+        type=Path,
+        default="output",
+        metavar="FOLDER",
+        help="folder for images and figure (default: %(default)s)",
     )
     parser.add_argument(
-        "--input", type=Path, metavar="FILE", help="a high-resolution image in place of the sample"
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="high-resolution image to use instead of the sample",
     )
-    parser.add_argument("--no-viewer", action="store_true", help="do not open napari at the end")
+    parser.add_argument("--no-viewer", action="store_true", help="do not open napari")
     options.add_threads(parser)
     options.add_reading(parser)
 
@@ -66,12 +73,12 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     with output_folder(arguments.out):
         _check_folder(arguments.out)
         truth, name = _truth(arguments, session)
-        session.progress.begin(f"super-resolving {name} 2x", len(_METHODS))
+        session.progress.begin(f"super-resolving {name} 2×", len(_METHODS))
         comparison = compare(truth, parameters, _SCALE, progress=session.progress)
         files = _write(comparison, parameters, name, arguments.out, session)
     rows = rows_of(comparison, name, "2", parameters)
     report = EvaluationReport(parameters.protocol.as_dict(), rows)
-    print(report.summary_table())
+    session.emit(report.summary_table())
     session.say("\nWrote " + ", ".join(str(path) for path in files))
     if not arguments.no_viewer:
         _show(comparison, session)
@@ -101,7 +108,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _volumes(comparison: Comparison) -> dict[str, Volume]:
-    """What to write and show, by name; none takes a file's free text along."""
+    """Return the volumes to write and show, by name, without the free text of their file."""
     results = {name: comparison.results[name] for name in _METHODS}
     named = {"low": comparison.low, "truth": comparison.truth, **results}
     return {
@@ -119,7 +126,7 @@ def _write(
     folder: Path,
     session: Session,
 ) -> list[Path]:
-    """Write volumes and figure; those of the run before are replaced."""
+    """Write volumes and figure, replacing those of a previous run."""
     from napari_mrisr.io import write_volume
 
     files = []
@@ -134,10 +141,10 @@ def _write(
 
 
 def _show(comparison: Comparison, session: Session) -> None:
-    """Open napari where there is one and a display; otherwise say why not."""
+    """Open napari, or print why it cannot be opened."""
     why = no_viewer_because()
     if why:
-        session.say(f"The viewer stays closed: {why}.")
+        session.say(f"napari was not opened: {why}.")
         return
     from napari_mrisr.viewer.demo import open_demo
 

@@ -1,4 +1,4 @@
-"""``napari-mrisr evaluate``: PSNR and SSIM of methods on images taken as the truth."""
+"""``napari-mrisr evaluate``: PSNR and SSIM of methods against high-resolution images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import clusters, options
-from napari_mrisr.cli.batch import Batch
-from napari_mrisr.cli.session import EXIT_GOOD, EXIT_USAGE, Session, error_line
+from napari_mrisr.cli.batch import Batch, exit_code
+from napari_mrisr.cli.session import Session, error_line
 
 if TYPE_CHECKING:
     from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
@@ -21,61 +21,59 @@ example:
       --json results.json --figure figure.png
 
 Each image is clipped at its 99.9th percentile, normalized to [0, 1], degraded,
-super-resolved and compared with itself over the field of view (full) and inside
-the head (head). 'standard' is tricubic (cubic B-spline) with anti-aliased
-degradation, no leak, SSIM range 1 and Wang's window. 'paper-2021' repeats how the
-figures of the 2021 paper came to be.
+super-resolved and compared with the original, over the field of view (full)
+and inside the head (head). The protocol 'standard' degrades with anti-aliasing
+and measures the SSIM with Wang's window and a data range of 1. 'paper-2021'
+repeats the measurement of the 2021 paper.
 """
 
 
 def add_parser(commands: options.Commands) -> None:
     """Add the command."""
     parser = options.new_command(
-        commands, "evaluate", run, "Measure methods on images taken as the truth.", _EXAMPLE
+        commands, "evaluate", run, "Measure methods against high-resolution images.", _EXAMPLE
     )
-    parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="images or folders")
+    options.add_inputs(parser)
     parser.add_argument(
         "--scales",
         type=options.scales_value,
         default="2",
-        metavar="S,S",
-        help="such as 2,3,4 or 2,1x1x4, counting the file's own axes (default: 2)",
+        metavar="FACTOR,...",
+        help="such as 2,3,4 or 2,1x1x4 in the order of the file's own axes (default: 2)",
     )
     parser.add_argument(
         "--methods",
         type=options.names_value,
         default="nearest,tricubic,hashed",
-        metavar="M,M",
-        help="default: %(default)s",
+        metavar="NAME,...",
+        help="methods to compare, see upscale --help (default: %(default)s)",
     )
     _add_protocol(parser)
-    parser.add_argument("--bank", metavar="FILE|NAME", help="filter bank of hashed")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write rows and summary (replaced)"
-    )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write rows (replaced)")
+    options.add_bank(parser, "filter bank of hashed (default: the bundled one for each scale)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write rows and summary as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write rows as CSV")
     parser.add_argument(
         "--figure",
         type=Path,
         metavar="FILE",
-        help="draw the first image at the first scale: .png, .pdf, .svg or .tif (replaced)",
+        help="draw the first image at the first scale, as .png, .pdf, .svg or .tif",
     )
     options.add_running(parser)
-    options.add_dask(parser)
     options.add_reading(parser)
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--protocol", default="standard", help="standard or paper-2021 (default: %(default)s)"
+        "--protocol",
+        default="standard",
+        metavar="NAME",
+        help="standard or paper-2021, see below (default: %(default)s)",
     )
-    parser.add_argument(
-        "--degradation", metavar="NAME", help="in place of the protocol's: standard, kspace ..."
-    )
+    options.add_degradation(parser, default=None)
     parser.add_argument(
         "--leak",
         action=argparse.BooleanOptionalAction,
-        help="set results to zero where the truth is zero (default: the protocol's)",
+        help="set results to zero where the original is zero (default: the protocol's)",
     )
     parser.add_argument(
         "--ssim-range",
@@ -108,7 +106,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         frame=arguments.frame,
         fill_nonfinite=arguments.fill_nonfinite,
     )
-    batch = Batch.find(arguments.inputs)
+    batch = Batch.find(arguments.inputs, session)
     drawn: list[Path] = []
 
     def on_comparison(path: Path, scale: str, comparison: Comparison) -> None:
@@ -124,7 +122,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         else:
             report = evaluate_on(session.cluster, batch.paths, parameters, session.progress)
     if arguments.dask is not None and arguments.figure is not None and report.rows:
-        # Volumes stay where they are computed: the one to draw is compared again.
+        # The volumes stay on the workers: the one to draw is computed again.
         first = [path for path in batch.paths if str(path) == report.rows[0].file]
         evaluate(
             first, replace(parameters, scales=parameters.scales[:1]), on_comparison=on_comparison
@@ -145,22 +143,23 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 def _finish(
     report: EvaluationReport, batch: Batch, arguments: argparse.Namespace, session: Session
 ) -> int:
-    session.progress.close()
+    from napari_mrisr.io import write_text
+
     if report.rows:
-        print(report.summary_table(), flush=True)
+        session.emit(report.summary_table())
     with session.at_once():
         if arguments.json is not None:
-            options.write_report(arguments.json, report.to_json())
+            write_text(arguments.json, report.to_json())
         if arguments.csv is not None:
-            options.write_report(arguments.csv, report.to_csv())
+            write_text(arguments.csv, report.to_csv())
     errors = [*batch.errors, *(failure.error for failure in report.failures)]
     for line in errors:
         error_line(line)
-    return EXIT_USAGE if errors else EXIT_GOOD
+    return exit_code(errors, batch.unexpected or any(f.unexpected for f in report.failures))
 
 
 def draw(comparison: Comparison, parameters: EvaluateParameters, title: str, path: Path) -> None:
-    """Draw truth, the last two methods and their differences, PSNR in the titles."""
+    """Draw the original, the last two methods and their differences, PSNR in the titles."""
     from napari_mrisr.evaluation.figure import comparison_figure
     from napari_mrisr.figures.page import save_figure
 

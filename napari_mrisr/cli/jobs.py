@@ -1,20 +1,24 @@
-"""Jobs: one input, its output and its scale."""
+"""Plans: one per input file, made and checked before any work, then carried through."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.cli.session import Session
+from napari_mrisr.core.scale import Scale, format_scale
 
 if TYPE_CHECKING:
     from napari_mrisr.core.volume import Grid, Origin
+    from napari_mrisr.methods import Method
 
 
 @dataclass(frozen=True)
 class InputScan:
-    """An input whose header was read: no voxels yet.
+    """An input whose header was read and checked; its voxels are not loaded.
 
     Attributes
     ----------
@@ -32,15 +36,84 @@ class InputScan:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One input, where its result goes, and the scale in RAS order.
+class FilePlan:
+    """One checked input with all that its work needs.
 
-    ``memory`` is what a run may hold that streams from and to disk, bytes; None for
-    a run in memory. ``beside`` are further files that it writes.
+    Attributes
+    ----------
+    scan : InputScan
+        The input.
+    out : Path
+        The file to write.
+    scale : tuple of int
+        Factors in RAS order.
+    method : Method or None
+        The checked method; None for a command without one, and on a Dask worker.
+    memory : int or None
+        Bytes that a run from and to disk may hold; None for a run in memory.
+    beside : tuple of Path
+        Further files to write.
     """
 
     scan: InputScan
     out: Path
     scale: Scale
+    method: Method | None = None
     memory: int | None = None
     beside: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """The outcome for one input.
+
+    Attributes
+    ----------
+    text : str
+        The result line, without the file name.
+    facts : dict
+        For ``--json``, beside input, output, scale, shape, voxel size and cautions.
+    cautions : list of str
+        Kinds of the cautions about the scan.
+    """
+
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    cautions: list[str] = field(default_factory=list)
+
+
+Work = Callable[[FilePlan, argparse.Namespace, Session], FileResult]
+
+
+def read_scan(path: Path, frame: int | None, *, zarr: bool = False) -> InputScan:
+    """Read and check a header; that of OME-Zarr only for a command that reads it."""
+    from napari_mrisr.core.volume import Origin
+    from napari_mrisr.io.formats import is_zarr
+    from napari_mrisr.io.header import open_scan
+    from napari_mrisr.io.orientation import grid_in_ras
+
+    if zarr and is_zarr(path):
+        from napari_mrisr.streaming.zarr_files import open_zarr
+
+        source = open_zarr(path, frame, None)
+        return InputScan(path, source.grid, source.origin)
+    with open_scan(path, frame) as scan:
+        grid = grid_in_ras(scan.shape, scan.affine)
+        return InputScan(path, grid, Origin(path.name, scan.axis_codes))
+
+
+def describe_grid(scan: InputScan, scale: Scale | None, grid: Grid) -> tuple[str, dict[str, Any]]:
+    """Describe a result's grid along the file's own axes, as text and as facts for JSON."""
+    axes = scan.origin.ras_axis
+    shape = [grid.shape[axis] for axis in axes]
+    size = [grid.voxel_size[axis] for axis in axes]
+    voxels, lengths = times(shape), " × ".join(f"{mm:.3g}" for mm in size)
+    facts: dict[str, Any] = {"shape": shape, "voxel_size_mm": [round(mm, 6) for mm in size]}
+    if scale is not None:
+        facts["scale"] = format_scale(scan.origin.from_ras(scale))
+    return f"{voxels} voxels of {lengths} mm", facts
+
+
+def times(numbers: Sequence[int]) -> str:
+    """Join numbers as ``256 × 256 × 128``."""
+    return " × ".join(map(str, numbers))

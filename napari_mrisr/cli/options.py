@@ -1,116 +1,193 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the parsers of their values."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from napari_mrisr.cli.session import EXIT_USAGE
+from napari_mrisr.cli.session import EXIT_USAGE, error_line
 from napari_mrisr.core.scale import Scale, parse_scale
-from napari_mrisr.errors import MrisrError, OutputError, explain
+from napari_mrisr.errors import MrisrError, OutputError, cut_long, explain
 
 if TYPE_CHECKING:
     # Generic in its parser and invariant; the commands do not care.
     Commands = argparse._SubParsersAction[Any]
 
 SCALE_HELP = (
-    "factor, 1 to 8: one number for all axes, or three such as 1x1x4, "
-    "which count the file's own axes"
+    "factor from 1 to 8: one number for all axes, or three such as 1x1x4 "
+    "in the order of the file's own axes"
 )
-DEGRADATION_HELP = (
-    "standard, paper-2021, kspace[:hann|hamming|tukey] or "
-    "slice-profile[:boxcar|gaussian[:FWHM]] (default: %(default)s)"
+# As `--help` must not import the engine, its texts are repeated here; a test compares them.
+METHODS = {
+    "hashed": "learned filters",
+    "tricubic": "cubic B-spline interpolation",
+    "quadratic": "quadratic spline (baseline of the 2021 paper)",
+    "nearest": "copy of the nearest voxel",
+}
+DEGRADATIONS = {
+    "standard": "Gaussian blur and cubic spline, as in scikit-image",
+    "kspace": "k-space truncation",
+    "slice-profile": "mean over the slice profile (thick slices)",
+    "paper-2021": "quadratic spline without blur, as in the 2021 paper",
+}
+_WINDOWS = (
+    "kspace:hann, :hamming and :tukey add a window; slice-profile:gaussian:1.2 sets the profile "
+    "(boxcar or gaussian) and its full width at half maximum in slice distances"
 )
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Formatter that keeps line breaks, and breaks no name such as slice-profile."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        lines = text.splitlines()
+        return [part for line in lines for part in wrap(line, width, break_on_hyphens=False)]
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line like all others."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", HelpFormatter)
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and end."""
-        print(f"napari-mrisr: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        """Print the error and exit."""
+        error_line(f"{cut_long(message)} (see {self.prog} --help)")
         raise SystemExit(EXIT_USAGE)
 
 
 def new_command(
     commands: Commands, name: str, run: Callable[..., int], summary: str, example: str
 ) -> Parser:
-    """A subcommand with its help, an example and ``--quiet``."""
+    """Add a subcommand with its help, examples and ``--quiet``."""
     parser: Parser = commands.add_parser(name, help=summary, description=summary, epilog=example)
     parser.set_defaults(run=run)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, no result lines")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show errors only")
     return parser
 
 
-def add_reading(parser: argparse.ArgumentParser, *, frame: bool = True) -> None:
-    """``--frame`` and ``--fill-nonfinite``."""
-    if frame:
-        parser.add_argument(
-            "--frame", type=int, metavar="K", help="which volume of a 4D image, from 0"
-        )
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add the images to work on, and ``--verbose``."""
     parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="image, several images, or folders of images"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="explain cautions and unexpected errors"
+    )
+
+
+def add_scale(parser: Any, **kwargs: Any) -> None:
+    """Add ``--scale``."""
+    default = f" (default: {kwargs['default']})" if "default" in kwargs else ""
+    text = f"{SCALE_HELP}{default}"
+    parser.add_argument("--scale", type=scale_value, metavar="FACTOR", help=text, **kwargs)
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add ``--method`` and ``--bank``."""
+    text = f"{_listed(METHODS)}\n(default: %(default)s)"
+    method = parser.add_argument("--method", default="hashed", metavar="NAME", help=text)
+    complete_with(method, lambda: METHODS)
+    add_bank(parser, "filter bank of hashed (default: the bundled one for the scale)")
+
+
+def add_bank(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--bank``."""
+    bank = parser.add_argument("--bank", metavar="FILE|NAME", help=text)
+    complete_with(bank, bank_names)
+
+
+def add_degradation(parser: argparse.ArgumentParser, default: str | None = "standard") -> None:
+    """Add ``--degradation``."""
+    shown = default or "the protocol's"
+    text = f"{_listed(DEGRADATIONS)}\n{_WINDOWS}\n(default: {shown})"
+    action = parser.add_argument("--degradation", default=default, metavar="NAME", help=text)
+    complete_with(action, lambda: DEGRADATIONS)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add ``--frame`` and ``--fill-nonfinite``."""
+    group = parser.add_argument_group("reading")
+    group.add_argument(
+        "--frame", type=int, metavar="N", help="volume of a 4D image, counted from 0"
+    )
+    group.add_argument(
         "--fill-nonfinite",
-        type=float,
-        metavar="VALUE",
-        help="put VALUE in place of NaN and infinite voxels, which are refused otherwise",
+        type=fill_value,
+        metavar="VALUE|mean",
+        help="replace NaN and infinite voxels by an intensity or by the mean of the finite ones "
+        "(default: refuse them)",
     )
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
-    """``--device`` and ``--threads``."""
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s"
+    """Add ``--device``, ``--threads`` and ``--dask``."""
+    group = parser.add_argument_group("computing")
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where to compute; auto takes a GPU that works (default: %(default)s)",
     )
-    add_threads(parser)
-
-
-def add_threads(parser: argparse.ArgumentParser) -> None:
-    """``--threads``."""
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads (default: one a processor)"
-    )
-
-
-def add_dask(parser: argparse.ArgumentParser) -> None:
-    """``--dask``."""
-    parser.add_argument(
+    add_threads(group)
+    group.add_argument(
         "--dask",
         metavar="ADDRESS|local",
-        help="do the work on a Dask cluster: local for one on this machine, or the address or "
-        "file of a scheduler; --threads are then those of each worker (docs/clusters.md)",
+        help="work on a Dask cluster: local starts one on this machine, otherwise the address or "
+        "file of a scheduler; --threads then counts per worker",
     )
 
 
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """``--overwrite``."""
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+def add_threads(parser: Any) -> None:
+    """Add ``--threads``."""
+    parser.add_argument("--threads", type=int, metavar="N", help="threads (default: one per CPU)")
+
+
+def add_overwrite(parser: Any) -> None:
+    """Add ``--overwrite``."""
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+
+
+def add_existing(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite`` and ``--skip-existing``."""
+    group = parser.add_argument_group("existing files").add_mutually_exclusive_group()
+    add_overwrite(group)
+    group.add_argument(
+        "--skip-existing", action="store_true", help="skip inputs whose output files exist"
+    )
+
+
+def complete_with(action: argparse.Action, values: Callable[[], Iterable[str]]) -> None:
+    """Let shell completion (argcomplete) offer values."""
+    action.completer = lambda **_: values()  # type: ignore[attr-defined]
 
 
 def scale_value(text: str) -> Scale:
-    """For ``type=``: a scale."""
-    return _value(parse_scale, text)
+    """Parse a scale, for ``type=``."""
+    try:
+        return parse_scale(text)
+    except MrisrError as error:
+        # argparse puts the option's name in front.
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from error
 
 
 def scales_value(text: str) -> tuple[Scale, ...]:
-    """For ``type=``: scales joined by commas, such as ``2,3,1x1x4``."""
-    return tuple(scale_value(part.strip()) for part in text.split(",") if part.strip())
+    """Parse scales joined by commas, such as ``2,3,1x1x4``, for ``type=``."""
+    return tuple(scale_value(part) for part in names_value(text))
 
 
 def names_value(text: str) -> tuple[str, ...]:
-    """For ``type=``: names joined by commas."""
+    """Parse names joined by commas, for ``type=``."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def spacing_value(text: str) -> float | tuple[float, float, float]:
-    """For ``type=``: one length in mm, or three joined by ``x``, along x, y, z."""
+    """Parse one length in mm, or three joined by ``x`` along R–L, A–P, S–I, for ``type=``."""
     try:
         parts = [float(part) for part in text.lower().split("x")]
     except ValueError:
@@ -122,8 +199,19 @@ def spacing_value(text: str) -> float | tuple[float, float, float]:
     raise argparse.ArgumentTypeError(f"cannot read {text!r}; give mm such as 0.8 or 1x1x0.8")
 
 
+def fill_value(text: str) -> float | Literal["mean"]:
+    """Parse an intensity or ``mean``, for ``type=``."""
+    if text.strip().lower() == "mean":
+        return "mean"
+    try:
+        return float(text)
+    except ValueError:
+        found = f"cannot read {text!r}; give an intensity such as 0, or mean"
+        raise argparse.ArgumentTypeError(found) from None
+
+
 def check_report_path(path: Path) -> None:
-    """Check, before any work, that a report can go to ``path`` (it is replaced).
+    """Check, before any work, that a report can be written to ``path`` or replaced there.
 
     Raises
     ------
@@ -141,20 +229,16 @@ def check_report_path(path: Path) -> None:
     if not path.parent.is_dir():
         raise OutputError(explain(path.parent, "no such folder", "create it first"))
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        found, mend = "folder cannot be written to", "choose another folder"
-        raise OutputError(explain(path.parent, found, mend))
+        found, remedy = "folder cannot be written to", "choose another folder"
+        raise OutputError(explain(path.parent, found, remedy))
 
 
-def write_report(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    from napari_mrisr.io import write_text
-
-    write_text(path, text)
+def _listed(texts: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _value(read: Callable[[str], Scale], text: str) -> Scale:
-    try:
-        return read(text)
-    except MrisrError as error:
-        # argparse puts the option's name in front by itself.
-        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from error
+def bank_names() -> list[str]:
+    """List the names of all filter banks, for completion."""
+    from napari_mrisr.bank.model import list_banks
+
+    return list_banks()

@@ -1,4 +1,4 @@
-"""``napari-mrisr train``: learn a filter bank."""
+"""``napari-mrisr train``: train a filter bank."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mrisr.cli import clusters, options
-from napari_mrisr.cli.batch import Batch, read_scan
-from napari_mrisr.cli.jobs import InputScan
+from napari_mrisr.cli.batch import Batch
+from napari_mrisr.cli.jobs import InputScan, read_scan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.core.progress import format_seconds
 from napari_mrisr.core.scale import Scale, format_scale
@@ -29,59 +29,61 @@ if TYPE_CHECKING:
 _EXAMPLE = """\
 example:
   napari-mrisr train scans/ --scale 2 --out my-bank.safetensors
-  napari-mrisr upscale low.nii.gz high.nii.gz --scale 2 --bank my-bank.safetensors
+  napari-mrisr upscale low.nii.gz high.nii.gz --bank my-bank.safetensors
 
-Give images of high resolution; the low-resolution ones are made from them.
-Ctrl-C keeps the sums of finished volumes beside the bank: go on with --resume,
-which also adds volumes to a finished bank.
+Give images of high resolution; low-resolution images are simulated from them.
+Ctrl-C keeps the sums of finished volumes beside the bank; --resume continues
+from them, and also adds volumes to a finished bank.
 """
 
 
 def add_parser(commands: options.Commands) -> None:
     """Add the command."""
     parser = options.new_command(
-        commands, "train", run, "Learn a filter bank from high-resolution images.", _EXAMPLE
+        commands, "train", run, "Train a filter bank on high-resolution images.", _EXAMPLE
     )
-    parser.add_argument("inputs", nargs="+", metavar="FILE|FOLDER", help="images or folders")
+    options.add_inputs(parser)
+    options.add_scale(parser, required=True)
     parser.add_argument(
-        "--scale", type=options.scale_value, required=True, metavar="S", help="factor, such as 2"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="BANK", help="bank to write")
-    parser.add_argument(
-        "--preset", choices=("default", "paper"), default="default", help="default: %(default)s"
+        "--out", type=Path, required=True, metavar="FILE", help="filter bank to write"
     )
     parser.add_argument(
-        "--degradation", default="standard", metavar="NAME", help=options.DEGRADATION_HELP
+        "--preset",
+        choices=("default", "paper"),
+        default="default",
+        help="design of the filters; paper: as in the 2021 paper (default: %(default)s)",
     )
+    options.add_degradation(parser)
     parser.add_argument(
         "--thin",
         action="append",
         default=[],
         type=_thin_value,
         metavar="PATTERN=1x1x2",
-        help="keep every n-th voxel of files whose name matches: undoes a scanner's interpolation",
+        help="keep every n-th voxel of files whose name matches, to undo a scanner's interpolation",
     )
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="CSV",
-        help="table with columns file and license, for the bank's record of its training",
+        help="table with the columns file and license, recorded in the bank",
     )
     parser.add_argument(
         "--validate",
         nargs="+",
         default=[],
-        metavar="FILE|FOLDER",
-        help="images to measure the gain on after each volume, in one axial slab each",
+        metavar="IN",
+        help="images on which to measure the gain after each volume, in one axial slab each",
     )
     parser.add_argument(
         "--no-names",
         action="store_true",
-        help="call the images 'volume 1' and so on in the bank: names may be patients'",
+        help="record the images as volume 1, volume 2, ... (file names may identify patients)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on from a checkpoint")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue from a checkpoint or a finished bank"
+    )
     options.add_running(parser)
-    options.add_dask(parser)
     options.add_overwrite(parser)
 
 
@@ -97,15 +99,16 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.threads is not None and arguments.threads < 1:
         raise ParameterError(explain("--threads", str(arguments.threads), "give 1 or more"))
     _check_out(arguments)
-    batch = Batch.find(arguments.inputs)
+    batch = Batch.find(arguments.inputs, session)
     scans = []
     for path in batch.paths:
-        with batch.each():
+        with batch.each(path):
             scans.append(read_scan(path, None))
     if not scans:
-        return batch.finish(0, session)
-    validation = find_volumes(arguments.validate) if arguments.validate else []
-    checks = [read_scan(path, None) for path in validation]
+        return batch.finish(0)
+    checks = []
+    if arguments.validate:
+        checks = [read_scan(path, None) for path in find_volumes(arguments.validate)]
     parameters = TrainParameters(
         scale=_scale(arguments.scale, [*scans, *checks]),
         preset=arguments.preset,
@@ -135,10 +138,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             )
     except Cancelled:
         session.progress.close()
-        session.progress.message("finished volumes are kept: go on with --resume")
+        session.progress.message("finished volumes are kept; continue with --resume")
         raise
     _say(arguments.out, report, session)
-    return batch.finish(len(scans), session)
+    return batch.finish(len(scans))
 
 
 def _executor(
@@ -153,7 +156,7 @@ def _executor(
 
 
 def _thin_value(text: str) -> tuple[str, Scale]:
-    """For ``type=``: a name pattern and a step an axis."""
+    """Parse a name pattern and a step per axis, for ``type=``."""
     pattern, _, step = text.rpartition("=")
     if not pattern:
         raise argparse.ArgumentTypeError(f"{text!r} is no PATTERN=STEP, such as '*T2w*=1x1x2'")
@@ -161,7 +164,7 @@ def _thin_value(text: str) -> tuple[str, Scale]:
 
 
 def _licenses(manifest: Path | None) -> dict[str, str]:
-    """License by file name, from a table with columns ``file`` and ``license`` (or ``licence``)."""
+    """Read the license of each file name from a table; its column may be spelled ``licence``."""
     if manifest is None:
         return {}
     try:
@@ -184,7 +187,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 
 def _scale(scale: Scale, scans: list[InputScan]) -> Scale:
-    """The scale in RAS order; the scans must agree on what it means."""
+    """Return the scale in RAS order, which must be the same for all scans."""
     found = {scan.origin.to_ras(scale): scan.path for scan in scans}
     if len(found) > 1:
         one, other, *_ = found.values()
@@ -196,7 +199,7 @@ def _scale(scale: Scale, scans: list[InputScan]) -> Scale:
 def _say_memory(
     parameters: TrainParameters, scans: list[InputScan], threads: int | None, session: Session
 ) -> None:
-    """Say what memory the training takes, and refuse one that does not fit."""
+    """Print the memory that the training takes; refuse one that does not fit."""
     from napari_mrisr.core.threads import processors
     from napari_mrisr.training.cost import check_memory, estimate_training
     from napari_mrisr.training.presets import get_preset
@@ -205,11 +208,11 @@ def _say_memory(
     largest = max((scan.grid.shape for scan in scans), key=prod)
     need = estimate_training(preset, parameters.scale, largest, threads or processors())
     check_memory(need, preset.name)
-    session.say(f"about {need.total / 1e9:.1f} GB of memory")
+    session.say(f"needs about {need.total / 1e9:.1f} GB of memory")
 
 
 def _say_event(session: Session, event: TrainEvent) -> None:
-    """A line for each point of the curve."""
+    """Print a line per point of the validation curve."""
     from napari_mrisr.training.events import GainMeasured
 
     if isinstance(event, GainMeasured):

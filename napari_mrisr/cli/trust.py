@@ -1,83 +1,83 @@
-"""What ``upscale`` says and writes about how far to trust a result."""
+"""Trust in a result of ``upscale``: cautions, maps and report."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cli.jobs import Job
+from napari_mrisr.cli.jobs import FilePlan
+from napari_mrisr.cli.options import check_report_path
 from napari_mrisr.cli.session import Session
-from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.errors import OutputError, ParameterError, explain
 
 if TYPE_CHECKING:
     from napari_mrisr.bank.model import FilterBank
+    from napari_mrisr.core.notice import Caution
     from napari_mrisr.core.volume import Volume
     from napari_mrisr.methods import Method
     from napari_mrisr.scan.traits import Traits
     from napari_mrisr.streaming import StreamPlan
-    from napari_mrisr.trust import Caution, TrustMaps
+    from napari_mrisr.trust import TrustMaps
 
 MAP_LABELS = ("experr", "support", "consistency")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--maps`` and ``--report``."""
+    """Add ``--maps`` and ``--report``."""
     parser.add_argument(
         "--maps",
         action="store_true",
-        help="also write maps of expected error, support and consistency beside OUT: "
+        help="also write maps of expected error, training support and consistency: "
         "high.nii.gz gets high_desc-experr.nii.gz and so on",
     )
     parser.add_argument(
         "--report",
         action="store_true",
-        help="also write a page about the result beside OUT: high.html",
+        help="also write a page about the result, high.html for high.nii.gz",
     )
 
 
 def wanted(arguments: argparse.Namespace) -> bool:
-    """Whether maps or a report are asked for."""
+    """Return True if maps or a report are to be written."""
     return bool(arguments.maps or arguments.report)
 
 
-def bank_of(method: Method) -> FilterBank | None:
-    """The bank of a method that has one."""
+def bank_of(method: Method | None) -> FilterBank | None:
+    """Return the filter bank of a method that has one."""
     from napari_mrisr.methods.hashed import Hashed
     from napari_mrisr.methods.permuted import Permuted
 
     return method.bank if isinstance(method, Hashed | Permuted) else None
 
 
-def files_of(job: Job, arguments: argparse.Namespace) -> list[Path]:
-    """What is written besides the result."""
+def files_of(out: Path, arguments: argparse.Namespace) -> list[Path]:
+    """List the files to write besides a result."""
     from napari_mrisr.io import map_path
 
-    maps = [map_path(job.out, label) for label in MAP_LABELS] if arguments.maps else []
-    return maps + ([report_path(job.out)] if arguments.report else [])
+    maps = [map_path(out, label) for label in MAP_LABELS] if arguments.maps else []
+    return maps + ([report_path(out)] if arguments.report else [])
 
 
 def report_path(out: Path) -> Path:
-    """``high.nii.gz`` has its report in ``high.html``."""
+    """Return where the report of a result goes: ``high.html`` for ``high.nii.gz``."""
     from napari_mrisr.io.formats import stem_of
 
     return out.with_name(f"{stem_of(out)}.html")
 
 
-def check(job: Job, method: Method, arguments: argparse.Namespace) -> None:
-    """Raise, before any work, where maps or a report cannot be made."""
-    from napari_mrisr.cli.options import check_report_path
-    from napari_mrisr.errors import OutputError
+def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
+    """Raise, before any work, if maps or a report cannot be made."""
     from napari_mrisr.io import check_writable
 
     if not wanted(arguments):
         return
     option = "--maps" if arguments.maps else "--report"
-    if bank_of(method) is None:
-        found = f"the method {method.name} has no filter bank to read them off"
+    if bank_of(plan.method) is None:
+        found = f"the method {arguments.method} has no filter bank to make them from"
         raise ParameterError(explain(option, found, "use --method hashed"))
-    for path in files_of(job, arguments):
+    for path in plan.beside:
         if path.suffix == ".html":
             check_report_path(path)
             if path.exists() and not arguments.overwrite:
@@ -87,22 +87,21 @@ def check(job: Job, method: Method, arguments: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What was seen of a volume before its run."""
+class InputFindings:
+    """A scan's traits and cautions, found before its run."""
 
     volume: Volume
-    bank: FilterBank
-    traits: Traits
+    bank: FilterBank | None
+    traits: Traits | None
     cautions: tuple[Caution, ...]
 
     def judge(
         self, result: Volume, arguments: argparse.Namespace, session: Session
-    ) -> Judged | None:
-        """Make the maps, if they are wanted, and the report."""
+    ) -> ResultFindings:
+        """Make the maps and, if wanted, the report."""
         from napari_mrisr.trust import trust_maps
 
-        if not wanted(arguments):
-            return None
+        assert self.bank is not None, "checked when the file was planned"
         maps = trust_maps(
             self.volume,
             result,
@@ -118,65 +117,68 @@ class Found:
             session.progress.begin("drawing the report", 1)
             report = report_html(self.volume, result, maps, self.cautions, self.bank)
             session.progress.advance()
-        return Judged(maps, report)
+        return ResultFindings(maps, report)
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """Maps, and the report's text."""
+class ResultFindings:
+    """The maps of a result and its report's text."""
 
     maps: TrustMaps
     report: str | None
 
-    def write(self, job: Job, arguments: argparse.Namespace, session: Session) -> str:
-        """Write what is wanted; what to add to the result's line."""
+    def write(
+        self, plan: FilePlan, arguments: argparse.Namespace, session: Session
+    ) -> tuple[str, dict[str, Any]]:
+        """Write maps and report; return an addition to the result line, and facts for JSON."""
         from napari_mrisr.io import map_path, write_text, write_volume
         from napari_mrisr.trust.maps import NO_CALIBRATION
 
-        maps = self.maps
+        maps, written = self.maps, []
         volumes = (maps.expected_error, maps.support, maps.consistency)
         for label, volume in zip(MAP_LABELS, volumes, strict=True):
-            path = map_path(job.out, label)
+            path = map_path(plan.out, label)
             if arguments.maps and volume is not None:
                 with session.writing(path):
                     write_volume(volume, path, overwrite=arguments.overwrite)
+                written.append(str(path))
+        facts: dict[str, Any] = {"consistency_percent": maps.consistency_percent, "maps": written}
         if self.report is not None:
-            write_text(report_path(job.out), self.report)
+            write_text(report_path(plan.out), self.report)
+            facts["report"] = str(report_path(plan.out))
         text = f", consistency {maps.consistency_percent:.2g} % of the window"
-        return text if maps.expected_error is not None else f"{text}, {NO_CALIBRATION}"
+        return text if maps.expected_error is not None else f"{text}, {NO_CALIBRATION}", facts
 
 
-def look_at(volume: Volume, bank: FilterBank, session: Session) -> Found:
-    """Look at a volume and say, before the run, how it differs from the training set."""
+def look_at(volume: Volume, method: Method, session: Session) -> InputFindings:
+    """Show, before the run, how a scan is unusual or differs from the training set."""
     from napari_mrisr.core.progress import Progress
     from napari_mrisr.scan.traits import measure_traits
-
-    traits = measure_traits(volume, Progress(session.token))
-    return Found(volume, bank, traits, _warn(traits, bank, session))
-
-
-def look_at_streamed(plan: StreamPlan, session: Session) -> None:
-    """:func:`look_at` within a plan's memory; say so where a part had to do."""
-    from napari_mrisr.run.upscale import check_parameters
-    from napari_mrisr.streaming.look import look_at
-
-    bank = bank_of(check_parameters(plan.request.parameters))
-    if bank is None:
-        return
-    look = look_at(plan, session.progress)
-    if look.part:
-        text = f"too large to look at whole; cautions are about {look.part}"
-        of = session.progress.prefix or f"{plan.request.path.name}: "
-        session.progress.message(f"{of}{text}")
-    _warn(look.traits, bank, session)
-
-
-def _warn(traits: Traits, bank: FilterBank, session: Session) -> tuple[Caution, ...]:
     from napari_mrisr.trust import cautions_for
 
-    cautions = cautions_for(traits, bank)
-    for caution in cautions:
-        # Of several scans, which one.
-        text = f"{session.progress.prefix}caution ({caution.kind}): {caution.text}"
-        session.progress.message(text)
-    return cautions
+    cautions = volume.origin.cautions if volume.origin is not None else ()
+    bank, traits = bank_of(method), None
+    if bank is not None:
+        traits = measure_traits(volume, Progress(session.token))
+        cautions += cautions_for(traits, bank)
+    session.show_cautions(cautions)
+    return InputFindings(volume, bank, traits, cautions)
+
+
+def look_at_streamed(plan: StreamPlan, method: Method | None, session: Session) -> list[str]:
+    """Show the cautions of :func:`look_at` within a plan's memory; return their kinds."""
+    from napari_mrisr.run.upscale import check_parameters
+    from napari_mrisr.streaming.look import look_at
+    from napari_mrisr.trust import cautions_for
+
+    bank = bank_of(method or check_parameters(plan.request.parameters))
+    if bank is None:
+        return []
+    look = look_at(plan, session.progress)
+    if look.part:
+        text = f"too large to be examined whole; cautions are about {look.part}"
+        name = session.progress.prefix or f"{plan.request.path.name}: "
+        session.progress.message(f"{name}{text}")
+    cautions = cautions_for(look.traits, bank)
+    session.show_cautions(cautions)
+    return [caution.kind for caution in cautions]

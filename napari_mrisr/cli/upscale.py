@@ -1,4 +1,4 @@
-"""``napari-mrisr upscale``: super-resolve images."""
+"""``napari-mrisr upscale``: super-resolve images, in memory or from and to disk."""
 
 from __future__ import annotations
 
@@ -7,24 +7,33 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cli import batch as batches
-from napari_mrisr.cli import options, streamed, trust
-from napari_mrisr.cli.jobs import InputScan, Job
+from napari_mrisr.cli import jobs, options, trust
+from napari_mrisr.cli.batch import Batch, run_files
+from napari_mrisr.cli.jobs import FilePlan, FileResult, InputScan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.core.progress import format_seconds
-from napari_mrisr.core.scale import Scale, scale_for_spacing
-from napari_mrisr.errors import ScaleError, explain
+from napari_mrisr.core.scale import Scale, scale_for_spacing, scale_label
+from napari_mrisr.errors import (
+    Cancelled,
+    MemoryEstimateError,
+    ParameterError,
+    ScaleError,
+    explain,
+)
 
 if TYPE_CHECKING:
+    from napari_mrisr.methods import Method
     from napari_mrisr.run.upscale import UpscaleParameters
+    from napari_mrisr.streaming import StreamPlan, StreamRequest
 
 _EXAMPLE = """\
 examples:
   napari-mrisr upscale scan.nii.gz scan-2x.nii.gz
   napari-mrisr upscale thick.nii.gz thin.nii.gz --scale 1x1x4 --method tricubic
-  napari-mrisr upscale sub-01_T1w.nii.gz sub-02_T1w.nii.gz results/ --spacing 0.5
+  napari-mrisr upscale sub-01.nii.gz sub-02.nii.gz results/ --spacing 0.5
+  napari-mrisr upscale bids/ results/ --skip-existing --json > results.jsonl
   napari-mrisr upscale large.nii.gz large-2x.ome.zarr --memory 2GB
 """
 
@@ -34,82 +43,90 @@ def add_parser(commands: options.Commands) -> None:
     parser = options.new_command(
         commands, "upscale", run, "Super-resolve an image, several, or all in a folder.", _EXAMPLE
     )
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="images or folders of images")
-    parser.add_argument(
-        "out",
-        metavar="OUT",
-        help="image to write; for several inputs a folder, in which sub-01_T1w.nii.gz "
-        "becomes sub-01_desc-sr2x_T1w.nii.gz",
+    out_help = (
+        "image to write; for several inputs a folder, in which sub-01_T1w.nii.gz "
+        "becomes sub-01_desc-sr2x_T1w.nii.gz"
     )
+    options.add_inputs(parser)
+    parser.add_argument("out", metavar="OUT", help=out_help)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--scale",
-        type=options.scale_value,
-        default="2",
-        metavar="S",
-        help=f"{options.SCALE_HELP} (default: 2)",
-    )
+    options.add_scale(size, default="2")
     size.add_argument(
         "--spacing",
         type=options.spacing_value,
         metavar="MM",
-        help="wanted voxel size instead of a scale: the whole factor of each axis that comes "
-        "closest, or three such as 1x1x0.5 along left-right, back-front, foot-head",
+        help="wanted voxel size in mm instead of a scale, such as 0.5, or 1x1x0.5 along R–L, "
+        "A–P, S–I; each axis gets the whole factor that comes closest",
     )
+    options.add_method(parser)
     parser.add_argument(
-        "--method", default="hashed", help="hashed, tricubic, nearest ... (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--bank",
-        metavar="FILE|NAME",
-        help="filter bank of --method hashed (default: the bundled one for the scale)",
+        "--dtype",
+        choices=("float32", "int16"),
+        default="float32",
+        help="voxel type of the result; int16 halves the file and rounds intensities, the result "
+        "line states by how much (default: %(default)s)",
     )
     trust.add_arguments(parser)
-    streamed.add_arguments(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per file on standard output"
+    )
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="compute from and to disk within this much memory, such as 2GB; OUT is .nii, "
+        ".nii.gz or .ome.zarr (default: in memory if the volume fits)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="resume an unfinished run from and to disk; keep partial results if interrupted",
+    )
     options.add_running(parser)
-    options.add_dask(parser)
     options.add_reading(parser)
-    options.add_overwrite(parser)
+    options.add_existing(parser)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    return batches.run_images(arguments, session, _plan, _work)
+    return run_files(arguments, session, _plan, _work)
 
 
-def _plan(path: Path, arguments: argparse.Namespace, taken: dict[Path, Path]) -> Job:
-    """Check everything that can be known before a voxel is loaded."""
-    from napari_mrisr.io import output_path
-    from napari_mrisr.run.upscale import check_memory, check_parameters
+def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan | None:
+    """Check all that can be known before a voxel is loaded."""
+    from napari_mrisr.io import check_writable, output_path
+    from napari_mrisr.io.formats import expansion_of
 
-    scan = streamed.read_scan(path, arguments.frame)
+    scan = jobs.read_scan(path, arguments.frame, zarr=True)
     scale = _scale(scan, arguments)
-    job = Job(scan, output_path(path, arguments.out, scan.origin.from_ras(scale)), scale)
+    out = output_path(path, arguments.out, scan.origin.from_ras(scale))
+    plan = FilePlan(scan, out, scale, beside=tuple(trust.files_of(out, arguments)))
+    batch.claim(out, scan)
+    if batch.skips(scan, [out, *plan.beside], arguments):
+        return None
     parameters = _parameters(scale, arguments)
-    method = check_parameters(parameters)
-    memory = streamed.memory_for(job, arguments, parameters)
-    if memory is not None:
-        job = replace(job, memory=memory)
-        batches.check_unclaimed(job, taken)
-        streamed.check(job, arguments, parameters)
-        taken[job.out] = path
-        return job
-    trust.check(job, method, arguments)
-    check_memory(scan.grid, parameters)
-    out_bytes = 4 * math.prod(scan.grid.upsampled(scale).shape)
-    batches.check_output(job, out_bytes, arguments.overwrite, taken)
-    return replace(job, beside=tuple(trust.files_of(job, arguments)))
+    plan = replace(plan, method=_method(scan, parameters, arguments))
+    plan = replace(plan, memory=_memory(plan, parameters, arguments))
+    if plan.memory is not None:
+        _check_streamed(plan, parameters, arguments)
+        return plan
+    trust.check(plan, arguments)
+    voxel_bytes = {"float32": 4, "int16": 2}[arguments.dtype]
+    needed = voxel_bytes * math.prod(scan.grid.upsampled(scale).shape)
+    # The size of a compressed file is not known before.
+    known = needed if expansion_of(out) == 1 else None
+    check_writable(out, overwrite=arguments.overwrite, needed_bytes=known)
+    return plan
 
 
 def _scale(scan: InputScan, arguments: argparse.Namespace) -> Scale:
-    """The scale in RAS order."""
+    """Return the scale in RAS order."""
     if arguments.spacing is None:
         return scan.origin.to_ras(arguments.scale)
     scale = scale_for_spacing(scan.grid.voxel_size, arguments.spacing)
     if scale == (1, 1, 1):
-        size = " x ".join(f"{mm:.3g}" for mm in scan.grid.voxel_size)
-        found = f"its voxels of {size} mm are not coarser than --spacing"
-        raise ScaleError(explain(scan.path, found, "ask for a smaller spacing"))
+        size = " × ".join(f"{mm:.3g}" for mm in scan.grid.voxel_size)
+        found = f"its voxels of {size} mm (R–L, A–P, S–I) are not coarser than --spacing"
+        raise ScaleError(explain(scan.path, found, "give a smaller --spacing"))
     return scale
 
 
@@ -121,39 +138,163 @@ def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameter
     )
 
 
-def _work(job: Job, arguments: argparse.Namespace, session: Session) -> str:
-    """Read, super-resolve, write; what to say of the result."""
-    from napari_mrisr.io import read_volume, write_volume
-    from napari_mrisr.run.upscale import check_parameters, upscale
+def _method(
+    scan: InputScan, parameters: UpscaleParameters, arguments: argparse.Namespace
+) -> Method:
+    """Return the method; errors about its scale name the user's option and the file's axes."""
+    from napari_mrisr.methods import available_scales
+    from napari_mrisr.run.upscale import check_parameters
 
+    try:
+        return check_parameters(parameters)
+    except ScaleError as error:
+        wanted = scale_label(scan.origin.from_ras(parameters.scale))
+        found = f"no filter bank for {wanted}"
+        if arguments.spacing is not None:
+            found = f"needs the scale {wanted}, for which there is no filter bank"
+        scales = available_scales(arguments.method) or []
+        bundled = ", ".join(scale_label(scale) for scale in scales) or "none"
+        remedy = f"use --method tricubic, a bundled scale ({bundled}), or train a bank for --bank"
+        option = "--scale" if arguments.spacing is None else "--spacing"
+        raise ScaleError(explain(f"{scan.path}: {option}", found, remedy)) from error
+
+
+def _memory(
+    plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace
+) -> int | None:
+    """Return the bytes for a run from and to disk; None for a run in memory.
+
+    A run goes from and to disk if ``--memory`` asks for it, if OME-Zarr is read or
+    written, and if the volume does not fit into memory and its format allows it.
+    """
+    from napari_mrisr.core.memory import free_memory
+    from napari_mrisr.io.formats import is_zarr, suffix_of
+    from napari_mrisr.run.upscale import check_memory
+    from napari_mrisr.streaming import STREAMED, parse_memory
+
+    if arguments.memory is not None:
+        return parse_memory(arguments.memory)
+    # Half, as others use this machine too.
+    half = free_memory() // 2
+    if arguments.resume or is_zarr(plan.scan.path) or is_zarr(plan.out):
+        return half
+    try:
+        check_memory(plan.scan.grid, parameters)
+    except MemoryEstimateError as error:
+        if suffix_of(plan.out) in STREAMED and not trust.wanted(arguments):
+            return half
+        # The engine counts axes in RAS order, the user in the file's.
+        shape = plan.scan.grid.upsampled(plan.scale).shape
+        ordered = jobs.times(plan.scan.origin.from_ras(shape))
+        text = str(error).replace(jobs.times(shape), ordered)
+        raise MemoryEstimateError(f"{plan.scan.path}: {text}") from error
+    return None
+
+
+def _check_streamed(
+    plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace
+) -> None:
+    """Raise, before any work, if a run from and to disk is impossible."""
+    from napari_mrisr.streaming import check
+
+    options_given = {
+        "--maps": arguments.maps,
+        "--report": arguments.report,
+        "--dtype int16": arguments.dtype != "float32",
+    }
+    for option, given in options_given.items():
+        if given:
+            found = "cannot be made from and to disk"
+            remedy = f"drop {option}, or run without --memory on .nii.gz"
+            raise ParameterError(explain(option, found, remedy))
+    check(_request(plan, parameters, arguments))
+
+
+def _request(
+    plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace
+) -> StreamRequest:
+    from napari_mrisr.streaming import StreamRequest
+
+    assert plan.memory is not None
+    return StreamRequest(
+        plan.scan.path,
+        plan.out,
+        parameters,
+        plan.memory,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        frame=arguments.frame,
+        fill_nonfinite=arguments.fill_nonfinite,
+    )
+
+
+def _work(plan: FilePlan, arguments: argparse.Namespace, session: Session) -> FileResult:
+    """Read, super-resolve and write one file."""
     start = time.monotonic()
-    parameters = _parameters(job.scale, arguments)
-    if job.memory is not None:
-        streamed.run(job, arguments, parameters, session)
-        out = job.scan.grid.upsampled(job.scale)
-        took = format_seconds(time.monotonic() - start)
-        return f"{describe_grid(job, out.shape, out.voxel_size)}, {took}"
+    parameters = _parameters(plan.scale, arguments)
+    if plan.memory is None:
+        text, facts, cautions = _in_memory(plan, parameters, arguments, session)
+    else:
+        text, facts, cautions = _from_disk(plan, parameters, arguments, session)
+    grid, grid_facts = jobs.describe_grid(
+        plan.scan, plan.scale, plan.scan.grid.upsampled(plan.scale)
+    )
+    seconds = time.monotonic() - start
+    facts = {**grid_facts, "method": arguments.method, **facts, "seconds": round(seconds, 3)}
+    return FileResult(f"{grid}{text}, {format_seconds(seconds)}", facts, cautions)
+
+
+_Outcome = tuple[str, dict[str, Any], list[str]]
+
+
+def _in_memory(
+    plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace, session: Session
+) -> _Outcome:
+    from napari_mrisr.io import read_volume, write_volume
+    from napari_mrisr.run.upscale import check_parameters, run
+
+    method = plan.method or check_parameters(parameters)
     with session.at_once():
         volume = read_volume(
-            job.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
+            plan.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
-    bank = trust.bank_of(check_parameters(parameters))
-    found = trust.look_at(volume, bank, session) if bank is not None else None
-    result = upscale(volume, parameters, progress=session.progress)
-    judged = found.judge(result, arguments, session) if found is not None else None
-    with session.writing(job.out):
-        write_volume(result, job.out, overwrite=arguments.overwrite)
-    text = judged.write(job, arguments, session) if judged is not None else ""
-    took = format_seconds(time.monotonic() - start)
-    grid = describe_grid(job, result.grid.shape, result.grid.voxel_size)
-    return f"{grid}{text}, {took}"
+    found = trust.look_at(volume, method, session)
+    result = run(method, volume, parameters, progress=session.progress)
+    judged = found.judge(result, arguments, session) if trust.wanted(arguments) else None
+    with session.writing(plan.out):
+        write_volume(result, plan.out, overwrite=arguments.overwrite)
+    facts = {"dtype": arguments.dtype}
+    facts |= {key: result.history[key] for key in ("bank", "device") if key in result.history}
+    text = ""
+    if judged is not None:
+        text, more = judged.write(plan, arguments, session)
+        facts |= more
+    return text, facts, [caution.kind for caution in found.cautions]
 
 
-def describe_grid(
-    job: Job, shape: tuple[int, int, int], voxel_size: tuple[float, float, float]
-) -> str:
-    """Voxels and voxel size along the file's own axes."""
-    axes = job.scan.origin.ras_axis
-    voxels = " x ".join(str(shape[axis]) for axis in axes)
-    size = " x ".join(f"{voxel_size[axis]:.3g}" for axis in axes)
-    return f"{voxels} voxels of {size} mm"
+def _from_disk(
+    plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace, session: Session
+) -> _Outcome:
+    from napari_mrisr.cluster.runs import stream_on
+    from napari_mrisr.streaming import stream
+
+    assert plan.memory is not None
+    if arguments.memory is None:
+        text = f"computing from and to disk within {plan.memory / 1e9:.1f} GB"
+        session.progress.message(f"{plan.scan.path.name}: {text} (--memory sets it)")
+    request = _request(plan, parameters, arguments)
+    cautions: list[str] = []
+
+    def look(stream_plan: StreamPlan) -> None:
+        cautions.extend(trust.look_at_streamed(stream_plan, plan.method, session))
+
+    try:
+        if session.cluster is None:
+            stream(request, session.progress, look)
+        else:
+            stream_on(session.cluster, request, session.progress, look)
+    except (Cancelled, KeyboardInterrupt):
+        if arguments.resume:
+            session.progress.message(f"{plan.out}: partial results are kept; resume with --resume")
+        raise
+    return "", {"memory_bytes": plan.memory}, cautions

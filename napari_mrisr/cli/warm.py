@@ -1,8 +1,8 @@
-"""``napari-mrisr warm``: compile every kernel ahead of the first run.
+"""``napari-mrisr warm``: compile all kernels before the first run.
 
-A kernel is compiled for the types of its arguments, so nothing here lists
-kernels: a tiny scan takes the ways that real ones take. A test holds that no
-kernel is left out, and that a run afterwards compiles nothing.
+Numba compiles a kernel for the types of its arguments, so no list of kernels would do:
+a tiny scan runs through every command. A test checks that no kernel is left out and
+that a later run compiles none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Step = Callable[[], object]
 
 def add_parser(commands: options.Commands) -> None:
     """Add the command."""
-    summary = "Compile all kernels now, so that no run needs to (half a minute, once)."
+    summary = "Compile all kernels now instead of in the first run (30 s, once)."
     options.new_command(commands, "warm", run, summary, _EXAMPLE)
 
 
@@ -55,17 +55,17 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     where = cache_folder()
     if where is None:
         session.say(
-            "No folder can be written to that would keep compiled kernels, so every run "
-            "compiles its own, for about 10 s. Set NUMBA_CACHE_DIR to one."
+            "Compiled kernels cannot be stored: no cache folder is writable. Every run compiles "
+            "them again, in about 10 s. Set NUMBA_CACHE_DIR to a writable folder."
         )
     else:
-        what = f"{compiled} compiled in {took}" if compiled else "all were compiled before"
-        session.say(f"{len(KERNELS)} kernels ready ({what}), kept in {where}")
+        what = f"{compiled} compiled in {took}" if compiled else "all compiled before"
+        session.say(f"{len(KERNELS)} kernels ready ({what}), stored in {where}")
     return EXIT_GOOD
 
 
 def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
-    """What to run, in order; ``progress`` is silent, and cancels."""
+    """Yield the steps to run, in order; ``progress`` is silent and can cancel."""
     from napari_mrisr.bank.model import bundled_banks
     from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
     from napari_mrisr.methods import available_methods
@@ -77,7 +77,7 @@ def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
     volume = _tiny_scan(path)
     for method in available_methods():
         yield partial(upscale, volume, UpscaleParameters(method=method), progress=progress)
-    # Banks of other scales, and of the other preset's training, take the same ways.
+    # Banks of other scales, and of the other degradation, run the same kernels.
     for bank in (name for name in bundled_banks() if "-2x" in name):
         yield partial(_judged, volume, bank, progress)
     yield partial(_previewed, volume)
@@ -90,7 +90,7 @@ def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
 
 
 def _tiny_scan(path: Path) -> Volume:
-    """A ball of noise, by way of a file, as scans come."""
+    """Write a ball of noise and read it, so that its array is laid out like a real scan's."""
     import numpy as np
 
     from napari_mrisr.core.volume import Grid, Volume
@@ -104,7 +104,7 @@ def _tiny_scan(path: Path) -> Volume:
 
 
 def _previewed(volume: Volume) -> None:
-    """A plane across the short lines of an axial slice."""
+    """Compute one axial slice, whose lines along z are short."""
     from napari_mrisr.core.volume import Region
     from napari_mrisr.methods import get_method
 
@@ -113,7 +113,7 @@ def _previewed(volume: Volume) -> None:
 
 
 def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
-    """The preset ``paper``, whose sums are of single precision, with small filters."""
+    """Train the preset ``paper``, which sums in single precision, with small filters."""
     from napari_mrisr.core.threads import ThreadPool
     from napari_mrisr.training.events import ignore
     from napari_mrisr.training.presets import TrainParameters, get_preset
@@ -131,7 +131,7 @@ def _trained_in_single(path: Path, out: Path, progress: Progress) -> None:
 
 
 def _judged(volume: Volume, name: str, progress: Progress) -> None:
-    """A bank's result and its maps of trust."""
+    """Compute the result of a bank and its trust maps."""
     from napari_mrisr.bank.model import load_bank
     from napari_mrisr.run.upscale import UpscaleParameters, upscale
     from napari_mrisr.trust import trust_maps
@@ -142,7 +142,7 @@ def _judged(volume: Volume, name: str, progress: Progress) -> None:
 
 
 def _inspected(volume: Volume, progress: Progress) -> None:
-    """What the bucket inspector and the explainer compute."""
+    """Compute the maps of the bucket inspector, and an explained voxel."""
     from napari_mrisr.bank.model import load_bank
     from napari_mrisr.explain import explain_voxel
     from napari_mrisr.inspection.maps import bucket_map, orientation_map
@@ -157,7 +157,7 @@ def _inspected(volume: Volume, progress: Progress) -> None:
 
 
 def _compared(volume: Volume, progress: Progress) -> None:
-    """What the reading room computes: numbers of regions, slices of other grids."""
+    """Compute the numbers and slices of a comparison."""
     from napari_mrisr.comparison.readouts import NumberBook
     from napari_mrisr.comparison.slices import cut, sample
     from napari_mrisr.core.frames import AXIAL, Frame

@@ -19,7 +19,13 @@ from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
-from napari_mrisr.errors import GeometryError, MrisrError, ParameterError, explain
+from napari_mrisr.errors import (
+    Cancelled,
+    GeometryError,
+    ParameterError,
+    describe_failure,
+    explain,
+)
 from napari_mrisr.evaluation.metrics import Measurement, measure
 from napari_mrisr.evaluation.protocol import PROTOCOLS, Protocol
 from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
@@ -226,6 +232,7 @@ class FileOutcome:
 
     rows: tuple[EvaluationRow, ...]
     error: str = ""
+    unexpected: bool = False
 
 
 def evaluate(
@@ -290,8 +297,8 @@ def plan_evaluation(
     for path in map(Path, paths):
         try:
             jobs.append(_check_file(path, parameters))
-        except MrisrError as error:
-            report.failures.append(Failure(str(path), str(error)))
+        except Exception as error:
+            report.failures.append(Failure(str(path), *describe_failure(path, error)))
     for scale in dict.fromkeys(scale for job in jobs for _, scale in job.scales):
         for method in dict.fromkeys([GAIN_OVER, *parameters.methods]):
             check_parameters(parameters.upscaling(method, scale))
@@ -302,7 +309,7 @@ def add_outcome(report: EvaluationReport, job: FileJob, outcome: FileOutcome) ->
     """Add a file's rows, and its error if there was one."""
     report.rows.extend(outcome.rows)
     if outcome.error:
-        report.failures.append(Failure(str(job.path), outcome.error))
+        report.failures.append(Failure(str(job.path), outcome.error, outcome.unexpected))
 
 
 def _check_file(path: Path, parameters: EvaluateParameters) -> FileJob:
@@ -336,8 +343,10 @@ def evaluate_file(
             rows.extend(rows_of(comparison, str(job.path), text, parameters))
             if on_comparison is not None:
                 on_comparison(job.path, text, comparison)
-    except MrisrError as error:
-        return FileOutcome(tuple(rows), str(error))
+    except Cancelled:
+        raise
+    except Exception as error:
+        return FileOutcome(tuple(rows), *describe_failure(job.path, error))
     return FileOutcome(tuple(rows))
 
 

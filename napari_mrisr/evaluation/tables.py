@@ -58,10 +58,21 @@ class EvaluationRow:
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be evaluated, and why."""
+    """A file that could not be evaluated.
+
+    Attributes
+    ----------
+    file : str
+        Its path.
+    error : str
+        One line.
+    unexpected : bool
+        True for an error that no user can correct.
+    """
 
     file: str
     error: str
+    unexpected: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,7 @@ class EvaluationReport:
             "protocol": self.protocol,
             "rows": [asdict(row) for row in self.rows],
             "summary": [asdict(row) for row in self.summary()],
-            "failures": [asdict(failure) for failure in self.failures],
+            "failures": [{"file": f.file, "error": f.error} for f in self.failures],
         }
         return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from helpers.training import train_quickly
 from scipy import ndimage
 
 from napari_mrisr.cli import main
+from napari_mrisr.cli.session import TerminalProgress
+from napari_mrisr.core.progress import ProgressState
 
 SHAPE = (18, 22, 15)
 ZOOMS = (1.0, 1.1, 1.2)
@@ -52,6 +55,20 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
         use_small_presets(patch)
         assert main(["train", *map(str, paths), "--scale", "2", "--out", str(out), "-q"]) == 0
     return out
+
+
+def interrupt_at(
+    monkeypatch: pytest.MonkeyPatch, task: str, number: signal.Signals = signal.SIGINT
+) -> None:
+    """Send a signal, Ctrl-C by default, when progress shows a task."""
+    show = TerminalProgress.show
+
+    def show_and_interrupt(self: TerminalProgress, state: ProgressState) -> None:
+        show(self, state)
+        if task in state.task and not self.token.cancelled:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(TerminalProgress, "show", show_and_interrupt)
 
 
 @dataclass(frozen=True)

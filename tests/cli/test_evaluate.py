@@ -225,7 +225,7 @@ def test_the_demo_without_a_display_says_so_and_is_good(
     monkeypatch.setattr(sys, "platform", "linux")
     found = run("demo", "--input", scan, "--out", tmp_path / "o")
     assert found.code == 0
-    assert "The viewer stays closed: " in found.out
+    assert "napari was not opened: " in found.out
 
 
 def test_the_demo_without_napari_says_so(run, scan, tmp_path, monkeypatch, without_bank):

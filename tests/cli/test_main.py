@@ -10,6 +10,7 @@ from importlib import import_module
 import pytest
 
 import napari_mrisr
+from napari_mrisr.cli import options
 
 COMMANDS = ["upscale", "degrade", "train", "evaluate", "compare", "bank", "warm", "demo"]
 
@@ -70,10 +71,75 @@ def test_help_loads_no_engine():
     code = (
         "import sys; from napari_mrisr.cli import main; main(['--help']);"
         "heavy = {'numpy', 'numba', 'nibabel', 'scipy', 'matplotlib', 'napari', 'qtpy'};"
+        "heavy.add('argcomplete');"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_help_fits_80_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ["", *COMMANDS, "bank show", "bank list"]:
+        lines = run(*command.split(), "--help").out.splitlines()
+        assert [line for line in lines if len(line) > 80] == []
+
+
+def test_help_describes_methods_and_degradations_as_the_engine_does():
+    from napari_mrisr.methods import METHOD_SUMMARIES
+    from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
+
+    assert options.METHODS == METHOD_SUMMARIES
+    assert options.DEGRADATIONS == DEGRADATION_SUMMARIES
+
+
+def test_a_long_value_is_cut(run):
+    found = run("upscale", "a", "b", "--scale", "9" * 500)
+    assert found.code == 2
+    assert len(found.error) < 250
+    assert "…" in found.error
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("napari-mrisr up", {"upscale"}),
+        ("napari-mrisr upscale a b --method h", {"hashed"}),
+        ("napari-mrisr degrade a b --degradation k", {"kspace"}),
+        ("napari-mrisr upscale a b --bank default-2", {"default-2x", "default-2x-paper-2021"}),
+    ],
+)
+def test_a_shell_completes_commands_and_names(line, expected, tmp_path):
+    """The protocol of argcomplete: the line in COMP_LINE, the answer in a file."""
+    answer = tmp_path / "answer"
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_mrisr"],
+        check=False,
+        env={
+            **os.environ,
+            "_ARGCOMPLETE": "1",
+            "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+            "_ARGCOMPLETE_IFS": "\n",
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+        },
+    )
+    assert done.returncode == 0
+    assert {entry.strip() for entry in answer.read_text().splitlines()} == expected
+
+
+def test_a_wrong_matplotlib_backend_does_not_matter(scan, tmp_path):
+    figure = tmp_path / "f.png"
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_mrisr", "evaluate", scan]
+        + ["--methods", "nearest,tricubic", "--figure", figure],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "foo"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert figure.exists()
 
 
 def test_an_unexpected_exception_keeps_its_traceback(run, scan, tmp_path, monkeypatch):
@@ -82,7 +148,7 @@ def test_an_unexpected_exception_keeps_its_traceback(run, scan, tmp_path, monkey
 
     import_module("napari_mrisr.run.upscale")
     # By the module's name: the package shows the function in its place.
-    monkeypatch.setattr(sys.modules["napari_mrisr.run.upscale"], "upscale", broken)
+    monkeypatch.setattr(sys.modules["napari_mrisr.run.upscale"], "run", broken)
     with pytest.raises(ZeroDivisionError):
         run("upscale", scan, tmp_path / "out.nii", "--method", "nearest")
 

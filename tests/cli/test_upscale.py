@@ -1,23 +1,28 @@
-"""upscale and degrade: files, scales, folders, errors."""
+"""upscale: files, scales, folders, errors; in memory, and from and to disk."""
 
 from __future__ import annotations
 
+import importlib
+
 import nibabel as nib
 import numpy as np
+import psutil
 import pytest
 
+from napari_mrisr.io import read_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 
-from .conftest import SHAPE, ZOOMS, make_scan
+from .conftest import SHAPE, ZOOMS, interrupt_at, make_scan
 
 NEAREST = ("--method", "nearest")
+SMALL = ("--memory", "2GB")
 
 
 def test_one_image(run, scan, tmp_path):
     out = tmp_path / "out.nii.gz"
     found = run("upscale", scan, out, "--scale", "2", *NEAREST)
     assert found.code == 0
-    assert found.out.startswith(f"{out}: 36 x 44 x 30 voxels of 0.5 x 0.55 x 0.6 mm")
+    assert found.out.startswith(f"{out}: 36 × 44 × 30 voxels of 0.5 × 0.55 × 0.6 mm")
     before, after = nib.load(scan), nib.load(out)
     expected = np.asarray(before.dataobj).repeat(2, 0).repeat(2, 1).repeat(2, 2)
     np.testing.assert_allclose(after.get_fdata(), expected, rtol=1e-5, atol=1e-3)
@@ -39,7 +44,7 @@ def test_a_scale_counts_the_file_s_own_axes(run, tmp_path):
     path = make_scan(tmp_path / "asl.nii", affine=affine)  # stored as A, S, L
     found = run("upscale", path, tmp_path / "o.nii", "--scale", "1x2x3", *NEAREST)
     assert nib.load(tmp_path / "o.nii").shape == (18, 44, 45)
-    assert "18 x 44 x 45 voxels of 1 x 0.55 x 0.4 mm" in found.out
+    assert "18 × 44 × 45 voxels of 1 × 0.55 × 0.4 mm" in found.out
     run("degrade", path, tmp_path / "low.nii", "--scale", "1x2x3")
     assert nib.load(tmp_path / "low.nii").shape == (18, 11, 5)
 
@@ -52,7 +57,7 @@ def test_spacing_chooses_a_factor_for_each_axis(run, tmp_path):
     assert nib.load(tmp_path / "p.nii").shape == (36, 22, 30)
     found = run("upscale", path, tmp_path / "q.nii", "--spacing", "5", *NEAREST)
     assert found.code == 2
-    assert "1 x 1 x 4 mm" in found.error
+    assert "1 × 1 × 4 mm" in found.error
     assert not (tmp_path / "q.nii").exists()
 
 
@@ -212,35 +217,112 @@ def test_quiet_says_nothing(run, scan, tmp_path):
     assert (found.code, found.out, found.err) == (0, "", "")
 
 
-def test_degrade_is_the_engine_s(run, scan, tmp_path):
-    from napari_mrisr.io import read_volume
-    from napari_mrisr.operators.degrade import degrade
-
-    out = tmp_path / "low.nii"
-    found = run("degrade", scan, out, "--scale", "2", "--degradation", "kspace:hann")
-    assert found.code == 0
-    assert found.out == f"{out}: 9 x 11 x 7 voxels of 2 x 2.2 x 2.4 mm\n"
-    expected = degrade(read_volume(scan), (2, 2, 2), "kspace:hann")
-    np.testing.assert_array_equal(read_volume(out).data, expected.data)
+def test_the_same_file_as_in_memory(run, scan, bank, tmp_path):
+    for name, options in (("a.nii", ()), ("b.nii", SMALL)):
+        found = run("upscale", scan, tmp_path / name, "--bank", bank, *options)
+        assert found.code == 0, found.err
+        assert found.out.startswith(
+            f"{tmp_path / name}: 36 × 44 × 30 voxels of 0.5 × 0.55 × 0.6 mm"
+        )
+    assert (tmp_path / "a.nii").read_bytes() == (tmp_path / "b.nii").read_bytes()
 
 
-def test_degraded_images_in_a_folder_are_named_low(run, scan, tmp_path, files):
-    run("degrade", scan, tmp_path / "low", "--scale", "2")
-    assert "low/sub-01_desc-lr2x_T1w.nii.gz" in files()
+def test_ome_zarr_out_and_in_without_asking(run, scan, tmp_path):
+    pytest.importorskip("zarr")
+    middle, out = tmp_path / "a.ome.zarr", tmp_path / "b.nii.gz"
+    found = run("upscale", scan, middle, *NEAREST)
+    assert found.code == 0, found.err
+    assert "computing from and to disk within" in found.err
+    assert run("upscale", middle, out, *NEAREST, "--scale", "1x1x2").code == 0
+    expected = read_volume(scan).data.repeat(2, 0).repeat(2, 1).repeat(4, 2)
+    # To the intensity window and back costs the last bit.
+    np.testing.assert_allclose(read_volume(out).data, expected, rtol=1e-6)
 
 
-def test_degrade_refuses_what_leaves_nothing(run, scan, tmp_path):
-    found = run("degrade", scan, tmp_path / "o.nii", "--scale", "8")
+def test_results_in_a_folder(run, scan, tmp_path, files):
+    pytest.importorskip("zarr")
+    assert run("upscale", scan, tmp_path / "in.ome.zarr", *NEAREST).code == 0
+    found = run("upscale", scan, tmp_path / "in.ome.zarr", tmp_path / "out", *NEAREST, *SMALL)
+    assert found.code == 0, found.err
+    names = {entry.name for entry in (tmp_path / "out").iterdir()}
+    assert names == {"sub-01_desc-sr2x_T1w.nii.gz", "in_desc-sr2x.ome.zarr"}
+
+
+def test_a_volume_that_does_not_fit_is_streamed(run, scan, tmp_path, monkeypatch):
+    few = psutil.virtual_memory()._replace(available=900_000_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: few)
+    module = importlib.import_module("napari_mrisr.run.upscale")  # not the function of that name
+    monkeypatch.setattr(module, "estimate_memory", lambda grid, parameters: 10**12)
+    found = run("upscale", scan, tmp_path / "a.nii", *NEAREST)
+    assert found.code == 0, found.err
+    assert "computing from and to disk within 0.5 GB (--memory sets it)" in found.err
+    # Not in this format.
+    assert "memory: an output of" in run("upscale", scan, tmp_path / "a.mgz", *NEAREST).error
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--memory", "lots"), "--memory: cannot read 'lots'; give such as 2GB"),
+        (("--memory", "1MB"), "--memory: 0.001 GB is too little"),
+        ((*SMALL, "--maps"), "--maps: cannot be made from and to disk"),
+        ((*SMALL, "--report"), "--report: cannot be made from and to disk"),
+    ],
+)
+def test_refused_before_any_work(run, scan, tmp_path, files, options, text):
+    before = files()
+    found = run("upscale", scan, tmp_path / "a.nii", *options)
     assert found.code == 2
-    assert "18 x 22 x 15 voxels" in found.error
-    found = run("degrade", scan, tmp_path / "o.nii", "--scale", "2", "--degradation", "blur")
-    assert "blur" in found.error
+    assert found.error.startswith(text)
+    assert files() == before
 
 
-def test_down_and_up_again_keeps_the_field_of_view(run, tmp_path):
-    path = make_scan(tmp_path / "even.nii", shape=(18, 22, 16))
-    run("degrade", path, tmp_path / "low.nii", "--scale", "2")
-    run("upscale", tmp_path / "low.nii", tmp_path / "up.nii", "--method", "tricubic")
-    before, after = nib.load(path), nib.load(tmp_path / "up.nii")
-    assert after.shape == before.shape
-    np.testing.assert_allclose(after.affine, before.affine, atol=1e-5)
+def test_other_formats_are_refused(run, scan, tmp_path):
+    assert "piece by piece as .mgz" in run("upscale", scan, tmp_path / "a.mgz", *SMALL).error
+    assert "is the input itself" in run("upscale", scan, scan, *SMALL).error
+
+
+def test_other_commands_say_who_reads_ome_zarr(run, scan, tmp_path):
+    pytest.importorskip("zarr")
+    assert run("upscale", scan, tmp_path / "a.ome.zarr", *NEAREST).code == 0
+    found = run("degrade", tmp_path / "a.ome.zarr", tmp_path / "b.nii", "--scale", "2")
+    assert "only upscale reads OME-Zarr" in found.error
+
+
+def test_voxels_are_judged(run, tmp_path, files):
+    data = np.ones((5, 6, 7), np.float32)
+    nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "flat.nii")
+    before = files()
+    assert (
+        "all voxels are 1"
+        in run("upscale", tmp_path / "flat.nii", tmp_path / "a.nii", *NEAREST, *SMALL).error
+    )
+    assert files() == before
+
+
+@pytest.mark.parametrize("task", ["looking", "nearest", "compressing"])
+def test_ctrl_c_leaves_nothing(run, scan, tmp_path, files, monkeypatch, task):
+    before = files()
+    interrupt_at(monkeypatch, task)
+    found = run("upscale", scan, tmp_path / "a.nii.gz", *NEAREST, *SMALL)
+    assert found.code == 130
+    assert found.err.splitlines()[-1] == "napari-mrisr: cancelled"
+    assert files() == before
+    assert not (tmp_path / ".a.nii.gz.part").exists()
+
+
+def test_ctrl_c_with_resume_is_gone_on_with(run, scan, tmp_path, monkeypatch):
+    out = tmp_path / "a.nii.gz"
+    command = ("upscale", scan, out, *NEAREST, *SMALL)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, "compressing")
+        found = run(*command, "--resume")
+    assert found.code == 130
+    assert "partial results are kept; resume with --resume" in found.err
+    assert "unfinished run is there" in run(*command).error
+    found = run(*command, "--resume")
+    assert found.code == 0
+    assert "resuming, 1 of 1 blocks are done" in found.err
+    expected = read_volume(scan).data.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    # To the intensity window and back costs the last bit.
+    np.testing.assert_allclose(read_volume(out).data, expected, rtol=1e-6)
