@@ -1,1 +1,1 @@
-"""Metrics, protocols, experiments and their tables and figures."""
+"""Evaluation against a truth: metrics, protocols, experiments, tables and figures."""

@@ -42,26 +42,26 @@ MASKS = ("full", "head")
 
 @dataclass(frozen=True)
 class EvaluateParameters:
-    """Everything that decides an evaluation.
+    """Parameters of an evaluation.
 
     Attributes
     ----------
     scales : tuple of Scale
         Factors along the files' own axes.
     methods : tuple of str
-        Names of methods.
+        Methods to compare.
     protocol : Protocol
-        See there.
+        Degradation, metrics and other settings.
     bank : str or None
-        Filter bank of ``hashed``; None for the bundled one.
+        Filter bank of the method hashed; None for the bundled one.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
     threads : int or None
-        Threads; None for one a processor.
+        Threads; None for one per CPU.
     frame : int or None
-        Which volume of a 4D file.
+        Volume of a 4D file, from 0.
     fill_nonfinite : float or None
-        In place of NaN and infinite voxels.
+        Replacement of NaN and infinite voxels.
     """
 
     scales: tuple[Scale, ...] = ((2, 2, 2),)
@@ -82,20 +82,20 @@ class EvaluateParameters:
         object.__setattr__(self, "methods", tuple(dict.fromkeys(self.methods)))
 
     def upscaling(self, method: str, scale: Scale) -> UpscaleParameters:
-        """The parameters of one run; ``scale`` in RAS order."""
+        """Return the parameters of one run; ``scale`` in RAS order."""
         name = self.protocol.tricubic if method == GAIN_OVER else method
         bank = self.bank or self._bundled_bank(scale) if name == "hashed" else None
         return UpscaleParameters(scale, name, bank, self.device, self.threads)
 
     def _bundled_bank(self, scale: Scale) -> str | None:
-        """The bundled bank for the protocol's degradation; None for the usual one."""
+        """Return the bundled bank of the protocol's degradation; None for the default."""
         name = bundled_name(scale, degradation=str(self.protocol.degradation))
         return name if name in bundled_banks() else None
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One truth and what each method made of its low-resolution version.
+    """Results of all methods for one truth.
 
     Attributes
     ----------
@@ -119,13 +119,13 @@ class Comparison:
     seconds: dict[str, float]
 
     def gain_db(self, method: str, mask: str) -> float:
-        """PSNR of a method over that of tricubic; NaN where either is not finite."""
+        """Return the PSNR of a method minus that of tricubic; NaN if either is not finite."""
         psnr, base = self.found[method][mask].psnr_db, self.found[GAIN_OVER][mask].psnr_db
         return psnr - base if math.isfinite(psnr) and math.isfinite(base) else math.nan
 
 
-class _Inner(Progress):
-    """Silent steps inside a longer task: cancels with it, passes messages on."""
+class _InnerProgress(Progress):
+    """Progress of steps inside a longer task: cancels with it and passes messages on."""
 
     def __init__(self, outer: Progress) -> None:
         super().__init__(outer.token)
@@ -153,7 +153,7 @@ def compare(
     scale : tuple of int
         Factor of each axis, in RAS order.
     progress : Progress, optional
-        One step a method is counted on a task begun by the caller.
+        Counts one step per method, on a task that the caller began.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def compare(
         With tricubic among the methods in any case, for the gain.
     """
     progress = progress or Progress()
-    inner = _Inner(progress)
+    inner = _InnerProgress(progress)
     truth, window = _prepare(truth, scale)
     low = degrade(truth, scale, parameters.protocol.degradation, progress=inner)
     unit = window.to_unit(truth.data)
@@ -197,7 +197,7 @@ def _timed_run(
 
 
 def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) -> None:
-    """Have the kernels compiled before the clock starts."""
+    """Compile the kernels before the timed run."""
     shape = (9, 10, 11)
     data = np.linspace(0.0, 1.0, 990, dtype=np.float32).reshape(shape)
     run(method, Volume(data, Grid(shape, np.eye(4))), parameters, progress=progress)
@@ -205,13 +205,13 @@ def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) 
 
 @dataclass(frozen=True)
 class FileJob:
-    """A file whose header fits.
+    """File to evaluate, with a checked header.
 
     Attributes
     ----------
     path : Path
     scales : tuple of (str, Scale)
-        As given, and in RAS order.
+        Scale as given, and in RAS order.
     """
 
     path: Path
@@ -220,14 +220,14 @@ class FileJob:
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What came of a file.
+    """Rows of a file, or its error.
 
     Attributes
     ----------
     rows : tuple of EvaluationRow
-        Of the scales before an error.
+        Rows of the scales before an error.
     error : str
-        Empty for a whole file.
+        Empty if all scales succeeded.
     """
 
     rows: tuple[EvaluationRow, ...]
@@ -242,7 +242,7 @@ def evaluate(
     progress: Progress | None = None,
     on_comparison: Callable[[Path, str, Comparison], None] | None = None,
 ) -> EvaluationReport:
-    """Evaluate methods on files that are taken as the truth.
+    """Evaluate methods on files that serve as the truth.
 
     Parameters
     ----------
@@ -251,10 +251,10 @@ def evaluate(
     parameters : EvaluateParameters
         Scales, methods, protocol.
     progress : Progress, optional
-        One step a file, scale and method.
+        Counts one step per file, scale and method.
     on_comparison : callable, optional
-        Receives file, scale and volumes of each comparison, which are
-        dropped afterwards.
+        Called with file, scale and volumes of each comparison; the volumes are not
+        kept.
 
     Returns
     -------
@@ -264,9 +264,9 @@ def evaluate(
     Raises
     ------
     ParameterError, ScaleError, BankError
-        When the parameters cannot be met by any file.
+        If the parameters fit no file.
     Cancelled
-        When asked to stop.
+        If the user cancels.
     """
     progress = progress or Progress()
     report, jobs = plan_evaluation(paths, parameters)
@@ -280,7 +280,7 @@ def evaluate(
 def plan_evaluation(
     paths: Sequence[str | os.PathLike[str]], parameters: EvaluateParameters
 ) -> tuple[EvaluationReport, list[FileJob]]:
-    """Check every header and every method before a voxel is loaded.
+    """Check every header and method before any voxel is loaded.
 
     Returns
     -------
@@ -332,7 +332,7 @@ def evaluate_file(
     progress: Progress,
     on_comparison: Callable[[Path, str, Comparison], None] | None = None,
 ) -> FileOutcome:
-    """Evaluate one file at all its scales; parameters as of :func:`evaluate`."""
+    """Evaluate one file at all its scales; parameters as for :func:`evaluate`."""
     rows: list[EvaluationRow] = []
     try:
         truth = read_volume(
@@ -353,7 +353,7 @@ def evaluate_file(
 def rows_of(
     comparison: Comparison, file: str, scale: str, parameters: EvaluateParameters
 ) -> list[EvaluationRow]:
-    """A comparison's numbers, one row a method and mask."""
+    """Return the numbers of a comparison, one row per method and mask."""
     protocol = parameters.protocol
     return [
         EvaluationRow(
@@ -375,6 +375,6 @@ def rows_of(
 
 
 def _settings(protocol: Protocol, result: Volume) -> str:
-    """All that decides a result's numbers: the protocol, and the filter bank if any."""
+    """Return the settings behind a result's numbers: protocol and filter bank."""
     bank = result.history.get("bank")
     return f"{protocol.describe()}; bank {bank}" if bank else protocol.describe()

@@ -1,7 +1,7 @@
-"""How close an image is to the truth; mask and data range always explicit.
+"""Error metrics of an image against the truth: RMSE, MAE, PSNR and SSIM.
 
-A PSNR means little without its mask and data range, an SSIM without its
-window. :class:`MetricSettings` carries the three, and says them in words.
+A PSNR means little without its mask and data range, an SSIM without its window.
+:class:`MetricSettings` holds all three and describes them in words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FloatVolume = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 
 # Options of skimage's structural_similarity, and voxels the window spans.
-# "gaussian" is Wang's (2004, doi 10.1109/TIP.2003.819861), "uniform" skimage's default.
+# "gaussian" is that of Wang (2004, doi 10.1109/TIP.2003.819861), "uniform" skimage's default.
 _WINDOWS: dict[str, tuple[dict[str, object], int]] = {
     "gaussian": (
         {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "truncate": 3.5},
@@ -31,13 +31,13 @@ _WINDOWS: dict[str, tuple[dict[str, object], int]] = {
 SSIM_WINDOWS = tuple(_WINDOWS)
 _WINDOW_WORDS = {"gaussian": "Gaussian σ 1.5", "uniform": "uniform 7³"}
 
-# Planes handled at once: bounds the dozen float64 temporaries of SSIM.
+# Planes per slab: bounds the dozen float64 temporaries of SSIM.
 _SLAB_PLANES = 32
 
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """What decides a metric besides the two images and the mask.
+    """Data ranges and SSIM window.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class MetricSettings:
         _check_window(self.ssim_window)
 
     def describe(self) -> str:
-        """One line, such as ``PSNR range 1; SSIM range 1, window Gaussian σ 1.5``."""
+        """Return one line: ``PSNR range 1; SSIM range 1, window Gaussian σ 1.5``."""
         window = _WINDOW_WORDS[self.ssim_window]
         return f"PSNR range {self.data_range:g}; SSIM range {self.ssim_range:g}, window {window}"
 
@@ -71,11 +71,11 @@ class Measurement:
     Attributes
     ----------
     psnr_db : float
-        Decibel; infinite for equal images, NaN where undefined.
+        In dB; infinite for equal images, NaN if undefined.
     ssim : float
-        NaN where undefined.
+        NaN if undefined.
     note : str
-        Why a value is infinite or undefined; empty when both are finite.
+        Reason for an infinite or undefined value; empty if both are finite.
     """
 
     psnr_db: float
@@ -84,7 +84,7 @@ class Measurement:
 
 
 def rmse(truth: FloatVolume, image: FloatVolume, *, mask: BoolArray | None = None) -> float:
-    """Root mean square error, in the images' unit.
+    """Return the root mean square error, in the images' unit.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def rmse(truth: FloatVolume, image: FloatVolume, *, mask: BoolArray | None = Non
     Raises
     ------
     ParameterError
-        When the shapes differ.
+        If the shapes differ.
     """
     difference = _difference(truth, image, mask)
     return math.sqrt(float(np.mean(np.square(difference)))) if difference.size else math.nan
 
 
 def mae(truth: FloatVolume, image: FloatVolume, *, mask: BoolArray | None = None) -> float:
-    """Mean absolute error, in the images' unit; otherwise as :func:`rmse`."""
+    """Return the mean absolute error, in the images' unit; parameters as for :func:`rmse`."""
     difference = _difference(truth, image, mask)
     return float(np.mean(np.abs(difference))) if difference.size else math.nan
 
@@ -117,30 +117,37 @@ def psnr(
     truth: FloatVolume,
     image: FloatVolume,
     *,
+    data_range: float,
     mask: BoolArray | None = None,
-    data_range: float = 1.0,
 ) -> float:
-    """Peak signal-to-noise ratio, 20 log10(range / RMSE).
+    """Return the peak signal-to-noise ratio, 20 log10(data range / RMSE).
 
     Parameters
     ----------
     truth, image : (x, y, z) ndarray of float
         Images on the same grid.
+    data_range : float
+        Peak, in the images' unit: 1 for images normalized to [0, 1].
     mask : (x, y, z) ndarray of bool, optional
         Voxels to count; all by default. Over the whole field of view, the
         empty background raises the value by 5 to 9 dB.
-    data_range : float
-        The peak, in the images' unit.
 
     Returns
     -------
     float
-        Decibel; infinite for equal images, NaN for an empty mask.
+        In dB; infinite for equal images, NaN for an empty mask.
 
     Raises
     ------
     ParameterError
-        When the shapes differ or the range is not positive.
+        If the shapes differ or the range is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.zeros((12, 13, 14))
+    >>> round(psnr(truth, truth + 0.1, data_range=1.0), 6)
+    20.0
     """
     _check_range(data_range)
     error = rmse(truth, image, mask=mask)
@@ -151,38 +158,50 @@ def ssim(
     truth: FloatVolume,
     image: FloatVolume,
     *,
+    data_range: float,
     mask: BoolArray | None = None,
-    data_range: float = 1.0,
     window: str = "gaussian",
 ) -> float:
-    """Structural similarity of 3D windows (Wang 2004, doi 10.1109/TIP.2003.819861).
+    """Return the structural similarity of 3D windows (Wang 2004).
 
     Equal to ``skimage.metrics.structural_similarity(gaussian_weights=True,
-    sigma=1.5, use_sample_covariance=False)``. Without a mask the mean leaves
-    out the border that the window overhangs; with one, the full map is
-    averaged inside it.
+    sigma=1.5, use_sample_covariance=False)``. Without a mask the mean omits the
+    border, where the window leaves the image; with a mask the whole map is averaged
+    inside it.
 
     Parameters
     ----------
     truth, image : (x, y, z) ndarray of float
         Images on the same grid.
-    mask : (x, y, z) ndarray of bool, optional
-        Voxels whose similarity is averaged.
     data_range : float
         Range of the intensities, in the images' unit.
+    mask : (x, y, z) ndarray of bool, optional
+        Voxels whose similarity is averaged.
     window : str
         ``gaussian``, or ``uniform`` for skimage's default of 7³ voxels.
 
     Returns
     -------
     float
-        1 for equal images; NaN for an empty mask, or where an axis is shorter
+        1 for equal images; NaN for an empty mask, or if an axis is shorter
         than the window (11 voxels, or 7).
 
     Raises
     ------
     ParameterError
-        When the shapes differ, the range is not positive or the window unknown.
+        If the shapes differ, the range is not positive or the window is unknown.
+
+    References
+    ----------
+    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli. IEEE Trans. Image Process.
+    13, 600 (2004). doi 10.1109/TIP.2003.819861
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.random.default_rng(0).random((12, 13, 14))
+    >>> ssim(truth, truth, data_range=1.0)
+    1.0
     """
     _check_range(data_range)
     _check_window(window)
@@ -195,7 +214,7 @@ def measure(
     masks: Mapping[str, BoolArray | None],
     settings: MetricSettings | None = None,
 ) -> dict[str, Measurement]:
-    """PSNR and SSIM inside several masks; the SSIM map is computed once.
+    """Return PSNR and SSIM inside several masks; the SSIM map is computed once.
 
     Parameters
     ----------
@@ -213,7 +232,7 @@ def measure(
     Raises
     ------
     ParameterError
-        When shapes differ.
+        If the shapes differ.
     """
     settings = settings or MetricSettings()
     similar = _ssim_means(truth, image, masks, settings.ssim_range, settings.ssim_window)
@@ -265,7 +284,7 @@ def _ssim_means(
 def _ssim_slabs(
     truth: FloatVolume, image: FloatVolume, data_range: float, window: str
 ) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
-    """The SSIM map in slabs along the first axis: start, stop, map."""
+    """Yield the SSIM map in slabs along the first axis: start, stop, map."""
     options, width = _WINDOWS[window]
     n, pad = truth.shape[0], width // 2
     slabs = max(1, n // max(_SLAB_PLANES, width))

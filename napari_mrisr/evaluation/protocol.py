@@ -1,10 +1,10 @@
-"""Protocols: everything that decides a number in a table, under one name.
+"""Protocols: named settings of an evaluation.
 
-``standard``    true tricubic, anti-aliased degradation, nothing taken from the
+``standard``    tricubic by cubic B-spline, anti-aliased degradation, no leak of the
                 truth, SSIM with Wang's window and range 1
-``paper-2021``  as the figures of the 2021 paper came to be: quadratic spline
-                both ways, results zeroed where the truth is zero, SSIM with a
-                uniform window and range 2
+``paper-2021``  settings of the 2021 paper's figures: quadratic spline both ways,
+                results zeroed where the truth is zero, SSIM with a uniform window
+                and range 2
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from napari_mrisr.operators.degrade import Degradation, get_degradation
 
 @dataclass(frozen=True)
 class Protocol:
-    """What decides a number in a table.
+    """Settings that decide the numbers of an evaluation.
 
     Attributes
     ----------
     name : str
-        Shown beside every number.
+        Printed with every table.
     degradation : Degradation
-        How the low-resolution volume is made.
+        Forward model of the low-resolution volume.
     tricubic : str
-        The method that the column "tricubic" stands for.
+        Method in the column "tricubic".
     leak : bool
-        Set every result to zero where the truth is zero, as the paper did.
-        The background is then right for free.
+        Set every result to zero where the truth is zero, as the paper did. The
+        background then has no error.
     metrics : MetricSettings
         Data ranges and SSIM window.
     """
@@ -43,7 +43,7 @@ class Protocol:
     metrics: MetricSettings = field(default_factory=MetricSettings)
 
     def describe(self) -> str:
-        """One line with every setting."""
+        """Return one line with every setting."""
         leak = "results zeroed where the truth is zero" if self.leak else "no leak of the truth"
         words = [f"degradation {self.degradation}", leak, self.metrics.describe()]
         if self.tricubic != "tricubic":
@@ -51,7 +51,7 @@ class Protocol:
         return "; ".join(words)
 
     def as_dict(self) -> dict[str, Any]:
-        """Every setting, for JSON."""
+        """Return every setting, for JSON."""
         return {
             "name": self.name,
             "degradation": str(self.degradation),
@@ -83,28 +83,24 @@ def get_protocol(
     leak: bool | None = None,
     ssim_range: float | None = None,
 ) -> Protocol:
-    """A protocol by name, with switches.
+    """Return a protocol by name, with some settings replaced.
 
     Parameters
     ----------
     name : str
         ``standard`` or ``paper-2021``.
-    degradation : str or Degradation, optional
-        In place of the protocol's.
-    leak : bool, optional
-        In place of the protocol's.
-    ssim_range : float, optional
-        In place of the protocol's.
+    degradation, leak, ssim_range : optional
+        Replace the protocol's settings.
 
     Returns
     -------
     Protocol
-        Its name lists what was switched, as in ``paper-2021 (no leak)``.
+        Its name lists the replaced settings, as in ``paper-2021 (no leak)``.
 
     Raises
     ------
     ParameterError
-        For an unknown name, degradation or range.
+        If a name, degradation or range is unknown.
     """
     if name not in PROTOCOLS:
         mend = f"choose from {', '.join(PROTOCOLS)}"

@@ -1,4 +1,4 @@
-"""The numbers of an evaluation, and their tables: JSON, CSV, text."""
+"""Numbers of an evaluation and their tables: JSON, CSV, text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ GAIN_OVER = "tricubic"
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One volume, scale, method and mask.
+    """Numbers of one volume, scale, method and mask.
 
     Attributes
     ----------
     file : str
-        The truth's file as given.
+        File of the truth, as given.
     scale : str
         Factors along the file's own axes, ``2`` or ``1x1x4``.
     method : str
@@ -30,17 +30,17 @@ class EvaluationRow:
     mask : str
         ``full`` (field of view) or ``head``.
     psnr_db : float
-        dB; infinite for equal images, NaN where undefined.
+        In dB; infinite for equal images, NaN if undefined.
     ssim : float
-        NaN where undefined.
+        NaN if undefined.
     gain_db : float
-        PSNR over tricubic's: same file, scale, protocol and mask.
+        PSNR minus that of tricubic, for the same file, scale, protocol and mask.
     seconds : float
-        Wall time of the super-resolution alone, kernels compiled.
+        Wall time of the super-resolution, without compilation.
     settings : str
-        Everything else that decides the numbers, in words.
+        Other settings that decide the numbers, in words.
     note : str
-        Why a number is infinite or undefined.
+        Reason for an infinite or undefined number.
     """
 
     file: str
@@ -95,7 +95,7 @@ class Statistic:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Statistic:
-        """Of the finite among some values."""
+        """Return the statistic of the finite values."""
         finite = [value for value in values if math.isfinite(value)]
         n = len(finite)
         mean = math.fsum(finite) / n if n else math.nan
@@ -118,7 +118,7 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All rows of an evaluation.
+    """Rows of an evaluation, and files that failed.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class EvaluationReport:
     rows : list of EvaluationRow
         In the order computed.
     failures : list of Failure
-        Files left out.
+        Files without rows.
     """
 
     protocol: dict[str, Any]
@@ -135,7 +135,7 @@ class EvaluationReport:
     failures: list[Failure] = field(default_factory=list)
 
     def summary(self) -> list[SummaryRow]:
-        """Mean ± sd over volumes, in the rows' order."""
+        """Return mean ± sd over volumes, in the order of the rows."""
         groups: dict[tuple[str, str, str], list[EvaluationRow]] = {}
         for row in self.rows:
             groups.setdefault((row.scale, row.method, row.mask), []).append(row)
@@ -151,10 +151,9 @@ class EvaluationReport:
         ]
 
     def to_json(self) -> str:
-        """Protocol, rows, summary and failures.
+        """Return protocol, rows, summary and failures as JSON.
 
-        Numbers that JSON cannot hold (infinite, undefined) become null; the
-        row's ``note`` says which it was.
+        Infinite and undefined numbers become null; the row's ``note`` tells which.
         """
         content = {
             "protocol": self.protocol,
@@ -170,15 +169,15 @@ class EvaluationReport:
         return csv_text([names, *(asdict(row).values() for row in self.rows)])
 
     def summary_table(self) -> str:
-        """The summary as in the 2021 paper's table 1, one table a mask.
+        """Return the summary as text, one table per mask, as in table 1 of the 2021 paper.
 
-        Rows are scales, columns methods, cells ``PSNR dB ± sd / SSIM``. A line
+        Rows are scales, columns are methods, cells are ``PSNR dB ± sd / SSIM``. A line
         below each scale gives the gain over tricubic in dB.
         """
         rows = self.summary()
         parts = [f"Protocol {self.protocol['name']}: {self.protocol['settings']}"]
         parts += [_mask_table(mask, rows) for mask in _unique(row.mask for row in rows)]
-        parts += [f"Left out: {failure.error}" for failure in self.failures]
+        parts += [f"Not evaluated: {failure.error}" for failure in self.failures]
         return "\n\n".join(parts)
 
 
@@ -215,8 +214,8 @@ def _number(statistic: Statistic, style: str) -> str:
 
 
 def times(scale: str) -> str:
-    """A scale for a person: ``2×`` or ``1x1x4``."""
-    return scale if "x" in scale else f"{scale}×"
+    """Return a typed scale for display: ``2×`` or ``1×1×4``."""
+    return scale.replace("x", "×") if "x" in scale else f"{scale}×"
 
 
 def _aligned(lines: list[list[str]]) -> list[str]:
@@ -232,7 +231,7 @@ def _unique(values: Iterable[str]) -> list[str]:
 
 
 def _finite(value: Any) -> Any:
-    """The same content with null for every float that is not finite."""
+    """Return the content with None for every float that is not finite."""
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, list):

@@ -32,12 +32,12 @@ def mask(rng):
 def test_psnr_is_scikit_image_s(pair):
     truth, image = pair
     expected = peak_signal_noise_ratio(truth, image, data_range=1.0)
-    assert psnr(truth, image) == pytest.approx(expected, abs=1e-6)
+    assert psnr(truth, image, data_range=1.0) == pytest.approx(expected, abs=1e-6)
 
 
 def test_psnr_of_a_known_error():
     truth = np.zeros((3, 4, 5))
-    assert psnr(truth, truth + 0.1) == pytest.approx(20.0)
+    assert psnr(truth, truth + 0.1, data_range=1.0) == pytest.approx(20.0)
     assert psnr(truth, truth + 0.1, data_range=2.0) == pytest.approx(20.0 + 20 * math.log10(2))
 
 
@@ -54,7 +54,7 @@ def test_only_masked_voxels_count(pair, mask):
     truth, image = pair
     worse = np.where(mask, image, 5.0).astype(np.float32)
     expected = peak_signal_noise_ratio(truth[mask], image[mask], data_range=1.0)
-    assert psnr(truth, worse, mask=mask) == pytest.approx(expected, abs=1e-6)
+    assert psnr(truth, worse, mask=mask, data_range=1.0) == pytest.approx(expected, abs=1e-6)
     assert rmse(truth, worse, mask=mask) == pytest.approx(rmse(truth[mask], image[mask]))
 
 
@@ -90,22 +90,24 @@ def test_ssim_inside_a_mask_is_the_mean_of_scikit_image_s_map(pair, mask):
         data_range=1.0,
         full=True,
     )
-    assert ssim(truth, image, mask=mask) == pytest.approx(full[mask].mean(), abs=1e-9)
+    assert ssim(truth, image, mask=mask, data_range=1.0) == pytest.approx(
+        full[mask].mean(), abs=1e-9
+    )
 
 
 def test_slabs_do_not_change_ssim(pair, mask, monkeypatch):
     truth, image = pair
-    sliced = ssim(truth, image, mask=mask)
+    sliced = ssim(truth, image, mask=mask, data_range=1.0)
     monkeypatch.setattr(metrics, "_SLAB_PLANES", 1000)
-    assert ssim(truth, image, mask=mask) == pytest.approx(sliced, abs=1e-12)
+    assert ssim(truth, image, mask=mask, data_range=1.0) == pytest.approx(sliced, abs=1e-12)
 
 
 def test_measure_agrees_with_the_single_metrics(pair, mask):
     truth, image = pair
     settings = MetricSettings(ssim_range=2.0, ssim_window="uniform")
     found = measure(truth, image, {"full": None, "head": mask}, settings)
-    assert found["full"].psnr_db == psnr(truth, image)
-    assert found["head"].psnr_db == psnr(truth, image, mask=mask)
+    assert found["full"].psnr_db == psnr(truth, image, data_range=1.0)
+    assert found["head"].psnr_db == psnr(truth, image, mask=mask, data_range=1.0)
     for name, where in (("full", None), ("head", mask)):
         alone = ssim(truth, image, mask=where, data_range=2.0, window="uniform")
         assert found[name].ssim == pytest.approx(alone, abs=1e-12)
@@ -123,7 +125,7 @@ def test_equal_images_are_infinitely_good():
 def test_an_empty_mask_is_undefined_and_says_so(pair):
     truth, image = pair
     empty = np.zeros(SHAPE, dtype=bool)
-    assert math.isnan(psnr(truth, image, mask=empty))
+    assert math.isnan(psnr(truth, image, mask=empty, data_range=1.0))
     assert math.isnan(rmse(truth, image, mask=empty))
     assert math.isnan(mae(truth, image, mask=empty))
     found = measure(truth, image, {"head": empty})["head"]
@@ -138,7 +140,7 @@ def test_a_volume_thinner_than_the_window_has_a_psnr_but_no_ssim(rng):
     assert math.isfinite(found.psnr_db)
     assert math.isnan(found.ssim)
     assert "11 voxels" in found.note
-    assert math.isfinite(ssim(truth, image, window="uniform"))
+    assert math.isfinite(ssim(truth, image, window="uniform", data_range=1.0))
 
 
 def test_not_finite_values_are_undefined(pair):
@@ -163,13 +165,19 @@ def test_not_finite_values_are_undefined(pair):
 )
 def test_impossible_arguments_are_named(pair, arguments, value):
     with pytest.raises(ParameterError) as caught:
-        ssim(*pair, **arguments)
+        ssim(*pair, **{"data_range": 1.0, **arguments})
     assert value in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_the_data_range_must_be_given(pair, metric):
+    with pytest.raises(TypeError, match="data_range"):
+        metric(*pair)
 
 
 def test_shapes_must_agree():
     with pytest.raises(ParameterError, match=r"\(3, 4, 6\).*\(3, 4, 5\)"):
-        psnr(np.zeros((3, 4, 5)), np.zeros((3, 4, 6)))
+        psnr(np.zeros((3, 4, 5)), np.zeros((3, 4, 6)), data_range=1.0)
 
 
 def test_settings_describe_themselves():

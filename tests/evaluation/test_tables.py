@@ -72,9 +72,9 @@ def test_the_table_is_the_paper_s(report):
     assert "33.00 ± 1.41 / 0.9000" in head[2]
     assert head[2].startswith("2×")
     assert head[3].split() == ["-1.50", "±", "0.71"]
-    assert head[4].split() == ["1x1x4", "–", "28.00", "/", "0.9000"]
+    assert head[4].split() == ["1×1×4", "–", "28.00", "/", "0.9000"]
     assert "Mask full, 1 volume" in text
-    assert text.endswith("Left out: c.nii: no such file; check the name")
+    assert text.endswith("Not evaluated: c.nii: no such file; check the name")
 
 
 def test_json_has_rows_summary_failures_and_protocol(report):
@@ -129,8 +129,8 @@ def test_csv_gives_a_spreadsheet_no_formula():
 
 def test_a_report_of_failures_alone_has_a_table():
     report = EvaluationReport({"name": "n", "settings": "s"}, [], [Failure("a", "a: bad; mend")])
-    assert report.summary_table().endswith("Left out: a: bad; mend")
+    assert report.summary_table().endswith("Not evaluated: a: bad; mend")
 
 
 def test_scales_for_a_person():
-    assert (times("2"), times("1x1x4")) == ("2×", "1x1x4")
+    assert (times("2"), times("1x1x4")) == ("2×", "1×1×4")
