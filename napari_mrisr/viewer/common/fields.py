@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.core.scale import MAX_SCALE, Scale
-from napari_mrisr.viewer.common.labels import AXIS_NAMES, scale_label
+from napari_mrisr.viewer.common.labels import AXIS_NAMES, described, scale_label
 from napari_mrisr.viewer.layers.convert import is_result
 
 _AUTO_BANK = "Auto (bundled)"
@@ -136,7 +136,7 @@ class NamedChoice(QComboBox):
         super().__init__(parent)
         narrow(self)
         for name, summary in summaries.items():
-            text = f"{name}: {summary}" if summary else name
+            text = described(name, summary)
             self.addItem(text, name)
             self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
         self.currentIndexChanged.connect(self._tell)
@@ -210,13 +210,6 @@ class ScaleField(QWidget):
                 box.setValue(factor)
         self._combo.setCurrentIndex(index)
 
-    @property
-    def beside(self) -> list[Scale]:
-        """Return the listed scales next to the chosen one."""
-        at = self._combo.currentIndex()
-        listed = [self._combo.itemData(i) for i in (at + 1, at - 1)]
-        return [(x, y, z) for x, y, z in filter(None, listed)]
-
     def set_scales(self, scales: Sequence[Scale], others: bool) -> None:
         """Offer scales, with ``others`` also any other; keep the choice if possible."""
         before = self.scale
@@ -267,12 +260,6 @@ class BankField(QComboBox):
         """Return the name or path of the chosen bank; None for the bundled one."""
         data = self.currentData()
         return None if data == _BROWSE else data
-
-    @property
-    def banks(self) -> list[str | None]:
-        """Return all choices, the bundled one (None) first."""
-        offered = [self.itemData(i) for i in range(self.count())]
-        return [None, *(bank for bank in offered if bank not in (None, _BROWSE))]
 
     def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
         """Offer the banks of a scale, and the file if it has that scale; keep the choice."""

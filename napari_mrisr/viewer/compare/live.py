@@ -25,7 +25,7 @@ from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
 from napari_mrisr.viewer.common.labels import described, scale_label
 from napari_mrisr.viewer.compare.model.controller import Controller
-from napari_mrisr.viewer.layers.convert import layer_data, snapshot
+from napari_mrisr.viewer.layers.convert import result_layer_data, snapshot
 from napari_mrisr.viewer.preview.array import PlaneName
 from napari_mrisr.viewer.preview.controller import Preview, PreviewController, preview_key
 from napari_mrisr.viewer.preview.layer import PreviewImage
@@ -159,7 +159,7 @@ class LiveColumns(QObject):
             self._finish(column)
         elif column.name is None:
             name = UpscaleRequest(preview.source, preview.parameters).result_name
-            column.image.put(array, name + SUFFIX, preview.source.look)
+            column.image.put(preview, name + SUFFIX)
             self.added.emit(column.name)
             self.look()
         else:
@@ -171,7 +171,7 @@ class LiveColumns(QObject):
         """Make the layer a result like any other."""
         preview = column.preview
         name = UpscaleRequest(preview.source, preview.parameters).result_name
-        made = layer_data(preview.result(), name, preview.source.look)
+        made = result_layer_data(preview.result(), name, preview.source)
         was_added = column.name is not None
         self._columns.remove(column)
         self._previews.remove(preview)

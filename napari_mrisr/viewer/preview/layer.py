@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     ScanRecord,
 )
-from napari_mrisr.viewer.preview.array import PlaneName, PreviewArray
+from napari_mrisr.viewer.preview.array import PlaneName
 from napari_mrisr.viewer.preview.controller import Preview, PreviewController, preview_key
 
 _log = logging.getLogger(__name__)
@@ -60,10 +60,13 @@ class PreviewImage:
         """True if there is a layer and the user has not deleted it."""
         return self.layer is not None and self.layer in self._viewer.layers
 
-    def put(self, array: PreviewArray, name: str, look: Mapping[str, Any]) -> None:
-        """Show an array; ``look`` is the look of a new layer."""
+    def put(self, preview: Preview, name: str) -> None:
+        """Show the array of a preview; a new layer gets the look of its source."""
+        array, source = preview.array, preview.source
+        assert array is not None, "not read yet"
         scale, translate = geometry.scale_and_translate(array.grid)
-        record = {METADATA_KEY: ScanRecord(array.grid, history=_UNFINISHED)}
+        scan = ScanRecord(array.grid, history=_UNFINISHED, source_id=source.layer_id)
+        record = {METADATA_KEY: scan}
         layer = self.layer
         with self._sliders_kept():
             if not self.exists:
@@ -75,7 +78,7 @@ class PreviewImage:
                     units=("mm", "mm", "mm"),
                     axis_labels=geometry.AXIS_LABELS,
                     metadata=record,
-                    **look,
+                    **source.look,
                 )
                 return
             if not np.array_equal(layer.scale, scale):  # each costs napari some 10 ms
@@ -253,7 +256,7 @@ class LayerPreview(QObject):
         elif preview.complete and preview.array is not None:
             # Until the first plane is there, the layer shows the preview before.
             if not self._image.exists or self.layer.data is not preview.array:
-                self._image.put(preview.array, self._name, preview.source.look)
+                self._image.put(preview, self._name)
             else:
                 self._image.refresh(preview)
             self.arrived.emit()

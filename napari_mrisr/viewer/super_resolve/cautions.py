@@ -1,104 +1,83 @@
-"""What to be cautious of in the chosen layer, found beside the form while nobody waits."""
+"""Cautions about the chosen layer, found in the background."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from qtpy.QtCore import Qt
+from typing import Any
 
 from napari_mrisr.bank.model import FilterBank, bank_for
+from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.scan.traits import Traits, measure_traits
-from napari_mrisr.trust import Caution, cautions_for
-from napari_mrisr.viewer.common.jobs import Ended, Finished, Jobs, Message
-from napari_mrisr.viewer.common.mailbox import Mailbox
+from napari_mrisr.trust import cautions_for
+from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
-
-Key = tuple[int, int | None, tuple[int, ...], tuple[float, ...]]
-Show = Callable[[tuple[Caution, ...]], None]
 
 
 @dataclass(frozen=True)
-class _Look:
-    """A layer to look at, and the bank to compare it with."""
+class _Measurement:
+    """Traits of a layer to measure, and the bank to compare them with."""
 
     source: LayerSnapshot
     bank: FilterBank
 
     @property
-    def key(self) -> Key:
-        """Changes when the voxels or their size do."""
+    def key(self) -> tuple[Any, ...]:
+        """Equal for the same voxels of the same size."""
         source = self.source
         return id(source.data), source.frame, source.grid.shape, source.grid.voxel_size
 
-    def measure(self, progress: Progress) -> Traits:
-        """For the working thread."""
+    def run(self, progress: Progress) -> tuple[_Measurement, Traits]:
+        """Measure, on the worker thread."""
         volume = self.source.to_volume()
         progress.token.check()
-        # Not the progress itself: nobody is to see a bar of this.
-        return measure_traits(volume, Progress(progress.token))
+        return self, measure_traits(volume, Progress(progress.token))  # without a bar
 
 
 class CautionWatch:
-    """Looks at the chosen layer on a thread of its own, and shows what it finds.
+    """Measures the chosen layer in the background and shows what is unusual.
 
     Parameters
     ----------
     show : callable
-        Given the cautions, on the GUI's thread; none while they are not known.
+        Receives the cautions in the GUI thread; none while they are not known.
     """
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: Callable[[tuple[Caution, ...]], None]) -> None:
         self._show = show
-        self._mailbox = Mailbox()
-        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self.jobs = Jobs(self._mailbox.post)
-        self._wanted: _Look | None = None
-        self._looking: _Look | None = None
-        self._known: tuple[Key, LayerSnapshot, Traits] | None = None
+        self.worker = Worker()
+        self.worker.finished.connect(self._measured)
+        self._wanted: _Measurement | None = None
+        self._running: _Measurement | None = None
+        self._known: tuple[_Measurement, Traits] | None = None
 
     def look(self, source: LayerSnapshot, parameters: UpscaleParameters) -> None:
-        """Look at a layer, with the bank of some parameters, which fits its scale."""
-        self._wanted = _Look(source, bank_for(parameters.scale, parameters.bank, any_order=True))
-        self._go_on()
+        """Compare a layer with the bank of some parameters."""
+        bank = bank_for(parameters.scale, parameters.bank, any_order=True)
+        wanted = self._wanted = _Measurement(source, bank)
+        # The snapshot is kept, so that no other array can get its id.
+        if self._known is not None and self._known[0].key == wanted.key:
+            self._show(cautions_for(self._known[1], wanted.bank))
+            return
+        self._show(())
+        if not self.worker.busy or self._running is None or self._running.key != wanted.key:
+            self._running = wanted
+            self.worker.submit(wanted.run)
 
     def clear(self) -> None:
-        """There is nothing to look at."""
+        """Show nothing."""
         self._wanted = None
-        self.jobs.cancel()
+        self.worker.cancel()
         self._show(())
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """End the thread and forget the layer."""
-        self._wanted, self._known = None, None
-        self.jobs.abandon()
+        self._wanted = self._running = self._known = None
+        self.worker.close()
 
-    def _go_on(self) -> None:
-        look = self._wanted
-        if look is None:
-            return
-        # The snapshot is kept, so that no other array can come to have its id.
-        if self._known is not None and self._known[0] == look.key:
-            self._show(cautions_for(self._known[2], look.bank))
-        elif not self.jobs.running:
-            self._show(())
-            self._looking = look
-            self.jobs.start(look.measure)
-        elif self._looking is not None and self._looking.key != look.key:
-            self._show(())
-            self.jobs.cancel()  # its answer starts the next
-
-    def _receive(self, message: Message) -> None:
-        accepted = self.jobs.accept(message)
-        if not isinstance(accepted, Ended):
-            return
-        looking, self._looking = self._looking, None
-        if looking is None:
-            return
-        if isinstance(accepted, Finished):
-            self._known = (looking.key, looking.source, accepted.result)
-            self._go_on()
-        elif self._wanted is not None and self._wanted.key != looking.key:
-            self._go_on()
+    def _measured(self, result: tuple[_Measurement, Traits]) -> None:
+        self._known = result
+        if self._wanted is not None and self._wanted.key == result[0].key:
+            self._show(cautions_for(result[1], self._wanted.bank))

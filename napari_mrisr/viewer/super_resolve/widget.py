@@ -1,46 +1,30 @@
-"""The "Super-resolve" dock widget.
+"""Super-resolve dock.
 
-The widget reads its fields into one frozen request and hands it to
-:class:`~napari_mrisr.viewer.common.jobs.Jobs`; the thread never sees the widget.
+The dock reads its form into one frozen request. A worker thread runs the request and never
+sees the form. With the live preview on, Run waits for the preview and keeps its layer.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QVBoxLayout
 
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
-from napari_mrisr.viewer.common.dock import Docked
-from napari_mrisr.viewer.common.fields import VerticalScroll, bank_news
-from napari_mrisr.viewer.common.jobs import (
-    Ended,
-    Failed,
-    Finished,
-    Jobs,
-    Message,
-    Progressed,
-    Said,
-)
+from napari_mrisr.viewer.common.dock import Dock
+from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import (
     duration_label,
     error_line,
     grid_label,
-    progress_label,
     source_label,
 )
-from napari_mrisr.viewer.common.layer_watch import LayerWatch
-from napari_mrisr.viewer.common.mailbox import Mailbox
-from napari_mrisr.viewer.common.theme import error_color
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.preview.array import PreviewArray
 from napari_mrisr.viewer.preview.layer import LayerPreview
@@ -56,68 +40,53 @@ from napari_mrisr.viewer.super_resolve.requests import (
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_log = logging.getLogger(__name__)
-
 EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
 PREVIEW = "Preview, identical to the final result. Run keeps it as a layer."
 
-# What a change of can change the text under the layer's name.
 _LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
 
 
-class SuperResolveWidget(Docked):
-    """Choose a layer, scale, method and bank; run; get a new layer.
+class SuperResolveWidget(Dock):
+    """Super-resolves a layer, or simulates a low-resolution scan from it.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose layers are offered, and which gets the results.
+        The viewer that offers its layers and gets the results.
     """
 
-    def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
-        self._layers = LayerWatch(
-            napari_viewer,
-            self._refresh_layers,
-            dict.fromkeys(_LAYER_EVENTS, self._layer_changed),
-        )
-        # Without a parent: it must outlive this widget for as long as a thread posts.
-        self._mailbox = Mailbox()
-        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self.jobs = Jobs(self._mailbox.post)
+    panel: Panel
 
-        self.setObjectName("super-resolve")
-        self.panel = Panel()
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer, "super-resolve", Panel())
+        self.watch_layers(self._layers_listed, dict.fromkeys(_LAYER_EVENTS, self._layer_changed))
         self.watch = CautionWatch(self.panel.show_cautions)
         self.live = LayerPreview(napari_viewer)
-        self.live.arrived.connect(self._say_preview)
+        self.live.arrived.connect(self._preview_arrived)
         self.live.failed.connect(self._preview_failed)
+        self._request: Request | None = None
         self._from_preview = False  # the run takes its result from the preview
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(VerticalScroll(self.panel, self))
 
         panel = self.panel
-        panel.layer.chosen.connect(self._refresh)
-        panel.method.currentTextChanged.connect(self._method_chosen)
+        panel.layer.chosen.connect(self._form_changed)
+        panel.method.chosen.connect(self._method_chosen)
         panel.scale.chosen.connect(self._scale_chosen)
-        panel.bank.chosen.connect(self._refresh)
+        panel.bank.chosen.connect(self._form_changed)
         panel.bank.browsed.connect(self.open_bank)
-        panel.live.toggled.connect(self._live_toggled)
+        panel.live.toggled.connect(self._form_changed)
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
-        panel.cancel_button.clicked.connect(self.cancel)
         self._method_chosen()
         self.attach()
 
-    # What the person does.
+    # What the user does.
 
     def run(self) -> None:
         """Super-resolve the chosen layer."""
         self._start(self._upscale_request)
 
     def simulate(self) -> None:
-        """Make the low-resolution volume of the chosen layer."""
+        """Simulate a low-resolution scan from the chosen layer."""
         self._start(self._simulate_request)
 
     def choose_layer(self, layer: Image) -> None:
@@ -125,13 +94,13 @@ class SuperResolveWidget(Docked):
         self.panel.layer.layer = layer
 
     def open_bank(self, path: str) -> None:
-        """Choose a filter bank of one's own, and with it its scale."""
+        """Choose a filter bank from a file, and its scale."""
         from napari_mrisr.bank.model import load_bank
 
         try:
             scale = load_bank(path).scale
         except MrisrError as error:
-            self._tell_error(error)
+            self.tell_error(error)
             return
         # The file decides the scale, which need not be one of the bundled ones.
         self.panel.bank.add_file(path, scale)
@@ -140,15 +109,9 @@ class SuperResolveWidget(Docked):
         self._scale_chosen()
         self.panel.bank.choose_file()
 
-    def cancel(self) -> None:
-        """Stop the run; nothing of it is left."""
-        if self.jobs.running:
-            self.jobs.cancel()
-            self.panel.show_stopping()
-
-    def _method_chosen(self, _: str = "") -> None:
+    def _method_chosen(self) -> None:
         panel = self.panel
-        method = panel.method.currentText()
+        method = panel.method.name
         try:
             scales, others = offered_scales(method)
         except MrisrError as error:
@@ -161,15 +124,15 @@ class SuperResolveWidget(Docked):
 
     def _scale_chosen(self) -> None:
         scale = self.panel.scale.scale
-        if scale is not None and self.panel.method.currentText() == "hashed":
+        if scale is not None and self.panel.method.name == "hashed":
             try:
                 self.panel.bank.set_names(fitting_banks(scale, any_order=True), scale)
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
-        self._refresh()
+        self._form_changed()
 
     def _bank_saved(self, path: str) -> None:
-        """Offer a bank that was trained just now."""
+        """Offer a bank that was trained in this session."""
         from napari_mrisr.bank.model import load_bank
 
         if Path(path) not in user_banks().values():
@@ -185,75 +148,52 @@ class SuperResolveWidget(Docked):
         return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def _parameters(self) -> UpscaleParameters | None:
-        return self._parameters_of(self.panel.method.currentText())
-
-    def _parameters_of(self, method: str) -> UpscaleParameters | None:
-        panel = self.panel
-        if panel.scale.scale is None:
+        scale, method = self.panel.scale.scale, self.panel.method.name
+        if scale is None:
             return None
-        bank = panel.bank.bank if method == "hashed" else None
-        return UpscaleParameters(scale=panel.scale.scale, method=method, bank=bank)
+        bank = self.panel.bank.bank if method == "hashed" else None
+        return UpscaleParameters(scale=scale, method=method, bank=bank)
 
-    def _upscale_request(self) -> Request | None:
+    def _upscale_request(self) -> UpscaleRequest | None:
         source, parameters = self._snapshot(), self._parameters()
         if not (source and parameters):
             return None
-        trusted = parameters.method == "hashed" and self.panel.trust.isChecked()
-        return UpscaleRequest(source, parameters, trusted)
+        trust = parameters.method == "hashed" and self.panel.trust.isChecked()
+        return UpscaleRequest(source, parameters, trust)
 
-    def _simulate_request(self) -> Request | None:
+    def _simulate_request(self) -> SimulateRequest | None:
         source, scale = self._snapshot(), self.panel.scale.scale
-        degradation = self.panel.degradation.currentText()
+        degradation = self.panel.degradation.name
         return SimulateRequest(source, scale, degradation) if source and scale else None
 
-    def _start(self, make_request: Any) -> None:
-        if self.jobs.running:
+    # The run.
+
+    def _start(self, make_request: Callable[[], Request | None]) -> None:
+        if self.busy:
             return
         try:
             request = make_request()
         except MrisrError as error:
-            self._tell_error(error)
+            self.tell_error(error)
             return
         if request is None:
             return
-        self._request = request
-        # Only now: while being docked, the dock is not in the main window yet.
-        self.follow_window()
-        self.panel.show_running(request.result_name)
-        self._from_preview = False
-        work = request.run
+        self._request, self._from_preview = request, False
+        work: Any = request.run
         if isinstance(request, UpscaleRequest) and self.live.result is not None:
             self._from_preview = True
             work = functools.partial(request.run, compute=self.live.result)
-        self.jobs.start(work)
+        self.run_work(work, f"Starting “{request.result_name}”…")
 
-    # What the thread tells.
-
-    def _receive(self, message: Message) -> None:
-        accepted = self.jobs.accept(message)
-        panel = self.panel
-        if isinstance(accepted, Progressed):
-            panel.show_progress(accepted.state, progress_label(accepted.state))
-        elif isinstance(accepted, Said):
-            panel.show_busy(accepted.text)
-        elif isinstance(accepted, Ended):
-            self._refresh()
-            if isinstance(accepted, Finished):
-                self._add_result(accepted)
-            elif isinstance(accepted, Failed):
-                self._tell_error(accepted.error)
-            else:
-                kept = "The preview stays." if self._from_preview else "No layer was added."
-                panel.show_status(f"Cancelled. {kept}")
-
-    def _add_result(self, message: Finished) -> None:
-        made = list(message.result)
+    def work_finished(self, result: Any) -> None:
+        """Add the resulting layers; the preview's layer becomes the first of them."""
         layers: list[Image] = []
+        made = list(result)
         kept = self.live.finish(made[0]) if self._from_preview else None
         if kept is not None:
             layers, made = [kept], made[1:]
-            self._refresh_layers()
-        elif not isinstance(self._request, SimulateRequest):
+            self._layers_listed()
+        elif isinstance(self._request, UpscaleRequest):
             self.live.retire()
         try:
             for data, kwargs, _ in made:
@@ -261,81 +201,31 @@ class SuperResolveWidget(Docked):
         except Exception as error:  # napari's own
             for layer in layers:
                 self._viewer.layers.remove(layer)
-            self._tell_error(error)
+            self.tell_error(error)
             return
         layer = layers[0]
         if isinstance(self._request, SimulateRequest):
             self.choose_layer(layer)
         maps = f" and {len(layers) - 1} trust maps" if len(layers) > 1 else ""
-        took = duration_label(message.seconds)
+        took = duration_label(self.worker.seconds)
         self.panel.show_status(f"Added “{layer.name}”{maps} in {took}.")
 
-    def _tell_error(self, error: Exception) -> None:
-        line = error_line(error)
-        if not isinstance(error, MrisrError):
-            _log.error("%s", line, exc_info=error)
-        self.panel.show_error(line)
-        show_error(line)
+    def work_cancelled(self) -> None:
+        """Show what is left."""
+        kept = "The preview stays." if self._from_preview else "No layer was added."
+        self.panel.show_status(f"Cancelled. {kept}")
 
-    # The viewer's layers.
+    # What the form would do.
 
-    def _refresh_layers(self, event: Any = None) -> None:
-        preview = self.live.layer
-        if preview is not None and preview not in self._viewer.layers:
-            self.panel.live.setChecked(False)  # the person has deleted it
-        layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
-        layers = [layer for layer in layers if not isinstance(layer.data, PreviewArray)]
-        self._layers.watch(layers)
-        self.panel.layer.set_layers(layers)
+    def refresh(self) -> None:
+        """Show what the form would do, and the preview of it."""
+        super().refresh()
+        self._update_plan()
+        self._update_preview()
 
-    def _layer_changed(self, event: Any) -> None:
-        if event.type == "name":
-            self.panel.layer.set_layers(self._layers.layers)
-        else:
-            if event.type == "data":
-                self.live.forget()
-            self._refresh()
-
-    def _frame_changed(self, event: Any = None) -> None:
-        layer = self.panel.layer.layer
-        if layer is not None and layer.ndim == 4:
-            self._refresh()
-
-    def _theme_changed(self, event: Any = None) -> None:
-        self.panel.error_color = error_color(self._viewer.theme)
-
-    def _refresh(self) -> None:
-        """Say anew what the form would do."""
-        if not self.jobs.running:
-            self.panel.show_idle("")
-            self._update_plan()
-            self._update_preview()
-
-    def _update_preview(self) -> None:
-        """Show what the form would make, if that is wanted and possible."""
-        try:
-            request = self._upscale_request() if self.panel.live.isChecked() else None
-        except MrisrError:  # told below the buttons
-            request = None
-        if isinstance(request, UpscaleRequest):
-            name = f"{request.result_name} (preview)"
-            self.live.show(request.source, request.parameters, name)
-            self._say_preview()
-        else:
-            self.live.clear()
-
-    def _live_toggled(self, on: bool) -> None:
-        if not on:
-            self.live.clear()
-        self._refresh()
-
-    def _say_preview(self) -> None:
-        if self.live.layer is not None and not self.jobs.running:
-            self.panel.show_hint(PREVIEW)
-
-    def _preview_failed(self, error: Exception) -> None:
-        if not self.jobs.running:
-            self.panel.show_error(error_line(error))
+    def _form_changed(self, _: Any = None) -> None:
+        if not self.busy:
+            self.refresh()
 
     def _update_plan(self) -> None:
         panel = self.panel
@@ -348,7 +238,9 @@ class SuperResolveWidget(Docked):
                 panel.show_status(EMPTY)
             elif parameters is None:
                 panel.show_plan(grid_label(source.grid), "", can_run=False, can_simulate=False)
-                panel.show_error("no filter banks are installed; choose another method or a file")
+                panel.show_error(
+                    "No filter banks are installed. Choose another method or a bank file."
+                )
             else:
                 plan = plan_label(source.grid, parameters)
                 panel.show_plan(source_label(source), plan, can_run=True, can_simulate=True)
@@ -357,7 +249,7 @@ class SuperResolveWidget(Docked):
                     looked = True
                 check_memory(source.grid, parameters)
         except MemoryEstimateError as error:
-            # Run stays: memory may be free by then, and the run asks again.
+            # Run stays enabled: memory may be free by then, and the run checks again.
             panel.show_error(error_line(error))
         except MrisrError as error:
             label = "" if source is None else source_label(source)
@@ -366,24 +258,63 @@ class SuperResolveWidget(Docked):
         if not looked:
             self.watch.clear()
 
-    # Coming and going.
+    def _update_preview(self) -> None:
+        try:
+            request = self._upscale_request() if self.panel.live.isChecked() else None
+        except MrisrError:  # shown with the plan
+            request = None
+        if request is None:
+            self.live.clear()
+        else:
+            name = f"{request.result_name} (preview)"
+            self.live.show(request.source, request.parameters, name)
+            self._preview_arrived()
+
+    def _preview_arrived(self) -> None:
+        if self.live.layer is not None and not self.busy:
+            self.panel.show_hint(PREVIEW)
+
+    def _preview_failed(self, error: Exception) -> None:
+        if not self.busy:
+            self.panel.show_error(error_line(error))
+
+    # The viewer's layers.
+
+    def _layers_listed(self, event: Any = None) -> None:
+        assert self.layers is not None, "watched since the start"
+        preview = self.live.layer
+        if preview is not None and preview not in self._viewer.layers:
+            self.panel.live.setChecked(False)  # the user has deleted it
+            self.live.clear()
+        layers = [layer for layer in reversed(self._viewer.layers) if isinstance(layer, Image)]
+        layers = [layer for layer in layers if not isinstance(layer.data, PreviewArray)]
+        self.layers.watch(layers)
+        self.panel.layer.set_layers(layers)
+
+    def _layer_changed(self, event: Any) -> None:
+        assert self.layers is not None, "watched since the start"
+        if event.type == "name":
+            self.panel.layer.set_layers(self.layers.layers)
+            return
+        if event.type == "data":
+            self.live.forget()
+        self._form_changed()
+
+    def _frame_changed(self, event: Any = None) -> None:
+        layer = self.panel.layer.layer
+        if layer is not None and layer.ndim == 4:
+            self._form_changed()
+
+    # Life cycle.
 
     def attached(self) -> None:
-        """Listen to the viewer."""
-        self._layers.attach()
+        """Follow the viewer's frames and the user's new banks."""
         self._viewer.dims.events.point.connect(self._frame_changed)
-        self._viewer.events.theme.connect(self._theme_changed)
         bank_news().saved.connect(self._bank_saved)
-        self._theme_changed()
-        self._refresh_layers()
 
     def detached(self, *, closing: bool) -> None:
-        """End the run and let go of the viewer."""
-        self.jobs.abandon()
-        self.watch.abandon()
-        self._layers.detach()
+        """End the preview and the measurements."""
+        self.watch.close()
         self.live.close(remove=not closing)
         self._viewer.dims.events.point.disconnect(self._frame_changed)
-        self._viewer.events.theme.disconnect(self._theme_changed)
         bank_news().saved.disconnect(self._bank_saved)
-        self.panel.show_idle("")

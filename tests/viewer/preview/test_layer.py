@@ -15,6 +15,7 @@ from napari_mrisr.run.preview import Band, OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, run_method
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 from napari_mrisr.viewer.preview.array import PreviewArray
+from napari_mrisr.viewer.preview.controller import Preview
 from napari_mrisr.viewer.preview.layer import LayerPreview, PreviewImage, planes_at
 
 TRICUBIC = UpscaleParameters((2, 3, 1), "tricubic", threads=1)
@@ -246,15 +247,23 @@ def viewer(scan):
     return viewer
 
 
+def preview_of(viewer, scan, scale):
+    preview = Preview(snapshot(viewer.layers[0]), UpscaleParameters(scale, "nearest"))
+    preview.array = PreviewArray("scan", scan, scale)
+    return preview
+
+
 def test_sliders_stay_while_a_layer_is_added_changed_and_removed(viewer, scan):
     image, place = PreviewImage(viewer), viewer.dims.point
     assert not image.exists
-    image.put(PreviewArray("scan", scan, (2, 2, 2)), "first", {"colormap": "green"})
+    viewer.layers[0].colormap = "green"
+    image.put(preview_of(viewer, scan, (2, 2, 2)), "first")
     layer = image.layer
     assert image.exists
     assert (layer.name, layer.colormap.name, layer.data.shape) == ("first", "green", (20, 16, 12))
     assert viewer.dims.point == place
-    image.put(PreviewArray("scan", scan, (3, 3, 3)), "second", {"colormap": "red"})
+    viewer.layers[0].colormap = "red"
+    image.put(preview_of(viewer, scan, (3, 3, 3)), "second")
     assert image.layer is layer
     assert (layer.name, layer.colormap.name, layer.data.shape) == ("second", "green", (30, 24, 18))
     np.testing.assert_allclose(layer.scale, [1.0, 2 / 3, 1 / 3])
@@ -267,10 +276,10 @@ def test_sliders_stay_while_a_layer_is_added_changed_and_removed(viewer, scan):
 
 def test_a_deleted_layer_is_added_again_and_a_kept_one_stays(viewer, scan):
     image = PreviewImage(viewer)
-    image.put(PreviewArray("scan", scan, (2, 2, 2)), "preview", {})
+    image.put(preview_of(viewer, scan, (2, 2, 2)), "preview")
     viewer.layers.remove(image.layer)
     assert not image.exists
-    image.put(PreviewArray("scan", scan, (2, 2, 2)), "preview", {})
+    image.put(preview_of(viewer, scan, (2, 2, 2)), "preview")
     layer = image.layer
     assert layer in viewer.layers
     assert image.keep() is layer

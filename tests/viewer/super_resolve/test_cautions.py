@@ -50,7 +50,7 @@ def widget(make_napari_viewer, qtbot, bank, lr):
 
 def look(widget, qtbot):
     qtbot.waitUntil(lambda: bool(widget.panel.cautions.text()), timeout=20_000)
-    qtbot.waitUntil(lambda: not widget.watch.jobs.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.watch.worker.running, timeout=20_000)
 
 
 def test_the_panel_says_what_the_api_says(widget, qtbot, lr, bank):
@@ -66,10 +66,10 @@ def test_the_panel_says_what_the_api_says(widget, qtbot, lr, bank):
 
 def test_another_method_needs_no_caution(widget, qtbot):
     look(widget, qtbot)
-    widget.panel.method.setCurrentText("tricubic")
+    widget.panel.method.name = "tricubic"
     assert widget.panel.cautions.text() == ""
     assert not widget.panel.trust.isVisibleTo(widget.panel)
-    widget.panel.method.setCurrentText("hashed")
+    widget.panel.method.name = "hashed"
     look(widget, qtbot)
     assert "Interpolated" in widget.panel.cautions.text()
 
@@ -90,7 +90,7 @@ def test_trust_maps_are_the_api_s(widget, qtbot, lr, bank):
     found = load_bank(bank)
     widget.panel.trust.setChecked(True)
     widget.run()
-    qtbot.waitUntil(lambda: not widget.jobs.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
     layers = {layer.name: layer for layer in widget._viewer.layers}
     # A bank without calibration has no expected error.
     assert list(layers) == [
@@ -119,9 +119,9 @@ def test_closing_mid_look_leaves_no_thread(widget, qtbot, monkeypatch, lr):
     data, kwargs, _ = layer_data(replace(lr, data=lr.data + 1), "other")
     layer = widget._viewer.add_image(data, **kwargs)
     widget.choose_layer(layer)
-    assert widget.watch.jobs.running
+    assert widget.watch.worker.running
     widget.detach()
-    assert not widget.watch.jobs.running
+    assert not widget.watch.worker.running
 
 
 def test_cancelled_maps_leave_no_layer(widget, qtbot, monkeypatch):
@@ -135,7 +135,7 @@ def test_cancelled_maps_leave_no_layer(widget, qtbot, monkeypatch):
     widget.run()
     qtbot.waitUntil(lambda: "endless" in widget.panel.status.text(), timeout=60_000)
     widget.cancel()
-    qtbot.waitUntil(lambda: not widget.jobs.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.busy, timeout=20_000)
     assert [layer.name for layer in widget._viewer.layers] == ["low"]
 
 

@@ -28,7 +28,7 @@ from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 class SuperResolveDesk(Desk):
     def choose(self, method: str, scale: tuple[int, int, int]) -> None:
-        self.panel.method.setCurrentText(method)
+        self.panel.method.name = method
         self.panel.scale.scale = scale
 
 
@@ -69,7 +69,7 @@ def test_empty_state(desk):
     assert not desk.panel.simulate_button.isEnabled()
     assert not desk.panel.cancel_button.isEnabled()
     desk.widget.run()
-    assert not desk.widget.jobs.running
+    assert not desk.widget.busy
 
 
 def test_not_for_diagnosis_is_on_the_form(desk):
@@ -85,7 +85,7 @@ def test_run_to_a_result(real_desk, volume, method, scale):
     assert f"{10 * scale[0]} × {12 * scale[1]} × {15 * scale[2]} voxels" in desk.panel.plan.text()
     assert "memory" in desk.panel.plan.text()
     desk.panel.run_button.click()
-    assert desk.widget.jobs.running
+    assert desk.widget.busy
     assert not desk.panel.run_button.isEnabled()
     desk.wait()
     label = "2" if len(set(scale)) == 1 else "x".join(map(str, scale))
@@ -105,7 +105,7 @@ def test_run_to_a_result(real_desk, volume, method, scale):
 def test_simulate_in_one_click(real_desk, volume):
     desk = real_desk
     desk.add(volume, "truth")
-    desk.panel.degradation.setCurrentText("kspace")
+    desk.panel.degradation.name = "kspace"
     desk.panel.simulate_button.click()
     desk.wait()
     assert desk.names == ["truth", "truth LR 2x"]
@@ -124,7 +124,7 @@ def test_cancel_within_200_ms_leaves_nothing(desk, volume, endless):
     desk.qtbot.waitUntil(lambda: "%" in desk.panel.status.text())
     started = time.monotonic()
     desk.panel.cancel_button.click()
-    desk.qtbot.waitUntil(lambda: not desk.widget.jobs.running, timeout=1000)
+    desk.qtbot.waitUntil(lambda: not desk.widget.busy, timeout=1000)
     assert time.monotonic() - started < 0.2
     assert our_threads() == []
     assert desk.names == ["scan"]
@@ -141,7 +141,7 @@ def test_cancel_of_the_real_engine(desk, rng):
     desk.qtbot.waitUntil(lambda: "%" in desk.panel.status.text(), timeout=20_000)
     started = time.monotonic()
     desk.widget.cancel()
-    desk.qtbot.waitUntil(lambda: not desk.widget.jobs.running, timeout=5000)
+    desk.qtbot.waitUntil(lambda: not desk.widget.busy, timeout=5000)
     # Three times what is promised: the machine that tests may be busy.
     assert time.monotonic() - started < 0.6
     assert desk.names == ["scan"]
@@ -158,7 +158,7 @@ def test_the_gui_stays_responsive(real_desk, rng):
     ticks: list[float] = []
 
     def tick() -> None:
-        if desk.widget.jobs.running:  # napari takes its time to add the result, if it comes
+        if desk.widget.busy:  # napari takes its time to add the result, if it comes
             ticks.append(time.monotonic())
 
     timer = QTimer()
@@ -385,7 +385,7 @@ def test_long_names_do_not_widen_the_form(desk, volume):
 def test_banks_only_for_hashed(desk, volume):
     desk.add(volume)
     assert desk.panel.bank.isHidden()
-    desk.panel.method.setCurrentText("hashed")
+    desk.panel.method.name = "hashed"
     assert not desk.panel.bank.isHidden()
     assert desk.panel.scale.scale == (2, 2, 2)
     banks = [desk.panel.bank.itemText(i) for i in range(desk.panel.bank.count())]
@@ -393,8 +393,18 @@ def test_banks_only_for_hashed(desk, volume):
     assert desk.widget._parameters().bank is None
     desk.panel.bank.setCurrentIndex(1)
     assert desk.widget._parameters().bank == "bank-a"
-    desk.panel.method.setCurrentText("tricubic")
+    desk.panel.method.name = "tricubic"
     assert desk.widget._parameters().bank is None
+
+
+def test_methods_and_degradations_are_described(desk):
+    panel = desk.panel
+    texts = [panel.method.itemText(i) for i in range(panel.method.count())]
+    assert "hashed: learned filters" in texts
+    assert "tricubic: cubic B-spline interpolation" in texts
+    panel.degradation.name = "kspace"
+    assert panel.degradation.currentText() == "kspace: k-space truncation"
+    assert panel.degradation.toolTip() == panel.degradation.currentText()
 
 
 def test_other_scales(desk):
@@ -403,15 +413,15 @@ def test_other_scales(desk):
     desk.choose("tricubic", (1, 1, 4))
     assert desk.panel.scale.scale == (1, 1, 4)
     # hashed has no such scale, so the form goes to one it has.
-    desk.panel.method.setCurrentText("hashed")
+    desk.panel.method.name = "hashed"
     assert desk.panel.scale.scale == (2, 2, 2)
 
 
 def test_no_banks_at_all(desk, volume, monkeypatch):
     monkeypatch.setattr(choices, "available_scales", lambda name: [])
     desk.add(volume)
-    desk.panel.method.setCurrentText("hashed")
-    assert "no filter banks" in desk.panel.status.text()
+    desk.panel.method.name = "hashed"
+    assert "No filter banks" in desk.panel.status.text()
     assert not desk.panel.run_button.isEnabled()
 
 
@@ -426,7 +436,7 @@ def browse(desk: SuperResolveDesk, monkeypatch: pytest.MonkeyPatch, path: str) -
 def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch):
     monkeypatch.setattr(filterbank, "load_bank", lambda path: SimpleNamespace(scale=(1, 1, 3)))
     desk.add(volume)
-    desk.panel.method.setCurrentText("hashed")
+    desk.panel.method.name = "hashed"
     browse(desk, monkeypatch, "/data/mine.safetensors")
     parameters = desk.widget._parameters()
     assert (parameters.bank, parameters.scale) == ("/data/mine.safetensors", (1, 1, 3))
@@ -438,7 +448,7 @@ def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch):
 
 def test_a_damaged_bank_is_told_and_not_chosen(desk, volume, monkeypatch, tmp_path):
     desk.add(volume)
-    desk.panel.method.setCurrentText("hashed")
+    desk.panel.method.name = "hashed"
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
     browse(desk, monkeypatch, str(tmp_path / "bad.safetensors"))
     assert "bad.safetensors" in desk.panel.status.text()
@@ -447,7 +457,7 @@ def test_a_damaged_bank_is_told_and_not_chosen(desk, volume, monkeypatch, tmp_pa
 
 def test_no_file_chosen_changes_nothing(desk, volume, monkeypatch):
     desk.add(volume)
-    desk.panel.method.setCurrentText("hashed")
+    desk.panel.method.name = "hashed"
     desk.panel.bank.setCurrentIndex(1)
     browse(desk, monkeypatch, "")
     assert desk.widget._parameters().bank == "bank-a"
@@ -459,7 +469,7 @@ def test_hashed_with_a_bank_of_ones_own(desk, make_bank, monkeypatch, tmp_path):
     data = np.zeros((20, 22, 24), np.float32)
     data[6:14, 7:15, 8:16] = 100
     desk.add(Volume(data, Grid(data.shape, np.eye(4))))
-    desk.panel.method.setCurrentText("hashed")
+    desk.panel.method.name = "hashed"
     browse(desk, monkeypatch, str(path))
     desk.panel.run_button.click()
     desk.wait()
