@@ -1,25 +1,41 @@
-"""Images in and out: every 3D format nibabel knows, and atomic files."""
+"""Images in and out: every 3D format that nibabel knows, OME-Zarr, and atomic files.
+
+formats     suffixes of each format
+naming      scans in folders, names of results
+geometry    orientation of stored axes, contradictions in a header
+header      open a file and check its header
+read        voxels to RAS+ float32
+ngff        OME-Zarr in and out
+nifti       headers of results, the note about their history
+write       save a volume
+atomic      files and folders that appear complete or not at all, locks
+csv_tables  CSV text that a spreadsheet does not run
+samples     sample scans
+"""
 
 from __future__ import annotations
 
-from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.io.formats import READABLE, WRITABLE, suffix_of
+from napari_mrisr.io.atomic import atomic_write, write_text
+from napari_mrisr.io.formats import READABLE, WRITABLE, suffix_of, with_suffix
 from napari_mrisr.io.naming import find_volumes, map_path, output_path
-from napari_mrisr.io.read import read_grid, read_volume
-from napari_mrisr.io.text import write_text
-from napari_mrisr.io.write import check_writable, write_volume
+from napari_mrisr.io.read import read_grid, read_header, read_volume
+from napari_mrisr.io.write import check_dtype, check_writable, write_blocks, write_volume
 
 __all__ = [
     "READABLE",
     "WRITABLE",
     "atomic_write",
+    "check_dtype",
     "check_writable",
     "find_volumes",
     "map_path",
     "output_path",
     "read_grid",
+    "read_header",
     "read_volume",
     "suffix_of",
+    "with_suffix",
+    "write_blocks",
     "write_text",
     "write_volume",
 ]

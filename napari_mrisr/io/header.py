@@ -1,44 +1,64 @@
-"""Open an image and check everything that its header can tell.
+"""Open an image file and check everything that its header can tell.
 
-No voxel is loaded here, and nothing is allocated by a size that the header
-claims.
+nibabel reads the headers. No voxel is loaded here, and nothing is allocated by a size that a
+header claims. :class:`Scan` holds an opened image.
 """
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import math
-from collections.abc import Iterator
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
+import nibabel
 import numpy as np
+from nibabel import imageglobals
 from nibabel.analyze import AnalyzeHeader
+from nibabel.arrayproxy import ArrayProxy
+from nibabel.filebasedimages import ImageFileError
 from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError, SpatialImage
 from numpy.typing import NDArray
 
-from napari_mrisr.core.volume import Shape
+from napari_mrisr.core.volume import Grid, Origin, Shape
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
-from napari_mrisr.io.formats import MINC, PathLike, expansion_of, suffix_of
-from napari_mrisr.io.loading import check_file, load_header, quiet_nibabel, unreadable
-from napari_mrisr.io.orientation import axis_codes
+from napari_mrisr.io.formats import (
+    MGH,
+    MINC,
+    READABLE,
+    PathLike,
+    expansion_of,
+    is_zarr,
+    stem_of,
+    suffix_of,
+)
+from napari_mrisr.io.geometry import axis_codes, geometry_cautions, grid_in_ras, unit_in_mm
+
+# nibabel's image classes carry no types.
+nib: Any = nibabel
 
 MIN_VOXELS = 2
-"""Fewest voxels along an axis. With one there is no neighbor to interpolate
-to and no gradient; from two on, reflecting at the border defines both."""
+"""Fewest voxels along an axis. Interpolation and gradients need a neighbor."""
 
 MIN_SKEW = 1e-3
-"""Smallest volume of the parallelepiped of the unit voxel edges. Below, the
-axes lie in one plane to within the precision of a header."""
+"""Smallest volume of the parallelepiped of the unit voxel edges. Below, the axes lie in one
+plane to within the precision of a header."""
 
 MAX_LENGTH = 1e9
-"""Largest entry of an affine and, inverted, smallest voxel size, mm. What lies
-beyond is no scan, and its products would overflow."""
+"""Largest entry of an affine and, inverted, smallest voxel size, mm. Products of larger ones
+would overflow."""
 
-#: Millimeters in a header's unit; unknown (0) counts as mm, as in nibabel.
-_MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
+_EXPORT_AGAIN = "export it again"
+_COPY_AGAIN = "copy or export it again"
 
 
 @dataclass(frozen=True)
@@ -52,11 +72,11 @@ class Scan:
     image : SpatialImage
         nibabel's, voxels not loaded.
     shape : tuple of int
-        Of the three space axes, as stored.
+        Voxels along the three space axes, as stored.
     affine : (4, 4) ndarray
         Stored voxel index to world, mm.
     index : tuple
-        What to index the stored array with to get the chosen frame in 3D.
+        Index into the stored array that selects the chosen frame in 3D.
     channel : str or None
         The color chosen as a frame of an RGB image.
     """
@@ -69,16 +89,41 @@ class Scan:
     channel: str | None
 
     @property
-    def axis_codes(self) -> tuple[str, str, str]:
-        """Direction of the stored axes."""
-        return axis_codes(self.affine)
+    def grid(self) -> Grid:
+        """Grid of the volume, RAS+."""
+        return grid_in_ras(self.shape, self.affine)
 
+    @property
+    def origin(self) -> Origin:
+        """Description of the file, with cautions about its geometry."""
+        header = self.image.header
+        cautions = tuple(geometry_cautions(header, self.affine, self.shape))
+        codes, suffix = axis_codes(self.affine), suffix_of(self.path)
+        return Origin(printable(self.path.name), codes, header.copy(), suffix, cautions)
 
-def unit_in_mm(header: object) -> float:
-    """Millimeters in the header's unit of space; 1 where it names none."""
-    with contextlib.suppress(TypeError, KeyError, ValueError, IndexError):
-        return _MM.get(int(header["xyzt_units"]) % 8, 1.0)  # type: ignore[index]
-    return 1.0
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the stored voxels."""
+        return np.dtype(self.image.get_data_dtype())
+
+    @property
+    def voxel_file(self) -> Path:
+        """File that holds the voxels."""
+        name = self.image.file_map["image"].filename
+        return self.path if name is None else Path(name)
+
+    @property
+    def bytes_promised(self) -> int:
+        """Bytes of the uncompressed file up to its last voxel, by the header."""
+        offset = int(getattr(self.image.dataobj, "offset", 0))
+        return offset + math.prod(map(int, self.image.shape)) * self.dtype.itemsize
+
+    def size_error(self, held: int) -> VolumeError:
+        """Return the error for a file that holds fewer bytes than its header promises."""
+        shown = " x ".join(map(str, self.image.shape))
+        found = f"header says {shown} voxels of {self.dtype.newbyteorder('=')}, "
+        found += f"{self.bytes_promised} bytes, but the file has {held}"
+        return VolumeError(explain(self.path, found, _COPY_AGAIN))
 
 
 @contextlib.contextmanager
@@ -90,7 +135,7 @@ def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
     path : str or path
         The image; for formats of two files, either of them.
     frame : int or None
-        Which volume of a 4D image (or which color of an RGB one), from 0.
+        Volume of a 4D image (or color of an RGB one), from 0.
 
     Yields
     ------
@@ -100,8 +145,8 @@ def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
     Raises
     ------
     VolumeError
-        When there is no such file, it is no image, its size cannot be what
-        the header says, or a choice of frame is needed.
+        When there is no such file, it is no image, its size contradicts the header, or a
+        frame must be chosen.
     GeometryError
         When voxel size, affine or shape cannot be processed.
     ParameterError
@@ -109,17 +154,211 @@ def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
     """
     path = Path(path)
     try:
-        check_file(path)
+        _check_file(path)
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
         raise VolumeError(explain(path, found, "check its name and permissions")) from error
-    image = load_header(path)
+    with _utf8_name(path) as name:
+        image = _load_header(path, name)
+        try:
+            yield _check(path, image, frame)
+        finally:
+            # nibabel leaves the voxel file of PAR/REC open.
+            if hasattr(image.dataobj, "file_like") and hasattr(image.dataobj.file_like, "close"):
+                image.dataobj.file_like.close()
+
+
+def printable(name: str) -> str:
+    """Return a file name that any terminal and file can hold."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+@contextlib.contextmanager
+def _utf8_name(path: Path) -> Iterator[Path]:
+    """Yield the path, or a link to it if it is not UTF-8: indexed_gzip crashes on such names."""
+    text = str(path)
+    if text == printable(text):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="mrisr-") as folder:
+        stem = stem_of(path)
+        for other in path.absolute().parent.iterdir():
+            if other.name.startswith(stem) and other.name[len(stem) :].lower() in READABLE:
+                Path(folder, f"scan{other.name[len(stem) :]}").symlink_to(other)
+        yield Path(folder, f"scan{path.name[len(stem) :]}")
+
+
+def _check_file(path: Path) -> None:
+    """Refuse, by name and first bytes, what cannot be an image."""
+    if path.is_dir():
+        raise VolumeError(explain(path, "is a folder", "give an image file in it"))
+    if not path.exists():
+        raise VolumeError(explain(path, "no such file", "check the name"))
+    suffix = suffix_of(path)
+    if suffix not in READABLE:
+        fix = f"give one of {', '.join(READABLE)} (convert DICOM with dcm2niix first)"
+        raise VolumeError(explain(path, f"{suffix or 'no suffix'!r} is no image format", fix))
+    if not path.is_file():
+        raise VolumeError(explain(path, "is no regular file", "give an image file"))
+    with path.open("rb") as file:
+        start = file.read(3)
+    if not start:
+        raise VolumeError(explain(path, "is empty", _COPY_AGAIN))
+    if expansion_of(path) > 1 and start[:2] != b"\x1f\x8b" and start != b"BZh":
+        fix = "drop the compression suffix from its name or export it again"
+        raise VolumeError(explain(path, "is not a compressed file", fix))
+    if expansion_of(path) == 1 and start[:2] == b"\x1f\x8b":
+        raise VolumeError(explain(path, "is gzip-compressed", f"rename it to {path.name}.gz"))
+
+
+@contextlib.contextmanager
+def quiet_nibabel() -> Iterator[None]:
+    """Silence nibabel's log, which names repairs that are refused or harmless here."""
+
+    def drop(record: object) -> bool:
+        return False
+
+    imageglobals.logger.addFilter(drop)
     try:
-        yield _check(path, image, frame)
+        with np.errstate(all="ignore"):
+            yield
     finally:
-        # nibabel leaves the voxel file of PAR/REC open.
-        if hasattr(image.dataobj, "file_like") and hasattr(image.dataobj.file_like, "close"):
-            image.dataobj.file_like.close()
+        imageglobals.logger.removeFilter(drop)
+
+
+def _load_header(path: Path, name: Path) -> Any:
+    """Return nibabel's image without loading voxels; ``name`` is the path to open."""
+    try:
+        with quiet_nibabel():
+            image = _load_mgh(name) if suffix_of(path) in MGH else nib.load(name)
+            if isinstance(image, nib.Nifti1Image) and not int(image.dataobj.offset):
+                image = _with_offset(image, name)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(image, SpatialImage):
+        found = f"holds {type(image).__name__}, not a volume"
+        raise VolumeError(explain(path, found, "give a 3D image"))
+    return image
+
+
+def _load_mgh(path: Path) -> Any:
+    """Load as ``nib.load`` does, which leaves the file open."""
+    mgh: Any = nib.MGHImage
+    with ImageOpener(str(path)) as file:
+        header = mgh.header_class.from_fileobj(file)
+    proxy = mgh.ImageArrayProxy(str(path), header.copy())
+    return mgh(proxy, header.get_affine(), header, file_map=mgh.filespec_to_file_map(str(path)))
+
+
+def _with_offset(image: Any, path: Path) -> Any:
+    """Return a single-file NIfTI image whose header gives no offset with a probable one.
+
+    The voxels begin after the header and four bytes that announce extensions, unless the
+    file is four bytes too short for that.
+    """
+    header_bytes = int(image.header["sizeof_hdr"])
+    proxy = image.dataobj
+    size = math.prod(map(int, image.shape)) * proxy.dtype.itemsize
+    with path.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        if path.suffix.lower() == ".gz":
+            file.seek(max(0, length - 4))
+            length = struct.unpack("<I", file.read(4).ljust(4, b"\0"))[0]  # modulo 2^32
+    tight = (header_bytes + size) % 2**32 == length % 2**32
+    offset = header_bytes + (0 if tight else 4)
+    spec = (image.shape, proxy.dtype, offset, proxy.slope, proxy.inter)
+    return type(image)(
+        ArrayProxy(str(path), spec), None, image.header.copy(), file_map=image.file_map
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> VolumeError:
+    """Return the one-line error for an exception of nibabel."""
+    if isinstance(error, ModuleNotFoundError):
+        found = f"reading it needs the package {error.name}"
+        return VolumeError(explain(path, found, f"pip install {error.name}"))
+    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error) or not _unpacks(path):
+        return VolumeError(explain(path, "ends early or is damaged", _COPY_AGAIN))
+    if isinstance(error, FileNotFoundError):
+        fix = "put the header and the voxel file into one folder"
+        return VolumeError(explain(path, "the file that belongs to it is missing", fix))
+    if isinstance(error, ImageFileError):
+        hidden = _hidden_error(path)
+        if hidden is not None:
+            return _unreadable(path, hidden)
+        return VolumeError(explain(path, "is not an image, whatever its suffix", _EXPORT_AGAIN))
+    if isinstance(error, ValueError) and "w2 should be positive" in str(error):
+        fix = "correct the qform in its header"
+        return GeometryError(explain(path, "quaternion of its qform longer than 1", fix))
+    if isinstance(error, HeaderDataError) and "vox offset" in str(error):
+        found = f"its voxels would begin inside the header ({str(error)[:80]})"
+        return VolumeError(explain(path, found, "correct vox_offset in its header"))
+    reason = f" ({str(error)[:80]})" if isinstance(error, HeaderDataError) else ""
+    return VolumeError(explain(path, f"is no readable image{reason}", _EXPORT_AGAIN))
+
+
+def _unpacks(path: Path) -> bool:
+    """Return False for a compressed file that is damaged.
+
+    nibabel reads by the package indexed_gzip if that is installed, which raises other
+    exceptions for a damaged file than the standard library.
+    """
+    if expansion_of(path) > 1:
+        try:
+            with unpacking(path) as stream:
+                for _ in stream:
+                    pass
+        except (OSError, EOFError, zlib.error):
+            return False
+    return True
+
+
+class _Unpacked(Iterator[bytes]):
+    """Pieces of a compressed file's content.
+
+    Attributes
+    ----------
+    trailing : bool
+        True once other data than gzip were found behind a complete gzip stream.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._begun, self.trailing = file, False, False
+
+    def __next__(self) -> bytes:
+        try:
+            # At most one member per call, so that no data are lost before an exception.
+            piece: bytes = self._file.read1(1 << 20)
+        except gzip.BadGzipFile as error:
+            if not self._begun or not str(error).startswith("Not a gzipped file"):
+                raise
+            self.trailing, piece = True, b""
+        if not piece:
+            raise StopIteration
+        self._begun = True
+        return piece
+
+
+@contextlib.contextmanager
+def unpacking(path: Path) -> Iterator[_Unpacked]:
+    """Open a compressed file to iterate over its content."""
+    with bz2.open(path) if path.suffix.lower() == ".bz2" else gzip.open(path) as file:
+        yield _Unpacked(file)
+
+
+def _hidden_error(path: Path) -> Exception | None:
+    """Return the exception that nibabel dropped when it read the file's first bytes."""
+    try:
+        if expansion_of(path) > 1:
+            with unpacking(path) as stream:
+                next(stream, b"")
+    except (OSError, EOFError, zlib.error) as error:
+        return error
+    suffix = suffix_of(path)
+    if suffix.startswith(".img"):
+        header = path.with_name(path.name[: -len(suffix)] + suffix.replace("img", "hdr"))
+        return None if header.exists() else FileNotFoundError(str(header))
+    return None
 
 
 def _check(path: Path, image: Any, frame: int | None) -> Scan:
@@ -127,15 +366,17 @@ def _check(path: Path, image: Any, frame: int | None) -> Scan:
     space = _space_axes(path, image, shape)
     _check_voxel_size(path, image)
     dtype = _check_dtype(path, image)
-    _check_file_size(path, image, shape, dtype)
-    index, channel = _choose_frame(path, shape, space, dtype, frame)
+    stored = (shape[space[0]], shape[space[1]], shape[space[2]])
+    colors = tuple(dtype.names or ())
+    scan = Scan(path, image, stored, np.eye(4), (), None)
+    _check_file_size(scan)
+    index, color = choose_frame(path, shape, space, frame, colors)
     affine = _check_affine(path, image)
-    x, y, z = (shape[axis] for axis in space)
-    return Scan(path, image, (x, y, z), affine, index, channel)
+    return Scan(path, image, stored, affine, index, color)
 
 
 def _check_voxel_size(path: Path, image: Any) -> None:
-    """Refuse sizes that nibabel would repair in silence."""
+    """Refuse sizes that nibabel would silently repair."""
     header = image.header
     if isinstance(header, AnalyzeHeader):
         file_map = image.file_map
@@ -149,96 +390,98 @@ def _check_voxel_size(path: Path, image: Any) -> None:
         return
     if not all(1 / MAX_LENGTH <= size <= MAX_LENGTH for size in sizes):
         shown = " x ".join(f"{size:g}" for size in sizes)
-        mend = "correct the voxel size (pixdim) in its header"
-        raise GeometryError(explain(path, f"voxel size {shown} mm", mend))
+        fix = "correct the voxel size (pixdim) in its header"
+        raise GeometryError(explain(path, f"voxel size {shown} mm", fix))
 
 
 def _space_axes(path: Path, image: Any, shape: tuple[int, ...]) -> Shape:
-    """Which axes of the stored array are space."""
+    """Return the axes of the stored array that are space."""
     shown = " x ".join(map(str, shape))
     if len(shape) < 3:
-        mend = "give a volume of three axes"
-        raise GeometryError(explain(path, f"is {len(shape)}D ({shown})", mend))
+        fix = "give a volume of three axes"
+        raise GeometryError(explain(path, f"is {len(shape)}D ({shown})", fix))
     space = (0, 1, 2)
     if suffix_of(path) in MINC:
         # MINC stores time first; only its file object knows the names.
         names = [str(name) for name in image.dataobj.minc_file._dim_names]
         found = [axis for axis, name in enumerate(names) if name.endswith("space")]
+        if len(found) != 3:
+            shown = ", ".join(names)[:80]
+            raise GeometryError(explain(path, f"has the axes {shown}", "give a 3D volume"))
         space = (found[0], found[1], found[2])
     if any(n < 1 for n in shape):
-        found_text = f"its header says {shown} voxels"
-        raise GeometryError(explain(path, found_text, "export it again"))
-    if any(shape[axis] < MIN_VOXELS for axis in space):
-        mend = f"give at least {MIN_VOXELS} voxels along every axis"
-        raise GeometryError(explain(path, f"only one voxel thin ({shown})", mend))
+        raise GeometryError(explain(path, f"its header says {shown} voxels", _EXPORT_AGAIN))
+    check_thickness(path, shape, space)
     return space
+
+
+def check_thickness(path: Path, shape: tuple[int, ...], space: Sequence[int]) -> None:
+    """Raise :class:`GeometryError` for fewer than :data:`MIN_VOXELS` along a space axis."""
+    if any(shape[axis] < MIN_VOXELS for axis in space):
+        fix = f"give at least {MIN_VOXELS} voxels along every axis"
+        shown = " x ".join(map(str, shape))
+        raise GeometryError(explain(path, f"only one voxel thin ({shown})", fix))
 
 
 def _check_dtype(path: Path, image: Any) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(image.get_data_dtype())
     except Exception as error:
-        raise unreadable(path, error) from error
+        raise _unreadable(path, error) from error
     if dtype.kind == "c":
-        mend = "save its magnitude as a real image"
-        raise VolumeError(explain(path, f"complex voxels ({dtype})", mend))
+        fix = "save its magnitude as a real image"
+        raise VolumeError(explain(path, f"complex voxels ({dtype})", fix))
     if dtype.fields is None and dtype.kind not in "iufb":
-        raise VolumeError(explain(path, f"voxels of type {dtype}", "save it as numbers"))
+        raise VolumeError(explain(path, f"voxels of type {str(dtype)[:80]}", "save it as numbers"))
     return dtype
 
 
-def _check_file_size(path: Path, image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check_file_size(scan: Scan) -> None:
     """Refuse a header that promises more voxels than the file can hold."""
-    needed = bytes_promised(image, shape, dtype)
-    data_file = voxel_file(path, image)
+    file = scan.voxel_file
     try:
-        held = data_file.stat().st_size
+        held = file.stat().st_size
+        with file.open("rb") as opened:
+            hdf5 = opened.read(4) == b"\x89HDF"
     except OSError as error:
-        raise unreadable(path, FileNotFoundError(str(error))) from error
-    if data_file.suffix.lower() == ".mnc" and _is_hdf5(data_file):
-        return  # compressed inside, by a ratio that nothing bounds
-    if needed > held * expansion_of(data_file):
-        raise size_error(path, shape, dtype, needed, held)
+        raise _unreadable(scan.path, FileNotFoundError(str(error))) from error
+    if hdf5 and suffix_of(file) in MINC:
+        return  # compressed inside, by an unlimited ratio
+    if scan.bytes_promised > held * expansion_of(file):
+        raise scan.size_error(held)
 
 
-def bytes_promised(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """Bytes of the uncompressed file up to its last voxel, by the header."""
-    offset = getattr(image.dataobj, "offset", 0)
-    return int(offset) + math.prod(shape) * dtype.itemsize
-
-
-def voxel_file(path: Path, image: Any) -> Path:
-    """The file that holds the voxels."""
-    name = image.file_map["image"].filename
-    return path if name is None else Path(name)
-
-
-def size_error(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], needed: int, held: int
-) -> VolumeError:
-    """The header and the file disagree."""
-    shown = " x ".join(map(str, shape))
-    kind = dtype.newbyteorder("=")
-    found = f"header says {shown} voxels of {kind}, {needed} bytes, but the file has {held}"
-    return VolumeError(explain(path, found, "copy or export it again"))
-
-
-def _is_hdf5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"\x89HDF"
-
-
-def _choose_frame(
+def choose_frame(
     path: Path,
     shape: tuple[int, ...],
-    space: Shape,
-    dtype: np.dtype[Any],
+    space: Sequence[int],
     frame: int | None,
+    colors: Sequence[str] = (),
 ) -> tuple[tuple[int | slice, ...], str | None]:
-    """The index of the chosen frame, and the color if colors are the frames."""
+    """Return the index of the chosen frame, and the color if the frames are colors.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    shape : tuple of int
+        Of the stored array.
+    space : sequence of int
+        Its space axes.
+    frame : int or None
+        From 0; None if there is only one.
+    colors : sequence of str
+        Fields of the stored voxels.
+
+    Raises
+    ------
+    VolumeError
+        When a frame must be chosen, or several axes hold frames.
+    ParameterError
+        When ``frame`` is out of range.
+    """
     index: list[int | slice] = [slice(None) if axis in space else 0 for axis in range(len(shape))]
     long = [axis for axis, n in enumerate(shape) if axis not in space and n > 1]
-    colors = list(dtype.names or ())
     if len(long) + bool(colors) > 1:
         shown = " x ".join(map(str, shape))
         raise VolumeError(explain(path, f"has {shown} voxels", "save one 3D volume of it"))
@@ -246,13 +489,12 @@ def _choose_frame(
     if frame is None:
         if count > 1:
             kind = f"RGB with {count} colors" if colors else f"4D with {count} frames"
-            mend = f"choose one with --frame, 0 to {count - 1}"
-            raise VolumeError(explain(path, f"is {kind}", mend))
+            fix = f"choose one with --frame, 0 to {count - 1}"
+            raise VolumeError(explain(path, f"is {kind}", fix))
         frame = 0
     if not 0 <= frame < count:
-        found = f"{path} has no frame {frame}"
-        mend = f"give a number from 0 to {count - 1}" if count > 1 else "leave it out or give 0"
-        raise ParameterError(explain("--frame", found, mend))
+        fix = f"give a number from 0 to {count - 1}" if count > 1 else "leave it out or give 0"
+        raise ParameterError(explain("--frame", f"{path} has no frame {frame}", fix))
     if long:
         index[long[0]] = frame
     return tuple(index), colors[frame] if colors else None
@@ -262,16 +504,22 @@ def _check_affine(path: Path, image: Any) -> NDArray[np.float64]:
     try:
         affine = np.array(image.affine, dtype=np.float64)
     except Exception as error:
-        raise unreadable(path, error) from error
-    mend = "correct the affine (sform or qform) in its header"
-    if affine.shape != (4, 4) or not np.all(np.isfinite(affine)):
-        raise GeometryError(explain(path, "affine with NaN or infinite entries", mend))
+        raise _unreadable(path, error) from error
+    if affine.shape != (4, 4):
+        affine = np.full((4, 4), np.nan)
+    affine[:3] *= unit_in_mm(image.header)
+    return checked_affine(path, affine, "correct the affine (sform or qform) in its header")
+
+
+def checked_affine(path: Path, affine: NDArray[np.float64], fix: str) -> NDArray[np.float64]:
+    """Return an affine, or raise :class:`GeometryError` if it cannot be processed."""
+    if not np.all(np.isfinite(affine)):
+        raise GeometryError(explain(path, "affine with NaN or infinite entries", fix))
     if np.abs(affine).max() > MAX_LENGTH:
         found = f"affine with entries up to {np.abs(affine).max():g}"
-        raise GeometryError(explain(path, found, mend))
-    affine[:3] *= unit_in_mm(image.header)
+        raise GeometryError(explain(path, found, fix))
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.all(edges >= 1 / MAX_LENGTH) or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_SKEW:
         rows = affine[:3, :3].round(4).tolist()
-        raise GeometryError(explain(path, f"singular affine {rows}", mend))
+        raise GeometryError(explain(path, f"singular affine {rows}", fix))
     return affine

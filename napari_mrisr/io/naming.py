@@ -26,7 +26,7 @@ def find_volumes(
         Files are taken as given. Folders are searched with all below them,
         links to folders included; hidden files and folders and our own results
         (``*_desc-sr*``) are skipped, and of two-file formats the header is
-        listed. A Zarr folder is an image; one in a searched folder is skipped.
+        listed. A Zarr folder is an image.
     unread : list of VolumeError, optional
         Receives an error per folder that cannot be read. By default the first
         one is raised.
@@ -87,47 +87,47 @@ def _search(top: Path, errors: list[VolumeError]) -> Iterator[Path]:
                 entries = sorted(iterator, key=lambda entry: entry.name)
         except OSError as error:
             found = f"cannot be read ({error.strerror or error})"
-            mend = "mend the link" if folder.is_symlink() else "change its permissions"
+            mend = "correct the link" if folder.is_symlink() else "change its permissions"
             errors.append(VolumeError(explain(folder, found, mend)))
             continue
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             path, listed = Path(entry.path), is_listed(entry.name)
-            if entry.is_symlink() and (path.is_dir() or not (listed or path.exists())):
-                if not is_zarr(path):
-                    links.append(path)
-            elif entry.is_dir():
-                if not is_zarr(path):
-                    folders.append(path)
-            elif listed and not _RESULT.search(entry.name):
+            zarr = is_zarr(path) and path.is_dir()
+            link = entry.is_symlink() and (path.is_dir() or not (listed or path.exists()))
+            if link and not zarr:
+                links.append(path)
+            elif entry.is_dir() and not zarr:
+                folders.append(path)
+            elif (zarr or listed) and not _RESULT.search(entry.name):
                 yield path
 
 
 def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
-    """Where the result of a scan goes.
+    """Return the path of a scan's result.
 
     Parameters
     ----------
     input_path : str or path
         The scan.
     out : str or path
-        A file name ending in a known suffix is returned as it is. Anything
-        else is a folder, in which the result is named as BIDS names
+        A name with a suffix that is no existing folder is returned unchanged.
+        Anything else is a folder, in which the result is named as BIDS names
         derivatives: ``sub-01_T1w.nii.gz`` becomes
         ``sub-01_desc-sr2x_T1w.nii.gz`` and ``scan.mgz`` becomes
-        ``scan_desc-sr2x.mgz``; a ``desc`` that is there is replaced.
+        ``scan_desc-sr2x.mgz``; an existing ``desc`` is replaced.
     scale : tuple of int
         ``2x2x2`` is named ``sr2x``, ``1x1x4`` is named ``sr1x1x4``.
 
     Returns
     -------
     Path
-        With the input's suffix where we write that format (for any Zarr
-        ``.ome.zarr``), else ``.nii.gz``.
+        With the input's suffix if this program writes that format
+        (``.ome.zarr`` for any Zarr), else ``.nii.gz``.
     """
     out = Path(out)
-    if is_zarr(out) or (not out.is_dir() and suffix_of(out) in WRITABLE):
+    if is_zarr(out) or (suffix_of(out) and not out.is_dir()):
         return out
     text = format_scale(scale)
     label = f"desc-sr{text}" if "x" in text else f"desc-sr{text}x"
@@ -140,7 +140,7 @@ def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
 
 
 def map_path(result: PathLike, label: str) -> Path:
-    """Where a map of a result goes: beside it, its ``desc`` with a label.
+    """Return the path of a map of a result: the same folder, the label added to ``desc``.
 
     ``sub-01_desc-sr2x_T1w.nii.gz`` and ``experr`` give
     ``sub-01_desc-sr2xexperr_T1w.nii.gz``; ``high.nii`` gives ``high_desc-experr.nii``.
@@ -153,6 +153,7 @@ def map_path(result: PathLike, label: str) -> Path:
 
 
 def _with_desc(stem: str, label: str) -> str:
+    """Replace the ``desc`` of a BIDS name, or add one before its last part."""
     parts = stem.split("_")
     old = [i for i, part in enumerate(parts) if re.fullmatch(r"desc-[A-Za-z0-9+]+", part)]
     if old:

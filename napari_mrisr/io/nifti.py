@@ -1,7 +1,8 @@
-"""The header of a result saved as NIfTI."""
+"""Headers of saved results: geometry, and a note on how the result was made."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,8 @@ from nibabel.nifti1 import Nifti1Extension
 from nibabel.quaternions import quat2mat
 from numpy.typing import NDArray
 
-from napari_mrisr.core.volume import FloatArray
-from napari_mrisr.io.header import unit_in_mm
-from napari_mrisr.io.note import full_note, short_note
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.io.geometry import shear, unit_in_mm
 
 Affine = NDArray[np.float64]
 
@@ -22,34 +22,40 @@ MAX_NIFTI1_AXIS = 32767
 """NIfTI-1 counts voxels in 16 bits."""
 
 TOLERANCE = 5e-3
-"""Agreement of affines, mm over the whole field of view: far below a voxel, and above what
-readers differ by when the rotation is near half a turn."""
+"""Agreement of affines, mm over the whole field of view: far below a voxel, and above the
+differences between readers when the rotation is near half a turn."""
+
+DESCRIP_BYTES = 79
+"""Bytes of a NIfTI or Analyze ``descrip`` field, less the final zero."""
 
 
 def make_nifti(
-    data: FloatArray, affine: Affine, source: object | None, history: Mapping[str, str], pair: bool
+    data: NDArray[Any],
+    affine: Affine,
+    source: object | None,
+    history: Mapping[str, str],
+    pair: bool,
 ) -> Any:
     """Build the NIfTI image of a result.
 
     Parameters
     ----------
-    data : (x, y, z) ndarray of float32
+    data : (x, y, z) ndarray of float32 or int16
         In the orientation to store.
     affine : (4, 4) ndarray
         Voxel index of ``data`` to world, mm.
     source : nibabel header or None
-        The input's. Of a NIfTI header the qform and sform codes and
-        quaternion, both transforms and the units are passed on, and nothing
-        else: its free text may name the patient.
+        Header of the input. The qform and sform codes, the quaternion, both transforms and the
+        units of a NIfTI header are kept. Nothing else is, since free text may name the patient.
     history : mapping of str to str
-        Goes into ``descrip`` and a comment extension.
+        Written to ``descrip`` and a comment extension.
     pair : bool
-        Two files, ``.hdr`` and ``.img``, in place of one.
+        Two files, ``.hdr`` and ``.img``, instead of one.
 
     Returns
     -------
     Nifti1Image, Nifti1Pair, Nifti2Image or Nifti2Pair
-        NIfTI-2 when the input was or an axis is too long for NIfTI-1.
+        NIfTI-2 when the input is NIfTI-2 or an axis is too long for NIfTI-1.
     """
     two = isinstance(source, nib.Nifti2Header) or max(data.shape) > MAX_NIFTI1_AXIS
     if two:
@@ -57,7 +63,7 @@ def make_nifti(
     else:
         image_class = nib.Nifti1Pair if pair else nib.Nifti1Image
     header = image_class.header_class()
-    header.set_data_dtype(np.float32)
+    header.set_data_dtype(data.dtype)
     header.set_data_shape(data.shape)
     if isinstance(source, nib.Nifti1Header):
         _copy_geometry(header, source, affine)
@@ -72,28 +78,26 @@ def make_nifti(
 
 
 def _set_both(header: Any, affine: Affine, code: int) -> None:
-    """Write one affine as sform and, if it has no shear, as qform."""
+    """Write one affine as sform and, without shear, also as qform."""
     header.set_sform(affine, code)
-    header.set_qform(affine, 0 if _sheared(affine) else code, strip_shears=True)
+    header.set_qform(affine, 0 if shear(affine) > 1e-5 else code, strip_shears=True)
     header.set_xyzt_units("mm")
 
 
 def _copy_geometry(header: Any, source: Any, affine: Affine) -> None:
-    """Carry both transforms of a NIfTI input over to the new voxels.
+    """Apply both transforms of a NIfTI input to the new voxels.
 
-    The two may differ (scanner and template space). With T from new to old
-    voxel index, the new ones are ``sform @ T``, which is the affine given
-    when there is a sform, and ``qform @ T``. T only
-    scales and shifts, so the rotation stays: its quaternion is copied, for
-    computing it again could lose 1e-4 rad (near half a turn its real part is
-    the root of a rounding error).
+    The two may differ (scanner and template space). With T from new to old voxel index, the
+    new ones are ``sform @ T``, which is the given affine if there is a sform, and
+    ``qform @ T``. T only scales and shifts, so the quaternion is copied. Computing it again
+    could lose 1e-4 rad: near half a turn its real part is the root of a rounding error.
     """
     unit = np.diag([1.0 / unit_in_mm(source)] * 3 + [1.0])
     wanted = unit @ affine
     transform = np.linalg.inv(source.get_best_affine()) @ wanted
     steps = np.diag(transform)[:3]
     if not np.allclose(transform[:3, :3], np.diag(steps), atol=1e-4) or np.any(steps <= 0):
-        # Not the input's axes any more: only the new affine means anything.
+        # The axes are no longer the input's, so only the new affine is valid.
         _set_both(header, affine, code=int(source["sform_code"]) or int(source["qform_code"]) or 2)
         return
     sform_code, qform_code = int(source["sform_code"]), int(source["qform_code"])
@@ -104,7 +108,7 @@ def _copy_geometry(header: Any, source: Any, affine: Affine) -> None:
     if qform_code:
         _copy_qform(header, source, transform)
     if not _agree(header.get_best_affine(), wanted, header.get_data_shape()):
-        # Such as a crop of a file without orientation: the fallback would move.
+        # For example a crop of a file without orientation: the fallback would move.
         _set_both(header, affine, code=2)
 
 
@@ -112,8 +116,8 @@ def _copy_qform(header: Any, source: Any, transform: Affine) -> None:
     b, c, d = (float(source[name]) for name in ("quatern_b", "quatern_c", "quatern_d"))
     rest = 1.0 - (b * b + c * c + d * d)
     if rest < -1e-5:
-        return  # a quaternion longer than 1, beside a sform that was used
-    # As nifti1.h has it; nibabel takes a small real part for zero, which shows at 1e-4 mm.
+        return  # a quaternion longer than 1; the sform was used
+    # By nifti1.h; nibabel rounds a small real part to zero, an error of up to 1e-4 mm.
     turn = quat2mat([np.sqrt(max(0.0, rest)), b, c, d])
     steps = source["pixdim"][1:4].astype(np.float64)
     steps[2] *= -1.0 if source["pixdim"][0] < 0 else 1.0
@@ -124,11 +128,61 @@ def _copy_qform(header: Any, source: Any, transform: Affine) -> None:
     header["qoffset_x"], header["qoffset_y"], header["qoffset_z"] = offset
 
 
-def _sheared(affine: Affine) -> bool:
-    edges = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return not np.allclose(edges.T @ edges, np.eye(3), atol=1e-5)
-
-
 def _agree(a: Affine, b: Affine, shape: tuple[int, ...]) -> bool:
     reach = np.abs(np.asarray(a) - b)[:3] @ np.array([*shape, 1.0])
     return bool(np.all(reach < TOLERANCE))
+
+
+def software() -> str:
+    """Return the name and version of this program."""
+    from napari_mrisr._version import __version__
+
+    return f"napari-mrisr {__version__}"
+
+
+def short_note(history: Mapping[str, str]) -> str:
+    """Return one line for the header: program, method, scale, notice.
+
+    Parameters
+    ----------
+    history : mapping of str to str
+        As :attr:`~napari_mrisr.core.volume.Volume.history`; ``method`` and ``scale`` are
+        optional.
+
+    Returns
+    -------
+    str
+        ASCII, at most 79 characters. A longer line is cut before the notice.
+    """
+    scale = history.get("scale", "")
+    if scale:
+        scale += "x" if "x" not in scale else ""
+    words = " ".join(word for word in (software(), history.get("method", ""), scale) if word)
+    words = " ".join(words.encode("ascii", "replace").decode("ascii").split())
+    return f"{words[: DESCRIP_BYTES - len(RESEARCH_USE) - 2].rstrip()}; {RESEARCH_USE}"
+
+
+def full_note(history: Mapping[str, str]) -> str:
+    """Return the whole history as JSON, with program and notice."""
+    content = {**history, "software": software(), "notice": RESEARCH_USE}
+    return json.dumps(content, indent=2, sort_keys=True, default=str)
+
+
+def read_note(header: object) -> dict[str, str]:
+    """Return the history that :func:`full_note` put into a header; empty for other headers.
+
+    Parameters
+    ----------
+    header : nibabel header or None
+        Of any format.
+    """
+    for extension in getattr(header, "extensions", ()):
+        try:
+            content = json.loads(extension.get_content())
+            program = content.pop("software")
+            content.pop("notice")
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        if str(program).startswith("napari-mrisr "):
+            return {str(key): str(value) for key, value in content.items()}
+    return {}

@@ -5,55 +5,61 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
+from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Volume
-from napari_mrisr.errors import MemoryEstimateError, VolumeError, explain
-from napari_mrisr.io.formats import PathLike, expansion_of, suffix_of
-from napari_mrisr.io.header import (
-    Scan,
-    bytes_promised,
-    open_scan,
-    size_error,
-    voxel_file,
-)
-from napari_mrisr.io.intake import Intake
-from napari_mrisr.io.loading import quiet_nibabel, unpacking
-from napari_mrisr.io.orientation import grid_in_ras, turn_to_ras
+from napari_mrisr.errors import MemoryEstimateError, ParameterError, VolumeError, explain
+from napari_mrisr.io.formats import PathLike, expansion_of, is_zarr
+from napari_mrisr.io.geometry import turn_to_ras
+from napari_mrisr.io.header import Scan, open_scan, quiet_nibabel, unpacking
+from napari_mrisr.io.ngff import open_ngff
+
+MAX_MAGNITUDE = 1e37
+"""Largest intensity. Differences and spline overshoot of larger ones would exceed the range of
+float32 (3.4e38)."""
+
+MIN_RANGE = 1e-37
+"""Smallest difference between the extremes whose inverse fits float32."""
+
+Fill = float | Literal["mean"]
+"""Replacement of NaN and infinite voxels: a number, or the mean of the finite voxels."""
 
 
 def read_volume(
-    path: PathLike, *, frame: int | None = None, fill_nonfinite: float | None = None
+    path: PathLike, *, frame: int | None = None, fill_nonfinite: Fill | None = None
 ) -> Volume:
-    """Read a 3D scan of any format that nibabel knows.
+    """Read a 3D scan.
 
     Parameters
     ----------
     path : str or path
-        NIfTI-1/2, Analyze, MGH/MGZ, MINC, PAR/REC or AFNI file. Of two-file
-        formats either file.
+        NIfTI-1/2, Analyze, MGH/MGZ, MINC, PAR/REC or AFNI file, or OME-Zarr folder. Of
+        two-file formats either file.
     frame : int, optional
-        Which volume of a 4D image, or which color of an RGB one, from 0.
-    fill_nonfinite : float, optional
-        Put in place of NaN and infinite voxels, which are refused otherwise.
+        Volume of a 4D image, or color of an RGB one, from 0.
+    fill_nonfinite : float or "mean", optional
+        Replaces NaN and infinite voxels, which are refused otherwise: a number, or the mean
+        of the finite voxels.
 
     Returns
     -------
     Volume
-        Indexed (x, y, z), RAS+, float32, in the scan's intensities (slope and
-        intercept applied); grid in mm. The axes are the stored ones, permuted
-        and flipped to lie closest to RAS; nothing is resampled.
+        Indexed (x, y, z), RAS+, float32, in the scan's intensities (slope and intercept
+        applied); grid in mm. The axes are the stored ones, permuted and flipped to lie closest
+        to RAS; nothing is resampled. ``origin.cautions`` lists what is unusual about the file.
 
     Raises
     ------
     VolumeError
-        When the file is no such image, is damaged, or needs a choice of frame;
-        when voxels are not finite, all the same, or beyond 1e37.
+        When the file is no such image, is damaged, or a frame must be chosen; when voxels
+        are not finite, all equal, or beyond 1e37.
     GeometryError
         When its affine, voxel size or shape cannot be processed.
     ParameterError
@@ -63,104 +69,216 @@ def read_volume(
 
     Notes
     -----
-    Without an orientation (NIfTI with both codes 0) nibabel's fallback stands:
-    x runs to the left, the world's origin is in the middle. Plain Analyze is
-    taken as SPM takes it: the same, with SPM's origin and ``.mat`` file if any.
+    Without an orientation (NIfTI with both codes 0) nibabel's fallback applies: x runs to the
+    left, the world's origin is in the middle. Plain Analyze is read as SPM reads it: the same,
+    with SPM's origin and ``.mat`` file if any.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> volume = sr.read_volume(sr.sample_path("phantom_T1w.nii.gz"))
+    >>> volume.data.shape
+    (181, 217, 181)
     """
-    intake = Intake(Path(path), fill=fill_nonfinite)
+    path = Path(path)
+    intake = Intake(path, fill=fill_nonfinite)
+    if is_zarr(path):
+        image = open_ngff(path, frame)
+        data = _to_float32(_in_memory(image.path, image.shape, image.read), intake)
+        grid, origin = image.grid, image.origin
+        return Volume(
+            turn_to_ras(data, image.affine), grid, origin=origin, history=image.history
+        )
     with open_scan(path, frame) as scan:
-        check_stream(scan)
-        stored, intake.slope, intake.inter = _load(scan)
+        trailing = check_stream(scan)
+        stored = _in_memory(path, scan.shape, lambda: _stored_voxels(scan, intake))
         data = _to_float32(stored, intake)
+        grid, origin = scan.grid, scan.origin
     del stored
-    grid = grid_in_ras(scan.shape, scan.affine)
-    return Volume(turn_to_ras(data, scan.affine), grid, origin=origin_of(scan))
+    if trailing:
+        origin = replace(origin, cautions=(*origin.cautions, TRAILING_DATA))
+    return Volume(turn_to_ras(data, scan.affine), grid, origin=origin)
 
 
-def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
-    """Read where the voxels would be, from the header alone.
+def read_header(path: PathLike, *, frame: int | None = None) -> tuple[Grid, Origin]:
+    """Read the grid of the voxels and the description of the file, without the voxels.
 
-    Parameters and errors are those of :func:`read_volume`, less what only the
-    voxels can tell.
+    Parameters and errors are those of :func:`read_volume`, without those about voxels.
 
     Returns
     -------
-    Grid
-        That of the volume :func:`read_volume` would return.
+    Grid, Origin
+        Those of the volume that :func:`read_volume` would return.
     """
+    if is_zarr(path):
+        image = open_ngff(path, frame)
+        return image.grid, image.origin
     with open_scan(path, frame) as scan:
-        return grid_in_ras(scan.shape, scan.affine)
+        return scan.grid, scan.origin
 
 
-def origin_of(scan: Scan) -> Origin:
-    """How the file stores the volume."""
-    header: Any = scan.image.header
-    return Origin(scan.path.name, scan.axis_codes, header.copy(), suffix_of(scan.path))
+def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
+    """Read the grid of the voxels from the header; see :func:`read_header`."""
+    return read_header(path, frame=frame)[0]
 
 
-def check_stream(scan: Scan, take: Callable[[bytes], object] | None = None) -> None:
-    """Unpack a compressed file once, keeping nothing, before room is made.
+TRAILING_DATA = Caution(
+    "data after the end",
+    "The gzip stream is complete, but other data follow it in the file. They are ignored; if "
+    "the file was damaged in transfer, copy it again.",
+)
 
-    This verifies the checksum, which nibabel does not reach, and tells the
-    true size, which the header may have wrong.
+
+def check_stream(scan: Scan, take: Callable[[bytes], object] | None = None) -> bool:
+    """Unpack a compressed file once, keeping nothing, before memory is allocated.
+
+    This verifies the checksum, which nibabel does not reach, and the size, which the header
+    may have wrong.
 
     Parameters
     ----------
     scan : Scan
-        Opened. Nothing is done where it is not compressed.
+        Opened. Uncompressed files are not read.
     take : callable, optional
-        Given the unpacked bytes, in order.
+        Receives the unpacked bytes, in order.
+
+    Returns
+    -------
+    bool
+        True if other data follow the compressed ones.
     """
-    path = voxel_file(scan.path, scan.image)
+    path = scan.voxel_file
     if expansion_of(path) == 1:
-        return
+        return False
     held = 0
-    with unpacking(path) as file:
-        while chunk := _unpacked(file, scan.path, held):
-            held += len(chunk)
-            if take is not None:
-                take(chunk)
-    shape = tuple(int(n) for n in scan.image.shape)
-    dtype = np.dtype(scan.image.get_data_dtype())
-    needed = bytes_promised(scan.image, shape, dtype)
-    if held < needed:
-        raise size_error(scan.path, shape, dtype, needed, held)
+    with unpacking(path) as stream:
+        try:
+            for piece in stream:
+                held += len(piece)
+                if take is not None:
+                    take(piece)
+        except (OSError, EOFError, zlib.error) as error:
+            found = f"compressed data end early or are damaged (after {held} bytes)"
+            raise VolumeError(explain(scan.path, found, "copy or export it again")) from error
+    if held < scan.bytes_promised:
+        raise scan.size_error(held)
+    return stream.trailing
 
 
-def _unpacked(file: Any, path: Path, held: int) -> bytes:
-    """The next megabyte of a compressed file."""
-    try:
-        chunk: bytes = file.read(1 << 20)
-    except (OSError, EOFError, zlib.error) as error:
-        found = f"compressed data end early or are damaged (after {held} bytes)"
-        raise VolumeError(explain(path, found, "copy or export it again")) from error
-    return chunk
+@dataclass
+class Intake:
+    """Converts the voxels of a volume piece by piece and judges them at the end.
+
+    Attributes
+    ----------
+    path : Path
+        For messages.
+    slope, inter : float
+        Applied in float64, as nibabel does.
+    fill : float, "mean" or None
+        Replaces NaN and infinite voxels; None refuses them. With "mean" they stay NaN until
+        :attr:`mean` is known.
+    """
+
+    path: Path
+    slope: float = 1.0
+    inter: float = 0.0
+    fill: Fill | None = None
+    count: int = 0
+    nans: int = 0
+    infinities: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    _sums: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.fill is None or self.fill == "mean":
+            return
+        if isinstance(self.fill, str) or not abs(self.fill) <= MAX_MAGNITUDE:
+            found = f"{str(self.fill)[:80]} cannot fill voxels"
+            fix = "give a finite number such as 0, or mean"
+            raise ParameterError(explain("--fill-nonfinite", found, fix))
+
+    def take(self, stored: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the intensities of stored voxels, and count and compare them."""
+        values: NDArray[np.float64] = stored.astype(np.float64)
+        if (self.slope, self.inter) != (1.0, 0.0):
+            values = values * self.slope + self.inter
+        finite = np.isfinite(values)
+        self.count += values.size
+        judged = values
+        if self.fill == "mean":
+            judged = values[finite]
+            self._sums.append(float(judged.sum()))
+        if not finite.all():
+            nans = int(np.isnan(values).sum())
+            self.nans += nans
+            self.infinities += int((~finite).sum()) - nans
+            if self.fill == "mean":
+                values[~finite] = math.nan
+            else:
+                values[~finite] = 0.0 if self.fill is None else self.fill
+        if judged.size:
+            self.low = min(self.low, float(judged.min()))
+            self.high = max(self.high, float(judged.max()))
+        return values
+
+    @property
+    def mean(self) -> float:
+        """Mean of the finite voxels that were taken with ``fill="mean"``."""
+        finite = self.count - self.nans - self.infinities
+        return math.fsum(self._sums) / finite if finite else math.nan
+
+    def check(self) -> None:
+        """Raise :class:`VolumeError` when the voxels cannot be processed."""
+        if self.nans + self.infinities and self.fill is None:
+            found = f"{self.nans} NaN and {self.infinities} infinite voxels of {self.count}"
+            fix = "replace them with --fill-nonfinite 0"
+            raise VolumeError(explain(self.path, found, fix))
+        low, high = self.low, self.high
+        if low > high:
+            raise VolumeError(explain(self.path, "no finite voxel", "give a scan with contrast"))
+        if max(-low, high) > MAX_MAGNITUDE:
+            found = f"intensities from {low:g} to {high:g}"
+            fix = f"rescale it to magnitudes of at most {MAX_MAGNITUDE:g}"
+            raise VolumeError(explain(self.path, found, fix))
+        if low == high:
+            found = "all voxels are 0" if low == 0 else f"all voxels are {low:g}"
+            raise VolumeError(explain(self.path, found, "give a scan with contrast"))
+        if high - low < MIN_RANGE:
+            found = f"intensities differ by {high - low:g} only"
+            raise VolumeError(explain(self.path, found, "rescale it"))
 
 
-def _load(scan: Scan) -> tuple[NDArray[Any], float, float]:
-    """The chosen frame as stored, and the slope and intercept still to apply."""
+def _in_memory(
+    path: Path, shape: tuple[int, ...], load: Callable[[], NDArray[Any]]
+) -> NDArray[Any]:
+    """Return what ``load`` returns, with errors that name the file."""
     try:
         with quiet_nibabel():
-            return _stored_voxels(scan)
+            return load()
     except MemoryError as error:
-        found = f"{math.prod(scan.shape)} voxels do not fit into memory"
-        raise MemoryEstimateError(explain(scan.path, found, "crop it")) from error
+        found = f"{math.prod(shape)} voxels do not fit into memory"
+        raise MemoryEstimateError(explain(path, found, "crop it")) from error
+    except VolumeError:
+        raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        found = f"its voxels cannot be read ({reason})"
-        raise VolumeError(explain(scan.path, found, "copy or export it again")) from error
+        found = f"its voxels cannot be read ({type(error).__name__})"
+        raise VolumeError(explain(path, found, "copy or export it again")) from error
 
 
-def _stored_voxels(scan: Scan) -> tuple[NDArray[Any], float, float]:
+def _stored_voxels(scan: Scan, intake: Intake) -> NDArray[Any]:
+    """Return the chosen frame as stored; ``intake`` receives a slope that is still to apply."""
     proxy = scan.image.dataobj
     if scan.channel is not None:
-        return np.asarray(proxy.get_unscaled())[scan.channel][scan.index], 1.0, 0.0
+        return np.asarray(np.asarray(proxy.get_unscaled())[scan.channel][scan.index])
     if not all(isinstance(i, slice) for i in scan.index):
-        return np.asarray(proxy[scan.index]), 1.0, 0.0
+        return np.asarray(proxy[scan.index])
     if type(proxy) is ArrayProxy:
         # Scaled later by slices, without nibabel's float64 copy of the whole.
-        return np.asarray(scan.image.dataobj.get_unscaled()), float(proxy.slope), float(proxy.inter)
-    return np.asarray(proxy), 1.0, 0.0
+        intake.slope, intake.inter = float(proxy.slope), float(proxy.inter)
+        return np.asarray(scan.image.dataobj.get_unscaled())
+    return np.asarray(proxy)
 
 
 def _to_float32(stored: NDArray[Any], intake: Intake) -> FloatArray:
@@ -170,4 +288,6 @@ def _to_float32(stored: NDArray[Any], intake: Intake) -> FloatArray:
         with np.errstate(over="ignore"):
             data[..., k] = intake.take(stored[..., k])
     intake.check()
+    if intake.fill == "mean":
+        np.nan_to_num(data, copy=False, nan=intake.mean)
     return data
