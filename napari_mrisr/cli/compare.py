@@ -236,7 +236,7 @@ def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
 
 def _with_history(volume: Volume) -> Volume:
     """Add the history in the file's header to a volume."""
-    from napari_mrisr.io.note import read_note
+    from napari_mrisr.io.nifti import read_note
 
     header = volume.origin.header if volume.origin else None
     return replace(volume, history=read_note(header))

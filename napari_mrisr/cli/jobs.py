@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,21 +85,13 @@ class FileResult:
 Work = Callable[[FilePlan, argparse.Namespace, Session], FileResult]
 
 
-def read_scan(path: Path, frame: int | None, *, zarr: bool = False) -> InputScan:
-    """Read and check a header; that of OME-Zarr only for a command that reads it."""
-    from napari_mrisr.core.volume import Origin
-    from napari_mrisr.io.formats import is_zarr
-    from napari_mrisr.io.header import open_scan
-    from napari_mrisr.io.orientation import grid_in_ras
+def read_scan(path: Path, frame: int | None) -> InputScan:
+    """Read and check a header."""
+    from napari_mrisr.io import read_header
 
-    if zarr and is_zarr(path):
-        from napari_mrisr.streaming.zarr_files import open_zarr
-
-        source = open_zarr(path, frame, None)
-        return InputScan(path, source.grid, source.origin)
-    with open_scan(path, frame) as scan:
-        grid = grid_in_ras(scan.shape, scan.affine)
-        return InputScan(path, grid, Origin(path.name, scan.axis_codes))
+    grid, origin = read_header(path, frame=frame)
+    # Without the header, whose free text may name the patient.
+    return InputScan(path, grid, replace(origin, header=None))
 
 
 def describe_grid(scan: InputScan, scale: Scale | None, grid: Grid) -> tuple[str, dict[str, Any]]:

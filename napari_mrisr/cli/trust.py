@@ -168,13 +168,12 @@ def look_at(volume: Volume, method: Method, session: Session) -> InputFindings:
 def look_at_streamed(plan: StreamPlan, method: Method | None, session: Session) -> list[str]:
     """Show the cautions of :func:`look_at` within a plan's memory; return their kinds."""
     from napari_mrisr.run.upscale import check_parameters
-    from napari_mrisr.streaming.look import look_at
     from napari_mrisr.trust import cautions_for
 
     bank = bank_of(method or check_parameters(plan.request.parameters))
     if bank is None:
         return []
-    look = look_at(plan, session.progress)
+    look = plan.traits(session.progress)
     if look.part:
         text = f"too large to be examined whole; cautions are about {look.part}"
         name = session.progress.prefix or f"{plan.request.path.name}: "

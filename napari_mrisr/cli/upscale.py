@@ -93,10 +93,10 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan | None:
     """Check all that can be known before a voxel is loaded."""
-    from napari_mrisr.io import check_writable, output_path
+    from napari_mrisr.io import check_dtype, check_writable, output_path
     from napari_mrisr.io.formats import expansion_of
 
-    scan = jobs.read_scan(path, arguments.frame, zarr=True)
+    scan = jobs.read_scan(path, arguments.frame)
     scale = _scale(scan, arguments)
     out = output_path(path, arguments.out, scan.origin.from_ras(scale))
     plan = FilePlan(scan, out, scale, beside=tuple(trust.files_of(out, arguments)))
@@ -110,6 +110,7 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
         _check_streamed(plan, parameters, arguments)
         return plan
     trust.check(plan, arguments)
+    check_dtype(out, arguments.dtype)
     voxel_bytes = {"float32": 4, "int16": 2}[arguments.dtype]
     needed = voxel_bytes * math.prod(scan.grid.upsampled(scale).shape)
     # The size of a compressed file is not known before.
@@ -262,12 +263,13 @@ def _in_memory(
     result = run(method, volume, parameters, progress=session.progress)
     judged = found.judge(result, arguments, session) if trust.wanted(arguments) else None
     with session.writing(plan.out):
-        write_volume(result, plan.out, overwrite=arguments.overwrite)
-    facts = {"dtype": arguments.dtype}
+        note = write_volume(result, plan.out, overwrite=arguments.overwrite, dtype=arguments.dtype)
+    facts = {"dtype": arguments.dtype} | ({"rounding": note} if note else {})
     facts |= {key: result.history[key] for key in ("bank", "device") if key in result.history}
-    text = ""
+    text = f", {note}" if note else ""
     if judged is not None:
-        text, more = judged.write(plan, arguments, session)
+        more_text, more = judged.write(plan, arguments, session)
+        text += more_text
         facts |= more
     return text, facts, [caution.kind for caution in found.cautions]
 

@@ -31,8 +31,9 @@ from napari_mrisr.evaluation.experiment import (
     plan_evaluation,
 )
 from napari_mrisr.evaluation.tables import EvaluationReport
+from napari_mrisr.io.atomic import exclusive
 from napari_mrisr.streaming import StreamPlan, StreamRequest, prepare
-from napari_mrisr.streaming.run import Begun
+from napari_mrisr.streaming.plan import Prepared
 from napari_mrisr.training.accumulate import accumulator
 from napari_mrisr.training.executor import Local, StageJob, VolumeSums
 from napari_mrisr.training.sources import TrainingFile, TrainingVolume
@@ -103,7 +104,7 @@ def stream_on(
     cluster: Cluster,
     request: StreamRequest,
     progress: Progress | None = None,
-    begun: Begun | None = None,
+    prepared: Prepared | None = None,
 ) -> StreamPlan:
     """Run :func:`~napari_mrisr.streaming.stream` on a cluster.
 
@@ -115,7 +116,7 @@ def stream_on(
         Its memory is that of each worker.
     progress : Progress, optional
         Advances by one step per block.
-    begun : callable, optional
+    prepared : callable, optional
         Receives the plan before the first block.
     """
     progress = progress or Progress()
@@ -123,23 +124,24 @@ def stream_on(
     parameters = replace(
         old, bank=bank_for_workers(old.bank), threads=cluster.threads or old.threads
     )
-    plan = prepare(replace(request, parameters=parameters), progress)
-    try:
-        if begun is not None:
-            begun(plan)
-        left = sorted(set(range(len(plan.blocks))) - plan.finished())
-        label = f"{parameters.method} {scale_label(parameters.scale)}"
-        progress.begin(f"{label}, {len(left)} blocks on the cluster", len(left))
-        for found in cluster.each(_compute_block, left, progress, plan):
-            if isinstance(found, MrisrError):
-                raise found
-        plan.complete(progress)
-    except BaseException:
-        # First, so that no worker writes into a removed folder.
-        cluster.stop()
-        if not request.resume:
-            plan.discard()
-        raise
+    with exclusive(request.out):
+        plan = prepare(replace(request, parameters=parameters), progress)
+        try:
+            if prepared is not None:
+                prepared(plan)
+            left = sorted(set(range(len(plan.blocks))) - plan.finished())
+            label = f"{parameters.method} {scale_label(parameters.scale)}"
+            progress.begin(f"{label}, {len(left)} blocks on the cluster", len(left))
+            for found in cluster.each(_compute_block, left, progress, plan):
+                if isinstance(found, MrisrError):
+                    raise found
+            plan.complete(progress)
+        except BaseException:
+            # First, so that no worker writes into a removed folder.
+            cluster.stop()
+            if not request.resume:
+                plan.discard()
+            raise
     return plan
 
 

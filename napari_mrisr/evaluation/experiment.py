@@ -18,7 +18,7 @@ import numpy as np
 from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
-from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
+from napari_mrisr.core.volume import Grid, IntensityWindow, Volume
 from napari_mrisr.errors import (
     Cancelled,
     GeometryError,
@@ -29,9 +29,7 @@ from napari_mrisr.errors import (
 from napari_mrisr.evaluation.metrics import Measurement, measure
 from napari_mrisr.evaluation.protocol import PROTOCOLS, Protocol
 from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
-from napari_mrisr.io import read_volume
-from napari_mrisr.io.header import open_scan
-from napari_mrisr.io.orientation import grid_in_ras
+from napari_mrisr.io import read_header, read_volume
 from napari_mrisr.methods import Method
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters, run
@@ -313,8 +311,7 @@ def add_outcome(report: EvaluationReport, job: FileJob, outcome: FileOutcome) ->
 
 
 def _check_file(path: Path, parameters: EvaluateParameters) -> FileJob:
-    with open_scan(path, parameters.frame) as scan:
-        origin, grid = Origin(path.name, scan.axis_codes), grid_in_ras(scan.shape, scan.affine)
+    grid, origin = read_header(path, frame=parameters.frame)
     scales = [(format_scale(scale), origin.to_ras(scale)) for scale in parameters.scales]
     for text, scale in scales:
         if any(n // factor < 2 for n, factor in zip(grid.shape, scale, strict=True)):

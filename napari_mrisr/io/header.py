@@ -37,7 +37,6 @@ from napari_mrisr.io.formats import (
     READABLE,
     PathLike,
     expansion_of,
-    is_zarr,
     stem_of,
     suffix_of,
 )
@@ -104,7 +103,8 @@ class Scan:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the stored voxels."""
-        return np.dtype(self.image.get_data_dtype())
+        dtype: np.dtype[Any] = np.dtype(self.image.get_data_dtype())
+        return dtype
 
     @property
     def voxel_file(self) -> Path:
@@ -323,19 +323,19 @@ class _Unpacked(Iterator[bytes]):
     """
 
     def __init__(self, file: Any) -> None:
-        self._file, self._begun, self.trailing = file, False, False
+        self._file, self._nonempty, self.trailing = file, False, False
 
     def __next__(self) -> bytes:
         try:
             # At most one member per call, so that no data are lost before an exception.
             piece: bytes = self._file.read1(1 << 20)
         except gzip.BadGzipFile as error:
-            if not self._begun or not str(error).startswith("Not a gzipped file"):
+            if not self._nonempty or not str(error).startswith("Not a gzipped file"):
                 raise
             self.trailing, piece = True, b""
         if not piece:
             raise StopIteration
-        self._begun = True
+        self._nonempty = True
         return piece
 
 

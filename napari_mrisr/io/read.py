@@ -86,9 +86,7 @@ def read_volume(
         image = open_ngff(path, frame)
         data = _to_float32(_in_memory(image.path, image.shape, image.read), intake)
         grid, origin = image.grid, image.origin
-        return Volume(
-            turn_to_ras(data, image.affine), grid, origin=origin, history=image.history
-        )
+        return Volume(turn_to_ras(data, image.affine), grid, origin=origin, history=image.history)
     with open_scan(path, frame) as scan:
         trailing = check_stream(scan)
         stored = _in_memory(path, scan.shape, lambda: _stored_voxels(scan, intake))
@@ -194,8 +192,9 @@ class Intake:
     def __post_init__(self) -> None:
         if self.fill is None or self.fill == "mean":
             return
-        if isinstance(self.fill, str) or not abs(self.fill) <= MAX_MAGNITUDE:
-            found = f"{str(self.fill)[:80]} cannot fill voxels"
+        fill: object = self.fill  # may come from the command line
+        if not isinstance(fill, int | float) or not abs(fill) <= MAX_MAGNITUDE:
+            found = f"{str(fill)[:80]} cannot fill voxels"
             fix = "give a finite number such as 0, or mean"
             raise ParameterError(explain("--fill-nonfinite", found, fix))
 

@@ -331,7 +331,7 @@ def _as_int16(data: FloatArray) -> tuple[NDArray[np.int16], float, float, str]:
     """
     low, high = float(data.min()), float(data.max())
     slope, inter = 1.0, 0.0
-    whole = -INT16_MAX <= low and high <= INT16_MAX and all((p == np.rint(p)).all() for p in data)
+    whole = low >= -INT16_MAX and high <= INT16_MAX and all((p == np.rint(p)).all() for p in data)
     if not whole:
         # Of the precision of a NIfTI-1 header.
         slope = float(np.float32((high - low) / (2 * INT16_MAX))) or 1.0

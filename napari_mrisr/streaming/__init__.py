@@ -1,18 +1,23 @@
 """Volumes larger than memory: read, super-resolved and written block by block.
 
-Methods are region-addressable, and what they need of the whole volume (intensity
-window, lowest and highest value) two passes over the file tell. So a
+Methods compute any region on its own. The properties of the whole volume that they need
+(intensity window, lowest and highest value) are found in two passes over the file. So a
 :class:`~napari_mrisr.streaming.source.Source` that reads boxes and a
-:class:`~napari_mrisr.streaming.target.Target` that takes them give the bits of
-the run in memory, with a block in memory at a time. See docs/large-volumes.md.
+:class:`~napari_mrisr.streaming.target.Target` that writes them give the same bits as a run in
+memory, with one block in memory at a time. See docs/large-volumes.md.
+
+source   inputs that are read box by box
+survey   intensities and traits of the whole volume
+compute  one block
+target   outputs that take boxes in any order
+request  input, output and parameters; memory budget; checks
+plan     a run that can be resumed
 """
 
 from __future__ import annotations
 
-from napari_mrisr.streaming.memory import parse_memory
-from napari_mrisr.streaming.plan import StreamPlan, prepare
-from napari_mrisr.streaming.request import STREAMED, StreamRequest, check
-from napari_mrisr.streaming.run import run_blocks, stream
+from napari_mrisr.streaming.plan import StreamPlan, prepare, run_blocks, stream
+from napari_mrisr.streaming.request import STREAMED, StreamRequest, check, parse_memory
 
 __all__ = [
     "STREAMED",

@@ -1,9 +1,8 @@
-"""One block: read what it needs, run the method in small pieces, on a few threads.
+"""Compute one block: read its input, run the method in small pieces on several threads.
 
-Every voxel is what ``method.compute`` gives. Where the method is a cascade of
-stages, the block is computed stage by stage, each on a box that is larger by what
-the next stages read, so that pieces may be small (a cancel waits for one) and
-do not compute their halos twice.
+Every voxel equals that of ``method.compute``. A cascade of stages is computed stage by stage,
+each on a box that includes the halo of the next stages. So pieces can be small (a cancel waits
+for one piece) without computing their halos twice.
 """
 
 from __future__ import annotations
@@ -17,30 +16,46 @@ import numpy as np
 
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import BoxArray, FloatArray, Grid, Region, Shape
+from napari_mrisr.core.volume import BoxArray, FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.methods import Method, MultiPass, pass_regions
-from napari_mrisr.streaming.lazy import LazyVolume
 from napari_mrisr.streaming.source import Source
-from napari_mrisr.streaming.statistics import Statistics
+from napari_mrisr.streaming.survey import Statistics
 
-# About a tenth of a second's work; the halo of a cube this large doubles what is read.
+# About a tenth of a second's work; the halo of a cube this large doubles the voxels read.
 PIECE_VOXELS = 160_000
 
 Ended = Callable[[int], object]
 
 
 @dataclass(frozen=True, eq=False)
+class LazyVolume(Volume):
+    """A volume in engine units whose data is a :class:`~napari_mrisr.core.volume.BoxArray`.
+
+    Attributes
+    ----------
+    bounds : tuple of float32
+        Lowest and highest value of the whole volume.
+    """
+
+    bounds: tuple[np.float32, np.float32] = (np.float32(0), np.float32(1))
+
+    def __post_init__(self) -> None:
+        # The base class would make an array of the data and search it for its extrema.
+        self.__dict__["extrema"] = self.bounds
+
+
+@dataclass(frozen=True, eq=False)
 class BlockRun:
-    """A method over a source, a block at a time.
+    """A method applied to a source, block by block.
 
     Attributes
     ----------
     method : Method
-        One with a halo.
+        A method with a halo.
     source : Source
         The low-resolution volume.
     statistics : Statistics
-        Of the whole of it.
+        Intensities of the whole volume.
     """
 
     method: Method
@@ -49,18 +64,18 @@ class BlockRun:
 
     @property
     def grid(self) -> Grid:
-        """Of the output."""
+        """Grid of the output."""
         return self.source.grid.upsampled(self.method.scale)
 
     def compute(self, block: Region, pool: ThreadPool, ended: Ended | None) -> FloatArray:
-        """A block of the output, in the scan's intensities.
+        """Compute a block of the output, in the scan's intensities.
 
         Parameters
         ----------
         block : Region
-            Of the output.
+            Part of the output.
         pool : ThreadPool
-            Threads; asked between pieces.
+            Runs the pieces; checked between them.
         ended : callable or None
             Receives the number of pieces that ended since its last call, on this thread.
         """
@@ -93,12 +108,12 @@ class BlockRun:
         return image
 
     def steps(self, block: Region) -> int:
-        """Pieces that :meth:`compute` will tell of."""
+        """Count the pieces of :meth:`compute`."""
         boxes = pass_regions(self.method, block, self.grid.shape)
         return sum(len(pieces(box, self.method.scale)) for box in boxes)
 
     def _volume(self, block: Region, pool: ThreadPool) -> LazyVolume:
-        """The low-resolution volume, with what the block needs of it in memory."""
+        """Return the low-resolution volume with the block's input in memory."""
         grid, window = self.source.grid, self.statistics.window
         box = self._needed(block)
         part = self.source.read(box, pool.check)
@@ -115,7 +130,7 @@ class BlockRun:
         return LazyVolume(data, grid, window, self.source.origin, bounds=(low, high))
 
     def _needed(self, block: Region) -> Region:
-        """The low-resolution voxels that the block's are made from."""
+        """Return the region of low-resolution voxels that the block depends on."""
         halo = self.method.halo
         assert halo is not None, "checked before the run"
         scale, shape = self.method.scale, self.source.grid.shape
@@ -128,7 +143,7 @@ class BlockRun:
 
 
 def within(region: Region, corner: Shape) -> tuple[slice, slice, slice]:
-    """A region as an index into a box that begins at ``corner``."""
+    """Return a region as an index into a box that begins at ``corner``."""
     x, y, z = (
         slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
     )
@@ -136,9 +151,9 @@ def within(region: Region, corner: Shape) -> tuple[slice, slice, slice]:
 
 
 def pieces(box: Region, scale: Scale) -> list[Region]:
-    """A box cut into nearly cubes, at whole low-resolution voxels."""
+    """Cut a box into nearly cubic pieces, at whole low-resolution voxels."""
     spans: list[tuple[int, list[tuple[int, int]]]] = []
-    # Short axes leave more to the others.
+    # Short axes first, so that the others can be longer.
     room = PIECE_VOXELS
     for axis in sorted(range(3), key=lambda a: box.shape[a]):
         edge = room ** (1 / (3 - len(spans)))
@@ -151,7 +166,7 @@ def pieces(box: Region, scale: Scale) -> list[Region]:
 
 
 def _cuts(start: int, stop: int, count: int, step: int) -> list[tuple[int, int]]:
-    """About ``count`` equal spans whose inner ends are multiples of ``step``."""
+    """Return about ``count`` equal spans whose inner ends are multiples of ``step``."""
     ends = [start + (stop - start) * i // count // step * step for i in range(1, count)]
     ends = [start, *sorted({e for e in ends if start < e < stop}), stop]
     return list(itertools.pairwise(ends))

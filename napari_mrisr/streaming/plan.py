@@ -1,14 +1,13 @@
-"""A run in blocks that survives a kill.
+"""A run in blocks that can be resumed after a kill.
 
-:func:`prepare` checks everything, surveys the intensities and makes a private
-folder beside the output, ``.NAME.part``, with ``plan.json``, the empty result and a
-mark for each finished block. A :class:`StreamPlan` is all that a process needs
-to compute any block: it is small, frozen and picklable, and blocks may be
-computed in any order, in several processes at once, and twice. ``complete``
-moves the result into place and takes the folder away.
+:func:`prepare` checks everything, surveys the intensities and creates a private folder next to
+the output, ``.NAME.part``, with ``plan.json``, the empty result and a mark for each finished
+block. A :class:`StreamPlan` holds everything that a process needs to compute any block. It is
+small, frozen and picklable. Blocks may be computed in any order, in several processes at once,
+and more than once. ``complete`` moves the result into place and removes the folder.
 
-A resumed run takes over the folder when the key in ``plan.json`` is its own: the
-same input (size and time of change), parameters, filters and version.
+A resumed run uses the folder again if the key in ``plan.json`` is its own: the same input (size
+and time of change), parameters, filters and version.
 """
 
 from __future__ import annotations
@@ -17,41 +16,55 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import format_scale
+from napari_mrisr.core.scale import format_scale, scale_label
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import IntensityWindow, Region, Shape
 from napari_mrisr.errors import OutputError, explain
+from napari_mrisr.io.atomic import (
+    exclusive,
+    make_private,
+    move_into_place,
+    write_error,
+    write_text,
+)
 from napari_mrisr.io.formats import is_zarr, suffix_of
-from napari_mrisr.io.text import write_text
-from napari_mrisr.io.write import write_error
+from napari_mrisr.io.write import check_absent, cut
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import Permuted
-from napari_mrisr.run.upscale import check_parameters
+from napari_mrisr.run.upscale import check_parameters, compile_kernels
 from napari_mrisr.streaming.compute import BlockRun, Ended
-from napari_mrisr.streaming.memory import bytes_needed, cut
 from napari_mrisr.streaming.request import (
     StreamRequest,
     block_for,
+    bytes_needed,
     check,
-    check_absent,
     layer_bytes,
+    memory_for_arrays,
     open_source,
     slow_axis,
     stored_codes,
 )
 from napari_mrisr.streaming.source import Source, prepare_file
-from napari_mrisr.streaming.statistics import Statistics, survey
-from napari_mrisr.streaming.target import NiftiTarget, Target, make_private, move_into_place
-from napari_mrisr.streaming.zarr_files import ZarrTarget
+from napari_mrisr.streaming.survey import (
+    SampledTraits,
+    Statistics,
+    finite_mean,
+    sample_traits,
+    survey,
+)
+from napari_mrisr.streaming.target import NiftiTarget, Target, ZarrTarget
 
-_FORMAT = 1
+# Version of plan.json.
+_FORMAT = 2
+
+Prepared = Callable[["StreamPlan"], object]
 
 
 @dataclass(frozen=True)
@@ -65,13 +78,13 @@ class StreamPlan:
     block : tuple of int
         Shape of a block, output voxels.
     shape : tuple of int
-        Of the output, RAS+.
+        Shape of the output, RAS+.
     codes : tuple of str
-        Direction of the axes as stored in the output.
+        Directions of the axes as stored in the output.
     statistics : Statistics
-        Of the input.
+        Intensities of the input.
     aid : Path or None
-        What reading a compressed input takes.
+        Index or unpacked copy of a compressed input.
     """
 
     request: StreamRequest
@@ -83,16 +96,16 @@ class StreamPlan:
 
     @property
     def blocks(self) -> list[Region]:
-        """All blocks, in the order of the file; a block's number is its place."""
+        """All blocks, in the order of the file; a block's number is its index."""
         return cut(self.shape, self.block, slow_axis(self.codes))
 
     @property
     def target(self) -> Target:
-        """Where results go."""
+        """The result in the making."""
         return _target(self.request, self.shape, self.codes)
 
     def compute(self, number: int) -> None:
-        """Compute a block and write it, if that has not been done.
+        """Compute a block and write it, unless it is finished.
 
         Raises
         ------
@@ -105,7 +118,7 @@ class StreamPlan:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BlockRun]:
-        """The method over the opened input."""
+        """Open the input, ready to compute blocks."""
         request = self.request
         method = check_parameters(request.parameters)
         with open_source(request, self.aid) as source:
@@ -114,7 +127,7 @@ class StreamPlan:
     def compute_with(
         self, run: BlockRun, number: int, pool: ThreadPool, ended: Ended | None = None
     ) -> None:
-        """:meth:`compute`, with what is open already."""
+        """Compute and write a block with an opened input."""
         block = self.blocks[number]
         data = run.compute(block, pool, ended)
         try:
@@ -127,7 +140,7 @@ class StreamPlan:
         return self.request.folder / "done" / str(number)
 
     def finished(self) -> set[int]:
-        """Numbers of the blocks that are written."""
+        """Return the numbers of the finished blocks."""
         return {int(mark.name) for mark in self._mark(0).parent.glob("[0-9]*")}
 
     def complete(self, progress: Progress | None = None) -> None:
@@ -146,7 +159,7 @@ class StreamPlan:
         try:
             made = self.target.finish(progress or Progress())
             if not request.overwrite:
-                check_absent(request.out)
+                check_absent([request.out])
             move_into_place(made, request.out)
         except OutputError:
             raise
@@ -155,34 +168,103 @@ class StreamPlan:
         self.discard()
 
     def discard(self) -> None:
-        """Take the partial result away."""
+        """Remove the partial result."""
         shutil.rmtree(self.request.folder, ignore_errors=True)
 
+    def traits(self, progress: Progress | None = None) -> SampledTraits:
+        """Measure the traits of the input within the memory of the request.
 
-def _pass() -> None:
-    """Nobody is told."""
+        Raises
+        ------
+        MrisrError
+            When the input can no longer be read.
+        Cancelled
+            When cancelled.
+        """
+        memory = memory_for_arrays(self.request.memory)
+        with self.opened() as run:
+            window = self.statistics.window
+            return sample_traits(run.source, window, memory, progress or Progress())
 
 
-def prepare(request: StreamRequest, progress: Progress | None = None) -> StreamPlan:
-    """Check, survey the input and begin the output, or take over what is there.
+def stream(
+    request: StreamRequest, progress: Progress | None = None, prepared: Prepared | None = None
+) -> StreamPlan:
+    """Super-resolve from disk to disk.
 
     Parameters
     ----------
     request : StreamRequest
-        What to do.
+        Input, output and parameters.
     progress : Progress, optional
-        Reports the survey, says when a run cannot be resumed, and cancels.
+        Reports every piece, and cancels between pieces.
+    prepared : callable, optional
+        Receives the plan before the first block.
+
+    Returns
+    -------
+    StreamPlan
+        The finished plan; the output is in place.
 
     Raises
     ------
     MrisrError
-        As :func:`check`, and for what the voxels tell.
+        For an unusable input or output, a full disk, or an output that another run is writing.
     Cancelled
-        Nothing is left behind, other than a run to be resumed.
+        When cancelled. After this, as after an error, no file is left, unless
+        ``request.resume`` was set: then the finished blocks are kept.
+    """
+    progress = progress or Progress()
+    with exclusive(request.out):
+        plan = prepare(request, progress)
+        try:
+            if prepared is not None:
+                prepared(plan)
+            run_blocks(plan, progress)
+            plan.complete(progress)
+        except BaseException:
+            if not request.resume:
+                plan.discard()
+            raise
+    return plan
+
+
+def run_blocks(plan: StreamPlan, progress: Progress) -> None:
+    """Compute all unfinished blocks in this process."""
+    blocks, finished = plan.blocks, plan.finished()
+    left = [number for number in range(len(blocks)) if number not in finished]
+    if not left:
+        return
+    with plan.opened() as run:
+        compile_kernels(run.method, progress)
+        steps = sum(run.steps(blocks[number]) for number in left)
+        task = f"{run.method.name} {scale_label(run.method.scale)}, {len(blocks)} blocks"
+        progress.begin(task, steps)
+        pool = ThreadPool(plan.request.parameters.thread_count, progress.token)
+        for number in left:
+            plan.compute_with(run, number, pool, progress.advance)
+
+
+def prepare(request: StreamRequest, progress: Progress | None = None) -> StreamPlan:
+    """Check, survey the input and create the output, or resume an unfinished run.
+
+    Parameters
+    ----------
+    request : StreamRequest
+        Input, output and parameters.
+    progress : Progress, optional
+        Reports the survey, explains why a run cannot be resumed, and cancels.
+
+    Raises
+    ------
+    MrisrError
+        As :func:`check`, and for unusable voxels.
+    Cancelled
+        When cancelled. No file is left, except those of a run to resume.
     """
     progress = progress or Progress()
     check(request)
-    # Good in another process, wherever it works.
+    # Valid in another process with another working folder.
     request = replace(request, path=request.path.absolute(), out=request.out.absolute())
     method = check_parameters(request.parameters)
     with open_source(request) as source:
@@ -211,6 +293,9 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
             request.path, request.frame, request.folder, progress.message, progress.token.check
         )
         progress.advance()
+    if request.fill_nonfinite == "mean":
+        with open_source(request, aid) as source:
+            request = replace(request, fill_nonfinite=finite_mean(source, progress))
     with open_source(request, aid) as source:
         statistics = survey(source, progress)
         grid = source.grid.upsampled(method.scale)
@@ -233,8 +318,9 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
         "high": statistics.high,
         "window": asdict(window),
         "aid": aid.name if aid is not None else None,
+        "fill": request.fill_nonfinite,
     }
-    # Last: a folder without it was never begun.
+    # Written last: a folder without it cannot be resumed.
     write_text(request.folder / "plan.json", json.dumps(document, indent=2) + "\n")
     return plan
 
@@ -242,11 +328,11 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
 def _resumed(
     request: StreamRequest, key: str, source: Source, method: Method, progress: Progress
 ) -> StreamPlan | None:
-    """The plan of an earlier run, when it is for the same work."""
+    """Return the plan of an unfinished run with the same key; None if there is none."""
     if not request.folder.exists():
         return None
 
-    def say(text: str) -> None:
+    def message(text: str) -> None:
         progress.message(f"{request.out.name}: {text}")
 
     try:
@@ -255,27 +341,28 @@ def _resumed(
         window = IntensityWindow(**document["window"])
         statistics = Statistics(window, float(document["low"]), float(document["high"]))
         aid = request.folder / document["aid"] if document["aid"] else None
+        request = replace(request, fill_nonfinite=document["fill"])
         same = document["key"] == key
     except (OSError, ValueError, KeyError, TypeError):
-        say("the unfinished run cannot be read; starting anew")
+        message("the unfinished run cannot be read; starting again")
         return None
     if not same:
-        say("the unfinished run had other parameters or another input; starting anew")
+        message("the unfinished run had other parameters or another input; starting again")
         return None
     threads = request.parameters.thread_count
     layer = layer_bytes(source)
     if bytes_needed((x, y, z), source.grid.shape, method, threads, layer) > request.memory:
-        say("the unfinished run has blocks too large for --memory; starting anew")
+        message("the blocks of the unfinished run are too large for --memory; starting again")
         return None
     shape = source.grid.upsampled(method.scale).shape
     plan = StreamPlan(request, (x, y, z), shape, stored_codes(request, source), statistics, aid)
     done, count = len(plan.finished()), len(plan.blocks)
-    say(f"resuming, {done} of {count} blocks are done")
+    message(f"resuming, {done} of {count} blocks are finished")
     return plan
 
 
 def _key(request: StreamRequest, source: Source, method: Method) -> str:
-    """What a result depends on, as one checksum."""
+    """Return a checksum of everything that a result depends on."""
     from napari_mrisr._version import __version__
 
     filters = hashlib.sha256()

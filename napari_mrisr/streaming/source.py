@@ -1,13 +1,13 @@
-"""An input that is read box by box.
+"""Inputs that are read box by box.
 
-A :class:`Source` gives any box of the volume as :func:`~napari_mrisr.io.read_volume`
-would: RAS+, float32, slope and intercept applied, the same bits. What is stored is
-a stack of planes along the last axis; each is converted by itself, so that
-temporaries stay the size of a plane or a chunk.
+A :class:`Source` returns any box of the volume with the same bits as
+:func:`~napari_mrisr.io.read_volume`: RAS+, float32, slope and intercept applied. Planes along
+the last stored axis are converted one at a time, so that temporaries stay the size of a plane
+or a chunk.
 
-Uncompressed files are memory-mapped, a plane at a time, so that pages of the file
-never add up. Compressed ones are read by indexed_gzip where that is installed;
-otherwise they are unpacked once into a private file.
+Uncompressed files are memory-mapped plane by plane, so that pages of the file never add up.
+Compressed files are read by indexed_gzip if it is installed; otherwise they are unpacked once
+into a private file. OME-Zarr is read in whole chunks.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import functools
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,23 +27,19 @@ import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
+from napari_mrisr.core.percentiles import go_on
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.formats import expansion_of
-from napari_mrisr.io.header import Scan, open_scan, voxel_file
-from napari_mrisr.io.intake import Intake
-from napari_mrisr.io.orientation import grid_in_ras
-from napari_mrisr.io.read import check_stream, origin_of
+from napari_mrisr.io.geometry import grid_in_ras
+from napari_mrisr.io.header import Scan, open_scan, printable
+from napari_mrisr.io.ngff import NgffImage, open_ngff
+from napari_mrisr.io.read import TRAILING_DATA, Fill, Intake, check_stream
 
 Check = Callable[[], None]
-Say = Callable[[str], None]
 
 # nibabel's orientation functions carry no types.
 _nib: Any = nibabel.orientations
-
-
-def go_on() -> None:
-    """Never stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +49,19 @@ class Source(abc.ABC):
     Attributes
     ----------
     path : Path
-        Of the file.
+        The file or folder.
     shape : tuple of int
         Voxels along the stored axes.
     affine : (4, 4) ndarray
         Stored voxel index to world, mm.
     origin : Origin
-        How it is stored.
+        Description of the file.
     intake : Intake
         Converts and judges voxels.
     identity : str
         Text that changes when the file does.
     step : int
-        Planes along the last stored axis that are best read together.
+        Number of planes along the last stored axis to read together.
     """
 
     path: Path
@@ -77,31 +74,31 @@ class Source(abc.ABC):
 
     @functools.cached_property
     def grid(self) -> Grid:
-        """Where the voxels are, RAS+."""
+        """Grid of the voxels, RAS+."""
         return grid_in_ras(self.shape, self.affine)
 
     @functools.cached_property
     def _turn(self) -> NDArray[np.float64]:
-        """For each stored axis the one of RAS+, and its sign, as nibabel says it.
+        """RAS+ axis and sign of each stored axis, in nibabel's form.
 
-        Kept, as the grid is: looking for it takes longer than reading a small box.
+        Cached, since computing it takes longer than reading a small box.
         """
         turn: NDArray[np.float64] = _nib.io_orientation(self.affine)
         return turn
 
     @abc.abstractmethod
     def stored(self, start: Shape, stop: Shape) -> NDArray[Any]:
-        """A box of the stored array, as it is stored."""
+        """Read a box of the stored array, in the stored type."""
 
     def read(self, region: Region, check: Check = go_on) -> FloatArray:
-        """A box of the volume, in the scan's intensities.
+        """Read a box of the volume, in the scan's intensities.
 
         Parameters
         ----------
         region : Region
             In RAS+ voxels.
         check : callable
-            Asked between planes; raises to stop.
+            Called between planes; raises to stop.
 
         Returns
         -------
@@ -114,13 +111,13 @@ class Source(abc.ABC):
             check()
             part = self.stored((start[0], start[1], low), (stop[0], stop[1], high))
             for k in range(low, high):
-                # Beyond float32's range only where the check of the whole has refused the file.
+                # Values beyond float32's range are refused by the check of the whole volume.
                 with np.errstate(over="ignore"):
                     view[..., k - start[2]] = self.intake.take(part[..., k - low])
         return out
 
     def layers(self) -> Iterator[Region]:
-        """Boxes that make up the volume, in the order in which it is stored."""
+        """Yield boxes that make up the volume, in stored order."""
         for low, high in self._layers(0, self.shape[2]):
             yield self._in_ras_order((0, 0, low), (self.shape[0], self.shape[1], high))
 
@@ -152,18 +149,18 @@ _RAS = _nib.axcodes2ornt("RAS")
 
 @dataclass(frozen=True, eq=False)
 class FileSource(Source):
-    """An image that nibabel opens, its voxels in one piece of one file.
+    """An image that nibabel opens, its voxels contiguous in one file.
 
     Attributes
     ----------
     voxels : Path
-        The file to read from: that of the image, or what it was unpacked to.
+        The file to read: that of the image, or the unpacked copy.
     offset : int
         Byte of the first voxel.
     dtype : dtype
-        As stored.
+        Stored type.
     stream : object or None
-        An indexed gzip file, where ``voxels`` is compressed.
+        An indexed gzip file, if ``voxels`` is compressed.
     """
 
     voxels: Path = Path()
@@ -192,16 +189,13 @@ class FileSource(Source):
                 content = self.stream.read(size)
             return np.frombuffer(content, self.dtype).reshape((nx, ny), order="F")
         except (OSError, ValueError) as error:
-            found = f"its voxels cannot be read ({error})"
+            found = f"its voxels cannot be read ({type(error).__name__})"
             raise VolumeError(explain(self.path, found, "copy or export it again")) from error
 
 
 @contextlib.contextmanager
 def open_file(
-    path: Path,
-    frame: int | None,
-    fill: float | None,
-    aid: Path | None,
+    path: Path, frame: int | None, fill: Fill | None, aid: Path | None
 ) -> Iterator[FileSource]:
     """Open an image to read boxes of it.
 
@@ -210,25 +204,24 @@ def open_file(
     path : Path
         NIfTI, Analyze or MGH, compressed or not.
     frame : int or None
-        Of a 4D image.
-    fill : float or None
-        In place of NaN and infinite voxels.
+        Frame of a 4D image.
+    fill : float, "mean" or None
+        Replaces NaN and infinite voxels.
     aid : Path or None
-        What :func:`prepare_file` made of a compressed file.
+        Result of :func:`prepare_file` for a compressed file.
 
     Raises
     ------
     MrisrError
-        As :func:`~napari_mrisr.io.read_volume` for what the header can tell, and
-        for formats that are not one piece of voxels.
+        As :func:`~napari_mrisr.io.read_volume` for unusable headers, and for formats whose
+        voxels are not contiguous.
     """
     with open_scan(path, frame) as scan, contextlib.ExitStack() as stack:
         proxy = scan.image.dataobj
-        dtype = np.dtype(scan.image.get_data_dtype())
         if type(proxy) is not ArrayProxy or scan.channel is not None or proxy.order != "F":
-            found = "is of a kind that cannot be read piece by piece"
+            found = "its format cannot be read block by block"
             raise VolumeError(explain(path, found, "convert it to NIfTI, or drop --memory"))
-        voxels, stream = voxel_file(path, scan.image), None
+        voxels, stream = scan.voxel_file, None
         if expansion_of(voxels) > 1 and aid is not None:
             if aid.suffix == ".gzidx":
                 stream = stack.enter_context(_indexed(voxels, aid))
@@ -238,84 +231,88 @@ def open_file(
             path,
             scan.shape,
             scan.affine,
-            origin_of(scan),
+            scan.origin,
             Intake(path, float(proxy.slope), float(proxy.inter), fill),
-            " ".join(map(_identity, sorted({path, voxel_file(path, scan.image)}))),
+            " ".join(map(_identity, sorted({path.resolve(), scan.voxel_file.resolve()}))),
             1,
             voxels,
-            _first_byte(scan, proxy, dtype),
-            dtype,
+            _first_byte(scan, proxy),
+            scan.dtype,
             stream,
         )
 
 
 def _identity(path: Path) -> str:
     status = path.stat()
-    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+    return f"{printable(path.name)} {status.st_size} {status.st_mtime_ns}"
 
 
-def _first_byte(scan: Scan, proxy: Any, dtype: np.dtype[Any]) -> int:
-    """Where the chosen frame begins."""
+def _first_byte(scan: Scan, proxy: Any) -> int:
+    """Return the byte at which the chosen frame begins."""
     x, y, z = scan.shape
     frame, stride = 0, 1
     for n, i in zip(scan.image.shape[3:], scan.index[3:], strict=True):
         frame += stride * (i if isinstance(i, int) else 0)
         stride *= n
-    return int(proxy.offset) + frame * x * y * z * dtype.itemsize
+    return int(proxy.offset) + frame * x * y * z * scan.dtype.itemsize
 
 
 def prepare_file(
-    path: Path, frame: int | None, folder: Path, say: Say, check: Check
+    path: Path, frame: int | None, folder: Path, message: Callable[[str], None], check: Check
 ) -> Path | None:
-    """Check a compressed file to its end, and make what reading boxes of it takes.
+    """Check a compressed file to its end, and make an index or an unpacked copy.
 
     Parameters
     ----------
     path, frame
-        As :func:`open_file`.
+        As for :func:`open_file`.
     folder : Path
-        Private, where that goes.
-    say : callable
-        Told when the file is unpacked onto the disk.
+        Private folder for the index or copy.
+    message : callable
+        Receives a line when the file is unpacked onto the disk, or data follow its end.
     check : callable
-        Asked meanwhile; raises to stop.
+        Called repeatedly; raises to stop.
 
     Returns
     -------
     Path or None
-        An index or the unpacked file; None for uncompressed files.
+        The index or the unpacked copy; None for uncompressed files.
     """
     with open_scan(path, frame) as scan:
-        voxels = voxel_file(path, scan.image)
+        voxels = scan.voxel_file
         if expansion_of(voxels) == 1:
             return None
         if has_indexed_gzip() and voxels.suffix.lower() != ".bz2":
-            check_stream(scan, lambda _: check())
-            return _make_index(voxels, folder / "input.gzidx", check)
-        say(f"{path.name}: unpacked once into a private file (indexed_gzip is not installed)")
-        target = folder / "input.raw"
-        with target.open("wb") as out:
+            trailing = check_stream(scan, lambda _: check())
+            target = _make_index(voxels, folder / "input.gzidx", scan.bytes_promised, check)
+        else:
+            message(f"{path.name}: unpacked into a private file (indexed_gzip is not installed)")
+            target = folder / "input.raw"
+            with target.open("wb") as out:
 
-            def take(chunk: bytes) -> None:
-                check()
-                out.write(chunk)
+                def take(chunk: bytes) -> None:
+                    check()
+                    out.write(chunk)
 
-            check_stream(scan, take)
+                trailing = check_stream(scan, take)
+        if trailing:
+            message(f"{path.name}: {TRAILING_DATA.kind}: {TRAILING_DATA.text}")
         return target
 
 
 def has_indexed_gzip() -> bool:
-    """Whether the package is installed."""
+    """Return True if the package indexed_gzip is installed."""
     import importlib.util
 
     return importlib.util.find_spec("indexed_gzip") is not None
 
 
-def _make_index(voxels: Path, target: Path, check: Check) -> Path:
+def _make_index(voxels: Path, target: Path, size: int, check: Check) -> Path:
     import indexed_gzip
 
     with indexed_gzip.IndexedGzipFile(str(voxels)) as file:
-        while file.read(1 << 20):
+        while size > 0 and (chunk := file.read(min(size, 1 << 20))):
+            size -= len(chunk)
             check()
         file.export_index(str(target))
     return target
@@ -327,3 +324,48 @@ def _indexed(voxels: Path, index: Path) -> Iterator[Any]:
 
     with indexed_gzip.IndexedGzipFile(str(voxels), index_file=str(index)) as file:
         yield file
+
+
+@dataclass(frozen=True, eq=False)
+class ZarrSource(Source):
+    """An OME-Zarr image.
+
+    Attributes
+    ----------
+    image : NgffImage
+        The opened image.
+    """
+
+    image: NgffImage | None = None
+
+    def stored(self, start: Shape, stop: Shape) -> NDArray[Any]:
+        """See the base class; the stored axes are the array's, last first."""
+        assert self.image is not None
+        return self.image.read(start, stop)
+
+    def layers(self) -> Iterator[Region]:
+        """See the base class; single chunks, since layers of chunks may be large."""
+        assert self.image is not None
+        edges = self.image.chunks
+        starts = [range(0, n, e) for n, e in zip(self.shape, edges, strict=True)]
+        for z, y, x in itertools.product(*reversed(starts)):
+            at = (x, y, z)
+            far = [min(n, a + e) for n, a, e in zip(self.shape, at, edges, strict=True)]
+            yield self._in_ras_order(at, (far[0], far[1], far[2]))
+
+
+def open_zarr(path: Path, frame: int | None, fill: Fill | None) -> ZarrSource:
+    """Open an OME-Zarr image to read boxes of it.
+
+    Parameters and errors are those of :func:`~napari_mrisr.io.ngff.open_ngff`;
+    ``fill`` replaces NaN and infinite voxels.
+    """
+    image = open_ngff(path, frame)
+    files = [file.stat() for file in path.rglob("*") if file.is_file()]
+    newest = max((status.st_mtime_ns for status in files), default=0)
+    size = sum(status.st_size for status in files)
+    identity = f"{printable(path.name)} {len(files)} {size} {newest}"
+    intake = Intake(path, fill=fill)
+    return ZarrSource(
+        path, image.shape, image.affine, image.origin, intake, identity, image.chunks[2], image
+    )

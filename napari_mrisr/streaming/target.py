@@ -1,14 +1,12 @@
 """Outputs that take boxes in any order and appear when they are complete.
 
-A target lies in a private folder beside the output and is moved into place at
-the end. NIfTI is written plane by plane at its final offset; a compressed one is
-made at the end, in file order, from that.
+A target lies in a private folder next to the output and is moved into place at the end. NIfTI
+is written plane by plane at its final offset; a compressed file is made from that at the end.
 """
 
 from __future__ import annotations
 
 import abc
-import contextlib
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +18,9 @@ import numpy as np
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
+from napari_mrisr.io.geometry import turn_to
+from napari_mrisr.io.ngff import NgffWriter
 from napari_mrisr.io.nifti import make_nifti
-from napari_mrisr.io.orientation import turn_to
 
 _nib: Any = nibabel.orientations
 
@@ -30,16 +29,16 @@ _COPY = 1 << 20
 
 @dataclass(frozen=True)
 class Target(abc.ABC):
-    """Where the result goes.
+    """A result in the making.
 
     Attributes
     ----------
     folder : Path
-        Private, where the result is made.
+        Private folder in which the result is made.
     shape : tuple of int
-        Of the output, RAS+.
+        Shape of the output, RAS+.
     codes : tuple of str
-        Direction of the axes that are stored.
+        Directions of the stored axes.
     """
 
     folder: Path
@@ -50,32 +49,32 @@ class Target(abc.ABC):
     def create(
         self, grid: Grid, origin: Origin, history: dict[str, str], limits: tuple[float, float]
     ) -> None:
-        """Begin an empty result.
+        """Create an empty result.
 
         Parameters
         ----------
         grid : Grid
-            Of the output.
+            Grid of the output.
         origin : Origin
-            Of the input.
+            Description of the input file.
         history : dict of str to str
-            How the output is made.
+            Method, bank and so on.
         limits : tuple of float
             Intensities to show from black to white.
         """
 
     @abc.abstractmethod
     def write(self, region: Region, data: FloatArray, pool: ThreadPool) -> None:
-        """Put a box into the result; regions are whole chunks, or end with the volume."""
+        """Write a box into the result; boxes are whole chunks, or end with the volume."""
 
     @abc.abstractmethod
     def finish(self, progress: Progress) -> Path:
-        """Make of the complete result what is to be moved into place."""
+        """Complete the result and return the file or folder to move into place."""
 
 
 @dataclass(frozen=True)
 class NiftiTarget(Target):
-    """A NIfTI file, compressed at the end or not."""
+    """A NIfTI file, optionally compressed at the end."""
 
     compressed: bool = False
 
@@ -87,7 +86,7 @@ class NiftiTarget(Target):
         self, grid: Grid, origin: Origin, history: dict[str, str], limits: tuple[float, float]
     ) -> None:
         """See the base class."""
-        # The header alone is wanted; one zero stands for all voxels.
+        # Only the header is needed, so one zero represents all voxels.
         nothing = np.broadcast_to(np.float32(0), grid.shape)
         data, affine = turn_to(self.codes, nothing, grid.affine)
         header = make_nifti(data, affine, origin.header, history, pair=False).header
@@ -113,7 +112,7 @@ class NiftiTarget(Target):
                     file.write(np.ascontiguousarray(row).tobytes())
 
     def _in_stored_order(self, region: Region) -> tuple[Shape, Shape]:
-        """Shape of the stored whole, and where the region begins in it."""
+        """Return the stored shape, and the first stored voxel of the region."""
         sizes, starts = [], []
         for code in self.codes:
             axis = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}[code]
@@ -132,7 +131,7 @@ class NiftiTarget(Target):
         with (
             self._file.open("rb") as source,
             packed.open("wb") as raw,
-            # As nibabel packs: quick, and without a name or a time in it.
+            # As nibabel compresses: fast, and without a name or a time.
             gzip.GzipFile("", "wb", 1, raw, mtime=0) as file,
         ):
             while chunk := source.read(_COPY):
@@ -141,36 +140,25 @@ class NiftiTarget(Target):
         return packed
 
 
-def move_into_place(made: Path, out: Path) -> None:
-    """Put a finished file or folder where it shall be, in place of an older one."""
-    _set_modes(made)
-    if not made.is_dir() and not out.is_dir():
-        made.replace(out)
-        return
-    # A folder cannot take another's place at one stroke: the old one steps aside.
-    aside = made.with_name("replaced")
-    if out.exists():
-        out.rename(aside)
-    try:
-        made.rename(out)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.rename(out)
-        raise
+@dataclass(frozen=True)
+class ZarrTarget(Target):
+    """An OME-Zarr image, RAS+, with coarser levels made at the end."""
 
+    @property
+    def _writer(self) -> NgffWriter:
+        return NgffWriter(self.folder / "result.ome.zarr", self.shape)
 
-def _set_modes(made: Path) -> None:
-    """Give the modes that new files and folders have here; they were private."""
-    probe = made.parent / "mode"
-    probe.touch(0o666)
-    files = probe.stat().st_mode & 0o666
-    probe.unlink()
-    folders = files | (files & 0o444) >> 2
-    with contextlib.suppress(PermissionError):
-        made.chmod(folders if made.is_dir() else files)
+    def create(
+        self, grid: Grid, origin: Origin, history: dict[str, str], limits: tuple[float, float]
+    ) -> None:
+        """See the base class."""
+        self._writer.create(grid, origin.name, history, limits)
 
+    def write(self, region: Region, data: FloatArray, pool: ThreadPool) -> None:
+        """See the base class."""
+        self._writer.write(region, data, pool)
 
-def make_private(folder: Path) -> None:
-    """A folder that only its owner can look into."""
-    folder.mkdir(mode=0o700)
-    folder.chmod(0o700)  # whatever the umask
+    def finish(self, progress: Progress) -> Path:
+        """See the base class."""
+        self._writer.finish(progress)
+        return self._writer.group

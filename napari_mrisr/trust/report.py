@@ -19,7 +19,7 @@ from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.scale import scale_label
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.io.note import software
+from napari_mrisr.io.nifti import software
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.trust import Caution, TrustMaps
 from napari_mrisr.trust.figure import trust_figure

@@ -10,13 +10,13 @@ import pytest
 
 from napari_mrisr import io
 from napari_mrisr.cli import jobs
-from napari_mrisr.io import header
+from napari_mrisr.io import read
 
 
 def test_a_file_is_planned_with_one_look_at_header_and_method(run, scan, tmp_path, monkeypatch):
     counts = {"header": 0, "method": 0}
     upscaling = import_module("napari_mrisr.run.upscale")
-    open_scan, check = header.open_scan, upscaling.check_parameters
+    open_scan, check = read.open_scan, upscaling.check_parameters
 
     def open_counted(*args):
         counts["header"] += 1
@@ -26,7 +26,7 @@ def test_a_file_is_planned_with_one_look_at_header_and_method(run, scan, tmp_pat
         counts["method"] += 1
         return check(*args)
 
-    monkeypatch.setattr(header, "open_scan", open_counted)
+    monkeypatch.setattr(read, "open_scan", open_counted)
     monkeypatch.setattr(upscaling, "check_parameters", check_counted)
     monkeypatch.setattr(io, "read_volume", lambda *a, **k: pytest.fail("planned and checked"))
     with pytest.raises(pytest.fail.Exception):

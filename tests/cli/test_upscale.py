@@ -263,7 +263,7 @@ def test_a_volume_that_does_not_fit_is_streamed(run, scan, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--memory", "lots"), "--memory: cannot read 'lots'; give such as 2GB"),
+        (("--memory", "lots"), "--memory: cannot read 'lots'; give a size such as 2GB"),
         (("--memory", "1MB"), "--memory: 0.001 GB is too little"),
         ((*SMALL, "--maps"), "--maps: cannot be made from and to disk"),
         ((*SMALL, "--report"), "--report: cannot be made from and to disk"),
@@ -278,15 +278,26 @@ def test_refused_before_any_work(run, scan, tmp_path, files, options, text):
 
 
 def test_other_formats_are_refused(run, scan, tmp_path):
-    assert "piece by piece as .mgz" in run("upscale", scan, tmp_path / "a.mgz", *SMALL).error
+    assert "written in blocks as .mgz" in run("upscale", scan, tmp_path / "a.mgz", *SMALL).error
     assert "is the input itself" in run("upscale", scan, scan, *SMALL).error
 
 
-def test_other_commands_say_who_reads_ome_zarr(run, scan, tmp_path):
+def test_other_commands_read_and_write_ome_zarr(run, scan, tmp_path):
     pytest.importorskip("zarr")
-    assert run("upscale", scan, tmp_path / "a.ome.zarr", *NEAREST).code == 0
-    found = run("degrade", tmp_path / "a.ome.zarr", tmp_path / "b.nii", "--scale", "2")
-    assert "only upscale reads OME-Zarr" in found.error
+    zarr, other = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    assert run("upscale", scan, zarr, *NEAREST).code == 0
+    assert run("degrade", zarr, other, "--scale", "2").code == 0
+    expected = tuple(n // 2 for n in read_volume(zarr).grid.shape)
+    assert read_volume(other).grid.shape == expected
+
+
+def test_int16_is_stored_and_its_rounding_stated(run, scan, tmp_path):
+    found = run("upscale", scan, tmp_path / "a.nii.gz", *NEAREST, "--dtype", "int16")
+    assert found.code == 0
+    assert "stored as int16" in found.out
+    assert nib.load(tmp_path / "a.nii.gz").get_data_dtype() == np.int16
+    refused = run("upscale", scan, tmp_path / "a.mgz", *NEAREST, "--dtype", "int16")
+    assert refused.error.startswith("--dtype: .mgz has no slope and intercept for int16")
 
 
 def test_voxels_are_judged(run, tmp_path, files):
@@ -300,7 +311,7 @@ def test_voxels_are_judged(run, tmp_path, files):
     assert files() == before
 
 
-@pytest.mark.parametrize("task", ["looking", "nearest", "compressing"])
+@pytest.mark.parametrize("task", ["intensities", "nearest", "compressing"])
 def test_ctrl_c_leaves_nothing(run, scan, tmp_path, files, monkeypatch, task):
     before = files()
     interrupt_at(monkeypatch, task)
@@ -319,10 +330,10 @@ def test_ctrl_c_with_resume_is_gone_on_with(run, scan, tmp_path, monkeypatch):
         found = run(*command, "--resume")
     assert found.code == 130
     assert "partial results are kept; resume with --resume" in found.err
-    assert "unfinished run is there" in run(*command).error
+    assert "unfinished run exists" in run(*command).error
     found = run(*command, "--resume")
     assert found.code == 0
-    assert "resuming, 1 of 1 blocks are done" in found.err
+    assert "resuming, 1 of 1 blocks are finished" in found.err
     expected = read_volume(scan).data.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     # To the intensity window and back costs the last bit.
     np.testing.assert_allclose(read_volume(out).data, expected, rtol=1e-6)

@@ -10,8 +10,13 @@ import numpy as np
 
 from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
 from napari_mrisr.streaming import StreamRequest
-from napari_mrisr.streaming.memory import bytes_needed
-from napari_mrisr.streaming.request import layer_bytes, open_source, slow_axis, stored_codes
+from napari_mrisr.streaming.request import (
+    bytes_needed,
+    layer_bytes,
+    open_source,
+    slow_axis,
+    stored_codes,
+)
 
 # At 2x, blocks of 64 planes are two and a bit along the last stored axis.
 SHAPE = (19, 23, 66)

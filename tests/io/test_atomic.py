@@ -124,3 +124,31 @@ def test_what_a_kill_leaves_is_found(name: str, tmp_path: Path) -> None:
     with atomic_write(tmp_path / f"other-{name}"), atomic_write(target) as temporary:
         assert atomic.leftovers(target) == [temporary]
     assert atomic.leftovers(target) == []
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_private_folder_and_what_leaves_it(tmp_path: Path) -> None:
+    folder = tmp_path / "part"
+    atomic.make_private(folder)
+    assert mode(folder) == 0o700
+    (folder / "result.nii").write_bytes(b"new")
+    (tmp_path / "other").touch()
+    (tmp_path / "out.nii").write_bytes(b"old")
+    atomic.move_into_place(folder / "result.nii", tmp_path / "out.nii")
+    assert (tmp_path / "out.nii").read_bytes() == b"new"
+    assert mode(tmp_path / "out.nii") == mode(tmp_path / "other")
+
+
+def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    folder = tmp_path / "part"
+    atomic.make_private(folder)
+    for parent, name in ((folder / "result.ome.zarr", "new"), (tmp_path / "out.ome.zarr", "old")):
+        parent.mkdir()
+        (parent / name).touch()
+    (tmp_path / "other").mkdir()
+    atomic.move_into_place(folder / "result.ome.zarr", tmp_path / "out.ome.zarr")
+    assert [p.name for p in (tmp_path / "out.ome.zarr").iterdir()] == ["new"]
+    assert mode(tmp_path / "out.ome.zarr") == mode(tmp_path / "other")

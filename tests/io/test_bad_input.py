@@ -315,7 +315,7 @@ def test_surface_in_nifti_clothes(tmp_path: Path) -> None:
 
 
 def test_too_little_memory(voxels: np.ndarray, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_memory(scan: object) -> None:
+    def no_memory(scan: object, intake: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(read, "_stored_voxels", no_memory)

@@ -12,7 +12,7 @@ import pytest
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.errors import ParameterError, VolumeError
 from napari_mrisr.io import find_volumes, map_path, output_path, suffix_of
-from napari_mrisr.io.note import full_note, short_note
+from napari_mrisr.io.nifti import full_note, short_note
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_mgh_round_trip(
     np.testing.assert_allclose(
         corner_set(image.shape, image.affine), corner_set(voxels.shape, axis_aligned), atol=1e-4
     )
-    note = json.loads((tmp_path / "out.json").read_text())
+    note = json.loads((tmp_path / "out.mrisr.json").read_text())
     assert note["method"] == "nearest"
     assert note["notice"] == "research use, not for diagnosis"
 
@@ -115,7 +115,7 @@ def test_analyze_round_trip(
     )
     assert image.header["descrip"].item().startswith(b"napari-mrisr")
     written = sorted(file.name for file in tmp_path.glob("out.*"))
-    assert written == ["out.hdr", "out.img", "out.json", "out.mat"]
+    assert written == ["out.hdr", "out.img", "out.mat", "out.mrisr.json"]
     assert not any(b"DOE" in file.read_bytes() for file in tmp_path.glob("out.*"))
 
     write_volume(volume, tmp_path / "as.nii")

@@ -303,7 +303,7 @@ def test_existing_files_are_kept_unless_told(tmp_path: Path) -> None:
         ("a.nii.gz", "a.nii.gz"),
         ("b.hdr", "b.img"),
         ("b.img", "b.hdr"),
-        ("c.mgz", "c.json"),
+        ("c.mgz", "c.mrisr.json"),
     ]:
         (tmp_path / taken).write_text("mine")
         for action in (lambda p: check_writable(p), lambda p: write_volume(volume, p)):
@@ -330,11 +330,11 @@ def test_suffixes_we_do_not_write(name: str, tmp_path: Path) -> None:
 def test_bad_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OutputError, match="no such folder; create it first"):
         check_writable(tmp_path / "no" / "a.nii")
-    with pytest.raises(OutputError, match="is a folder; give a file name in it"):
+    with pytest.raises(OutputError, match="is a folder; give another name"):
         check_writable(tmp_path)
     with pytest.raises(OutputError, match="cannot be written"):
         check_writable(tmp_path / ("x" * 300 + ".nii"))
-    with pytest.raises(OutputError, match=r"needs 95367\d+ MiB and the disk has \d+; free some"):
+    with pytest.raises(OutputError, match=r"needs 95367\d+ MiB and the disk has \d+; free space"):
         check_writable(tmp_path / "a.nii", needed_bytes=10**18)
     check_writable(tmp_path / "a.nii", needed_bytes=10)
     monkeypatch.setattr(os, "access", lambda *args: False)
@@ -378,7 +378,7 @@ def test_a_full_disk(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         data = np.random.default_rng(0).normal(size=(30, 31, 32)).astype(np.float32)
         volume = Volume(data, Grid(data.shape, np.eye(4)))
         monkeypatch.setattr(write, "check_writable", lambda *args, **kwargs: None)
-        with pytest.raises(OutputError, match="the disk is full; free some room"):
+        with pytest.raises(OutputError, match="the disk is full; free space"):
             write_volume(volume, tmp_path / name)
         assert not list(tmp_path.iterdir())
     finally:
@@ -403,6 +403,19 @@ def test_the_same_volume_gives_the_same_bytes(tmp_path: Path) -> None:
     write_volume(volume, tmp_path / "a.nii.gz")
     write_volume(volume, tmp_path / "b.nii.gz")
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+@pytest.mark.parametrize("slow", [0, 1, 2])
+def test_blocks_cover_the_output_once(slow):
+    whole = (70, 130, 65)
+    blocks = write.cut(whole, (64, 128, 64), slow)
+    covered = np.zeros(whole, int)
+    for block in blocks:
+        covered[block.slices] += 1
+        assert all(start % 64 == 0 for start in block.start)
+    assert (covered == 1).all()
+    starts = [block.start[slow] for block in blocks]
+    assert starts == sorted(starts)
 
 
 def test_io_needs_no_viewer() -> None:

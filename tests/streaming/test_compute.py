@@ -8,16 +8,16 @@ from helpers.streams import save_scan
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import Region
+from napari_mrisr.core.volume import BoxArray, Grid, Region
 from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import hashed_with
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.streaming import compute
-from napari_mrisr.streaming.compute import BlockRun, pieces
+from napari_mrisr.streaming.compute import BlockRun, LazyVolume, pieces
 from napari_mrisr.streaming.source import open_file
-from napari_mrisr.streaming.statistics import survey
+from napari_mrisr.streaming.survey import survey
 
 
 def blocks(shape):
@@ -89,3 +89,36 @@ def test_pieces_cover_a_box_once_at_whole_cells(box, scale):
 
 def test_a_bank_in_another_order_of_axes(small_scan, make_bank):
     check(hashed_with(make_bank((1, 2, 3), ("cell", "voxel")), (3, 1, 2)), small_scan)
+
+
+def test_boxes_inside_and_outside(rng):
+    whole = rng.random((9, 8, 7), dtype=np.float32)
+    asked = []
+
+    def missing(region):
+        asked.append(region)
+        return whole[region.slices]
+
+    lazy = BoxArray(whole[2:6, 1:8, 3:5].copy(), (2, 1, 3), whole.shape, missing)
+    np.testing.assert_array_equal(lazy[2:6, 1:8, 3:5], whole[2:6, 1:8, 3:5])
+    np.testing.assert_array_equal(lazy[3:4, 5:8, 4:5], whole[3:4, 5:8, 4:5])
+    assert asked == []
+    for index in (np.s_[1:6, 1:8, 3:5], np.s_[2:7, 1:8, 3:5], np.s_[2:6, :, 3:4]):
+        np.testing.assert_array_equal(lazy[index], whole[index])
+    assert asked[0] == Region((1, 1, 3), (6, 8, 5))
+    assert len(asked) == 3
+
+
+def test_it_is_no_array():
+    lazy = BoxArray(np.zeros((2, 2, 2), np.float32), (0, 0, 0), (4, 4, 4))
+    with pytest.raises(TypeError, match="only a box"):
+        np.asarray(lazy)
+    with pytest.raises(IndexError):
+        lazy[0:3, 0:1, 0:1]
+
+
+def test_extremes_are_given():
+    lazy = BoxArray(np.zeros((2, 2, 2), np.float32), (0, 0, 0), (4, 4, 4))
+    volume = LazyVolume(lazy, Grid((4, 4, 4), np.eye(4)), bounds=(np.float32(-1), np.float32(3)))
+    assert volume.extrema == (-1, 3)
+    assert volume.data is lazy

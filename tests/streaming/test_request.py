@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from collections import namedtuple
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from helpers.streams import save_scan, small_request
 
 from napari_mrisr.errors import DeviceError, MemoryEstimateError, OutputError, ParameterError
+from napari_mrisr.methods import get_method
 from napari_mrisr.run.upscale import UpscaleParameters
-from napari_mrisr.streaming import check
+from napari_mrisr.streaming import check, compute, parse_memory, stream
 from napari_mrisr.streaming import request as requests
+from napari_mrisr.streaming.request import bytes_needed, choose_block
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -44,7 +48,7 @@ def test_the_grid_of_a_good_request(tmp_path, scan):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("out.mgz", "written piece by piece as .mgz; choose one of .nii, .nii.gz, .ome.zarr"),
+        ("out.mgz", "written in blocks as .mgz; choose one of .nii, .nii.gz, .ome.zarr"),
         ("out", "a file without suffix"),
         ("scan.nii", "is the input itself"),
         ("nowhere/out.nii", "no such folder"),
@@ -97,3 +101,77 @@ def test_an_input_that_is_none(tmp_path):
     scan = save_scan(tmp_path / "scan.nii")
     request = replace(small_request(scan, tmp_path / "out.nii"), path=path)
     refused(request, ValueError, "a.nii", tmp_path)
+
+
+LOW = (300, 200, 250)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2GB", 2 * 10**9),
+        ("500 MB", 500 * 10**6),
+        ("1.5g", 1_500_000_000),
+        ("2GiB", 2 * 2**30),
+        ("4096 KiB", 2**22),
+        ("3000000", 3_000_000),
+    ],
+)
+def test_memory_is_read(text, expected):
+    assert parse_memory(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "2PB", "GB", "1.2.3GB", "2 i"])
+def test_other_words_are_refused(text):
+    with pytest.raises(ParameterError, match="--memory: cannot read"):
+        parse_memory(text)
+
+
+@pytest.mark.parametrize("name", ["hashed", "tricubic"])
+@pytest.mark.parametrize("slow", [0, 2])
+def test_blocks_grow_with_the_memory_and_fit(name, slow):
+    method = get_method(name, (2, 2, 2))
+    least = bytes_needed((64, 64, 64), LOW, method, 2)
+    sizes = []
+    for memory in (least, 5 * 10**8, 7 * 10**8, 10**9, 4 * 10**9):
+        block = choose_block(LOW, method, 2, memory, slow)
+        assert bytes_needed(block, LOW, method, 2) <= memory
+        assert all(n % 64 == 0 or n == 2 * m for n, m in zip(block, LOW, strict=True))
+        sizes.append(np.prod(block))
+    assert sizes == sorted(sizes)
+    assert sizes[0] == 64**3
+    assert sizes[-1] == 8 * np.prod(LOW)
+
+
+def test_the_slow_axis_is_cut_first():
+    method = get_method("tricubic", (2, 2, 2))
+    for slow in range(3):
+        block = choose_block(LOW, method, 1, 6 * 10**8, slow)
+        whole = [2 * n for n in LOW]
+        assert [axis for axis in range(3) if block[axis] < whole[axis]] == [slow]
+
+
+def test_too_little_memory():
+    method = get_method("hashed", (2, 2, 2))
+    with pytest.raises(MemoryEstimateError, match=r"--memory: 0.1 GB is too little.* needs 0.3"):
+        choose_block(LOW, method, 2, 10**8, 2)
+
+
+def test_a_run_holds_what_was_reckoned(tmp_path, monkeypatch):
+    """All arrays together, as Python's allocator counts them (numpy tells it)."""
+    for module in (requests, compute):
+        monkeypatch.setattr(module, "PIECE_VOXELS", 20_000)
+    path = save_scan(tmp_path / "scan.nii", shape=(80, 76, 200))
+    request = small_request(path, tmp_path / "out.nii")
+    arrays = request.memory - requests._PROGRAM
+    output = 4 * 8 * 80 * 76 * 200
+    assert arrays < output / 2
+    # Loads and compiles.
+    stream(small_request(save_scan(tmp_path / "small.nii"), tmp_path / "small-out.nii"))
+    tracemalloc.start()
+    try:
+        stream(request)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < arrays

@@ -16,7 +16,8 @@ from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Origin, Region, Volume
 from napari_mrisr.errors import Cancelled
 from napari_mrisr.io import write_volume
-from napari_mrisr.streaming.target import NiftiTarget, make_private, move_into_place
+from napari_mrisr.io.atomic import make_private
+from napari_mrisr.streaming.target import NiftiTarget
 
 SHAPE = (10, 12, 14)
 HISTORY = {"method": "tricubic", "scale": "2"}
@@ -68,27 +69,3 @@ def test_compressing_is_cancelled(tmp_path, rng):
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def test_a_private_folder_and_what_leaves_it(tmp_path):
-    folder = tmp_path / "part"
-    make_private(folder)
-    assert mode(folder) == 0o700
-    (folder / "result.nii").write_bytes(b"new")
-    (tmp_path / "other").touch()
-    (tmp_path / "out.nii").write_bytes(b"old")
-    move_into_place(folder / "result.nii", tmp_path / "out.nii")
-    assert (tmp_path / "out.nii").read_bytes() == b"new"
-    assert mode(tmp_path / "out.nii") == mode(tmp_path / "other")
-
-
-def test_a_folder_takes_the_place_of_an_older_one(tmp_path):
-    folder = tmp_path / "part"
-    make_private(folder)
-    for parent, name in ((folder / "result.ome.zarr", "new"), (tmp_path / "out.ome.zarr", "old")):
-        parent.mkdir()
-        (parent / name).touch()
-    (tmp_path / "other").mkdir()
-    move_into_place(folder / "result.ome.zarr", tmp_path / "out.ome.zarr")
-    assert [p.name for p in (tmp_path / "out.ome.zarr").iterdir()] == ["new"]
-    assert mode(tmp_path / "out.ome.zarr") == mode(tmp_path / "other")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 
-from napari_mrisr.core.volume import FloatArray, Origin, Volume
+from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.errors import MrisrError, VolumeError, explain
 from napari_mrisr.io import READABLE, read_volume, samples, suffix_of
 from napari_mrisr.io.formats import is_zarr, stem_of
-from napari_mrisr.io.orientation import axis_codes, grid_in_ras
+from napari_mrisr.io.header import open_scan
 from napari_mrisr.viewer.layers import geometry
 from napari_mrisr.viewer.layers.convert import (
     LayerData,
@@ -26,7 +26,7 @@ from napari_mrisr.viewer.layers.convert import (
 )
 
 if TYPE_CHECKING:
-    from napari_mrisr.streaming.ngff import NgffImage
+    from napari_mrisr.io.ngff import NgffImage
 
 PathOrPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
 Reader = Callable[[PathOrPaths], list[LayerData]]
@@ -115,20 +115,21 @@ def _filled(path: str | PathLike[str], error: MrisrError) -> Volume:
 
 
 def _frame_count(path: str | PathLike[str]) -> int:
-    """Return the number of frames; 1 for what nibabel cannot open."""
+    """Return the number of frames; 1 for what cannot be opened."""
     try:
-        shape = getattr(nib.load(path), "shape", ())
-    except Exception:  # read_volume reports the cause
+        with open_scan(path, 0) as scan:
+            shape = scan.image.shape
+    except MrisrError:  # read_volume reports the cause
         return 1
-    return int(np.prod(shape[3:], dtype=np.int64)) if len(shape) > 3 else 1
+    return int(np.prod(shape[3:], dtype=np.int64))
 
 
 def _all_frames(path: str | PathLike[str], first: Volume, count: int) -> FloatArray:
     """Read (t, x, y, z) in RAS+, decompressing the file once."""
-    image = nib.load(path)
-    assert isinstance(image, nib.spatialimages.SpatialImage)
     try:
-        stored = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+        with open_scan(path, 0) as scan:
+            image = scan.image
+            stored = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except MemoryError as error:
         x, y, z = first.grid.shape
         found = f"not enough memory for {count} frames of {x} × {y} × {z} voxels"
@@ -153,18 +154,16 @@ def zarr_layer_data(path: str | PathLike[str]) -> LayerData:
         If it cannot be used.
     """
     image, name = _open_zarr(path)
-    grid = grid_in_ras(image.shape, image.affine)
-    origin = Origin(Path(path).name, axis_codes(image.affine), None, ".ome.zarr")
     levels = [_as_displayed(level, image) for level in image.levels]
     # Without limits in the file: those of the middle plane of the coarsest level.
     limits = image.limits or contrast_limits(np.asarray(levels[-1][len(levels[-1]) // 2]))
-    record = ScanRecord(grid, origin, dict(image.history))
+    record = ScanRecord(image.grid, image.origin, dict(image.history))
     return lazy_layer_data(levels, record, name, limits)
 
 
 def _open_zarr(path: str | PathLike[str]) -> tuple[NgffImage, str]:
     """Open an image, or the first frame of several; return it and the layer's name."""
-    from napari_mrisr.streaming.ngff import open_ngff
+    from napari_mrisr.io.ngff import open_ngff
 
     try:
         return open_ngff(path), stem_of(path)

@@ -12,9 +12,8 @@ from npe2 import PluginManager, io_utils
 
 from napari_mrisr.core.threads import processors
 from napari_mrisr.errors import VolumeError, explain
-from napari_mrisr.io import WRITABLE, write_volume
+from napari_mrisr.io import WRITABLE, write_blocks, write_volume
 from napari_mrisr.io.formats import is_zarr, suffix_of
-from napari_mrisr.streaming.save import save_zarr
 from napari_mrisr.viewer.layers.convert import METADATA_KEY, snapshot
 
 DEFAULT_SUFFIX = ".nii.gz"
@@ -100,7 +99,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         raise VolumeError(explain(layer.name, "has 4 axes", remedy))
     taken = snapshot(layer)
     if is_zarr(out):
-        save_zarr(
+        write_blocks(
             taken.reader(),
             taken.grid,
             Path(out),

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import OutputError, VolumeError
-from napari_mrisr.streaming import save as saving
+from napari_mrisr.io import write as writing
 from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.layers.readers import get_reader
 from napari_mrisr.viewer.layers.writers import write_image
@@ -146,7 +146,7 @@ def test_history_goes_on_into_ome_zarr(tmp_path, rng):
 
 def test_a_layer_on_disk_is_copied_piece_by_piece(tmp_path, rng, monkeypatch):
     """12 MiB of voxels in 12 pieces."""
-    monkeypatch.setattr(saving, "_BLOCK", (64, 64, 64))
+    monkeypatch.setattr(writing, "_ZARR_BLOCK", (64, 64, 64))
     grid = Grid((65, 192, 256), np.diag([1.0, 1.5, 2.0, 1.0]))
     volume = Volume(np.arange(65 * 192 * 256, dtype=np.float32).reshape(grid.shape), grid)
     data, kwargs, _ = layer_data(volume, "a")

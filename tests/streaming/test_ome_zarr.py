@@ -8,13 +8,12 @@ from helpers.streams import TALL, save_scan, small_request
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import IntensityWindow, Region
-from napari_mrisr.io import read_volume
+from napari_mrisr.io import ngff, read_volume
+from napari_mrisr.io.ngff import open_ngff, pyramid_voxels
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
-from napari_mrisr.streaming import prepare, stream, zarr_files
-from napari_mrisr.streaming.ngff import open_ngff
-from napari_mrisr.streaming.source import open_file
-from napari_mrisr.streaming.statistics import survey
-from napari_mrisr.streaming.zarr_files import open_zarr, pyramid_voxels
+from napari_mrisr.streaming import prepare, stream
+from napari_mrisr.streaming.source import open_file, open_zarr
+from napari_mrisr.streaming.survey import survey
 
 zarr = pytest.importorskip("zarr")
 
@@ -26,7 +25,7 @@ def levels_of(path):
 @pytest.mark.parametrize("method", ["hashed", "tricubic"])
 def test_out_and_in_again(tmp_path, bank, method, monkeypatch):
     scan = save_scan(tmp_path / "scan.nii", shape=TALL)
-    monkeypatch.setattr(zarr_files, "_COARSE", 40)
+    monkeypatch.setattr(ngff, "_COARSE", 40)
     bank = bank if method == "hashed" else None
     parameters = UpscaleParameters(method=method, bank=bank, threads=2)
     volume = read_volume(scan)

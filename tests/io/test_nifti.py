@@ -10,7 +10,7 @@ from nibabel.nifti1 import Nifti1Extension
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import OutputError
 from napari_mrisr.io import read_volume, write_text, write_volume
-from napari_mrisr.io.note import read_note
+from napari_mrisr.io.nifti import read_note
 
 
 def header_of(path):
