@@ -60,7 +60,7 @@ def test_the_first_type_on_show_may_be_another(make_napari_viewer):
 )
 def test_names_of_ours_and_names_without_suffix(save, tmp_path, volume, shown, name, written):
     save(shown, name)
-    assert {entry.name for entry in tmp_path.iterdir()} - {"res.json"} == {written}
+    assert {entry.name for entry in tmp_path.iterdir()} - {"res.mrisr.json"} == {written}
     image = nib.load(tmp_path / written)
     np.testing.assert_allclose(image.affine, volume.grid.affine, atol=1e-4)
     np.testing.assert_array_equal(np.asarray(image.dataobj), volume.data)
