@@ -1,238 +1,135 @@
-"""The curve of validation gain and the histogram of samples, painted by Qt."""
+"""Charts of the training: validation gain, and samples per bucket."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from qtpy.QtCore import QSize
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QSizePolicy
 
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QFont, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from napari_mrisr.viewer.train import history
+from napari_mrisr.viewer.train.history import DECADES, TrainingHistory
 
-from napari_mrisr.viewer.train import texts
-from napari_mrisr.viewer.train.story import DECADES, Story
-
-_ACCENT = QColor("#2f9bff")
+_ACCENT = "#2f9bff"
 _DECADE_LABELS = ("0", "1", "10", "100", "1k", "10k", "100k", "≥1M")
+# Labels that fit side by side below the curve.
+_MOST_TICKS = 12
+_FONT_SIZE = 8
 
 
-def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """About ``count`` round numbers from at most ``low`` to at least ``high``."""
-    raw = max(high - low, 1e-9) / count
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [n * step for n in range(first, max(last, first + 1) + 1)]
+class Chart(FigureCanvasQTAgg):
+    """A matplotlib figure in the colors of napari's theme; subclasses draw its axes."""
 
-
-class Chart(QWidget):
-    """A title, a frame with axes, a note. Subclasses paint what is in the frame."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.story = Story()
+    def __init__(self) -> None:
+        figure = Figure(layout="constrained")
+        super().__init__(figure)
+        self.axes = figure.add_subplot()
+        self.history = TrainingHistory()
+        self.text_color, self.background = "black", "white"
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(200)
+        self.setFixedHeight(12 * self.fontMetrics().lineSpacing())
 
-    def show_story(self, story: Story) -> None:
-        """Draw anew."""
-        self.story = story
-        self.setToolTip(self.tip)
-        self.update()
+    def set_colors(self, text: str, background: str) -> None:
+        """Follow a theme."""
+        self.text_color, self.background = text, background
+        self.show_history(self.history)
+
+    def show_history(self, shown: TrainingHistory) -> None:
+        """Draw the events so far."""
+        self.history = shown
+        axes, color = self.axes, self.text_color
+        axes.clear()
+        self.figure.set_facecolor(self.background)
+        axes.set_facecolor(self.background)
+        self.draw_axes(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(color)
+        axes.tick_params(colors=color, labelsize=_FONT_SIZE)
+        for text in axes.findobj(Text):
+            text.set(color=color, fontsize=_FONT_SIZE)
+        self.draw_idle()
+
+    def draw_axes(self, axes: Axes) -> None:
+        """Draw the data and the labels."""
+        raise NotImplementedError
 
     def sizeHint(self) -> QSize:
-        """Wide as it comes, some lines high."""
-        return QSize(220, 11 * self.fontMetrics().lineSpacing())
+        """Let the other widgets determine the width of the dock."""
+        return QSize(self.minimumWidth(), self.height())
 
-    def minimumSizeHint(self) -> QSize:
-        """Narrower is possible."""
-        return QSize(160, self.sizeHint().height())
-
-    @property
-    def title(self) -> str:
-        """Above the frame."""
-        raise NotImplementedError
-
-    @property
-    def note(self) -> str:
-        """Below the axis."""
-        raise NotImplementedError
-
-    @property
-    def tip(self) -> str:
-        """More, under the cursor."""
-        return ""
-
-    def paint_frame(self, painter: QPainter, frame: QRectF) -> None:
-        """What is inside the axes, and their labels."""
-        raise NotImplementedError
-
-    @property
-    def foreground(self) -> QColor:
-        """Of texts, by the theme."""
-        return self.palette().color(QPalette.ColorRole.WindowText)
-
-    @property
-    def faint(self) -> QColor:
-        """Of lines in the background."""
-        color = QColor(self.foreground)
-        color.setAlpha(70)
-        return color
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint all of it."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = self.fontMetrics().lineSpacing()
-        painter.setPen(self.foreground)
-        whole = QRectF(self.rect())
-        bold = QFont(self.font())
-        bold.setBold(True)
-        painter.setFont(bold)
-        metrics = painter.fontMetrics()
-        title = metrics.elidedText(self.title, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(whole, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft, title)
-        painter.setFont(self.font())
-        metrics = painter.fontMetrics()
-        note = metrics.elidedText(self.note, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(whole, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignLeft, note)
-        left = metrics.horizontalAdvance("+0.00 ") + 4
-        frame = QRectF(left, 1.7 * line, whole.width() - left - 8, whole.height() - 5.0 * line)
-        self.paint_frame(painter, frame)
-        painter.end()
-
-    def below(self, painter: QPainter, frame: QRectF, x: float, text: str, row: int = 0) -> None:
-        """A text centered under the frame at ``x``, kept within the widget."""
-        metrics = painter.fontMetrics()
-        width = metrics.horizontalAdvance(text) + 2
-        left = min(max(0.0, x - width / 2), self.width() - width)
-        line = metrics.lineSpacing()
-        box = QRectF(left, frame.bottom() + 2 + row * line, width, line)
-        painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, text)
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the scroll area of the dock."""
+        event.ignore()
 
 
 class GainChart(Chart):
-    """Mean gain over tricubic after each volume, stage beside stage."""
+    """Mean gain over tricubic after each volume, one stage next to the other."""
 
-    @property
-    def title(self) -> str:
+    def draw_axes(self, axes: Axes) -> None:
         """See the base class."""
-        return texts.gain_title(self.story)
-
-    @property
-    def note(self) -> str:
-        """See the base class."""
-        return texts.gain_note(self.story)
-
-    @property
-    def tip(self) -> str:
-        """See the base class."""
-        return texts.gain_tip(self.story)
-
-    def paint_frame(self, painter: QPainter, frame: QRectF) -> None:
-        """See the base class."""
-        story = self.story
-        values = [v for gains in story.gains.values() for v in gains]
-        ticks = nice_ticks(min([0.0, *values]), max([0.5, *values]))
-        span = max(1, story.stages * story.volumes)
-
-        def at(x: float, y: float) -> QPointF:
-            up = (y - ticks[0]) / (ticks[-1] - ticks[0])
-            across = (x - 0.5) / span
-            return QPointF(
-                frame.left() + across * frame.width(), frame.bottom() - up * frame.height()
+        shown = self.history
+        self.setToolTip(history.gain_tip(shown))
+        axes.set_title(history.gain_title(shown), loc="left", fontweight="bold")
+        axes.set_xlabel(history.gain_note(shown))
+        axes.set_ylabel("dB")
+        stages, volumes = max(1, shown.stages), max(1, shown.volumes)
+        axes.set_xlim(0.5, stages * volumes + 0.5)
+        step = -(-stages * volumes // _MOST_TICKS)
+        ticks = [(s, n) for s in range(stages) for n in range(step, volumes + 1, step)]
+        axes.set_xticks([s * volumes + n for s, n in ticks], [str(n) for _, n in ticks])
+        axes.axhline(0.0, color=self.text_color, alpha=0.4, linewidth=0.8)
+        for stage in range(stages):
+            first = stage * volumes + 0.5
+            if stage:
+                axes.axvline(first, color=self.text_color, alpha=0.4, linewidth=0.8, linestyle="--")
+            axes.annotate(
+                f"stage {stage + 1}",
+                (first + volumes / 2, 1.0),
+                xycoords=("data", "axes fraction"),
+                ha="center",
+                va="top",
+                alpha=0.6,
             )
-
-        self._paint_axes(painter, frame, ticks, at)
-        if not story.gains:
-            center = Qt.AlignmentFlag.AlignCenter
-            painter.drawText(frame, center, "after the first volume,\nwith one to validate on")
-            return
-        for line in story.range_of_volumes:
-            _paint_line(painter, [at(x, y) for x, y in line], self.faint, 1.5)
-        for line in story.curve:
-            _paint_line(painter, [at(x, y) for x, y in line], _ACCENT, 2.5)
-
-    def _paint_axes(
-        self, painter: QPainter, frame: QRectF, ticks: Sequence[float], at: object
-    ) -> None:
-        assert callable(at)
-        story, metrics = self.story, painter.fontMetrics()
-        decimals = 2 if ticks[1] - ticks[0] < 0.1 else 1
-        for tick in ticks:
-            y = at(0.5, tick).y()
-            painter.setPen(QPen(self.faint, 1))
-            painter.drawLine(QPointF(frame.left(), y), QPointF(frame.right(), y))
-            painter.setPen(self.foreground)
-            label = f"{tick:+.{decimals}f}" if tick else "0"
-            box = QRectF(0, y - metrics.height() / 2, frame.left() - 4, metrics.height())
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight, label)
-        for stage in range(1, story.stages + 1):
-            first = (stage - 1) * story.volumes
-            if stage > 1:
-                x = at(first + 0.5, 0).x()
-                painter.setPen(QPen(self.faint, 1, Qt.PenStyle.DashLine))
-                painter.drawLine(QPointF(x, frame.top()), QPointF(x, frame.bottom()))
-            painter.setPen(self.foreground)
-            room = frame.width() / max(1, story.stages)
-            for n in _shown_volumes(story.volumes, room, metrics.horizontalAdvance("00") + 6):
-                self.below(painter, frame, at(first + n, 0).x(), str(n))
-            middle = at(first + (story.volumes + 1) / 2, 0).x()
-            wide = metrics.horizontalAdvance("volumes, stage 0 ") < room
-            self.below(painter, frame, middle, f"{'volumes, ' if wide else ''}stage {stage}", 1)
+        for line in shown.gains_per_volume:
+            axes.plot(*zip(*line, strict=True), ".-", color=self.text_color, alpha=0.3, linewidth=1)
+        for line in shown.mean_gains:
+            axes.plot(*zip(*line, strict=True), "o-", color=_ACCENT, markersize=4)
+        axes.margins(y=0.2)
+        if not shown.gains:
+            axes.set_ylim(0.0, 1.0)
+            axes.text(
+                *(0.5, 0.5),
+                "appears after the first volume,\nwith a volume to validate on",
+                transform=axes.transAxes,
+                ha="center",
+                va="center",
+            )
 
 
 class SupportChart(Chart):
-    """How many buckets have how many samples."""
+    """Number of buckets per number of samples."""
 
-    @property
-    def title(self) -> str:
+    def draw_axes(self, axes: Axes) -> None:
         """See the base class."""
-        return texts.support_title(self.story)
-
-    @property
-    def note(self) -> str:
-        """See the base class."""
-        return texts.support_note(self.story)
-
-    def paint_frame(self, painter: QPainter, frame: QRectF) -> None:
-        """See the base class."""
-        counts = self.story.buckets_by_decade
-        highest = max(1, int(counts.max()))
-        step = frame.width() / len(DECADES)
-        metrics = painter.fontMetrics()
-        painter.setPen(QPen(self.faint, 1))
-        painter.drawLine(frame.bottomLeft(), frame.bottomRight())
-        for n, (count, label) in enumerate(zip(counts, _DECADE_LABELS, strict=True)):
-            left = frame.left() + n * step
-            # Room for the number above the highest bar.
-            height = float(count) / highest * (frame.height() - metrics.height())
-            bar = QRectF(left + 2, frame.bottom() - height, step - 4, height)
-            painter.fillRect(bar, _ACCENT)
-            painter.setPen(self.foreground)
-            self.below(painter, frame, left + (0.5 if n == 0 else 0.0) * step, label)
-            if count:
-                box = QRectF(left - step, bar.top() - metrics.height(), 3 * step, metrics.height())
-                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(int(count)))
-        self.below(painter, frame, frame.center().x(), "samples of a bucket (bars: buckets)", 1)
-        if not self.story.support.size:
-            painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, "after the first volume")
-
-
-def _paint_line(painter: QPainter, points: Sequence[QPointF], color: QColor, radius: float) -> None:
-    """Points, joined."""
-    painter.setPen(QPen(color, 0.8 * radius))
-    painter.drawPolyline(QPolygonF(points))
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(color)
-    for point in points:
-        painter.drawEllipse(point, radius, radius)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-
-
-def _shown_volumes(count: int, room: float, label: float) -> list[int]:
-    """Which of the volumes 1 to ``count`` get a label in so much room."""
-    if count == 0:
-        return []
-    fit = max(1, int(room // label))
-    step = -(-count // fit)
-    return list(range(step, count + 1, step))
+        counts = self.history.buckets_by_decade
+        axes.set_title(history.support_title(self.history), loc="left", fontweight="bold")
+        axes.set_xlabel(history.support_note(self.history))
+        axes.set_ylabel("buckets")
+        bars = axes.bar(range(len(DECADES)), counts, color=_ACCENT)
+        axes.bar_label(bars, [str(n) if n else "" for n in counts])
+        axes.set_xticks(range(len(DECADES)), _DECADE_LABELS)
+        axes.margins(y=0.2)
+        if not self.history.support.size:
+            axes.set_ylim(0.0, 1.0)
+            axes.set_yticks([])
+            axes.text(
+                *(0.5, 0.5),
+                "appears after the first volume",
+                transform=axes.transAxes,
+                ha="center",
+                va="center",
+            )

@@ -1,4 +1,4 @@
-"""What the dock asks a training for, frozen. No Qt."""
+"""Volumes to choose from, and the frozen request of a training. No Qt."""
 
 from __future__ import annotations
 
@@ -11,31 +11,57 @@ from napari_mrisr.bank.model import bundled_banks
 from napari_mrisr.core.progress import CancelToken
 from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import Grid, Shape
-from napari_mrisr.errors import OutputError, explain
+from napari_mrisr.errors import MrisrError, OutputError, explain
+from napari_mrisr.io import read_grid
 from napari_mrisr.training import TrainingReport, Watch, train
 from napari_mrisr.training.cost import MemoryNeed, estimate_training
 from napari_mrisr.training.presets import TrainParameters, get_preset
-from napari_mrisr.training.sources import TrainingSource
-from napari_mrisr.viewer.common.jobs import PostedProgress
+from napari_mrisr.training.sources import TrainingFile, TrainingSource
+from napari_mrisr.viewer.common.worker import WorkerProgress
 
 UNKNOWN_LICENSE = "unknown"
+TRAIN, VALIDATE, UNUSED = "train", "validate", "unused"
+
+
+@dataclass(eq=False)
+class FileEntry:
+    """A file in the list of volumes, and its header once it was read."""
+
+    path: Path
+    role: str = TRAIN
+    grid: Grid | None = None
+    error: str = ""
+    was_read: bool = field(default=False, repr=False)
+
+    def read(self) -> None:
+        """Read the header."""
+        self.was_read = True
+        try:
+            self.grid = read_grid(self.path)
+        except MrisrError as error:
+            self.error = str(error)
+
+    @property
+    def source(self) -> TrainingSource:
+        """The file as a source of the training."""
+        return TrainingFile(self.path)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainRequest:
-    """Train a bank, or go on with one.
+    """Train a bank, or continue one.
 
     Attributes
     ----------
     sources, validation : tuple of TrainingSource
-        Volumes to learn from, and to measure the gain on.
+        Volumes to train on, and to measure the gain on.
     out : Path
-        The bank's file.
+        File of the bank.
     parameters : TrainParameters
     resume, overwrite : bool
-        As of :func:`~napari_mrisr.training.train`.
+        As in :func:`~napari_mrisr.training.train`.
     stop : CancelToken
-        Ends the training with a bank.
+        Ends the training and saves a bank.
     """
 
     sources: tuple[TrainingSource, ...]
@@ -46,8 +72,8 @@ class TrainRequest:
     overwrite: bool = False
     stop: CancelToken = field(default_factory=CancelToken)
 
-    def run(self, progress: PostedProgress) -> TrainingReport:
-        """Do the work; for a background thread."""
+    def run(self, progress: WorkerProgress) -> TrainingReport:
+        """Train; for a background thread."""
         self.out.parent.mkdir(parents=True, exist_ok=True)
         return train(
             self.sources,
@@ -56,24 +82,24 @@ class TrainRequest:
             resume=self.resume,
             overwrite=self.overwrite,
             progress=progress,
-            watch=Watch(progress.tell, self.validation, self.stop),
+            watch=Watch(progress.report, self.validation, self.stop),
         )
 
 
 def bank_path(name: str, folder: Path | None = None) -> Path:
-    """The file for a bank's name.
+    """Return the file for a bank's name.
 
     Parameters
     ----------
     name : str
-        Without a path; the suffix may be left out.
+        Without a folder; with or without the suffix.
     folder : Path, optional
         The user's folder of banks by default.
 
     Raises
     ------
     OutputError
-        For a name that is no file name, or a bundled bank's.
+        If the name is no file name, or that of a bundled bank.
     """
     plain = name.strip().removesuffix(SUFFIX)
     if not plain or plain.startswith(".") or set(plain) & set('/\\:*?"<>|'):
@@ -90,7 +116,7 @@ def bank_path(name: str, folder: Path | None = None) -> Path:
 
 
 def training_memory(parameters: TrainParameters, grids: Sequence[Grid]) -> MemoryNeed:
-    """The memory that a training on volumes of these grids takes."""
+    """Estimate the memory of a training on volumes of these grids."""
     shapes: list[Shape] = [grid.shape for grid in grids]
     largest = max(shapes, key=lambda s: s[0] * s[1] * s[2], default=(0, 0, 0))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)

@@ -1,4 +1,4 @@
-"""The list of volumes: what each layer and file is used for."""
+"""The list of volumes: layers and files, with the role of each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from qtpy.QtWidgets import (
 
 from napari_mrisr.errors import MrisrError, VolumeError
 from napari_mrisr.io import READABLE, find_volumes
-from napari_mrisr.viewer.train.entries import TRAIN, UNUSED, VALIDATE, FileEntry
+from napari_mrisr.viewer.train.request import TRAIN, UNUSED, VALIDATE, FileEntry
 
 _COLUMNS = {TRAIN: 1, VALIDATE: 2}
 _CHECKED, _UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
 
 class VolumeList(QWidget):
-    """Layers of the viewer and files, each to train on, to validate on, or unused."""
+    """Layers of the viewer and files to train on, to validate on, or unused."""
 
     changed = Signal()
     failed = Signal(object)
@@ -44,7 +44,7 @@ class VolumeList(QWidget):
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.tree.setFixedHeight(8 * self.fontMetrics().lineSpacing())
-        # On napari's dark theme an empty box is hardly seen.
+        # An empty box is hardly visible on napari's dark theme.
         self.tree.setStyleSheet(
             "QTreeView::indicator:unchecked { border: 1px solid gray; width: 11px; height: 11px; }"
         )
@@ -56,7 +56,7 @@ class VolumeList(QWidget):
         self.files_button = QPushButton("Add files…", self)
         self.folder_button = QPushButton("Add folder…", self)
         self.remove_button = QPushButton("Remove", self)
-        self.remove_button.setToolTip("Take the selected files off the list")
+        self.remove_button.setToolTip("Remove the selected files from the list")
         buttons = QHBoxLayout()
         for button in (self.files_button, self.folder_button, self.remove_button):
             buttons.addWidget(button)
@@ -69,13 +69,11 @@ class VolumeList(QWidget):
         self.files_button.clicked.connect(self._browse_files)
         self.folder_button.clicked.connect(self._browse_folder)
         self.remove_button.clicked.connect(self.remove_selected)
-        # Headers are read one by one, so that a long list does not stop the window.
+        # Headers are read one per event loop, so that a long list does not freeze the window.
         self._reader = QTimer(self)
         self._reader.setInterval(0)
-        self._reader.timeout.connect(self._look_at_next)
+        self._reader.timeout.connect(self._read_next)
         self._selected()
-
-    # What is chosen.
 
     @property
     def layers(self) -> list[Any]:
@@ -88,30 +86,28 @@ class VolumeList(QWidget):
         return [entry for entry in self._entries if isinstance(entry, FileEntry)]
 
     def chosen(self, role: str) -> list[Any]:
-        """Layers and files of a role, in the list's order."""
+        """Return the layers and files of a role, in the order of the list."""
         return [entry for entry in self._entries if self.role(entry) == role]
 
     def role(self, entry: Any) -> str:
-        """What a layer or file is used for."""
+        """Return the role of a layer or file."""
         return self._roles.get(id(entry), UNUSED)
 
     def set_role(self, entry: Any, role: str) -> None:
-        """Use a layer or file for something else."""
+        """Change the role of a layer or file."""
         self._roles[id(entry)] = role
         self._show_roles()
         self.changed.emit()
 
-    # What is in the list.
-
     def set_layers(self, layers: Sequence[Any]) -> None:
-        """Show these layers above the files, keeping what they are used for."""
+        """List these layers above the files; layers that stay keep their role."""
         gone = [entry for entry in self.layers if entry not in layers]
         for entry in gone:
             self._roles.pop(id(entry), None)
         self._fill([*layers, *self.files])
 
     def add_paths(self, paths: Sequence[Path | str]) -> None:
-        """Add files, and what is in folders, to train on."""
+        """Add files and the files in folders, to train on."""
         unread: list[VolumeError] = []
         try:
             found = find_volumes(paths, unread)
@@ -128,7 +124,7 @@ class VolumeList(QWidget):
         self._reader.start()
 
     def remove_selected(self) -> None:
-        """Take selected files off."""
+        """Remove the selected files from the list."""
         rows = {self.tree.indexOfTopLevelItem(item) for item in self.tree.selectedItems()}
         off = [self._entries[r] for r in rows if isinstance(self._entries[r], FileEntry)]
         for entry in off:
@@ -136,7 +132,7 @@ class VolumeList(QWidget):
         self._fill([entry for entry in self._entries if entry not in off])
 
     def stop(self) -> None:
-        """Read no more headers."""
+        """Stop reading headers."""
         self._reader.stop()
 
     def _fill(self, entries: list[Any]) -> None:
@@ -165,7 +161,7 @@ class VolumeList(QWidget):
         self.tree.blockSignals(False)
 
     def _item_changed(self, item: QTreeWidgetItem, column: int) -> None:
-        """A box was ticked: of the two, the other is not."""
+        """Set the role of an item whose box was ticked; only one of its boxes can be."""
         role = next((role for role, c in _COLUMNS.items() if c == column), None)
         if role is not None:
             entry = self._entries[self.tree.indexOfTopLevelItem(item)]
@@ -177,10 +173,10 @@ class VolumeList(QWidget):
         files = any(isinstance(self._entries[row], FileEntry) for row in rows)
         self.remove_button.setEnabled(files)
 
-    def _look_at_next(self) -> None:
+    def _read_next(self) -> None:
         for row, entry in enumerate(self._entries):
-            if isinstance(entry, FileEntry) and not entry.looked:
-                entry.look()
+            if isinstance(entry, FileEntry) and not entry.was_read:
+                entry.read()
                 item = self.tree.topLevelItem(row)
                 if entry.error and item is not None:
                     item.setText(0, f"{entry.path.name} (cannot be used)")
@@ -194,7 +190,7 @@ class VolumeList(QWidget):
     def _browse_files(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in sorted(READABLE))
         paths, _ = QFileDialog.getOpenFileNames(
-            self, "Add volumes of high resolution", "", f"MRI volumes ({kinds});;All files (*)"
+            self, "Add high-resolution volumes", "", f"MRI volumes ({kinds});;All files (*)"
         )
         if paths:
             self.add_paths(paths)

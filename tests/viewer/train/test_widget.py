@@ -24,7 +24,7 @@ from napari_mrisr.training import train
 from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
-from napari_mrisr.viewer.train.entries import TRAIN, UNUSED, VALIDATE
+from napari_mrisr.viewer.train.request import TRAIN, UNUSED, VALIDATE
 from napari_mrisr.viewer.train.widget import TrainWidget
 
 
@@ -46,7 +46,7 @@ class TrainDesk(Desk):
         volumes.add_paths(paths)
         for entry in volumes.files[before:]:
             volumes.set_role(entry, role)
-        self.qtbot.waitUntil(lambda: all(entry.looked for entry in volumes.files))
+        self.qtbot.waitUntil(lambda: all(entry.was_read for entry in volumes.files))
 
 
 @pytest.fixture
@@ -110,13 +110,13 @@ def test_train_on_layers_and_files_to_a_bank_in_super_resolve(real_desk, scans):
     assert "2 volumes to train on, 1 to validate on" in plan
     assert "largest 38 × 42 × 46 voxels" in plan
     assert "of memory" in plan
-    assert "2 volumes is few" in desk.panel.warnings.text()
+    assert "Only 2 volumes" in desk.panel.warnings.text()
     desk.panel.train_button.click()
     assert not desk.panel.train_button.isEnabled()
     assert desk.panel.stop_button.isEnabled()
     desk.wait()
     assert "Saved “mine-2x”" in desk.status
-    assert sorted(desk.widget.story.gains) == [(s, n) for s in (1, 2) for n in (1, 2)]
+    assert sorted(desk.widget.history.gains) == [(s, n) for s in (1, 2) for n in (1, 2)]
     assert "samples/s" in desk.panel.speed.text()
     bank = load_bank("mine-2x")
     volumes = bank.provenance["volumes"]
@@ -148,9 +148,7 @@ def test_it_is_the_engines_own_bank(desk, scans, tmp_path):
 def test_stop_keeps_a_bank_and_resume_goes_on(desk, scans, slow, tmp_path):
     desk.add_files(*scans[:2])
     desk.panel.train_button.click()
-    slow.fast.set()
-    desk.qtbot.waitUntil(lambda: desk.widget.story.support.size > 0, timeout=20_000)
-    slow.fast.clear()
+    desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0, timeout=20_000)
     started = time.monotonic()
     desk.panel.stop_button.click()
     assert time.monotonic() - started < 0.1
@@ -158,7 +156,7 @@ def test_stop_keeps_a_bank_and_resume_goes_on(desk, scans, slow, tmp_path):
     assert not desk.panel.stop_button.isEnabled()
     desk.wait()
     assert "Stopped after" in desk.status
-    assert "Resume goes on" in desk.status
+    assert "Resume continues" in desk.status
     assert our_threads() == []
     assert "stopped after" in load_bank("mine-2x").provenance["stopped"]
     assert not desk.panel.train_button.isEnabled()  # it would replace the bank
@@ -190,9 +188,7 @@ def test_closing_keeps_the_sums_and_leaves_no_thread(real_desk, scans, slow, how
     desk = real_desk
     desk.add_files(*scans[:2])
     desk.panel.train_button.click()
-    slow.fast.set()
-    desk.qtbot.waitUntil(lambda: desk.widget.story.support.size > 0, timeout=20_000)
-    slow.fast.clear()
+    desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0, timeout=20_000)
     if how == "dock":
         desk.viewer.window.remove_dock_widget(desk.widget)
     else:
@@ -257,7 +253,7 @@ def test_the_list_of_volumes(desk, scans, tmp_path):
     bad.write_bytes(b"nothing")
     desk.add_files()
     volumes.add_paths([bad])
-    desk.qtbot.waitUntil(lambda: all(e.looked for e in volumes.files))
+    desk.qtbot.waitUntil(lambda: all(e.was_read for e in volumes.files))
     assert volumes.role(volumes.files[1]) == UNUSED
     assert "cannot be used" in volumes.tree.topLevelItem(2).text(0)
     volumes.tree.topLevelItem(2).setSelected(True)
@@ -272,20 +268,20 @@ def test_the_list_of_volumes(desk, scans, tmp_path):
 def test_charts_paint_every_state(desk, qtbot):
     """Painting must not fail, empty or full, narrow or wide."""
     from napari_mrisr.training.events import GainMeasured, TrainingStarted, VolumeAdded
-    from napari_mrisr.viewer.train.story import Story
+    from napari_mrisr.viewer.train.history import TrainingHistory
 
-    story = Story()
+    history = TrainingHistory()
     for width in (160, 500):
         for chart in (desk.panel.gain, desk.panel.support):
-            chart.show_story(story)
+            chart.show_history(history)
             chart.resize(width, chart.sizeHint().height())
             assert not chart.grab().isNull()
-        story.add(TrainingStarted(3, 12, (12, 12, 12), 50.0))
-        story.add(VolumeAdded(1, 1, np.array([0, 3, 500]), 1e6, 20.0, 0.9))
-        story.add(GainMeasured(1, 1, (0.5, -0.2), 1000))
-        story.add(GainMeasured(1, 2, (0.7, 0.2), 1000))
+        history.add(TrainingStarted(3, 12, (12, 12, 12), 50.0))
+        history.add(VolumeAdded(1, 1, np.array([0, 3, 500]), 1e6, 20.0, 0.9))
+        history.add(GainMeasured(1, 1, (0.5, -0.2), 1000))
+        history.add(GainMeasured(1, 2, (0.7, 0.2), 1000))
     empty = desk.panel.gain.grab().toImage()
-    desk.panel.gain.show_story(Story())
+    desk.panel.gain.show_history(TrainingHistory())
     assert desk.panel.gain.grab().toImage() != empty
 
 
