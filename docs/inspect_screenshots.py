@@ -52,7 +52,7 @@ class Desk:
 
     def wait(self) -> None:
         """Until the work is done."""
-        settle(300, until=lambda: not self.widget.jobs.running)
+        settle(300, until=lambda: not self.widget.worker.running)
 
     def show_stage(self, number: int) -> None:
         """The bucket map of a stage, counted from 0."""
@@ -90,8 +90,8 @@ def main(path: str, folder: str, size: str = "1280x720") -> None:
     panel.filter.solid.setChecked(False)
     panel.tabs.setCurrentIndex(2)
     desk.shoot("6-histogram")
-    widget.choose_bucket(int(panel.histogram.buckets.rows[2]))
-    panel.histogram.choose(int(panel.histogram.buckets.rows[2]))
+    widget.choose_bucket(int(panel.table.buckets.rows[2]))
+    panel.table.choose(int(panel.table.buckets.rows[2]))
     desk.shoot("7-bucket")
     desk.show_stage(2)
     desk.look((0.45, 0.35, 0.6))
@@ -103,16 +103,16 @@ def main(path: str, folder: str, size: str = "1280x720") -> None:
     widget.compare_with(str(other))
     panel.tabs.setCurrentIndex(2)
     data, kwargs, _ = layer_data(truth, "truth")
-    panel.truth.layer = desk.viewer.add_image(data, **kwargs, visible=False)
+    panel.reference.layer = desk.viewer.add_image(data, **kwargs, visible=False)
     desk.wait()
     desk.shoot("8-compared")
     panel.tabs.setCurrentIndex(1)
-    widget.add_part("orientation")
+    widget.add_feature("orientation")
     desk.wait()
     desk.shoot("9-orientation")
-    widget.add_part("curvature")
+    widget.add_feature("curvature")
     desk.wait()
-    widget.add_part("coherence bin")
+    widget.add_feature("coherence bin")
     desk.wait()
     for layer in desk.viewer.layers[:-1]:
         layer.visible = False

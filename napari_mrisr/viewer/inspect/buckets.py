@@ -1,12 +1,10 @@
-"""The histogram of buckets: a row a bucket, its counts as bars, sorted by any column."""
+"""Table of buckets: one row per bucket, counts as bars, sortable by every column."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
@@ -18,82 +16,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.inspection import BankComparison, BucketTable, MeasuredGain
 from napari_mrisr.inspection.buckets import sort_rows
-from napari_mrisr.inspection.texts import number_text
+from napari_mrisr.viewer.inspect.controller import Column
 
 BAR_ROLE = Qt.ItemDataRole.UserRole + 1
-_COLORS = {"here": QColor(70, 140, 210, 170), "training": QColor(230, 150, 50, 170)}
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """A column: its values, how to write them, and bars from 0 to 1 where there are."""
-
-    name: str
-    heading: str
-    tip: str
-    values: NDArray[Any]
-    digits: int = 0
-    bars: NDArray[np.float64] | None = None
-
-    def text(self, row: int) -> str:
-        """A cell."""
-        value = self.values[row]
-        return f"{value:,}" if self.values.dtype.kind in "iu" else number_text(value, self.digits)
-
-
-def columns_of(
-    table: BucketTable,
-    reference: str | None,
-    comparison: BankComparison | None = None,
-    measured: MeasuredGain | None = None,
-) -> list[Column]:
-    """The columns of a table, of what was measured, and of the comparison with a second bank."""
-    here, training = _bars(table.share("voxels"), table.share("training"))
-    gain_tip = f"Over {reference}, of the training samples" if reference else (
-        "Not known: the bank holds no error from before this stage"
-    )  # fmt: skip
-    columns = [
-        Column("bucket", "Bucket", "Id; its label in the map is one more", table.bucket),
-        Column("here", "Here", "Voxels of this volume inside the head", table.voxels, bars=here),
-        Column("training", "Training", "Training samples", table.training, bars=training),
-        Column("gain", "Gain, dB", gain_tip, table.gain, 2),
-        Column(
-            "error", "Error", "Residual RMSE of the training samples; window = 1", table.error, 4
-        ),
-    ]
-    if measured is not None:
-        tip = "dB, of the whole bank over tricubic, against the truth, inside the head"
-        columns.insert(4, Column("measured", "Gain here", tip, measured.gain, 2))
-    if comparison is None:
-        return columns
-    return [
-        *columns,
-        Column(
-            "difference",
-            "Filter Δ",
-            "Length of the filters' difference over the first one's length",
-            comparison.difference,
-            3,
-        ),
-        Column(
-            "error_ratio", "Error 2nd/1st", "Residual errors", comparison.error_ratio, 3
-        ),
-        Column(
-            "support_ratio", "Training 2nd/1st", "Training samples", comparison.support_ratio, 2
-        ),
-    ]  # fmt: skip
-
-
-def _bars(*shares: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Bars on one scale, the fullest bucket of all across the cell."""
-    most = max(float(np.nanmax(share, initial=0.0)) for share in shares) or 1.0
-    return [np.nan_to_num(share / most) for share in shares]
+_COLORS = {"voxels": QColor(70, 140, 210, 170), "training": QColor(230, 150, 50, 170)}
 
 
 class BucketModel(QAbstractTableModel):
-    """Columns for Qt."""
+    """Table model of the columns."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -101,32 +32,32 @@ class BucketModel(QAbstractTableModel):
         self.rows = np.zeros(0, np.int64)
 
     def set_columns(self, columns: list[Column], sort: str, descending: bool) -> None:
-        """Show these, sorted by a column."""
+        """Show columns, sorted by one of them."""
         self.beginResetModel()
         self.columns = columns
-        self.rows = sort_rows(columns[self.place(sort)].values, descending)
+        self.rows = sort_rows(columns[self.position(sort)].values, descending)
         self.endResetModel()
 
-    def place(self, name: str) -> int:
-        """Where a column stands."""
+    def position(self, name: str) -> int:
+        """Return the position of a column."""
         names = [column.name for column in self.columns]
         return names.index(name) if name in names else 0
 
     def row_of(self, bucket: int) -> int:
-        """Which row shows a bucket; -1 for none."""
+        """Return the row of a bucket; -1 for none."""
         found = np.flatnonzero(self.rows == bucket)
         return int(found[0]) if found.size else -1
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """Buckets."""
+        """Return the number of buckets."""
         return int(self.rows.size)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
-        """See :func:`columns_of`."""
+        """Return the number of columns."""
         return len(self.columns)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Text, and the length of the bar."""
+        """Return text, bar or alignment of a cell."""
         column, row = self.columns[index.column()], int(self.rows[index.row()])
         if role == Qt.ItemDataRole.DisplayRole:
             return column.text(row)
@@ -142,7 +73,7 @@ class BucketModel(QAbstractTableModel):
         orientation: Qt.Orientation,
         role: int = Qt.ItemDataRole.DisplayRole,
     ) -> Any:
-        """Headings and what they mean."""
+        """Return headings and their tooltips."""
         if orientation == Qt.Orientation.Horizontal and section < len(self.columns):
             if role == Qt.ItemDataRole.DisplayRole:
                 return self.columns[section].heading
@@ -151,12 +82,12 @@ class BucketModel(QAbstractTableModel):
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Sort by a column; what is not known comes last."""
+        """Sort by a column; unknown values come last."""
         if 0 <= column < len(self.columns):
             self.layoutAboutToBeChanged.emit()
             descending = order == Qt.SortOrder.DescendingOrder
             before, self.rows = self.rows, sort_rows(self.columns[column].values, descending)
-            # The chosen bucket stays chosen, wherever its row goes.
+            # The chosen bucket stays chosen.
             old = self.persistentIndexList()
             new = [self.index(self.row_of(int(before[i.row()])), i.column()) for i in old]
             self.changePersistentIndexList(old, new)
@@ -164,10 +95,10 @@ class BucketModel(QAbstractTableModel):
 
 
 class _Bars(QStyledItemDelegate):
-    """A bar behind the text."""
+    """Paints a bar behind the text."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        """From the left, as long as the count."""
+        """Paint the bar, then the text."""
         bar = index.data(BAR_ROLE)
         if bar is not None:
             name, length = bar
@@ -178,7 +109,7 @@ class _Bars(QStyledItemDelegate):
 
 
 class BucketView(QTableView):
-    """The histogram; tells which bucket a person chose."""
+    """Table view; signals which bucket the user chooses."""
 
     chosen = Signal(int)
 
@@ -198,51 +129,51 @@ class BucketView(QTableView):
         header = self.horizontalHeader()
         header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance("000,000") + 10)
         header.setStretchLastSection(True)
-        # Most used first, until another order is asked for.
+        # The most frequent buckets first.
         header.setSortIndicator(1, Qt.SortOrder.DescendingOrder)
         header.setSortIndicatorShown(True)
         self.setSortingEnabled(True)
         self.selectionModel().currentRowChanged.connect(self._current_changed)
-        self._quiet = False
+        self._choosing = False
 
     def set_columns(self, columns: list[Column]) -> None:
-        """Show these in the order chosen before."""
+        """Show columns in the present order."""
         header = self.horizontalHeader()
-        place = header.sortIndicatorSection()
+        position = header.sortIndicatorSection()
         before = self.buckets.columns
-        name = before[place].name if place < len(before) else "here"
+        name = before[position].name if position < len(before) else "voxels"
         descending = header.sortIndicatorOrder() == Qt.SortOrder.DescendingOrder
-        self._quiet = True
+        self._choosing = True
         self.buckets.set_columns(columns, name, descending)
-        header.setSortIndicator(self.buckets.place(name), header.sortIndicatorOrder())
-        self._quiet = False
+        header.setSortIndicator(self.buckets.position(name), header.sortIndicatorOrder())
+        self._choosing = False
         for number, column in enumerate(columns):
             widest = max((column.text(row) for row in _samples(column)), key=len, default="")
-            # Bold headings, and room for the arrow of the sort.
+            # Space for bold headings and the sort arrow.
             text = max(column.heading + "      ", widest + "  ", key=len)
             self.setColumnWidth(number, self.fontMetrics().horizontalAdvance(text) + 8)
 
     @property
     def bucket(self) -> int | None:
-        """The bucket of the chosen row."""
+        """Bucket of the chosen row."""
         row = self.currentIndex().row()
         return int(self.buckets.rows[row]) if 0 <= row < self.buckets.rowCount() else None
 
     def choose(self, bucket: int) -> None:
-        """Mark a bucket's row and bring it in sight, without telling."""
+        """Select the row of a bucket without a signal."""
         row = self.buckets.row_of(bucket)
         if row >= 0:
-            self._quiet = True
+            self._choosing = True
             self.setCurrentIndex(self.buckets.index(row, 0))
-            self._quiet = False
+            self._choosing = False
 
     def _current_changed(self, current: QModelIndex, before: QModelIndex) -> None:
-        if not self._quiet and current.isValid():
+        if not self._choosing and current.isValid():
             self.chosen.emit(int(self.buckets.rows[current.row()]))
 
 
 def _samples(column: Column) -> list[int]:
-    """Rows of the largest and smallest value, which are the longest texts."""
+    """Return the rows of the largest and smallest value, which have the longest texts."""
     values = column.values.astype(float)
     if not np.isfinite(values).any():
         return []

@@ -1,14 +1,19 @@
-"""What the inspector shows: a stage in a volume, a voxel, a bucket, a second bank. No Qt."""
+"""State of the inspector, and what it shows: stage, voxel, bucket, second bank. No Qt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.volume import Shape
 from napari_mrisr.inspection import (
     BankComparison,
+    BucketTable,
     FilterView,
     MeasuredGain,
     VoxelView,
@@ -22,36 +27,112 @@ from napari_mrisr.inspection.filters import element_text, output_at
 from napari_mrisr.inspection.texts import (
     Fact,
     bucket_text,
+    grid_text,
     number_text,
     range_text,
     result_fact,
     training_facts,
     voxel_facts,
 )
-from napari_mrisr.viewer.inspect.buckets import Column, columns_of
-from napari_mrisr.viewer.inspect.filter_view import UNDER_CURSOR, FilterScene
 from napari_mrisr.viewer.inspect.maps import index_at
 from napari_mrisr.viewer.inspect.requests import Inspection
 
 FIRST, SECOND, DIFFERENCE = range(3)
+UNDER_CURSOR = -1
+
+
+@dataclass(frozen=True, eq=False)
+class FilterScene:
+    """A filter and its title.
+
+    Attributes
+    ----------
+    view : FilterView
+    title : str
+    residual : bool
+        True if its output is added to the voxel, False if it replaces the voxel.
+    unit : str
+        Voxel to which frequencies refer.
+    """
+
+    view: FilterView
+    title: str
+    residual: bool
+    unit: str
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A table column: values, number of decimals, and optional bars from 0 to 1."""
+
+    name: str
+    heading: str
+    tip: str
+    values: NDArray[Any]
+    digits: int = 0
+    bars: NDArray[np.float64] | None = None
+
+    def text(self, row: int) -> str:
+        """Return the text of a cell."""
+        value = self.values[row]
+        return f"{value:,}" if self.values.dtype.kind in "iu" else number_text(value, self.digits)
+
+
+def columns_of(
+    table: BucketTable,
+    baseline: str | None,
+    comparison: BankComparison | None = None,
+    measured: MeasuredGain | None = None,
+) -> list[Column]:
+    """Return the columns of a table, of a measured gain, and of a comparison of banks."""
+    voxels, training = _bars(table.share("voxels"), table.share("training"))
+    gain_tip = "Unknown: the bank stores no error before this stage"
+    if baseline is not None:
+        gain_tip = f"Gain over {baseline} on the training samples"
+    error_tip = "RMS error left on the training samples (window = 1)"
+    columns = [
+        Column("bucket", "Bucket", "Number; its label in the map is one higher", table.bucket),
+        Column("voxels", "Voxels", "Voxels of this scan in the head", table.voxels, 0, voxels),
+        Column("training", "Training", "Training samples per bucket", table.training, 0, training),
+        Column("gain", "Gain, dB", gain_tip, table.gain, 2),
+        Column("error", "Error", error_tip, table.error, 4),
+    ]
+    if measured is not None:
+        tip = "Gain of the whole bank over tricubic against the reference, in the head, dB"
+        columns.insert(4, Column("measured", "Scan gain, dB", tip, measured.gain, 2))
+    if comparison is not None:
+        second = (
+            ("difference", "Filter Δ", "Relative difference ‖b − a‖ / ‖a‖", 3),
+            ("error_ratio", "Error 2nd/1st", "Ratio of the errors", 3),
+            ("support_ratio", "Training 2nd/1st", "Ratio of the training samples", 2),
+        )
+        for name, heading, tip, digits in second:
+            columns.append(Column(name, heading, tip, getattr(comparison, name), digits))
+    return columns
+
+
+def _bars(*shares: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return bars on one scale; the fullest bucket fills its cell."""
+    most = max(float(np.nanmax(share, initial=0.0)) for share in shares) or 1.0
+    return [np.nan_to_num(share / most) for share in shares]
 
 
 class Inspector:
-    """The state behind the widget.
+    """State of the dock.
 
     Attributes
     ----------
     inspection : Inspection or None
-        What the last run found.
+        Result of the last run.
     voxel : VoxelView or None
-        The voxel under the cursor.
+        Voxel under the cursor.
     bucket : int or None
-        The bucket whose filter is shown: that voxel's, or one of the histogram.
+        Bucket which filter is shown: that of the voxel, or one chosen in the table.
     second : FilterBank or None
         Bank to compare with.
     comparison : BankComparison or None
     measured : MeasuredGain or None
-        Against a truth.
+        Gain measured against a reference.
     """
 
     def __init__(self) -> None:
@@ -64,13 +145,13 @@ class Inspector:
         self._sub: Shape = (0, 0, 0)
 
     def show(self, inspection: Inspection | None) -> None:
-        """Show another stage or volume; without a comparison, which may not fit."""
+        """Show another stage or volume; discards the comparison, which may not fit."""
         self.inspection = inspection
         self.voxel = self.bucket = None
         self.second = self.comparison = self.measured = None
 
     def point_at(self, world: Sequence[float]) -> bool:
-        """Look at the voxel at a position of napari's world; False outside the volume."""
+        """Inspect the voxel at a position in napari's world; return False outside the volume."""
         if self.inspection is None:
             return False
         source = self.inspection.source
@@ -87,16 +168,16 @@ class Inspector:
         return True
 
     def choose(self, bucket: int) -> None:
-        """Look at a bucket, at no voxel."""
+        """Choose a bucket without a voxel."""
         self.voxel, self.bucket = None, bucket
 
     def compare(self, bank: FilterBank | None) -> None:
-        """Compare with a second bank; None to end it.
+        """Compare with a second bank, or with none.
 
         Raises
         ------
         BankError, ParameterError
-            When the buckets are not the same; then nothing is compared.
+            If the buckets differ; then no bank is compared.
         """
         self.second = self.comparison = None
         if bank is not None and self.inspection is not None:
@@ -104,18 +185,18 @@ class Inspector:
             self.comparison = compare_banks(source.bank, bank, source.number)
             self.second = bank
 
-    # What to show of it.
+    # What the dock shows.
 
     @property
     def voxel_heading(self) -> str:
-        """Which voxel."""
+        """Heading with index and bucket of the voxel."""
         assert self.voxel is not None
-        place = ", ".join(map(str, self.voxel.index))
-        return f"Voxel {place}: bucket {self.voxel.bucket}{' (flat)' if self.voxel.flat else ''}"
+        index = ", ".join(map(str, self.voxel.index))
+        return f"Voxel {index}: bucket {self.voxel.bucket}{' (flat)' if self.voxel.flat else ''}"
 
     @property
     def voxel_facts(self) -> list[Fact]:
-        """The voxel's features, its bucket's training, and what the filter makes of it."""
+        """Features of the voxel, training statistics of its bucket, output of the filter."""
         assert self.inspection is not None and self.voxel is not None
         source = self.inspection.source
         return [
@@ -126,7 +207,7 @@ class Inspector:
 
     @property
     def bucket_facts(self) -> list[Fact]:
-        """The bucket's ranges and what is known of it."""
+        """Ranges and training statistics of the bucket."""
         assert self.inspection is not None and self.bucket is not None
         ranges = self.inspection.source.stage.spec.hash.decode(self.bucket)
         facts = [Fact(name, range_text(name, *ends)) for name, ends in ranges.items()]
@@ -134,7 +215,7 @@ class Inspector:
 
     @property
     def bucket_line(self) -> str:
-        """The bucket's ranges."""
+        """Ranges of the bucket in one line."""
         assert self.inspection is not None and self.bucket is not None
         spec = self.inspection.source.stage.spec.hash
         return f"Bucket {self.bucket}: {bucket_text(spec, self.bucket)}"
@@ -145,46 +226,45 @@ class Inspector:
         facts = training_facts(source.bank, source.number, self.inspection.table, bucket)
         if self.measured is not None:
             gain = number_text(float(self.measured.gain[bucket]), 2)
-            facts.append(Fact("gain here", f"{gain} dB", "whole bank over tricubic"))
+            facts.append(Fact("gain in this scan", f"{gain} dB", "whole bank over tricubic"))
         return facts
 
     @property
     def columns(self) -> list[Column]:
-        """The histogram's columns."""
+        """Columns of the table."""
         assert self.inspection is not None
         source = self.inspection.source
-        reference = gain_baseline(source.bank, source.number)
-        return columns_of(self.inspection.table, reference, self.comparison, self.measured)
+        baseline = gain_baseline(source.bank, source.number)
+        return columns_of(self.inspection.table, baseline, self.comparison, self.measured)
 
-    def scene(self, as_applied: bool, output: int, whose: int) -> FilterScene | None:
-        """The filter to draw; None before there is a bucket.
+    def scene(self, along_volume_axes: bool, output: int, which: int) -> FilterScene | None:
+        """Return the filter to draw; None if no bucket is chosen.
 
         Parameters
         ----------
-        as_applied : bool
-            Turned to the voxel's symmetry; canonical where there is no voxel.
+        along_volume_axes : bool
+            Turn the filter to the axes of the voxel's volume; canonical without a voxel.
         output : int
             Canonical phase of a cell stage, or ``UNDER_CURSOR``.
-        whose : int
+        which : int
             ``FIRST``, ``SECOND`` or ``DIFFERENCE``.
         """
         if self.inspection is None or self.bucket is None:
             return None
         source = self.inspection.source
-        element = self.voxel.element if self.voxel is not None and as_applied else None
+        element = self.voxel.element if self.voxel is not None and along_volume_axes else None
         output = self._output(output)
-        view = self._view(source.stage, whose, output, element)
+        view = self._view(source.stage, which, output, element)
         spec = source.stage.spec
         title = f"Filter of bucket {self.bucket}"
         if spec.grid == "cell":
             title += f", phase {output}"
         if element:
-            title += f", turned {element_text(element)}"
-        if whose != FIRST and self.second is not None:
+            title += f", axes {element_text(element)}"
+        if which != FIRST and self.second is not None:
             name = self.second.name
-            title += f" ({name})" if whose == SECOND else f" ({name} − {source.bank.name})"
-        unit = "LR voxel" if spec.grid == "cell" else "upsampled voxel"
-        return FilterScene(view, title, spec.residual, unit)
+            title += f" ({name})" if which == SECOND else f" ({name} − {source.bank.name})"
+        return FilterScene(view, title, spec.residual, grid_text(spec))
 
     def _output(self, output: int) -> int:
         assert self.inspection is not None
@@ -197,14 +277,14 @@ class Inspector:
             return 0
         return output_at(source.bank.scale, self.voxel.element, self._sub)
 
-    def _view(self, stage: Stage, whose: int, output: int, element: int | None) -> FilterView:
+    def _view(self, stage: Stage, which: int, output: int, element: int | None) -> FilterView:
         assert self.inspection is not None and self.bucket is not None
-        if whose == FIRST or self.second is None:
+        if which == FIRST or self.second is None:
             return FilterView.of(stage, self.bucket, output, element)
         other = FilterView.of(
             self.second.stages[self.inspection.source.number], self.bucket, output, element
         )
-        if whose == SECOND or other.cube is None:
+        if which == SECOND or other.cube is None:
             return other
         first: Any = canonical_filter(stage, self.bucket, output)
         if element is not None:

@@ -1,8 +1,6 @@
-"""A bucket's filter: planes, frequency response, 3D, and what of it to show."""
+"""View of one filter: planes, frequency response, 3D."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,52 +16,32 @@ from qtpy.QtWidgets import (
 
 from napari_mrisr.inspection import FilterView
 from napari_mrisr.viewer.common.fields import narrow
-from napari_mrisr.viewer.inspect.balls import FilterBalls
-from napari_mrisr.viewer.inspect.pictures import (
+from napari_mrisr.viewer.inspect.controller import UNDER_CURSOR, FilterScene
+from napari_mrisr.viewer.inspect.painted import (
     DIVERGING,
     SEQUENTIAL,
+    FilterBalls,
+    Lines,
     PlanePictures,
     PlaneSet,
     symmetric_limits,
 )
-from napari_mrisr.viewer.inspect.readout import Lines
 
-AS_APPLIED, CANONICAL = "as applied", "canonical"
-UNDER_CURSOR = -1
+SCAN_AXES, CANONICAL_AXES = "scan axes", "canonical axes"
 
 _PLANE_NAMES = {
-    AS_APPLIED: ("axial", "coronal", "sagittal"),
-    CANONICAL: ("1 →, 2 ↑", "1 →, 3 ↑", "2 →, 3 ↑"),
+    SCAN_AXES: ("axial", "coronal", "sagittal"),
+    CANONICAL_AXES: ("1 →, 2 ↑", "1 →, 3 ↑", "2 →, 3 ↑"),
 }
 _TIPS = {
-    AS_APPLIED: "Turned to the voxel: along the scan's axes, the patient's right at the left",
-    CANONICAL: "As stored: the first axis lies closest to v1, the third farthest from it",
+    SCAN_AXES: "Along the axes of the scan; R is at the left",
+    CANONICAL_AXES: "As stored: axis 1 is closest to v1, axis 3 farthest from it",
 }
-_NO_FILTER = "Flat voxels have no filter: they are left as they are."
-
-
-@dataclass(frozen=True, eq=False)
-class FilterScene:
-    """A filter and how to call it.
-
-    Attributes
-    ----------
-    view : FilterView
-    title : str
-    residual : bool
-        Whether it makes what is added to a voxel, or the voxel.
-    unit : str
-        Of frequencies: whose voxels.
-    """
-
-    view: FilterView
-    title: str
-    residual: bool
-    unit: str
+_NO_FILTER = "Flat voxels have no filter; they stay unchanged."
 
 
 class FilterPanel(QWidget):
-    """Shows a :class:`FilterScene`; tells when another is wanted."""
+    """Shows a :class:`FilterScene`; signals when the user chooses another."""
 
     changed = Signal()
 
@@ -72,17 +50,17 @@ class FilterPanel(QWidget):
         self.scene: FilterScene | None = None
         self.title = Lines(1, self)
         self.orientation = narrow(QComboBox(self))
-        for place, name in enumerate((AS_APPLIED, CANONICAL)):
+        for place, name in enumerate((SCAN_AXES, CANONICAL_AXES)):
             self.orientation.addItem(name)
             self.orientation.setItemData(place, _TIPS[name], 3)
         self.output = narrow(QComboBox(self))
-        self.output.setToolTip("Which sub-voxel of a low-resolution voxel the filter is for")
+        self.output.setToolTip("Sub-voxel of the measured voxel that the filter computes")
         self.bank = narrow(QComboBox(self))
         self.bank.addItems(["first bank", "second bank", "second − first"])
-        self.bank.setToolTip("Whose filter")
+        self.bank.setToolTip("Bank whose filter is shown")
         self.solid = QPushButton("3D", self)
         self.solid.setCheckable(True)
-        self.solid.setToolTip("A ball a weight; drag to turn")
+        self.solid.setToolTip("Show one ball per weight; drag to turn")
         self.weights, self.response = PlanePictures(self), PlanePictures(self)
         self.balls = FilterBalls(self)
         self._lay_out()
@@ -119,83 +97,83 @@ class FilterPanel(QWidget):
 
     @property
     def along_volume_axes(self) -> bool:
-        """Whether filters are to be shown along the voxel's axes."""
-        return self.orientation.currentText() == AS_APPLIED
+        """True to show filters along the axes of the scan."""
+        return self.orientation.currentText() == SCAN_AXES
 
     @property
     def chosen_output(self) -> int:
-        """The canonical output wanted, or :data:`UNDER_CURSOR`."""
+        """Chosen canonical output, or :data:`UNDER_CURSOR`."""
         return int(self.output.currentData())
 
     @property
     def chosen_bank(self) -> int:
-        """0: the first bank, 1: the second, 2: their difference."""
+        """Chosen bank: ``FIRST``, ``SECOND`` or ``DIFFERENCE``."""
         return max(0, self.bank.currentIndex()) if self.bank.isVisibleTo(self) else 0
 
     def set_outputs(self, count: int) -> None:
-        """Offer the outputs of a stage; none to choose where there is one."""
+        """Offer the outputs of a stage, if it has more than one."""
         self.output.blockSignals(True)
         self.output.clear()
-        self.output.addItem("sub-voxel here", UNDER_CURSOR)
+        self.output.addItem("at the cursor", UNDER_CURSOR)
         for number in range(count if count > 1 else 0):
             self.output.addItem(f"phase {number}", number)
         self.output.blockSignals(False)
         self.output.setVisible(count > 1)
 
     def set_two_banks(self, two: bool) -> None:
-        """Whether there is a second bank."""
+        """Offer the second bank, or only the first."""
         self.bank.blockSignals(True)
         self.bank.setCurrentIndex(0)
         self.bank.blockSignals(False)
         self.bank.setVisible(two)
 
-    def show_scene(self, scene: FilterScene | None, why: str) -> None:
-        """Draw a filter, or say why there is none."""
+    def show_scene(self, scene: FilterScene | None, message: str) -> None:
+        """Draw a filter, or show a message."""
         self.scene = scene
         self.title.setText(scene.title if scene else "")
         cube = scene.view.cube if scene is not None else None
         if scene is None or cube is None:
-            self.weights.show_planes(None, why if scene is None else _NO_FILTER)
+            self.weights.show_planes(None, message if scene is None else _NO_FILTER)
             self.response.show_planes(None)
             self.balls.show_cube(None, ("", "", ""))
             return
         view = scene.view
         self.weights.show_planes(
             PlaneSet(
-                shown(view.planes, view),
+                as_pictures(view.planes, view),
                 _names(view),
                 symmetric_limits([cube]),
                 DIVERGING,
-                "Weights of what is added" if scene.residual else "Weights",
+                "Weights (output is added)" if scene.residual else "Weights",
             )
         )
         highest = max(float(plane.max()) for plane in view.response) or 1.0
         self.response.show_planes(
             PlaneSet(
-                shown(view.response, view),
+                as_pictures(view.response, view),
                 _names(view),
                 (0.0, highest),
                 SEQUENTIAL,
-                f"Frequency response, ±0.5 cycles/{scene.unit}",
+                f"Frequency response, ±0.5 cycles per {scene.unit}",
             )
         )
-        self.balls.show_cube(cube, ("R", "A", "S") if _is_turned(view) else ("1", "2", "3"))
+        self.balls.show_cube(cube, ("R", "A", "S") if _along_scan_axes(view) else ("1", "2", "3"))
 
 
-def shown(planes: tuple[NDArray, ...], view: FilterView) -> list[NDArray[np.floating]]:
-    """Planes (first axis, second axis) as pictures (row from the top, column).
+def as_pictures(planes: tuple[NDArray, ...], view: FilterView) -> list[NDArray[np.floating]]:
+    """Return planes (first axis, second axis) as pictures (row from the top, column).
 
-    Along the scan's axes as napari shows them: right, anterior and superior at
-    the left or on top. Canonical: the first axis to the right, the second up.
+    Along the axes of the scan, R or A is at the left, A or S on top, as in napari.
+    Canonical: the first axis points to the right, the second up.
     """
-    if _is_turned(view):
+    if _along_scan_axes(view):
         return [plane[::-1, ::-1].T for plane in planes]
     return [plane.T[::-1] for plane in planes]
 
 
-def _is_turned(view: FilterView) -> bool:
+def _along_scan_axes(view: FilterView) -> bool:
     return view.element is not None
 
 
 def _names(view: FilterView) -> tuple[str, str, str]:
-    return _PLANE_NAMES[AS_APPLIED if _is_turned(view) else CANONICAL]
+    return _PLANE_NAMES[SCAN_AXES if _along_scan_axes(view) else CANONICAL_AXES]

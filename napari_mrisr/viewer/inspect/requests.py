@@ -1,4 +1,4 @@
-"""What the inspector asks its thread for, frozen, and what comes back. No Qt."""
+"""Frozen requests for the inspector's thread, and their results. No Qt."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from napari_mrisr.inspection import (
     measure_gain,
     stage_input,
 )
-from napari_mrisr.viewer.inspect.maps import map_layer, part_layer
+from napari_mrisr.viewer.inspect.maps import feature_layer, map_layer
 from napari_mrisr.viewer.layers.convert import LayerData, LayerSnapshot
 
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """A stage of a bank in a volume, ready to be looked at.
+    """A stage of a bank applied to a volume.
 
     Attributes
     ----------
     name : str
-        Of the volume's layer.
+        Name of the volume's layer.
     source : StageInput
     labels : ndarray of unsigned integers
-        Bucket id + 1 of each voxel of the stage's grid, x, y, z: napari does not
-        draw label 0, and bucket 0 is a bucket.
+        Bucket + 1 of each voxel of the stage's grid, x, y, z; napari does not draw
+        label 0.
     table : BucketTable
     layer : LayerData
-        The map's layer to be.
+        Layer of the map.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Inspection:
 
     @property
     def title(self) -> str:
-        """What is shown, in a line."""
+        """Layer, bank and stage in one line."""
         return title_of(self.name, self.source)
 
 
 def title_of(name: str, source: StageInput) -> str:
-    """Layer, bank and stage."""
+    """Return layer, bank and stage in one line."""
     return f"{name}, {source.bank.name} stage {source.number + 1}"
 
 
@@ -69,7 +69,7 @@ class MapRequest:
     earlier: StageInput | None = None
 
     def run(self, progress: Progress) -> Inspection:
-        """Do the work; for a background thread."""
+        """Compute the result on a background thread."""
         bank = bank_for(self.scale, self.bank)
         volume = self.source.to_volume()
         progress.token.check()
@@ -83,31 +83,31 @@ class MapRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class PartRequest:
-    """A part of the bucket map, or a feature, as a layer of its own."""
+class FeatureRequest:
+    """Request for a feature, its bins, or the orientation as a layer."""
 
     inspection: Inspection
-    part: str
+    name: str
 
     def run(self, progress: Progress) -> LayerData:
-        """Do the work; for a background thread."""
+        """Compute the result on a background thread."""
         shown = self.inspection
-        return part_layer(shown.source, shown.labels, self.part, shown.title, progress)
+        return feature_layer(shown.source, shown.labels, self.name, shown.title, progress)
 
 
 @dataclass(frozen=True, eq=False)
 class MeasureRequest:
-    """The gain over tricubic in each bucket, against a truth."""
+    """Request for the gain over tricubic per bucket against a reference."""
 
     inspection: Inspection
-    truth: LayerSnapshot
+    reference: LayerSnapshot
 
     def run(self, progress: Progress) -> MeasuredGain:
-        """Do the work; for a background thread."""
+        """Compute the result on a background thread."""
         shown = self.inspection
-        truth = self.truth.to_volume()
+        reference = self.reference.to_volume()
         progress.token.check()
-        return measure_gain(shown.source, shown.labels - 1, truth, progress=progress)
+        return measure_gain(shown.source, shown.labels - 1, reference, progress=progress)
 
 
-Request = MapRequest | PartRequest | MeasureRequest
+Request = MapRequest | FeatureRequest | MeasureRequest

@@ -1,148 +1,154 @@
-"""The "Inspect buckets" dock widget."""
+"""Dock widget "Inspect buckets"."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QVBoxLayout
+from napari.layers import Image
 
-from napari_mrisr.bank.model import load_bank
-from napari_mrisr.errors import MrisrError
+from napari_mrisr.bank.model import FilterBank, bank_for, load_bank
+from napari_mrisr.errors import BankError, MrisrError, explain
 from napari_mrisr.inspection import MeasuredGain
-from napari_mrisr.viewer.common.dock import Docked
-from napari_mrisr.viewer.common.fields import VerticalScroll
-from napari_mrisr.viewer.common.jobs import Ended, Failed, Finished, Jobs, Message, Progressed, Said
-from napari_mrisr.viewer.common.labels import duration_label, error_line, progress_label
-from napari_mrisr.viewer.common.mailbox import Mailbox
-from napari_mrisr.viewer.common.theme import error_color
-from napari_mrisr.viewer.inspect.choosing import Chooser
+from napari_mrisr.inspection.texts import stage_text
+from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
+from napari_mrisr.viewer.common.dock import Dock
+from napari_mrisr.viewer.common.labels import duration_label
+from napari_mrisr.viewer.common.mouse import CanvasMouse
 from napari_mrisr.viewer.inspect.controller import Inspector
-from napari_mrisr.viewer.inspect.follow import Follower
-from napari_mrisr.viewer.inspect.lighting import MapLayer
-from napari_mrisr.viewer.inspect.maps import part_title, parts_of
+from napari_mrisr.viewer.inspect.maps import MapLayer, feature_layers, menu_text
 from napari_mrisr.viewer.inspect.panel import BUCKETS, VOXEL, InspectPanel
 from napari_mrisr.viewer.inspect.requests import (
+    FeatureRequest,
     Inspection,
     MapRequest,
     MeasureRequest,
-    PartRequest,
     Request,
 )
+from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_log = logging.getLogger(__name__)
-
-EMPTY = "Open a low-resolution volume, or try File > Open Sample > MRI super-resolution."
-READY = "“Show bucket map” tells which filter each voxel gets, and why."
+EMPTY = "Open a low-resolution scan, or use File > Open Sample > MRI super-resolution."
+READY = "“Show bucket map” shows which filter each voxel gets, and why."
 NO_VOXEL = "Move the cursor over the map."
+NO_FILTER = "Move the cursor over the map to see a filter."
 
 
-class InspectWidget(Docked):
-    """Bucket maps, and what is behind the bucket under the cursor.
+class InspectWidget(Dock):
+    """Shows bucket maps, and features and filter of the voxel under the cursor.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose layers are offered, and which gets the maps.
+        Its layers are offered, and it shows the maps.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__(napari_viewer)
-        self.setObjectName("inspect")
+        super().__init__(napari_viewer, "inspect", InspectPanel())
         self._request: Request | None = None
-        self.map = MapLayer(napari_viewer)
-        self._truth: Any = None
+        self._reference: Any = None
         self.inspector = Inspector()
-        # Without a parent: it must outlive this widget for as long as a thread posts.
-        self._mailbox = Mailbox()
-        self._mailbox.posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self.jobs = Jobs(self._mailbox.post)
-        self.follower = Follower(napari_viewer, self.point_at, self._clicked)
-        self.panel = InspectPanel()
-        self.chooser = Chooser(napari_viewer, self.panel)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(VerticalScroll(self.panel, self))
-        self._connect()
-        self._show_inspection()
-        self.attach()
-
-    def _connect(self) -> None:
+        self.map = MapLayer(napari_viewer)
+        self.mouse = CanvasMouse(napari_viewer, self._clicked, self.point_at)
+        self.watch_layers(self._list_layers, {"name": self._list_layers})
         panel = self.panel
-        self.chooser.changed.connect(self._refresh)
-        self.chooser.failed.connect(self._tell_error)
+        panel.layer.chosen.connect(self.refresh)
+        panel.scale.chosen.connect(self._scale_chosen)
+        panel.bank.chosen.connect(self._bank_chosen)
+        panel.bank.browsed.connect(self.open_bank)
+        panel.stage.currentIndexChanged.connect(self.refresh)
         panel.show_button.clicked.connect(self.show_map)
-        panel.cancel_button.clicked.connect(self.cancel)
-        panel.parts.triggered.connect(lambda action: self.add_part(action.data()))
-        panel.truth.chosen.connect(self._truth_chosen)
+        panel.features.triggered.connect(lambda action: self.add_feature(action.data()))
+        panel.reference.chosen.connect(self._reference_chosen)
         panel.second.chosen.connect(self._second_chosen)
         panel.second.browsed.connect(self.compare_with)
-        panel.histogram.chosen.connect(self.choose_bucket)
-        panel.only.toggled.connect(self._light)
+        panel.table.chosen.connect(self.choose_bucket)
+        panel.only.toggled.connect(self._show_only)
         panel.filter.changed.connect(self._show_filter)
+        self._show_inspection()
+        self._offer_scales()
+        self.attach()
 
-    # What the person does.
+    # Actions of the user.
 
     def show_map(self) -> None:
-        """Compute the chosen layer's bucket map and show it."""
-        if self.jobs.running:
+        """Compute the bucket map of the chosen layer and show it."""
+        panel, shown = self.panel, self.inspector.inspection
+        layer, scale = panel.layer.layer, panel.scale.scale
+        if self.worker.running or layer is None or scale is None:
             return
         try:
-            source, scale = self.chooser.source(), self.panel.scale.scale
+            source = self._snapshot(layer)
         except MrisrError as error:
-            self._tell_error(error)
+            self.tell_error(error)
             return
-        if source is None or scale is None:
-            return
-        shown = self.inspector.inspection
         earlier = shown.source if shown is not None else None
-        bank, number = self.panel.bank.bank, self.chooser.number
-        request = MapRequest(source, scale, bank, number, earlier)
-        self._start(request, f"Buckets of “{source.name}”…")
+        number = max(0, panel.stage.currentIndex())
+        request = MapRequest(source, scale, panel.bank.bank, number, earlier)
+        self._start(request, f"Computing the buckets of “{source.name}”…")
 
-    def add_part(self, part: str) -> None:
-        """Add a part of the map, or a feature, as a layer of its own."""
-        shown = self.inspector.inspection
-        if shown is not None and not self.jobs.running:
-            self._start(PartRequest(shown, part), f"{part.capitalize()}…")
-
-    def cancel(self) -> None:
-        """Stop the work; nothing of it is left."""
-        if self.jobs.running:
-            self.jobs.cancel()
-            self.panel.show_stopping()
-
-    def point_at(self, world: Any) -> None:
-        """Show what is at a position of napari's world, as under the cursor."""
-        if self.panel.follow.isChecked() and self.inspector.point_at(world):
-            self._show_voxel()
-
-    def choose_bucket(self, bucket: int) -> None:
-        """Show a bucket's filter and light its voxels."""
-        if self.inspector.inspection is None:
-            return
-        self.inspector.choose(bucket)
-        self._show_bucket()
-        self.panel.only.setChecked(True)
-        self._light()
-
-    def open_bank(self, path: str) -> None:
-        """Inspect a filter bank of one's own, at its scale."""
-        self.chooser.open_bank(path)
-
-    def compare_with(self, path: str) -> None:
-        """Compare the bank shown with one of one's own."""
+    def add_feature(self, name: str) -> None:
+        """Add a feature, its bins, or the orientation as a layer."""
         shown = self.inspector.inspection
         if shown is not None:
-            self.chooser.open_second(path, shown.source.bank)
+            self._start(FeatureRequest(shown, name), f"Computing {name}…")
+
+    def point_at(self, world: Any) -> None:
+        """Show the voxel at a position in napari's world, as under the cursor."""
+        if self.panel.follow.isChecked() and self.inspector.point_at(world):
+            inspector, panel = self.inspector, self.panel
+            panel.readout.show_facts(inspector.voxel_heading, inspector.voxel_facts)
+            if panel.tabs.currentIndex() == BUCKETS:
+                panel.bucket_line.setText(inspector.bucket_line)
+            self._show_filter()
+
+    def choose_bucket(self, bucket: int) -> None:
+        """Show the filter of a bucket, and only its voxels in the map."""
+        inspector, panel = self.inspector, self.panel
+        if inspector.inspection is None:
+            return
+        inspector.choose(bucket)
+        panel.readout.show_facts(f"Bucket {bucket}", inspector.bucket_facts)
+        panel.bucket_line.setText(inspector.bucket_line)
+        self._show_filter()
+        panel.only.setChecked(True)
+        self._show_only()
+
+    def open_bank(self, path: str) -> None:
+        """Inspect the filter bank in a file, at its scale."""
+        panel = self.panel
+        try:
+            scale = load_bank(path).scale
+        except MrisrError as error:
+            self.tell_error(error)
+            return
+        panel.bank.add_file(path, scale)
+        self._offer_scales()
+        panel.scale.scale = scale
+        self._scale_chosen()
+        panel.bank.choose_file()
+
+    def compare_with(self, path: str) -> None:
+        """Compare the inspected bank with the bank in a file."""
+        shown, second = self.inspector.inspection, self.panel.second
+        if shown is None:
+            return
+        first = shown.source.bank
+        try:
+            bank = load_bank(path)
+            if bank.scale != first.scale:
+                remedy = "choose a bank of the same preset and scale"
+                raise BankError(explain(path, f"its scale differs from {first.name}", remedy))
+        except MrisrError as error:
+            self.tell_error(error)
+            return
+        second.add_file(path, bank.scale)
+        self._offer_second(first)
+        second.choose_file()
 
     def _clicked(self, world: Any) -> None:
-        """Hold the voxel that was clicked, or go on following."""
+        """Hold the clicked voxel, or follow the cursor again."""
         follow = self.panel.follow
         if self.inspector.inspection is None:
             return
@@ -150,190 +156,197 @@ class InspectWidget(Docked):
             self.point_at(world)
         follow.toggle()
 
+    # Choices.
+
+    def _snapshot(self, layer: Image) -> LayerSnapshot:
+        """Return a layer; of a 4D layer, the frame on screen."""
+        return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
+
+    def _list_layers(self, event: Any = None) -> None:
+        assert self.layers is not None
+        layers = [x for x in reversed(self._viewer.layers) if isinstance(x, Image) and not x.rgb]
+        self.layers.watch(layers)
+        self.panel.layer.set_layers(layers)
+        self.panel.reference.set_layers(layers)
+        if self.map.forget_removed():
+            self.panel.only.setChecked(False)
+
+    def _offer_scales(self) -> None:
+        scales, others = offered_scales("hashed")
+        own = self.panel.bank.file_scale
+        self.panel.scale.set_scales(sorted({*scales, *([own] if own else [])}), others)
+
+    def _scale_chosen(self) -> None:
+        scale = self.panel.scale.scale
+        if scale is not None:
+            try:
+                self.panel.bank.set_names(fitting_banks(scale), scale)
+            except MrisrError as error:
+                self.tell_error(error)
+        self._bank_chosen()
+
+    def _bank_chosen(self) -> None:
+        panel, combo = self.panel, self.panel.stage
+        before = combo.currentIndex()
+        combo.blockSignals(True)
+        combo.clear()
+        try:
+            if panel.scale.scale is not None:
+                bank = bank_for(panel.scale.scale, panel.bank.bank)
+                combo.addItems([stage_text(bank, n) for n in range(len(bank.stages))])
+                combo.setCurrentIndex(before if 0 <= before < len(bank.stages) else 0)
+        except MrisrError as error:
+            self.tell_error(error)
+        finally:
+            combo.blockSignals(False)
+        self.refresh()
+
+    def _offer_second(self, first: FilterBank | None, *, choose_none: bool = False) -> None:
+        second = self.panel.second
+        second.blockSignals(True)
+        if first is not None:
+            others = [name for name in fitting_banks(first.scale) if name != first.name]
+            second.set_names(others, first.scale)
+        if choose_none:
+            second.setCurrentIndex(0)
+        second.blockSignals(False)
+
     def _second_chosen(self) -> None:
-        shown = self.inspector.inspection
-        if shown is None:
+        if self.inspector.inspection is None:
             return
         name = self.panel.second.bank
         try:
             self.inspector.compare(load_bank(name) if name else None)
-            self._refresh()
+            self.refresh()
         except MrisrError as error:
-            self._tell_error(error)
+            self.tell_error(error)
         self.panel.filter.set_two_banks(self.inspector.comparison is not None)
-        self.panel.histogram.set_columns(self.inspector.columns)
+        self.panel.table.set_columns(self.inspector.columns)
         self._show_filter()
 
-    def _truth_chosen(self) -> None:
-        """Measure against a truth; told again, with the same layer, whenever layers change."""
-        layer, shown = self.panel.truth.truth, self.inspector.inspection
-        if layer is self._truth or shown is None:
+    def _reference_chosen(self) -> None:
+        """Measure against the reference; also called, with the same layer, when layers change."""
+        layer, shown = self.panel.reference.layer, self.inspector.inspection
+        if layer is self._reference or shown is None:
             return
-        self._truth = layer
+        self._reference = layer
         if layer is None:
             self.inspector.measured = None
-            self.panel.histogram.set_columns(self.inspector.columns)
+            self.panel.table.set_columns(self.inspector.columns)
             return
         try:
-            request = MeasureRequest(shown, self.chooser.snapshot(layer))
+            request = MeasureRequest(shown, self._snapshot(layer))
         except MrisrError as error:
-            self.panel.truth.set_none()
-            self._tell_error(error)
+            self.panel.reference.layer = None
+            self.tell_error(error)
             return
         self._start(request, f"Measuring against “{layer.name}”…")
 
-    # What is shown.
+    # Display.
 
     def _show_inspection(self) -> None:
-        """The tabs anew."""
+        """Fill the tabs for a new map."""
         panel, inspection = self.panel, self.inspector.inspection
-        panel.parts.clear()
+        panel.features.clear()
         panel.show_inspected(inspection is not None)
         panel.readout.show_facts(NO_VOXEL, ())
-        panel.bucket_line.setText("A click on a row lights its voxels." if inspection else "")
+        panel.bucket_line.setText("Click a row to show its voxels." if inspection else "")
         panel.only.setChecked(False)
         panel.filter.set_two_banks(False)
         first = None if inspection is None else inspection.source.bank
-        self.chooser.offer_second(first, keep=False)
-        self._truth = None
-        panel.truth.set_none()
+        self._offer_second(first, choose_none=True)
+        self._reference = None
+        panel.reference.layer = None
         if inspection is not None:
             stage = inspection.source.stage
-            for part in parts_of(stage.spec.hash):
-                panel.parts.addAction(part_title(part)).setData(part)
+            for name in feature_layers(stage.spec.hash):
+                panel.features.addAction(menu_text(name)).setData(name)
             panel.filter.set_outputs(stage.weights.shape[2])
-            panel.histogram.set_columns(self.inspector.columns)
-        self._show_filter()
-
-    def _show_voxel(self) -> None:
-        inspector, panel = self.inspector, self.panel
-        panel.readout.show_facts(inspector.voxel_heading, inspector.voxel_facts)
-        if panel.tabs.currentIndex() == BUCKETS:
-            panel.bucket_line.setText(inspector.bucket_line)
-        self._show_filter()
-
-    def _show_bucket(self) -> None:
-        inspector, panel = self.inspector, self.panel
-        panel.readout.show_facts(f"Bucket {inspector.bucket}", inspector.bucket_facts)
-        panel.bucket_line.setText(inspector.bucket_line)
+            panel.table.set_columns(self.inspector.columns)
         self._show_filter()
 
     def _show_filter(self) -> None:
-        panel = self.panel.filter
-        scene = self.inspector.scene(
-            panel.along_volume_axes, panel.chosen_output, panel.chosen_bank
-        )
-        panel.show_scene(scene, "The filter of the voxel under the cursor will be here.")
+        view = self.panel.filter
+        scene = self.inspector.scene(view.along_volume_axes, view.chosen_output, view.chosen_bank)
+        view.show_scene(scene, NO_FILTER)
 
-    def _light(self, on: bool | None = None) -> None:
-        """Paint the chosen bucket only, or all."""
+    def _show_only(self, on: bool | None = None) -> None:
+        """Show only the chosen bucket in the map, or all buckets."""
         inspection = self.inspector.inspection
         if inspection is not None:
-            lit = self.inspector.bucket if self.panel.only.isChecked() else None
-            self.map.light(inspection, lit)
+            bucket = self.inspector.bucket if self.panel.only.isChecked() else None
+            self.map.show_only(bucket, inspection.layer)
 
     # Work.
 
     def _start(self, request: Request, text: str) -> None:
-        self._request = request
-        # Only now: while being docked, the dock is not in the main window yet.
-        self.follow_window()
-        self.panel.show_running(text)
-        self.jobs.start(request.run)
+        if not self.worker.running:
+            self._request = request
+            self.run_work(request.run, text)
 
-    def _receive(self, message: Message) -> None:
-        accepted = self.jobs.accept(message)
+    def refresh(self, _: Any = None) -> None:
+        """Show the idle form and what it would do."""
+        if self.worker.running:
+            return
+        super().refresh()
+        shown = self.inspector.inspection
+        self._show_ready()
+        if self.panel.layer.layer is None:
+            self.panel.show_status(EMPTY)
+        elif shown is None:
+            self.panel.show_status(READY)
+        else:
+            self.panel.show_status(f"Shown: {shown.title}.")
+
+    def _show_ready(self) -> None:
         panel = self.panel
-        if isinstance(accepted, Progressed):
-            panel.show_progress(accepted.state, progress_label(accepted.state))
-        elif isinstance(accepted, Said):
-            panel.show_busy(accepted.text)
-        elif isinstance(accepted, Ended):
-            request, self._request = self._request, None
-            self._refresh()
-            if isinstance(accepted, Finished):
-                self._add_result(accepted)
-                return
-            if isinstance(request, MeasureRequest):
-                panel.truth.set_none()
-            if isinstance(accepted, Failed):
-                self._tell_error(accepted.error)
-            else:
-                panel.show_status("Cancelled. No layer was added.")
+        ready = panel.layer.layer is not None and panel.stage.count() > 0
+        panel.show_ready(show=ready, features=self.inspector.inspection is not None)
 
-    def _add_result(self, message: Finished) -> None:
+    def work_finished(self, result: Any) -> None:
+        """Show a map, a measured gain, or a feature layer."""
         try:
-            if isinstance(message.result, Inspection):
-                self.inspector.show(message.result)
+            if isinstance(result, Inspection):
+                self.inspector.show(result)
                 self._show_inspection()
                 self.panel.tabs.setCurrentIndex(VOXEL)
-                text = f"Added “{self.map.show(message.result).name}”"
-            elif isinstance(message.result, MeasuredGain):
-                # The truth may have been taken away meanwhile.
-                self.inspector.measured = message.result if self._truth is not None else None
-                self.panel.histogram.set_columns(self.inspector.columns)
-                text = "Measured against the truth"
+                text = f"Added “{self.map.show(result.layer).name}”"
+            elif isinstance(result, MeasuredGain):
+                # The user may have removed the reference during the run.
+                self.inspector.measured = result if self._reference is not None else None
+                self.panel.table.set_columns(self.inspector.columns)
+                text = "Measured against the reference"
             else:
-                data, kwargs, kind = message.result
+                data, kwargs, kind = result
                 add = self._viewer.add_labels if kind == "labels" else self._viewer.add_image
                 text = f"Added “{add(data, **kwargs).name}”"
-        except Exception as error:  # napari's own
-            self._tell_error(error)
+        except Exception as error:  # of napari
+            self.tell_error(error)
             return
-        self._offer_buttons()
-        self.panel.show_status(f"{text} in {duration_label(message.seconds)}.")
+        self._show_ready()
+        self.panel.show_status(f"{text} in {duration_label(self.worker.seconds)}.")
 
-    def _tell_error(self, error: Exception) -> None:
-        line = error_line(error)
-        if not isinstance(error, MrisrError):
-            _log.error("%s", line, exc_info=error)
-        self.panel.show_error(line)
-        show_error(line)
+    def work_failed(self, error: Exception) -> None:
+        """Show the error; choose no reference if it was refused."""
+        self._discard_reference()
+        self.tell_error(error)
 
-    # The form.
+    def work_cancelled(self) -> None:
+        """Show that no layer was added."""
+        self._discard_reference()
+        self.panel.show_status("Cancelled. No layer was added.")
 
-    def _refresh(self) -> None:
-        """Say anew what the form would do."""
-        if self.jobs.running:
-            return
-        panel, shown = self.panel, self.inspector.inspection
-        panel.show_idle("")
-        self._offer_buttons()
-        if panel.layer.layer is None:
-            panel.show_status(EMPTY)
-        elif shown is None:
-            panel.show_status(READY)
-        else:
-            panel.show_status(f"Shown: {shown.title}.")
+    def _discard_reference(self) -> None:
+        if isinstance(self._request, MeasureRequest):
+            self.panel.reference.layer = None
 
-    def _offer_buttons(self) -> None:
-        idle, shown = not self.jobs.running, self.inspector.inspection is not None
-        self.panel.offer(show=idle and self.chooser.ready, parts=idle and shown)
-
-    def _layer_removed(self, event: Any) -> None:
-        if self.map.forget_removed():
-            self.panel.only.setChecked(False)
-
-    def _theme_changed(self, event: Any = None) -> None:
-        self.panel.error_color = error_color(self._viewer.theme)
-
-    # Coming and going.
+    # Life cycle.
 
     def attached(self) -> None:
-        """Listen to the viewer."""
-        self._viewer.layers.events.removed.connect(self._layer_removed)
-        self._viewer.events.theme.connect(self._theme_changed)
-        self.follower.attach()
-        self.chooser.attach()
-        self.map.forget_removed()
-        self._theme_changed()
+        """Listen to the mouse."""
+        self.mouse.attach()
 
     def detached(self, *, closing: bool) -> None:
-        """End the work and let go of the viewer."""
-        self.jobs.abandon()
-        self.follower.detach()
-        self.chooser.detach()
-        self._viewer.layers.events.removed.disconnect(self._layer_removed)
-        self._viewer.events.theme.disconnect(self._theme_changed)
-        self.panel.show_idle("")
-        self._offer_buttons()
+        """Disconnect from the mouse."""
+        self.mouse.detach()
+        self._show_ready()

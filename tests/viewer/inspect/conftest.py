@@ -12,7 +12,7 @@ from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 
 @pytest.fixture
 def bank(monkeypatch):
-    """A planted bank in place of the bundled ones."""
+    """Replace the bundled banks by a planted bank."""
     planted = patterns.planted_bank()
     monkeypatch.setattr(requests, "bank_for", lambda scale, name: planted)
     return planted
@@ -20,7 +20,7 @@ def bank(monkeypatch):
 
 @pytest.fixture
 def inspect(bank):
-    """Inspect a volume, as the thread does."""
+    """Return a function that inspects a volume as the thread does."""
     from napari.layers import Image
 
     def run(volume, number=0):

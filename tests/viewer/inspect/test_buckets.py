@@ -1,4 +1,4 @@
-"""The histogram: the table's numbers, in the order asked for."""
+"""Table of buckets: values, order, bars and signals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_mrisr.inspection import bucket_map, bucket_table, compare_banks, stage_input
-from napari_mrisr.viewer.inspect.buckets import BAR_ROLE, BucketView, columns_of
+from napari_mrisr.viewer.inspect.buckets import BAR_ROLE, BucketView
+from napari_mrisr.viewer.inspect.controller import columns_of
 
 BANK = patterns.planted_bank(("cell",))
 DESCENDING, ASCENDING = Qt.SortOrder.DescendingOrder, Qt.SortOrder.AscendingOrder
@@ -31,13 +32,13 @@ def view(qtbot, table):
 
 
 def column(view, name):
-    place = view.buckets.place(name)
+    place = view.buckets.position(name)
     rows = range(view.buckets.rowCount())
     return [view.buckets.index(row, place).data() for row in rows]
 
 
-def test_most_used_come_first(view, table):
-    assert column(view, "here") == [f"{n:,}" for n in sorted(table.voxels.tolist())[::-1]]
+def test_most_frequent_buckets_come_first(view, table):
+    assert column(view, "voxels") == [f"{n:,}" for n in sorted(table.voxels.tolist())[::-1]]
     row = view.buckets.row_of(17)
     cells = [view.buckets.index(row, c).data() for c in range(5)]
     expected = ["17", f"{table.voxels[17]:,}", f"{table.training[17]:,}"]
@@ -48,18 +49,18 @@ def test_most_used_come_first(view, table):
 @pytest.mark.parametrize("order", [DESCENDING, ASCENDING])
 def test_sorted_by_a_click_on_a_heading(view, table, name, order):
     header = view.horizontalHeader()
-    view.sortByColumn(view.buckets.place(name), order)
+    view.sortByColumn(view.buckets.position(name), order)
     values = table.column(name)[view.buckets.rows].astype(float)
     known = values[~np.isnan(values)]
     assert np.isnan(values[known.size :]).all()
     steps = np.diff(known)
     assert (steps <= 0).all() if order == DESCENDING else (steps >= 0).all()
-    assert header.sortIndicatorSection() == view.buckets.place(name)
+    assert header.sortIndicatorSection() == view.buckets.position(name)
 
 
 def test_the_chosen_bucket_stays_chosen(view):
     view.choose(31)
-    view.sortByColumn(view.buckets.place("error"), ASCENDING)
+    view.sortByColumn(view.buckets.position("error"), ASCENDING)
     assert view.bucket == 31
 
 
@@ -67,15 +68,15 @@ def test_bars_are_shares_on_one_scale(view, table):
     here, training = table.share("voxels"), table.share("training")
     most = max(np.nanmax(here), np.nanmax(training))
     row = view.buckets.row_of(9)
-    assert view.buckets.index(row, 1).data(BAR_ROLE) == ("here", pytest.approx(here[9] / most))
+    assert view.buckets.index(row, 1).data(BAR_ROLE) == ("voxels", pytest.approx(here[9] / most))
     assert view.buckets.index(row, 2).data(BAR_ROLE)[1] == pytest.approx(training[9] / most)
     assert view.buckets.index(row, 3).data(BAR_ROLE) is None
-    # The flat bucket is no filter's: no bar.
+    # The flat bucket has no filter and no bar.
     flat = view.buckets.row_of(table.filter_count)
     assert view.buckets.index(flat, 1).data(BAR_ROLE)[1] == 0.0
 
 
-def test_a_bar_is_painted(view, table):
+def test_bars_are_painted(view, table):
     view.show()
     best = int(np.nanargmax(table.share("voxels")))
     row = view.buckets.row_of(best)
@@ -84,7 +85,7 @@ def test_a_bar_is_painted(view, table):
     assert color.blue() > color.red() + 20
 
 
-def test_a_click_tells_the_bucket_and_choosing_does_not(view, qtbot):
+def test_a_click_signals_the_bucket_and_choosing_does_not(view, qtbot):
     view.show()
     told = []
     view.chosen.connect(told.append)
@@ -99,7 +100,7 @@ def test_a_click_tells_the_bucket_and_choosing_does_not(view, qtbot):
 
 
 def test_a_second_bank_adds_columns_and_keeps_the_order(view, table):
-    view.sortByColumn(view.buckets.place("gain"), ASCENDING)
+    view.sortByColumn(view.buckets.position("gain"), ASCENDING)
     comparison = compare_banks(BANK, patterns.planted_bank(("cell",), seed=4), 0)
     view.set_columns(columns_of(table, "tricubic", comparison))
     names = [c.name for c in view.buckets.columns]
@@ -109,4 +110,4 @@ def test_a_second_bank_adds_columns_and_keeps_the_order(view, table):
     assert text == f"{comparison.difference[7]:.3f}"
     view.sortByColumn(5, DESCENDING)
     view.set_columns(columns_of(table, None))
-    assert "Not known" in view.buckets.columns[3].tip
+    assert "Unknown" in view.buckets.columns[3].tip

@@ -1,4 +1,4 @@
-"""What the widget shows is what the API says."""
+"""State of the dock: equal to the API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from napari_mrisr.errors import BankError
 from napari_mrisr.inspection import canonical_filter, inspect_voxel, reorient
 from napari_mrisr.inspection.filters import output_at
 from napari_mrisr.inspection.texts import range_text
-from napari_mrisr.viewer.inspect.controller import DIFFERENCE, FIRST, SECOND, Inspector
-from napari_mrisr.viewer.inspect.filter_view import UNDER_CURSOR
+from napari_mrisr.viewer.inspect.controller import (
+    DIFFERENCE,
+    FIRST,
+    SECOND,
+    UNDER_CURSOR,
+    Inspector,
+)
 from napari_mrisr.viewer.layers.geometry import scale_and_translate
 
 
 def world_of(grid, index):
-    """Where napari draws a voxel."""
+    """Return the position of a voxel in napari's world."""
     scale, translate = scale_and_translate(grid)
     shown = np.array(grid.shape[::-1]) - 1 - np.array(index[::-1])
     return tuple(shown * scale + translate)
@@ -29,7 +34,7 @@ def at_cells(inspect):
     return inspector
 
 
-def test_nothing_yet():
+def test_empty_state():
     inspector = Inspector()
     assert not inspector.point_at((0.0, 0.0, 0.0))
     assert inspector.scene(True, UNDER_CURSOR, FIRST) is None
@@ -37,7 +42,7 @@ def test_nothing_yet():
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_voxel(inspect, number):
+def test_voxel_facts_equal_the_api(inspect, number):
     inspector = Inspector()
     inspector.show(inspect(patterns.noise(), number))
     source = inspector.inspection.source
@@ -68,10 +73,10 @@ def test_the_filter_of_the_sub_voxel_under_the_cursor(at_cells):
         assert f"phase {output}" in scene.title
         np.testing.assert_array_equal(at_cells.scene(False, UNDER_CURSOR, FIRST).view.cube, cube)
     assert at_cells.scene(True, 5, FIRST).view.output == 5
-    assert "LR voxel" in scene.unit
+    assert "measured voxel" in scene.unit
 
 
-def test_a_bucket(at_cells):
+def test_a_bucket_without_a_voxel(at_cells):
     at_cells.choose(40)
     scene = at_cells.scene(True, UNDER_CURSOR, FIRST)
     source = at_cells.inspection.source
@@ -85,7 +90,7 @@ def test_a_bucket(at_cells):
     assert facts["training samples"] == f"{source.stage.support[40]:,}"
 
 
-def test_two_banks(at_cells):
+def test_second_bank_and_difference(at_cells):
     second = patterns.planted_bank(seed=9)
     at_cells.compare(second)
     at_cells.choose(40)

@@ -1,4 +1,4 @@
-"""Which filter is drawn, and which way round."""
+"""View of one filter: orientation, captions and choices."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import pytest
 from helpers import patterns
 
 from napari_mrisr.inspection import FilterView
+from napari_mrisr.viewer.inspect.controller import UNDER_CURSOR, FilterScene
 from napari_mrisr.viewer.inspect.filter_view import (
-    CANONICAL,
-    UNDER_CURSOR,
+    CANONICAL_AXES,
     FilterPanel,
-    FilterScene,
-    shown,
+    as_pictures,
 )
 
 STAGE = patterns.planted_bank().stages[1]
@@ -27,7 +26,7 @@ def panel(qtbot):
 
 def test_planes_as_napari_shows_them():
     cube = np.arange(27.0).reshape(3, 3, 3)
-    axial, coronal, sagittal = shown(
+    axial, coronal, sagittal = as_pictures(
         (cube[:, :, 1], cube[:, 1], cube[1]), FilterView(0, 0, 5, cube)
     )
     # Right, anterior, superior have the highest index.
@@ -35,12 +34,12 @@ def test_planes_as_napari_shows_them():
     assert axial[0, 2] == cube[0, 2, 1]
     assert coronal[0, 2] == cube[0, 1, 2]
     assert sagittal[0, 2] == cube[1, 0, 2]
-    first, *_ = shown((cube[:, :, 1],) * 3, FilterView(0, 0, None, cube))
+    first, *_ = as_pictures((cube[:, :, 1],) * 3, FilterView(0, 0, None, cube))
     assert first[0, 2] == cube[2, 2, 1]
     assert first[2, 0] == cube[0, 0, 1]
 
 
-def test_scene(panel):
+def test_scene_is_drawn(panel):
     view = FilterView.of(STAGE, 4, 0, 11)
     panel.show_scene(FilterScene(view, "a title", True, "upsampled voxel"), "")
     assert panel.title.text() == "a title"
@@ -51,7 +50,7 @@ def test_scene(panel):
     assert response.limits[0] == 0
     assert response.limits[1] == pytest.approx(max(p.max() for p in view.response))
     assert weights.titles == ("axial", "coronal", "sagittal")
-    assert "cycles/upsampled voxel" in response.caption
+    assert "cycles per upsampled voxel" in response.caption
     assert "added" in weights.caption
     assert panel.balls.axes == ("R", "A", "S")
     panel.show_scene(FilterScene(FilterView.of(STAGE, 4), "t", False, "voxel"), "")
@@ -60,7 +59,7 @@ def test_scene(panel):
     assert "added" not in panel.weights.planes.caption
 
 
-def test_nothing_to_draw(panel):
+def test_messages_without_a_filter(panel):
     panel.show_scene(None, "move")
     assert panel.weights.planes is None
     assert panel.weights.message == "move"
@@ -70,7 +69,7 @@ def test_nothing_to_draw(panel):
     assert panel.balls.cube is None
 
 
-def test_choices_are_told(panel, qtbot):
+def test_choices_are_signaled(panel, qtbot):
     assert panel.along_volume_axes
     assert panel.chosen_output == UNDER_CURSOR
     assert panel.output.isHidden()
@@ -80,7 +79,7 @@ def test_choices_are_told(panel, qtbot):
         panel.output.setCurrentIndex(4)
     assert panel.chosen_output == 3
     with qtbot.waitSignal(panel.changed):
-        panel.orientation.setCurrentText(CANONICAL)
+        panel.orientation.setCurrentText(CANONICAL_AXES)
     assert not panel.along_volume_axes
     assert panel.chosen_bank == 0
     panel.set_two_banks(True)

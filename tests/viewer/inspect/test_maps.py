@@ -1,4 +1,4 @@
-"""Maps as layers: the API's numbers, where the volume is."""
+"""Maps as layers: values of the API, at the position of the volume."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from napari_mrisr.inspection import bin_map, bucket_map, feature_map, inspect_vo
 from napari_mrisr.inspection.texts import bucket_text
 from napari_mrisr.viewer.inspect.maps import (
     ORIENTATION,
+    feature_layer,
+    feature_layers,
     index_at,
-    part_layer,
-    part_title,
-    parts_of,
+    menu_text,
 )
 from napari_mrisr.viewer.layers.convert import layer_data
 
 
 def shown(array):
-    """As napari shows it: inferior, posterior, left."""
+    """Return the axes of napari: inferior, posterior, left."""
     return array.transpose(2, 1, 0)[::-1, ::-1, ::-1]
 
 
@@ -31,7 +31,7 @@ def test_labels_are_buckets_plus_one(inspect, number):
     assert kind == "labels"
     np.testing.assert_array_equal(data, shown(bucket_map(inspection.source)).astype(int) + 1)
     assert data.min() >= 1
-    # Where layers of this grid are.
+    # At the position of other layers of this grid.
     grid = inspection.source.grid
     like = layer_data(Volume(np.zeros(grid.shape), grid), "like")[1]
     for key in ("scale", "translate", "units", "axis_labels"):
@@ -42,7 +42,7 @@ def test_labels_are_buckets_plus_one(inspect, number):
     assert kwargs["name"] == f"scan, planted stage {number + 1} buckets"
 
 
-def test_colors_flat_is_clear_and_phases_are_alike(inspect):
+def test_flat_is_transparent_and_phases_share_a_color(inspect):
     inspection = inspect(patterns.noise(), 1)
     spec = inspection.source.stage.spec.hash
     colormap = inspection.layer[1]["colormap"]
@@ -54,17 +54,17 @@ def test_colors_flat_is_clear_and_phases_are_alike(inspect):
     assert (by_bucket[0, 0] != by_bucket[1, 0]).any()
 
 
-def test_parts(inspect):
+def test_feature_layers(inspect):
     inspection = inspect(patterns.noise(), 1)
     source, labels = inspection.source, inspection.labels
     spec = source.stage.spec.hash
-    names = parts_of(spec)
+    names = feature_layers(spec)
     assert names[0] == ORIENTATION
     assert "phase bin" in names
     assert "asymmetry" in names
     assert "asymmetry bin" not in names
-    assert len({part_title(name) for name in names}) == len(names)
-    data, kwargs, kind = part_layer(source, labels, "coherence bin", "t")
+    assert len({menu_text(name) for name in names}) == len(names)
+    data, kwargs, kind = feature_layer(source, labels, "coherence bin", "t")
     assert (kind, kwargs["name"]) == ("labels", "t coherence bin")
     buckets = bucket_map(source)
     np.testing.assert_array_equal(data, shown(bin_map(buckets, spec, "coherence")) + 1)
@@ -73,18 +73,18 @@ def test_parts(inspect):
         "coherence −0.2 to 0.5",
         "coherence 0.5 to 1",
     ]
-    data, kwargs, kind = part_layer(source, labels, "elevation", "t")
+    data, kwargs, kind = feature_layer(source, labels, "elevation", "t")
     assert kind == "image"
     np.testing.assert_array_equal(data, shown(feature_map(source, "elevation")))
     assert kwargs["contrast_limits"][0] == 0
-    low, high = part_layer(source, labels, "curvature", "t")[1]["contrast_limits"]
+    low, high = feature_layer(source, labels, "curvature", "t")[1]["contrast_limits"]
     assert low == -high
-    data, kwargs, kind = part_layer(source, labels, ORIENTATION, "t")
+    data, kwargs, kind = feature_layer(source, labels, ORIENTATION, "t")
     assert (kind, kwargs["rgb"]) == ("image", True)
     color = orientation_map(source)
     for channel in range(3):
         np.testing.assert_array_equal(data[..., channel], shown(color[..., channel]))
-    assert part_layer(source, labels, "phase bin", "t")[0].max() <= 9
+    assert feature_layer(source, labels, "phase bin", "t")[0].max() <= 9
 
 
 def test_layers_can_be_added(inspect):
@@ -92,8 +92,8 @@ def test_layers_can_be_added(inspect):
 
     viewer = ViewerModel()
     inspection = inspect(patterns.noise())
-    for part in parts_of(inspection.source.stage.spec.hash):
-        data, kwargs, kind = part_layer(inspection.source, inspection.labels, part, "t")
+    for part in feature_layers(inspection.source.stage.spec.hash):
+        data, kwargs, kind = feature_layer(inspection.source, inspection.labels, part, "t")
         (viewer.add_labels if kind == "labels" else viewer.add_image)(data, **kwargs)
     layer = viewer.add_labels(inspection.layer[0], **inspection.layer[1])
     seen = inspect_voxel(inspection.source, (3, 4, 5))
@@ -103,7 +103,7 @@ def test_layers_can_be_added(inspect):
     assert f"bucket: {seen.bucket}" in layer.get_status(place, world=True)["coordinates"]
 
 
-def test_index_at_is_where_layers_are():
+def test_index_at_follows_layers():
     turn = np.diag([-1.0, 1.25, 1.5, 1.0])
     turn[:3, 3] = 4, -5, 6
     for affine in (np.diag([1.0, 1.25, 1.5, 1.0]), np.abs(turn)):

@@ -1,4 +1,4 @@
-"""The dock widget in a real viewer, on planted patterns."""
+"""The dock widget on planted patterns: it shows the values of the API."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def real_desk(open_desk, path):
 
 @pytest.fixture
 def endless(monkeypatch):
-    """The map, replaced by one that never comes."""
+    """Replace the map by work that ends only when cancelled."""
     running = threading.Event()
 
     def run(source, *, progress, threads=None):
@@ -99,16 +99,16 @@ def test_by_the_manifest(plugin, make_napari_viewer):
     viewer.window.remove_dock_widget(dock)
 
 
-def test_empty(desk):
-    assert "Open a low-resolution volume" in desk.panel.status.text()
+def test_without_a_scan_nothing_can_be_started(desk):
+    assert "Open a low-resolution scan" in desk.panel.status.text()
     assert not desk.panel.show_button.isEnabled()
-    assert not desk.panel.parts_button.isEnabled()
+    assert not desk.panel.features_button.isEnabled()
     assert not desk.panel.tabs.isTabEnabled(VOXEL)
     desk.widget.show_map()
-    desk.widget.add_part("orientation")
+    desk.widget.add_feature("orientation")
     desk.widget.choose_bucket(3)
     desk.widget.point_at((0.0, 0.0, 0.0))
-    assert not desk.widget.jobs.running
+    assert not desk.widget.worker.running
 
 
 PATTERNS = {
@@ -121,8 +121,7 @@ PATTERNS = {
 
 
 def test_map_and_readout_equal_the_api(desk):
-    """Every pattern, cells and upsampled voxels."""
-    bank = desk.widget.chooser
+    """Try every pattern with a cell stage and a voxel stage."""
     for name, volume in PATTERNS.items():
         layer = desk.add(volume, name)
         desk.panel.layer.layer = layer
@@ -146,10 +145,10 @@ def test_map_and_readout_equal_the_api(desk):
                 assert readout.value("training samples") == f"{own.stage.support[seen.bucket]:,}"
             assert f"bucket {seen.bucket}" in desk.panel.filter.title.text()
         assert desk.panel.tabs.currentIndex() == VOXEL
-    assert bank.number == 1
+    assert desk.panel.stage.currentIndex() == 1
 
 
-def test_layer_geometry_status_and_looks(real_desk):
+def test_layer_geometry_texts_and_sizes(real_desk):
     desk = real_desk
     layer = desk.add(patterns.noise())
     desk.show(1)
@@ -174,22 +173,22 @@ def test_layer_geometry_status_and_looks(real_desk):
     assert desk.panel.error_color == "#b00020"
 
 
-def test_parts_are_layers_of_their_own(real_desk):
+def test_features_are_added_as_layers(real_desk):
     desk = real_desk
     desk.add(patterns.noise())
     desk.show()
-    titles = [action.text() for action in desk.panel.parts.actions()]
+    titles = [action.text() for action in desk.panel.features.actions()]
     assert len(titles) == len(set(titles)) > 10
-    desk.panel.parts.actions()[0].trigger()
+    desk.panel.features.actions()[0].trigger()
     desk.wait()
     color = desk.viewer.layers[-1]
     assert color.rgb
     expected = orientation_map(desk.inspection.source).transpose(2, 1, 0, 3)[::-1, ::-1, ::-1]
     np.testing.assert_array_equal(color.data, expected)
-    desk.widget.add_part("curvature bin")
+    desk.widget.add_feature("curvature bin")
     desk.wait()
     assert isinstance(desk.viewer.layers[-1], Labels)
-    desk.widget.add_part("strength")
+    desk.widget.add_feature("strength")
     desk.wait()
     assert desk.viewer.layers[-1].name == "scan, planted stage 1 strength"
     # Color layers are no volumes.
@@ -197,11 +196,11 @@ def test_parts_are_layers_of_their_own(real_desk):
     assert offered == ["scan, planted stage 1 strength", "scan"]
 
 
-def test_a_click_in_the_histogram_lights_a_bucket(real_desk):
+def test_a_click_in_the_table_shows_one_bucket(real_desk):
     desk = real_desk
     desk.add(patterns.noise())
     desk.show()
-    histogram = desk.panel.histogram
+    histogram = desk.panel.table
     desk.panel.tabs.setCurrentIndex(BUCKETS)
     histogram.setCurrentIndex(histogram.buckets.index(2, 0))
     bucket = int(histogram.buckets.rows[2])
@@ -251,7 +250,7 @@ def test_the_real_cursor_follows_and_a_click_holds(real_desk):
     assert "8, 9, 10" in desk.panel.readout.heading
 
 
-def test_a_second_bank(desk, tmp_path):
+def test_a_second_bank_is_compared(desk, tmp_path):
     desk.add(patterns.noise())
     desk.show()
     desk.widget.choose_bucket(12)
@@ -260,60 +259,62 @@ def test_a_second_bank(desk, tmp_path):
     desk.widget.compare_with(str(path))
     assert desk.panel.second.currentText() == "second.safetensors"
     assert desk.widget.inspector.comparison is not None
-    assert len(desk.panel.histogram.buckets.columns) == 8
+    assert len(desk.panel.table.buckets.columns) == 8
     assert not desk.panel.filter.bank.isHidden()
     desk.panel.filter.bank.setCurrentIndex(1)
     assert "(second)" in desk.panel.filter.title.text()
-    # One whose buckets are others: the reason, and no comparison.
+    # Other buckets: the reason, and no comparison.
     other = tmp_path / "other.safetensors"
     cuts = {**patterns.CUTS, "curvature": (0.0,)}
     patterns.planted_bank(cuts=cuts).save(other)
     desk.widget.compare_with(str(other))
     assert "curvature is cut at" in desk.panel.status.text()
     assert desk.widget.inspector.comparison is None
-    assert len(desk.panel.histogram.buckets.columns) == 5
+    assert len(desk.panel.table.buckets.columns) == 5
     coarse = tmp_path / "coarse.safetensors"
     patterns.planted_bank(scale=(3, 3, 3)).save(coarse)
     desk.widget.compare_with(str(coarse))
-    assert "another scale" in desk.panel.status.text()
+    assert "its scale differs" in desk.panel.status.text()
     desk.panel.second.setCurrentIndex(0)
     assert desk.panel.filter.bank.isHidden()
 
 
-def test_measured_against_a_truth(desk):
-    truth = desk.add(Volume(np.kron(patterns.noise().data, np.ones((2, 2, 2))), Grid(
+def test_gain_against_a_reference(desk):
+    reference = desk.add(Volume(np.kron(patterns.noise().data, np.ones((2, 2, 2))), Grid(
         tuple(2 * n for n in patterns.SHAPE), patterns.noise().grid.upsampled((2, 2, 2)).affine
-    )), "truth")  # fmt: skip
+    )), "reference")  # fmt: skip
     desk.panel.layer.layer = desk.add(patterns.noise())
     desk.show(1)
-    assert desk.panel.truth.truth is None
-    desk.panel.truth.layer = truth
+    assert desk.panel.reference.layer is None
+    desk.panel.reference.layer = reference
     desk.wait()
     assert "Measured" in desk.panel.status.text()
     inspection = desk.inspection
-    expected = measure_gain(inspection.source, inspection.labels - 1, snapshot(truth).to_volume())
+    expected = measure_gain(
+        inspection.source, inspection.labels - 1, snapshot(reference).to_volume()
+    )
     np.testing.assert_array_equal(desk.widget.inspector.measured.gain, expected.gain)
-    histogram = desk.panel.histogram.buckets
+    histogram = desk.panel.table.buckets
     assert histogram.columns[4].name == "measured"
     desk.widget.point_at(world_of(inspection.source.grid, (15, 16, 17)))
     bucket = desk.widget.inspector.bucket
-    gain = desk.panel.readout.value("gain here")
+    gain = desk.panel.readout.value("gain in this scan")
     assert gain == f"{number_text(float(expected.gain[bucket]), 2)} dB"
-    # A layer on another grid is refused, and the choice taken back.
-    desk.panel.truth.layer = desk.viewer.layers["scan"]
+    # A layer on another grid is refused, and none is chosen.
+    desk.panel.reference.layer = desk.viewer.layers["scan"]
     desk.wait()
     assert "differs from the upsampled grid" in desk.panel.status.text()
-    assert desk.panel.truth.truth is None
+    assert desk.panel.reference.layer is None
     assert desk.widget.inspector.measured is None
-    desk.panel.truth.layer = truth
+    desk.panel.reference.layer = reference
     desk.wait()
     assert desk.widget.inspector.measured is not None
-    desk.viewer.layers.remove(truth)
+    desk.viewer.layers.remove(reference)
     assert desk.widget.inspector.measured is None
     assert [c.name for c in histogram.columns][3:] == ["gain", "error"]
 
 
-def test_another_stage_bank_and_layer(desk):
+def test_other_stages_banks_and_layers(desk):
     layer = desk.add(patterns.noise())
     desk.show(0)
     desk.show(1)
@@ -328,13 +329,13 @@ def test_another_stage_bank_and_layer(desk):
     assert desk.inspection.source.bank.name == "planted"
     desk.viewer.layers.remove(layer)
     assert not desk.panel.show_button.isEnabled()
-    assert "Open a low-resolution volume" in desk.panel.status.text()
-    # What was found stays to be looked at.
+    assert "Open a low-resolution scan" in desk.panel.status.text()
+    # The map can still be inspected.
     desk.widget.point_at(world_of(desk.inspection.source.grid, (5, 6, 7)))
     assert "Voxel 5, 6, 7" in desk.panel.readout.heading
 
 
-def test_a_series_is_taken_at_the_frame_on_screen(desk):
+def test_the_frame_on_screen_is_inspected(desk):
     volume = patterns.noise()
     frames = np.stack([volume.data, volume.data[::-1]])
     plain = Volume(volume.data, volume.grid)
@@ -350,7 +351,7 @@ def test_a_series_is_taken_at_the_frame_on_screen(desk):
     assert "Voxel 5, 6, 7" in desk.panel.readout.heading
 
 
-def test_errors_are_told_in_one_line(desk, tmp_path):
+def test_errors_are_shown_in_one_line(desk, tmp_path):
     layer = desk.add(patterns.noise())
     broken = np.array(layer.data)
     broken[3, 4, 5] = np.nan
@@ -367,7 +368,7 @@ def test_errors_are_told_in_one_line(desk, tmp_path):
     assert "2 axes" in desk.panel.status.text()
 
 
-def test_cancel(desk, endless):
+def test_cancel_adds_no_layer(desk, endless):
     desk.add(patterns.noise())
     desk.panel.show_button.click()
     assert endless.wait(5)
@@ -381,7 +382,7 @@ def test_cancel(desk, endless):
     assert our_threads() == []
 
 
-def test_closing_midway_leaves_nothing(real_desk, endless, path):
+def test_closing_during_work_leaves_nothing_behind(real_desk, endless, path):
     desk = real_desk
     desk.add(patterns.noise())
     presses = len(desk.viewer.mouse_drag_callbacks) - 1
@@ -406,7 +407,7 @@ def test_closing_midway_leaves_nothing(real_desk, endless, path):
     assert desk.labels() == []
 
 
-def test_closing_napari_midway(open_desk, path, endless):
+def test_closing_napari_during_work(open_desk, path, endless):
     desk = open_desk("Inspect buckets", InspectDesk, show=True)
     desk.widget.open_bank(str(path))
     desk.add(patterns.noise())
@@ -417,7 +418,7 @@ def test_closing_napari_midway(open_desk, path, endless):
     assert our_threads() == []
 
 
-def test_closed_and_docked_again(real_desk):
+def test_docking_again_after_closing(real_desk):
     desk = real_desk
     desk.add(patterns.noise())
     desk.show()
@@ -428,7 +429,7 @@ def test_closed_and_docked_again(real_desk):
     assert desk.labels()[0].selected_label == 5
 
 
-def test_the_gui_goes_on_and_moves_are_quick(real_desk):
+def test_the_gui_responds_and_moves_are_fast(real_desk):
     desk = real_desk
     rng = np.random.default_rng(0)
     volume = patterns.as_volume(rng.random((90, 96, 100)))
@@ -441,7 +442,7 @@ def test_the_gui_goes_on_and_moves_are_quick(real_desk):
     desk.panel.show_button.click()
     desk.wait()
     timer.stop()
-    # Some times what is promised: the machine that tests may be slow, and busy.
+    # Several times the goal, because the testing machine may be slow and busy.
     wall, own = np.diff(ticks, axis=0).max(axis=0)
     assert wall < 1.0
     assert own < 0.4
