@@ -72,7 +72,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_files_go_to_the_window_by_role(run, scans, window):
+def test_files_open_in_the_window_by_role(run, scans, window):
     truth, low, result = scans
     assert run("compare", result, "--truth", truth, "--measured", low).code == 0
     assert list(window.volumes) == ["reference", "tricubic 2x", "LR 2x"]
@@ -122,7 +122,9 @@ def test_a_saved_comparison_finds_files_given_under_other_names(
     assert "saved.json: 'volume 1' (24 × 20 × 28 voxels) was not found" in found.error
 
 
-def test_figure_and_table_need_no_window_and_name_nobody(run, scans, tmp_path, monkeypatch):
+def test_figure_and_table_need_no_window_and_contain_no_file_names(
+    run, scans, tmp_path, monkeypatch
+):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     truth, low, result = scans
     figure, table = tmp_path / "f.svg", tmp_path / "t.csv"
@@ -159,7 +161,7 @@ def test_the_table_of_a_saved_comparison_has_its_regions_first(run, saved, tmp_p
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_blinded_reading_is_opened_and_gone_on_with(run, scans, window, tmp_path):
+def test_a_blinded_reading_opens_and_continues(run, scans, window, tmp_path):
     cases = tmp_path / "cases.csv"
     cases.write_text(f"case,low,high\none,{scans[1].name},{scans[2].name}\n", encoding="utf-8")
     out = tmp_path / "reading.csv"
@@ -174,7 +176,7 @@ def test_blinded_reading_is_opened_and_gone_on_with(run, scans, window, tmp_path
     assert "reading" in other.error
 
 
-def test_unblinding_prints_counts_and_writes_them(run, scans, tmp_path):
+def test_unblinding_prints_and_writes_counts(run, scans, tmp_path):
     cases = tmp_path / "cases.csv"
     cases.write_text(f"case,low,high\none,{scans[1].name},{scans[2].name}\n", encoding="utf-8")
     plan = read_plan(cases)
@@ -224,14 +226,14 @@ def test_bad_input_is_one_line_before_any_window(
     assert vars(window) == {}
 
 
-def test_without_napari_one_line_says_how_to_install_it(run, scans, monkeypatch):
+def test_without_napari_the_error_says_how_to_install_it(run, scans, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = run("compare", *scans)
     assert found.code == 2
     assert "pip install 'napari-mrisr[gui]'" in found.error
 
 
-def test_without_a_display_one_line_says_so(run, scans, monkeypatch):
+def test_without_a_display_the_error_says_so(run, scans, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")

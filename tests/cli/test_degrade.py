@@ -8,7 +8,7 @@ import numpy as np
 from .conftest import make_scan
 
 
-def test_degrade_is_the_engine_s(run, scan, tmp_path):
+def test_degrade_gives_the_result_of_the_engine(run, scan, tmp_path):
     from napari_mrisr.io import read_volume
     from napari_mrisr.operators.degrade import degrade
 
@@ -25,7 +25,7 @@ def test_degraded_images_in_a_folder_are_named_low(run, scan, tmp_path, files):
     assert "low/sub-01_desc-lr2x_T1w.nii.gz" in files()
 
 
-def test_degrade_refuses_what_leaves_nothing(run, scan, tmp_path):
+def test_degrade_refuses_a_scale_that_leaves_too_few_voxels(run, scan, tmp_path):
     found = run("degrade", scan, tmp_path / "o.nii", "--scale", "8")
     assert found.code == 2
     assert "18 × 22 × 15 voxels" in found.error

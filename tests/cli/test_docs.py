@@ -23,7 +23,7 @@ def commands(repository):
     return found
 
 
-def test_they_can_be_given(commands):
+def test_commands_in_the_documents_parse_and_have_a_bank(commands):
     parser = build_parser()
     assert {page for page, _ in commands} >= {"README.md", "large-volumes.md", "training.md"}
     for page, words in commands:

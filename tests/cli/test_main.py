@@ -20,7 +20,7 @@ def test_version(run):
     assert (found.code, found.out) == (0, f"napari-mrisr {napari_mrisr.__version__}\n")
 
 
-def test_help_names_every_command_and_the_use(run):
+def test_help_names_every_command_and_the_intended_use(run):
     found = run("--help")
     assert found.code == 0
     assert "not for diagnosis" in " ".join(found.out.split())
@@ -29,7 +29,7 @@ def test_help_names_every_command_and_the_use(run):
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "bank show", "bank list"])
-def test_every_command_explains_itself_with_an_example(run, command):
+def test_every_help_page_has_an_example(run, command):
     found = run(*command.split(), "--help")
     assert found.code == 0
     assert f"  napari-mrisr {command.split()[0]} " in found.out
@@ -37,7 +37,7 @@ def test_every_command_explains_itself_with_an_example(run, command):
 
 
 @pytest.mark.parametrize("arguments", [[], ["bank"]])
-def test_no_command_is_wrong_usage(run, arguments):
+def test_a_missing_command_is_wrong_usage(run, arguments):
     found = run(*arguments)
     assert found.code == 2
     assert "usage:" in found.err
@@ -153,7 +153,7 @@ def test_an_unexpected_exception_keeps_its_traceback(run, scan, tmp_path, monkey
         run("upscale", scan, tmp_path / "out.nii", "--method", "nearest")
 
 
-def test_a_terminal_without_the_signs_gets_replacements(scan):
+def test_a_terminal_without_special_characters_gets_replacements(scan):
     code = (
         "import sys; from napari_mrisr.cli import main;"
         f"sys.exit(main(['evaluate', {str(scan)!r}, '--methods', 'nearest', '-q']))"

@@ -24,7 +24,7 @@ NEAREST = ("--method", "nearest")
 
 
 @pytest.fixture(autouse=True)
-def handler_is_put_back():
+def handlers_are_restored():
     before = [signal.getsignal(number) for number, _ in SIGNALS]
     yield
     assert [signal.getsignal(number) for number, _ in SIGNALS] == before
@@ -61,7 +61,7 @@ def test_ctrl_c_within_the_write_stops_it_and_the_old_file_stays(
     assert files() == before
 
 
-def test_results_finished_before_stay(run, scan, tmp_path, files, monkeypatch):
+def test_results_finished_before_a_cancel_stay(run, scan, tmp_path, files, monkeypatch):
     other = tmp_path / "z.nii.gz"
     other.write_bytes(scan.read_bytes())
     interrupt_at(monkeypatch, "writing z_")
@@ -82,7 +82,7 @@ def test_evaluate_and_degrade_are_cancelled(run, scan, tmp_path, files, monkeypa
     assert files() == before
 
 
-def test_train_keeps_what_it_has_and_says_so(run, scan, tmp_path, files, monkeypatch):
+def test_a_cancelled_training_can_be_resumed(run, scan, tmp_path, files, monkeypatch):
     interrupt_at(monkeypatch, "training")
     found = run("train", scan, "--scale", "2", "--out", tmp_path / "bank.safetensors")
     assert found.code == 130
@@ -255,7 +255,7 @@ def clock(monkeypatch):
     return move
 
 
-def test_a_log_gets_a_line_a_task(clock):
+def test_a_log_gets_a_line_per_task(clock):
     stream = io.StringIO()
     progress = TerminalProgress(stream=stream)
     progress.prefix = "[1/2] a.nii: "
@@ -266,7 +266,7 @@ def test_a_log_gets_a_line_a_task(clock):
     assert stream.getvalue() == "[1/2] a.nii: nearest 2x\n"
 
 
-def test_a_log_of_a_long_task_gets_percent_and_time_left_now_and_then(clock):
+def test_a_log_of_a_long_task_gets_percent_and_time_left_every_ten_seconds(clock):
     stream = io.StringIO()
     progress = TerminalProgress(stream=stream)
     progress.begin("training", 10)
@@ -282,7 +282,7 @@ def test_a_log_of_a_long_task_gets_percent_and_time_left_now_and_then(clock):
     ]
 
 
-def test_a_terminal_gets_a_bar_with_the_time_left_and_keeps_nothing(terminal, clock):
+def test_a_terminal_gets_a_bar_that_disappears(terminal, clock):
     progress = TerminalProgress(stream=terminal)
     progress.begin("nearest 2x", 4)
     clock(30.0)
@@ -298,7 +298,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left_and_keeps_nothing(terminal, cl
     assert "\n" not in terminal.getvalue()
 
 
-def test_messages_stand_above_the_bar(terminal):
+def test_messages_are_printed_above_the_bar(terminal):
     progress = TerminalProgress(stream=terminal)
     progress.begin("nearest 2x", 4)
     progress.message("compiling")
@@ -306,7 +306,7 @@ def test_messages_stand_above_the_bar(terminal):
     assert "compiling\n" in terminal.getvalue()
 
 
-def test_a_bar_that_a_line_took_away_comes_back(terminal, clock):
+def test_a_bar_removed_by_a_line_comes_back(terminal, clock):
     progress = TerminalProgress(stream=terminal)
     progress.begin("images", 4)
     progress.advance()
@@ -328,7 +328,7 @@ def test_a_terminal_without_a_size_gets_lines(terminal, monkeypatch):
     assert terminal.getvalue() == "nearest 2x\n"
 
 
-def test_quiet_is_quiet(terminal):
+def test_quiet_progress_prints_nothing(terminal):
     progress = TerminalProgress(stream=terminal, quiet=True)
     progress.begin("nearest 2x", 4)
     progress.advance(4)

@@ -23,7 +23,7 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
-def test_maps_stand_beside_the_result(run, low, bank, tmp_path):
+def test_maps_are_written_next_to_the_result(run, low, bank, tmp_path):
     out = tmp_path / "out"
     found = run("upscale", low, out, "--bank", bank, "--maps")
     assert found.code == 0
@@ -41,7 +41,7 @@ def test_maps_stand_beside_the_result(run, low, bank, tmp_path):
     assert "consistency" in found.out
 
 
-def test_maps_are_those_of_the_api(run, low, bank, tmp_path):
+def test_maps_equal_those_of_the_api(run, low, bank, tmp_path):
     from napari_mrisr import UpscaleParameters, load_bank, read_volume, trust_maps, upscale
 
     run("upscale", low, tmp_path / "high.nii", "--bank", bank, "--maps")
@@ -56,7 +56,7 @@ def test_maps_are_those_of_the_api(run, low, bank, tmp_path):
         np.testing.assert_allclose(found, expected.data, rtol=1e-5, atol=1e-5)
 
 
-def test_the_report_stands_beside_the_result(run, low, bank, tmp_path):
+def test_the_report_is_written_next_to_the_result(run, low, bank, tmp_path):
     found = run("upscale", low, tmp_path / "high.nii.gz", "--bank", bank, "--report")
     assert found.code == 0
     text = (tmp_path / "high.html").read_text()
@@ -99,7 +99,7 @@ def soft(low, tmp_path):
     return tmp_path / "soft.nii"
 
 
-def test_an_interpolated_axis_is_told_before_the_run(run, soft, bank, tmp_path):
+def test_a_caution_is_a_headline_that_verbose_explains(run, soft, bank, tmp_path):
     found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank)
     assert found.code == 0
     assert "caution: interpolated axis" in found.err
@@ -116,7 +116,7 @@ def cautions(outcome):
     return [line for line in outcome.err.splitlines() if "caution: " in line]
 
 
-def test_a_streamed_run_tells_the_same(run, soft, bank, tmp_path):
+def test_a_run_from_disk_shows_the_same_cautions(run, soft, bank, tmp_path):
     whole = cautions(run("upscale", soft, tmp_path / "o.nii", "--bank", bank))
     assert len(whole) == 1
     streamed = run("upscale", soft, tmp_path / "p.nii", "--bank", bank, "--memory", "2GB")
@@ -128,7 +128,7 @@ def test_a_streamed_run_tells_the_same(run, soft, bank, tmp_path):
     assert cautions(without) == []
 
 
-def test_a_streamed_run_tells_of_a_part(run, soft, bank, tmp_path, monkeypatch):
+def test_cautions_about_a_part_of_a_large_scan_say_so(run, soft, bank, tmp_path, monkeypatch):
     monkeypatch.setattr(look, "voxels_to_look_at", lambda memory: 25_000)
     found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank, "--memory", "2GB")
     assert "soft.nii: too large to be examined whole; cautions are about its middle" in found.err
@@ -136,7 +136,7 @@ def test_a_streamed_run_tells_of_a_part(run, soft, bank, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [(), ("--memory", "2GB")])
-def test_of_several_scans_it_is_told_which(run, soft, bank, tmp_path, options):
+def test_cautions_of_a_batch_name_the_scan_and_are_summed_up(run, soft, bank, tmp_path, options):
     other = soft.rename(tmp_path / "other.nii")
     again = tmp_path / "again.nii"
     again.write_bytes(other.read_bytes())
@@ -149,7 +149,7 @@ def test_of_several_scans_it_is_told_which(run, soft, bank, tmp_path, options):
     assert "cautions in 2 scans: interpolated axis (2)" in found.err
 
 
-def test_a_bank_without_calibration_says_so(run, low, bank, tmp_path):
+def test_a_bank_without_calibration_gives_no_expected_error(run, low, bank, tmp_path):
     from dataclasses import replace
 
     from napari_mrisr import load_bank
@@ -163,7 +163,7 @@ def test_a_bank_without_calibration_says_so(run, low, bank, tmp_path):
     assert (tmp_path / "high_desc-support.nii").exists()
 
 
-def test_a_folder_leaves_out_maps_of_earlier_runs(run, low, bank, tmp_path):
+def test_a_folder_run_skips_maps_of_earlier_runs(run, low, bank, tmp_path):
     run("upscale", low, tmp_path / "high.nii", "--bank", bank, "--maps")
     (tmp_path / "high.nii").unlink()
     found = run("upscale", tmp_path, tmp_path / "all", "--bank", bank)

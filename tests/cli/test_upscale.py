@@ -18,7 +18,7 @@ NEAREST = ("--method", "nearest")
 SMALL = ("--memory", "2GB")
 
 
-def test_one_image(run, scan, tmp_path):
+def test_an_image_keeps_its_field_of_view(run, scan, tmp_path):
     out = tmp_path / "out.nii.gz"
     found = run("upscale", scan, out, "--scale", "2", *NEAREST)
     assert found.code == 0
@@ -29,7 +29,7 @@ def test_one_image(run, scan, tmp_path):
     np.testing.assert_allclose(after.header.get_zooms(), np.array(ZOOMS) / 2, rtol=1e-6)
 
 
-def test_two_is_the_default_scale(run, scan, tmp_path):
+def test_the_default_scale_is_2(run, scan, tmp_path):
     run("upscale", scan, tmp_path / "out.nii", *NEAREST)
     assert nib.load(tmp_path / "out.nii").shape == (36, 44, 30)
 
@@ -39,7 +39,7 @@ def test_options_may_stand_between_input_and_output(run, scan, tmp_path):
     assert nib.load(tmp_path / "o.nii").shape == (18, 22, 30)
 
 
-def test_a_scale_counts_the_file_s_own_axes(run, tmp_path):
+def test_a_scale_counts_the_axes_of_the_file(run, tmp_path):
     affine = np.array([[0, 0, -1.2, 0], [1.0, 0, 0, 0], [0, 1.1, 0, 0], [0, 0, 0, 1]])
     path = make_scan(tmp_path / "asl.nii", affine=affine)  # stored as A, S, L
     found = run("upscale", path, tmp_path / "o.nii", "--scale", "1x2x3", *NEAREST)
@@ -61,7 +61,7 @@ def test_spacing_chooses_a_factor_for_each_axis(run, tmp_path):
     assert not (tmp_path / "q.nii").exists()
 
 
-def test_hashed_with_a_bank_is_the_engine_s_result(run, scan, bank, tmp_path):
+def test_hashed_with_a_bank_gives_the_result_of_the_engine(run, scan, bank, tmp_path):
     from napari_mrisr.io import read_volume
 
     out = tmp_path / "o.nii"
@@ -134,7 +134,7 @@ def test_gpu_where_there_is_none_is_one_line(run, scan, tmp_path):
         (("--method", "hashed", "--scale", "7"), "7"),
     ],
 )
-def test_impossible_options_are_one_line_before_any_voxel(
+def test_impossible_options_are_refused_before_voxels_are_read(
     run, scan, tmp_path, files, monkeypatch, arguments, part
 ):
     monkeypatch.setattr("napari_mrisr.io.read_volume", lambda *a, **k: pytest.fail("voxels read"))
@@ -147,7 +147,7 @@ def test_impossible_options_are_one_line_before_any_voxel(
 
 @pytest.mark.parametrize("command", ["upscale", "degrade"])
 @pytest.mark.parametrize("name", ["o.txt", "o.nii.zip", "missing/o.nii"])
-def test_outputs_that_cannot_be_are_refused_before_any_voxel(
+def test_impossible_outputs_are_refused_before_voxels_are_read(
     run, scan, tmp_path, monkeypatch, command, name
 ):
     monkeypatch.setattr("napari_mrisr.io.read_volume", lambda *a, **k: pytest.fail("voxels read"))
@@ -163,7 +163,7 @@ def test_several_inputs_need_a_folder(run, scan, tmp_path):
     assert "give a folder" in found.error
 
 
-def test_a_file_is_replaced_only_when_told_to(run, scan, tmp_path):
+def test_a_file_is_replaced_only_with_overwrite(run, scan, tmp_path):
     out = tmp_path / "o.nii"
     out.write_bytes(b"precious")
     found = run("upscale", scan, out, *NEAREST)
@@ -182,7 +182,7 @@ def test_the_input_is_never_replaced(run, scan):
     assert scan.read_bytes() == before
 
 
-def test_a_folder_made_in_vain_goes_away(run, tmp_path):
+def test_a_folder_that_stays_empty_is_removed(run, tmp_path):
     bad = tmp_path / "bad.nii"
     bad.write_bytes(b"nothing")
     assert run("upscale", bad, tmp_path / "results", *NEAREST).code == 2
@@ -204,7 +204,7 @@ def test_nonfinite_voxels_and_frames(run, tmp_path):
     assert after[4, 4, 6] == pytest.approx(data[2, 2, 3, 1], abs=1e-6)
 
 
-def test_memory_is_asked_before_voxels(run, scan, tmp_path, monkeypatch):
+def test_memory_is_checked_before_voxels_are_read(run, scan, tmp_path, monkeypatch):
     import psutil
 
     monkeypatch.setattr("napari_mrisr.io.read_volume", lambda *a, **k: pytest.fail("voxels read"))
@@ -212,12 +212,12 @@ def test_memory_is_asked_before_voxels(run, scan, tmp_path, monkeypatch):
     assert "memory" in run("upscale", scan, tmp_path / "o.nii", *NEAREST).error
 
 
-def test_quiet_says_nothing(run, scan, tmp_path):
+def test_quiet_prints_nothing(run, scan, tmp_path):
     found = run("upscale", scan, tmp_path / "o.nii", *NEAREST, "-q")
     assert (found.code, found.out, found.err) == (0, "", "")
 
 
-def test_the_same_file_as_in_memory(run, scan, bank, tmp_path):
+def test_a_run_from_disk_writes_the_same_file_as_in_memory(run, scan, bank, tmp_path):
     for name, options in (("a.nii", ()), ("b.nii", SMALL)):
         found = run("upscale", scan, tmp_path / name, "--bank", bank, *options)
         assert found.code == 0, found.err
@@ -227,7 +227,7 @@ def test_the_same_file_as_in_memory(run, scan, bank, tmp_path):
     assert (tmp_path / "a.nii").read_bytes() == (tmp_path / "b.nii").read_bytes()
 
 
-def test_ome_zarr_out_and_in_without_asking(run, scan, tmp_path):
+def test_ome_zarr_is_written_and_read_without_an_option(run, scan, tmp_path):
     pytest.importorskip("zarr")
     middle, out = tmp_path / "a.ome.zarr", tmp_path / "b.nii.gz"
     found = run("upscale", scan, middle, *NEAREST)
@@ -239,7 +239,7 @@ def test_ome_zarr_out_and_in_without_asking(run, scan, tmp_path):
     np.testing.assert_allclose(read_volume(out).data, expected, rtol=1e-6)
 
 
-def test_results_in_a_folder(run, scan, tmp_path, files):
+def test_results_from_disk_go_to_a_folder(run, scan, tmp_path, files):
     pytest.importorskip("zarr")
     assert run("upscale", scan, tmp_path / "in.ome.zarr", *NEAREST).code == 0
     found = run("upscale", scan, tmp_path / "in.ome.zarr", tmp_path / "out", *NEAREST, *SMALL)
@@ -248,7 +248,7 @@ def test_results_in_a_folder(run, scan, tmp_path, files):
     assert names == {"sub-01_desc-sr2x_T1w.nii.gz", "in_desc-sr2x.ome.zarr"}
 
 
-def test_a_volume_that_does_not_fit_is_streamed(run, scan, tmp_path, monkeypatch):
+def test_a_volume_that_does_not_fit_runs_from_disk(run, scan, tmp_path, monkeypatch):
     few = psutil.virtual_memory()._replace(available=900_000_000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: few)
     module = importlib.import_module("napari_mrisr.run.upscale")  # not the function of that name
@@ -269,7 +269,9 @@ def test_a_volume_that_does_not_fit_is_streamed(run, scan, tmp_path, monkeypatch
         ((*SMALL, "--report"), "--report: cannot be made from and to disk"),
     ],
 )
-def test_refused_before_any_work(run, scan, tmp_path, files, options, text):
+def test_impossible_options_from_disk_are_refused_before_any_work(
+    run, scan, tmp_path, files, options, text
+):
     before = files()
     found = run("upscale", scan, tmp_path / "a.nii", *options)
     assert found.code == 2
@@ -277,7 +279,7 @@ def test_refused_before_any_work(run, scan, tmp_path, files, options, text):
     assert files() == before
 
 
-def test_other_formats_are_refused(run, scan, tmp_path):
+def test_other_formats_are_refused_from_disk(run, scan, tmp_path):
     assert "written in blocks as .mgz" in run("upscale", scan, tmp_path / "a.mgz", *SMALL).error
     assert "is the input itself" in run("upscale", scan, scan, *SMALL).error
 
@@ -300,7 +302,7 @@ def test_int16_is_stored_and_its_rounding_stated(run, scan, tmp_path):
     assert refused.error.startswith("--dtype: .mgz has no slope and intercept for int16")
 
 
-def test_voxels_are_judged(run, tmp_path, files):
+def test_a_constant_volume_is_refused_from_disk(run, tmp_path, files):
     data = np.ones((5, 6, 7), np.float32)
     nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "flat.nii")
     before = files()
@@ -312,7 +314,7 @@ def test_voxels_are_judged(run, tmp_path, files):
 
 
 @pytest.mark.parametrize("task", ["intensities", "nearest", "compressing"])
-def test_ctrl_c_leaves_nothing(run, scan, tmp_path, files, monkeypatch, task):
+def test_ctrl_c_from_disk_leaves_nothing(run, scan, tmp_path, files, monkeypatch, task):
     before = files()
     interrupt_at(monkeypatch, task)
     found = run("upscale", scan, tmp_path / "a.nii.gz", *NEAREST, *SMALL)
@@ -322,7 +324,7 @@ def test_ctrl_c_leaves_nothing(run, scan, tmp_path, files, monkeypatch, task):
     assert not (tmp_path / ".a.nii.gz.part").exists()
 
 
-def test_ctrl_c_with_resume_is_gone_on_with(run, scan, tmp_path, monkeypatch):
+def test_a_run_from_disk_stopped_by_ctrl_c_can_be_resumed(run, scan, tmp_path, monkeypatch):
     out = tmp_path / "a.nii.gz"
     command = ("upscale", scan, out, *NEAREST, *SMALL)
     with monkeypatch.context() as patch:
