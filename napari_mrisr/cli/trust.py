@@ -165,19 +165,19 @@ def look_at(volume: Volume, method: Method, session: Session) -> InputFindings:
     return InputFindings(volume, bank, traits, cautions)
 
 
-def look_at_streamed(plan: StreamPlan, method: Method | None, session: Session) -> list[str]:
-    """Show the cautions of :func:`look_at` within a plan's memory; return their kinds."""
-    from napari_mrisr.run.upscale import check_parameters
+def look_at_streamed(
+    stream_plan: StreamPlan, plan: FilePlan, session: Session
+) -> tuple[Caution, ...]:
+    """Show and return the cautions of :func:`look_at`, within the memory of a plan."""
     from napari_mrisr.trust import cautions_for
 
-    bank = bank_of(method or check_parameters(plan.request.parameters))
-    if bank is None:
-        return []
-    look = plan.traits(session.progress)
-    if look.part:
-        text = f"too large to be examined whole; cautions are about {look.part}"
-        name = session.progress.prefix or f"{plan.request.path.name}: "
-        session.progress.message(f"{name}{text}")
-    cautions = cautions_for(look.traits, bank)
+    cautions, bank = plan.scan.origin.cautions, bank_of(plan.method)
+    if bank is not None:
+        look = stream_plan.traits(session.progress)
+        if look.part:
+            text = f"too large to be examined whole; cautions are about {look.part}"
+            name = session.progress.prefix or f"{plan.scan.path.name}: "
+            session.progress.message(f"{name}{text}")
+        cautions += cautions_for(look.traits, bank)
     session.show_cautions(cautions)
-    return [caution.kind for caution in cautions]
+    return cautions

@@ -288,7 +288,8 @@ def _from_disk(
     cautions: list[str] = []
 
     def look(stream_plan: StreamPlan) -> None:
-        cautions.extend(trust.look_at_streamed(stream_plan, plan.method, session))
+        shown = trust.look_at_streamed(stream_plan, plan, session)
+        cautions.extend(caution.kind for caution in shown)
 
     try:
         if session.cluster is None:
