@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from napari_mrisr.streaming import look
+from napari_mrisr.streaming import survey
 
 from .conftest import make_scan
 
@@ -129,7 +129,7 @@ def test_a_run_from_disk_shows_the_same_cautions(run, soft, bank, tmp_path):
 
 
 def test_cautions_about_a_part_of_a_large_scan_say_so(run, soft, bank, tmp_path, monkeypatch):
-    monkeypatch.setattr(look, "voxels_to_look_at", lambda memory: 25_000)
+    monkeypatch.setattr(survey, "_MOST_MEASURED", 25_000)
     found = run("upscale", soft, tmp_path / "o.nii", "--bank", bank, "--memory", "2GB")
     assert "soft.nii: too large to be examined whole; cautions are about its middle" in found.err
     assert "interpolated axis" in cautions(found)[0]
