@@ -7,12 +7,19 @@ import sys
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from napari_mrisr.cli import demo
 
 from .conftest import make_scan
 
 FAST = ("--methods", "nearest,tricubic")
+
+
+@pytest.fixture
+def without_bank(monkeypatch):
+    """Let the demo interpolate only, so that it needs no bundled bank."""
+    monkeypatch.setattr(demo, "_METHODS", ("nearest", "tricubic"))
 
 
 def test_the_demo_writes_volumes_and_figure_again_and_again(

@@ -7,8 +7,6 @@ import json
 
 import pytest
 
-from napari_mrisr.cli import demo
-
 FAST = ("--methods", "nearest,tricubic")
 
 
@@ -84,9 +82,3 @@ def test_impossible_options_are_refused_before_voxels_are_read(
     found = run("evaluate", scan, "--methods", "nearest", *options)
     assert found.code == 2
     assert part in found.error
-
-
-@pytest.fixture
-def without_bank(monkeypatch):
-    """The demo by interpolation alone: it needs no bundled bank."""
-    monkeypatch.setattr(demo, "_METHODS", ("nearest", "tricubic"))
