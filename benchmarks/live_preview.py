@@ -34,8 +34,8 @@ from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.io.samples import phantom
 from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.compare import live as compare_live
-from napari_mrisr.viewer.compare.docking import dock_of
 from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.window import dock_of
 from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.preview import compute as workshop
 from napari_mrisr.viewer.preview.array import LiveArray

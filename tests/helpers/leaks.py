@@ -10,9 +10,9 @@ from typing import Any
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare import exporting, measuring, numbers
-from napari_mrisr.viewer.compare.blinded import reading_window
+from napari_mrisr.viewer.compare.blinded import reading
 from napari_mrisr.viewer.compare.canvas import canvas
 from napari_mrisr.viewer.compare.controls import Controls
 from napari_mrisr.viewer.compare.linking import link
@@ -28,10 +28,10 @@ OURS = {
     canvas.CompareCanvas,
     exporting.Exporter,
     link.Link,
-    Latest,
+    Worker,
     measuring.Meter,
     numbers.NumbersPanel,
-    reading_window.ReadingWindow,
+    reading.ReadingWindow,
 }
 
 

@@ -1,21 +1,19 @@
-"""The reading room's window: the "Compare" dock widget and what the command line opens.
+"""Compare: its dock, and what the command line opens.
 
-controller.py     what every action does; no Qt
-pointing.py, regions.py, keys.py, notes.py, windowing.py, defaults.py
-                  the mouse, regions, keys, texts, gray levels, first choice; no Qt
-memory.py         what is remembered from one session to the next
-canvas.py         one OpenGL canvas with all panels
+model/            state and actions without Qt: store and controller, mouse handler,
+                  regions, keys, texts
+canvas/           one OpenGL canvas with all panels
+linking/          napari's viewer, layers, shapes and labels
 view.py           canvas, mouse and keys
-controls.py, numbers.py, exporting.py
-                  the strip above, the table below, the menu
-measuring.py      when numbers are computed
-link.py, sources.py, layer_regions.py
-                  napari's viewer and layers
-widget.py, docking.py
-                  all of them, docked
-reading_window.py, reading_dialog.py
-                  blinded reading
-opening.py        for the command line
+controls.py       controls above the panels
+numbers.py, measuring.py
+                  table of numbers, and the schedule of their computation
+exporting.py      export of figure, table and comparison
+live.py           columns that are computed while the user looks at them
+widget.py, window.py
+                  the dock; full screen and settings
+blinded/          blinded reading
+opening.py        the command line
 
 Names are loaded on first use.
 """

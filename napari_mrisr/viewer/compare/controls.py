@@ -1,4 +1,4 @@
-"""The strip of controls above the panels: shows the state, calls the controller."""
+"""Controls above the panels: they show the state and call the controller."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from napari_mrisr.core.frames import PLANES
 from napari_mrisr.viewer.compare.model.controller import Controller
 
 _MODES = (
-    (SIDE_BY_SIDE, "Side by side", "All columns beside one another (1)"),
-    (SWIPE, "Swipe", "Two columns in one; drag the curtain between them (2)"),
-    (FLICKER, "Flicker", "Two columns in one, in turn: by the space bar or at a rate (3)"),
-    (CHECKERBOARD, "Checker", "Two columns in one, in fields of 20 mm (4)"),
+    (SIDE_BY_SIDE, "Side by side", "All columns, side by side (1)"),
+    (SWIPE, "Swipe", "Two columns, separated by a line that you drag (2)"),
+    (FLICKER, "Flicker", "Two columns in turn, by the space bar or at a rate (3)"),
+    (CHECKERBOARD, "Checker", "Checkerboard of two columns, 20 mm squares (4)"),
 )
 _TOOLS = (
-    ("box", "▭ Box", "Draw a rectangle; it reaches through the plane by the depth (B)"),
-    ("ellipsoid", "◯ Ellipsoid", "Draw an ellipse; it reaches through the plane by the depth (E)"),
+    ("box", "▭ Box", "Draw a box; its depth is the field on the right (B)"),
+    ("ellipsoid", "◯ Ellipsoid", "Draw an ellipsoid; its depth is the field on the right (E)"),
 )
 NONE = "–"
 
 
 class ChoiceBox(QComboBox):
-    """One of some keys, or none; elided, with the whole name as tooltip."""
+    """Choice of a key, or none; long names are elided, the tooltip has them in full."""
 
     picked = Signal(object)
 
@@ -60,12 +60,12 @@ class ChoiceBox(QComboBox):
         self.setMinimumContentsLength(length)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        # Arrow keys and letters are for the panels.
+        # Arrow keys and letters belong to the panels.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.activated.connect(lambda index: self.picked.emit(self.itemData(index)))
 
     def show_choices(self, keys: Sequence[Any], titles: Sequence[str], chosen: Any) -> None:
-        """Offer these; nothing is emitted."""
+        """Offer choices; emit nothing."""
         with QSignalBlocker(self):
             self.clear()
             if self._none is not None:
@@ -82,7 +82,7 @@ class ChoiceBox(QComboBox):
 
 
 def button(text: str, tip: str, parent: QWidget, checkable: bool = False) -> QToolButton:
-    """A flat button with a word on it."""
+    """Return a flat button with a text."""
     made = QToolButton(parent)
     made.setText(text)
     made.setToolTip(tip)
@@ -93,7 +93,7 @@ def button(text: str, tip: str, parent: QWidget, checkable: bool = False) -> QTo
 
 
 def number(suffix: str, ends: tuple[float, float], tip: str, parent: QWidget) -> QDoubleSpinBox:
-    """A short field for a number."""
+    """Return a short field for a number."""
     made = QDoubleSpinBox(parent)
     made.setRange(*ends)
     made.setDecimals(1)
@@ -107,7 +107,7 @@ def number(suffix: str, ends: tuple[float, float], tip: str, parent: QWidget) ->
 
 
 class Group(QFrame):
-    """A few fields that stay together in one line."""
+    """Fields that stay together in one line."""
 
     def __init__(self, parent: QWidget, title: str, fields: Sequence[QWidget]) -> None:
         super().__init__(parent)
@@ -122,12 +122,12 @@ class Group(QFrame):
 
 
 class Controls(QWidget):
-    """All groups, in as many lines as the width asks for.
+    """All groups, wrapped into lines.
 
     Parameters
     ----------
     controller : Controller
-        Acted on, and shown.
+        Shown and changed.
     """
 
     columns_picked = Signal(list)
@@ -157,31 +157,28 @@ class Controls(QWidget):
             self._flow.addWidget(group)
 
     def add_group(self, fields: Sequence[QWidget]) -> None:
-        """Put further fields before those of regions."""
+        """Add a group before the group of regions."""
         self._flow.removeWidget(self._groups[-1])
         self._groups.insert(-1, Group(self, "", fields))
         for group in self._groups[-2:]:
             self._flow.addWidget(group)
 
-    # Making.
+    # Construction.
 
     def _column_group(self) -> Group:
-        tip = "Left to right; the first gives the axes and the steps"
+        tip = "Columns from left to right; the first defines the axes and the slices"
         self.columns = [ChoiceBox(tip, None if i == 0 else NONE, self) for i in range(MAX_COLUMNS)]
         for choice in self.columns:
             choice.picked.connect(lambda _: self._pick_columns())
-        self.truth = ChoiceBox("What the numbers compare with", NONE, self)
+        self.truth = ChoiceBox("Reference volume, for the numbers of the others", NONE, self)
         self.truth.picked.connect(self.truth_picked)
         self.measured = ChoiceBox(
-            "The low-resolution volume that was measured:\n"
-            "how far a column agrees with it can be said without a truth",
+            "Measured low-resolution scan: consistency of a column with it\nneeds no reference",
             NONE,
             self,
         )
         self.measured.picked.connect(self.measured_picked)
-        self.live = button(
-            "Live ▾", "Add a column that is computed while you look at it: choose a method", self
-        )
+        self.live = button("Live ▾", "Add a column: choose a method, see it at once", self)
         self.live.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.live_menu = QMenu(self.live)
         self.live_menu.setToolTipsVisible(True)
@@ -189,7 +186,7 @@ class Controls(QWidget):
         return Group(self, "Columns", [*self.columns, self.live])
 
     def _role_group(self) -> Group:
-        return Group(self, "Truth", [self.truth, QLabel("LR", self), self.measured])
+        return Group(self, "Reference", [self.truth, QLabel("LR", self), self.measured])
 
     def _mode_group(self) -> Group:
         controller = self._controller
@@ -199,13 +196,13 @@ class Controls(QWidget):
             made.clicked.connect(_caller(self._choose_mode, mode))
             self.modes[mode] = made
         self.pair = ChoiceBox(
-            "Which two columns: the first is left of the curtain (P)", None, self, 4
+            "Pair of columns; the first is on the left of the line (P)", None, self, 4
         )
         self.pair.picked.connect(lambda pair: controller.set_pair(*pair))
-        self.rate = number(" Hz", (0.0, 10.0), "Changes a second; 0 for by hand (space bar)", self)
-        self.rate.setSpecialValueText("by hand")
+        self.rate = number(" Hz", (0.0, 10.0), "Flicker rate in Hz (0: manual, space bar)", self)
+        self.rate.setSpecialValueText("manual")
         self.rate.valueChanged.connect(lambda hz: controller.change(flicker_hz=float(hz)))
-        self.difference = button("Difference ▾", "Show differences of two columns (D, A)", self)
+        self.difference = button("Difference ▾", "Show the difference of two columns (D, A)", self)
         self.difference.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.difference)
         self.menu.aboutToShow.connect(self._fill_differences)
@@ -219,10 +216,10 @@ class Controls(QWidget):
             (
                 "radiological",
                 "R|L",
-                "R|L, radiological: the patient's right at the left; L|R, neurological (R)",
+                "R|L, radiological: the patient's right is on the left; L|R, neurological (R)",
             ),
-            ("smooth", "Smooth", "Interpolate between pixels on screen; hides what differs (I)"),
-            ("one_window", "Link W/L", "Window and level of all columns together (L)"),
+            ("smooth", "Smooth", "Smooth the display; hides single voxels (I)"),
+            ("one_window", "Link W/L", "Same window and level for all columns (L)"),
         ):
             made = button(text, tip, self, checkable=True)
             made.clicked.connect(_caller(self._controller.toggle, name))
@@ -244,12 +241,12 @@ class Controls(QWidget):
         self.depth = number(" mm", (0.1, 500.0), "Depth of the region through its plane", self)
         self.depth.setValue(20.0)
         self.depth.valueChanged.connect(self.depth_set)
-        self.regions = ChoiceBox("Shapes or labels of a layer of napari's as regions", NONE, self)
+        self.regions = ChoiceBox("napari layer whose shapes or labels are regions", NONE, self)
         self.regions.picked.connect(self.regions_picked)
         fields = [*self.tools.values(), self.depth, QLabel("Layer", self), self.regions]
         return Group(self, "ROI", fields)
 
-    # Acting.
+    # Actions.
 
     def _pick_columns(self) -> None:
         chosen = [choice.currentData() for choice in self.columns]
@@ -264,36 +261,36 @@ class Controls(QWidget):
         self.show_again()
 
     def _fill_differences(self) -> None:
-        """Every two columns, signed and absolute; those shown are ticked."""
+        """Offer each pair of columns, signed and absolute; check those shown."""
         controller, state = self._controller, self._controller.state
         self.menu.clear()
         titles = {key: controller.title(key) for key in state.columns}
         for wanted in possible_differences(state):
-            shown = [d for d in state.differences if _alike(d, wanted)]
+            shown = [d for d in state.differences if _same_difference(d, wanted)]
             action = self.menu.addAction(difference_title(wanted, titles))
             action.setCheckable(True)
             action.setChecked(bool(shown))
             action.triggered.connect(_caller(self._switch, wanted))
         if self.menu.isEmpty():
-            self.menu.addAction("needs two columns").setEnabled(False)
+            self.menu.addAction("Needs two columns").setEnabled(False)
 
     def _switch(self, wanted: Difference) -> None:
         differences = self._controller.state.differences
-        kept = [d for d in differences if not _alike(d, wanted)]
+        kept = [d for d in differences if not _same_difference(d, wanted)]
         more = [wanted] if len(kept) == len(differences) else []
         self._controller.set_differences([*kept, *more])
 
-    # Showing.
+    # Display.
 
     def show_again(self) -> None:
-        """Show the state over what a click has just made of the fields."""
+        """Show the state again after a click has changed the fields."""
         self._seen = None
         self.show_state(self._controller.state)
 
     def show_state(self, state: CompareState) -> None:
-        """Show what is chosen; nothing is emitted.
+        """Show the choices; emit nothing.
 
-        Does nothing while only the place, gray levels or regions change.
+        Returns at once if only position, contrast or regions have changed.
         """
         controller = self._controller
         seen = (
@@ -329,7 +326,7 @@ class Controls(QWidget):
         self.toggles["radiological"].setText("R|L" if state.radiological else "L|R")
 
     def set_colors(self, plain: str, on: str, text: str) -> None:
-        """Colors of buttons, of those that are on, and of their words."""
+        """Set the colors of buttons, of checked buttons, and of texts."""
         self.setStyleSheet(
             f"QToolButton {{ background: {plain}; color: {text}; border-radius: 3px;"
             " padding: 3px 5px; }"
@@ -339,17 +336,17 @@ class Controls(QWidget):
         )
 
     def show_tool(self, tool: str) -> None:
-        """Which tool draws."""
+        """Show the active drawing tool."""
         for name, made in self.tools.items():
             made.setChecked(name == tool)
 
     def show_regions(self, names: Sequence[str], chosen: str | None) -> None:
-        """The layers whose shapes or labels may be regions."""
+        """Offer the layers whose shapes or labels may be regions."""
         self.regions.show_choices(names, names, chosen)
 
 
 def possible_differences(state: CompareState) -> list[Difference]:
-    """Every two columns once, minus the truth where it is one; signed, then absolute."""
+    """Return the difference of each pair, signed, then absolute; the reference is subtracted."""
     keys = list(state.columns)
     pairs = []
     for i, first in enumerate(keys):
@@ -359,10 +356,10 @@ def possible_differences(state: CompareState) -> list[Difference]:
     return [Difference(m, s, absolute) for absolute in (False, True) for m, s in pairs]
 
 
-def _alike(a: Difference, b: Difference) -> bool:
+def _same_difference(a: Difference, b: Difference) -> bool:
     return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend} and a.absolute == b.absolute
 
 
 def _caller(function: Callable[[Any], Any], argument: Any) -> Callable[..., None]:
-    """A slot that ignores what the signal brings."""
+    """Return a slot that ignores the arguments of the signal."""
     return lambda *_: function(argument) and None

@@ -1,4 +1,4 @@
-"""What leaves the reading room: figure, table, state. No names unless asked for."""
+"""Export of figure, table and comparison; without names unless the user wants them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_mrisr.comparison.opening import neutral_labels
 from napari_mrisr.comparison.state import RoiBox
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.io import write_text
-from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare.controls import button
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns
@@ -52,39 +52,39 @@ class Exporter(QObject):
         super().__init__(widget)
         self._widget: Exported = widget
         self._parent: QWidget = widget
-        self._work = Latest()
+        self._work = Worker()
         self._work.finished.connect(self._done)
         self._work.failed.connect(self._failed)
-        self.button = button("Export ▾", "Figure, table, or the whole comparison", widget)
+        self.button = button("Export ▾", "Save the figure, the table or the comparison", widget)
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.button)
         self.menu.setToolTipsVisible(True)
         self._add("Figure (PNG, SVG, PDF)…", self.save_figure)
         self._add("Table (CSV)…", self.save_table)
-        self._add("Table to the clipboard", self.copy_table)
+        self._add("Copy the table", self.copy_table)
         self._add("Comparison (JSON)…", self.save_state)
         self.menu.addSeparator()
-        self.magnify = self.menu.addAction("Magnify the chosen region in the figure")
+        self.magnify = self.menu.addAction("Magnify the selected region in the figure")
         self.magnify.setCheckable(True)
-        self.names = self.menu.addAction("With names and file paths")
+        self.names = self.menu.addAction("Include layer names and file paths")
         self.names.setCheckable(True)
         self.names.setToolTip(
-            "Layer names and paths may name patients; without this, volumes are called\n"
-            "reference, LR 2x, hashed 2x … and found again by their content"
+            "Names and paths may identify patients. Without them, volumes are called reference,\n"
+            "LR 2×, hashed 2× …, and a saved comparison finds its files by their content."
         )
         self.button.setMenu(self.menu)
 
     @property
     def busy(self) -> bool:
-        """Whether something is being written."""
+        """True while a file is being written."""
         return self._work.busy
 
     def close(self) -> None:
-        """Stop what is being written; nothing of it is left."""
+        """Cancel writing; no partial file stays."""
         self._work.close()
 
     def labels(self) -> dict[str, str]:
-        """What volumes are called in what is written."""
+        """Return the names of the volumes in exports."""
         controller = self._widget.controller
         state = controller.state
         if self.names.isChecked():
@@ -92,20 +92,20 @@ class Exporter(QObject):
         keys = tuple(state.keys())
         return neutral_labels(controller.volumes, keys, state.truth, state.measured)
 
-    # What the person does; without a path they are asked for one.
+    # Actions of the user; without a path a dialog asks for one.
 
     def copy_table(self) -> None:
-        """The numbers, separated by tabs, to the clipboard."""
+        """Copy the numbers, separated by tabs, to the clipboard."""
         table = self._widget.numbers.table
         if table.rows:
             QApplication.clipboard().setText(table.text(self.labels()))
-            self._widget.numbers.say("The table is in the clipboard.")
+            self._widget.numbers.show_status("Table copied.")
 
     def save_table(self, path: str = "") -> None:
-        """The numbers with their protocol, as CSV."""
+        """Save the numbers with their protocol as CSV."""
         table = self._widget.numbers.table
         if not table.rows:
-            self._widget.numbers.say("There are no numbers yet.")
+            self._widget.numbers.show_status("No numbers yet.")
             return
         path = path or self._ask("Save the table", "comparison.csv", "CSV (*.csv)")
         if path:
@@ -113,12 +113,12 @@ class Exporter(QObject):
             self._run(path, lambda progress: write_text(Path(path), text))
 
     def save_state(self, path: str = "") -> None:
-        """What is shown, to be opened again."""
+        """Save the comparison, to be opened again."""
         from napari_mrisr.comparison.document import save_state
 
         controller = self._widget.controller
         if not controller.state.columns:
-            self._widget.numbers.say("There is nothing to save yet.")
+            self._widget.numbers.show_status("Nothing to save yet.")
             return
         if self._unfinished():
             return
@@ -133,13 +133,13 @@ class Exporter(QObject):
         )
 
     def save_figure(self, path: str = "") -> None:
-        """What is shown, for a publication."""
+        """Save the panels as a figure for a publication."""
         from napari_mrisr.figures.figure import scene_figure
         from napari_mrisr.figures.page import save_figure
 
         controller = self._widget.controller
         if not controller.state.columns:
-            self._widget.numbers.say("There is nothing to draw yet.")
+            self._widget.numbers.show_status("Nothing to draw yet.")
             return
         if self._unfinished():
             return
@@ -155,15 +155,15 @@ class Exporter(QObject):
         self._run(path, write)
 
     def _unfinished(self) -> bool:
-        """Whether a column is still being computed; says so."""
+        """Return whether a column is still being computed, and show which."""
         live = self._widget.live
         if live is None or not live.names():
             return False
-        self._widget.numbers.say(f"Wait until {live.names()[0]} is computed, or take it out.")
+        self._widget.numbers.show_status(f"Wait until {live.names()[0]} is computed, or remove it.")
         return True
 
     def _inset(self) -> RoiBox | None:
-        """The chosen region, if it shall be magnified."""
+        """Return the selected region if the figure magnifies it."""
         view = self._widget.view
         if not self.magnify.isChecked() or view is None or view.pointing.chosen is None:
             return None
@@ -176,16 +176,16 @@ class Exporter(QObject):
         return path
 
     def _run(self, path: str, write: Callable[[Progress], Any]) -> None:
-        self._widget.numbers.say(f"writing {Path(path).name} …")
+        self._widget.numbers.show_status(f"Writing {Path(path).name}…")
 
         def work(progress: Progress) -> str:
             write(progress)
             return path
 
-        self._work.ask(work)
+        self._work.submit(work)
 
     def _done(self, path: str) -> None:
-        self._widget.numbers.say(f"Saved {Path(path).name}.")
+        self._widget.numbers.show_status(f"Saved {Path(path).name}.")
 
     def _failed(self, error: Exception) -> None:
         self._widget.tell_error(error)
@@ -195,6 +195,6 @@ class Exporter(QObject):
 
 
 def color_table(name: str) -> np.ndarray:
-    """(256, 4) colors from 0 to 1 of a colormap that napari knows."""
+    """Return the (256, 4) colors of a napari colormap, from 0 to 1."""
     colors: np.ndarray = ensure_colormap(name).map(np.linspace(0.0, 1.0, 256))
     return colors

@@ -1,4 +1,4 @@
-"""When which numbers are computed: those of regions at once, those of the head behind."""
+"""Schedule of the numbers: regions at once, the head in the background."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.labels import error_line
-from napari_mrisr.viewer.common.latest import Latest
+from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.preview.controller import lower_priority
 
 _log = logging.getLogger(__name__)
 
-# Longer than this, a region's numbers are computed behind the GUI.
+# Numbers of regions that take longer are computed in the background.
 _AT_ONCE_S = 0.050
 
 
 class Meter(QObject):
-    """Keeps the tables of regions and head up to date.
+    """Keeps the tables of the regions and the head up to date.
 
     Signals
     -------
     regions_measured, head_measured : Table
         New numbers.
-    said : str
-        What is going on, or went wrong; empty for nothing.
+    status_changed : str
+        Work in progress, or an error; empty if none.
     """
 
     regions_measured = Signal(object)
     head_measured = Signal(object)
-    said = Signal(str)
+    status_changed = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,13 +48,13 @@ class Meter(QObject):
         self._took_s = 0.0
         self._waiting = False
         self._on = True
-        self._head, self._regions = Latest(), Latest()
+        self._head, self._regions = Worker(), Worker()
         self._head.finished.connect(self._head_done)
         self._head.failed.connect(self._failed)
         self._head.progressed.connect(self._head_progressed)
         self._regions.finished.connect(self._regions_done)
         self._regions.failed.connect(self._failed)
-        # However often a region is moved, it is measured once a turn of the event loop.
+        # A region that moves is measured once per turn of the event loop.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -62,7 +62,7 @@ class Meter(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether numbers are still to come."""
+        """True while numbers are still to come."""
         running = self._head.busy or self._regions.busy
         return running or self._waiting or self._timer.isActive()
 
@@ -73,7 +73,7 @@ class Meter(QObject):
         truth: str | None,
         measured: str | None,
     ) -> None:
-        """Measure these from now on."""
+        """Measure these volumes from now on."""
         needed = [key for key in (*columns, truth, measured) if key is not None]
         chosen = {key: volumes[key] for key in needed}
         book = self._book
@@ -89,14 +89,14 @@ class Meter(QObject):
             self.forget()
             return
         book = self._book
-        self.said.emit("measuring the head …")
+        self.status_changed.emit("Measuring the head…")
 
         def head(progress: Progress) -> Table:
             lower_priority()
             book.prepare(progress)
             return book.head(progress)
 
-        self._head.ask(head)
+        self._head.submit(head)
         self._measure_soon()
 
     def set_regions(self, rois: Sequence[Roi]) -> None:
@@ -105,12 +105,12 @@ class Meter(QObject):
         self._measure_soon()
 
     def forget(self) -> None:
-        """There is nothing to measure."""
+        """Stop measuring."""
         self._book, self._waiting = None, False
-        self._head.drop()
-        self._regions.drop()
+        self._head.cancel()
+        self._regions.cancel()
         self._timer.stop()
-        self.said.emit("")
+        self.status_changed.emit("")
 
     def close(self) -> None:
         """Stop all threads and wait for them."""
@@ -127,14 +127,12 @@ class Meter(QObject):
         book, rois = self._book, self._rois
         if book is None:
             return
-        # What a region needs to know of the truth, the head's thread is finding out.
+        # The head's thread is measuring what regions need of the reference.
         self._waiting = bool(rois) and not book.ready and self._head.busy
         if self._waiting:
             return
-        # What took long the last time is not tried at once again.
-        if not rois or (
-            book.ready and self._took_s < _AT_ONCE_S and not self._regions.jobs.running
-        ):
+        # Regions that took long the last time are not measured at once again.
+        if not rois or (book.ready and self._took_s < _AT_ONCE_S and not self._regions.running):
             started = time.perf_counter()
             try:
                 table = measure(book, rois)
@@ -150,18 +148,18 @@ class Meter(QObject):
             started = time.perf_counter()
             return measure(book, rois, progress), time.perf_counter() - started
 
-        self._regions.ask(work)
+        self._regions.submit(work)
 
     def _regions_done(self, result: tuple[Table, float]) -> None:
         table, self._took_s = result
         self.regions_measured.emit(table)
 
-    def _head_progressed(self) -> None:
+    def _head_progressed(self, _: object) -> None:
         if self._waiting and self._book is not None and self._book.ready:
             self._measure_soon()
 
     def _head_done(self, table: Table) -> None:
-        self.said.emit("")
+        self.status_changed.emit("")
         self.head_measured.emit(table)
         if self._waiting:
             self._measure_soon()
@@ -170,13 +168,13 @@ class Meter(QObject):
         line = error_line(error)
         if not isinstance(error, MrisrError):
             _log.error("%s", line, exc_info=error)
-        self.said.emit(line)
+        self.status_changed.emit(line)
         if self._waiting:
             self._measure_soon()
 
 
 def measure(book: NumberBook, rois: Sequence[Roi], progress: Progress | None = None) -> Table:
-    """The numbers of regions, and the contrast of the first one with each other."""
+    """Return the numbers of regions, and the contrast of the first one with each other."""
     tables = [book.region(roi, progress) for roi in rois]
     tables += [book.contrast_to_noise(rois[0], roi) for roi in rois[1:]]
     return sum(tables[1:], tables[0]) if tables else Table(())

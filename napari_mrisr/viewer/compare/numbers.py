@@ -1,4 +1,4 @@
-"""The table of numbers: regions first, the head last."""
+"""Table of numbers: regions first, the head last."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from qtpy.QtWidgets import (
 from napari_mrisr.comparison.table import Quantity, Row, Table
 from napari_mrisr.viewer.compare.controls import button
 
-_NO_REGION = "Draw a box (B) or an ellipsoid (E) in a panel for numbers of a region."
+_NO_REGION = "Draw a box (B) or an ellipsoid (E) in a panel to measure a region."
 
 
 class NumbersPanel(QWidget):
-    """Shows a table; every cell tells its protocol as tooltip."""
+    """Table of numbers; the tooltip of each cell explains how it was measured."""
 
-    copy_asked = Signal()
-    save_asked = Signal()
-    region_chosen = Signal(str)
+    copy_requested = Signal()
+    save_requested = Signal()
+    region_selected = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,9 +51,9 @@ class NumbersPanel(QWidget):
         self.status = QLabel(_NO_REGION, self)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.copy_button = button("Copy", "Copy the table to the clipboard", self)
-        self.save_button = button("CSV…", "Save the table with its protocol", self)
-        self.copy_button.clicked.connect(self.copy_asked)
-        self.save_button.clicked.connect(self.save_asked)
+        self.save_button = button("CSV…", "Save the table and how it was measured", self)
+        self.copy_button.clicked.connect(self.copy_requested)
+        self.save_button.clicked.connect(self.save_requested)
         bar = QHBoxLayout()
         bar.setContentsMargins(4, 0, 4, 0)
         bar.addWidget(self.status, 1)
@@ -68,34 +68,34 @@ class NumbersPanel(QWidget):
 
     @property
     def table(self) -> Table:
-        """All rows."""
+        """Return all rows."""
         if not self._regions.rows:
             return self._head
         return self._regions + self._head if self._head.rows else self._regions
 
     def set_titles(self, titles: Mapping[str, str]) -> None:
-        """What to call the volumes."""
+        """Set the names of the volumes."""
         if titles != self._titles:
             self._titles = titles
             self._show()
 
     def show_regions(self, table: Table) -> None:
-        """New numbers of the regions."""
+        """Show new numbers of the regions."""
         self._regions = table
         self._show()
 
     def show_head(self, table: Table) -> None:
-        """New numbers of the head."""
+        """Show new numbers of the head."""
         self._head = table
         self._show()
 
-    def say(self, text: str) -> None:
-        """A line below the table."""
+    def show_status(self, text: str) -> None:
+        """Show a line below the table."""
         self.status.setText(text or ("" if self._regions.rows else _NO_REGION))
         self.status.setToolTip(self.status.text())
 
     def show_error(self, line: str) -> None:
-        """What is wrong; stays until it is replaced, or emptied."""
+        """Show an error until it is replaced or emptied."""
         self.error.setStyleSheet(f"color: {self.error_color}; padding: 2px 6px;")
         self.error.setText(line)
         self.error.setVisible(bool(line))
@@ -109,7 +109,7 @@ class NumbersPanel(QWidget):
             grid.setRowCount(len(table.rows))
             header = grid.horizontalHeader()
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            # A number that is cut off would be another number: rather scroll.
+            # A number must not be cut off: scroll instead.
             header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance("0,000,000") + 14)
         for place, heading in enumerate(headings):
             item = grid.horizontalHeaderItem(place)
@@ -126,7 +126,7 @@ class NumbersPanel(QWidget):
                 self._put(line, place, row.text(quantity), _tip(row, quantity))
         grid.setUpdatesEnabled(True)
         if self._regions.rows and self.status.text() == _NO_REGION:
-            self.say("")
+            self.show_status("")
 
     def _put(self, line: int, place: int, text: str, tip: str) -> None:
         item = self.grid.item(line, place)
@@ -144,7 +144,7 @@ class NumbersPanel(QWidget):
     def _clicked(self, line: int, place: int) -> None:
         rows = self.table.rows
         if 0 <= line < len(rows):
-            self.region_chosen.emit(rows[line].region)
+            self.region_selected.emit(rows[line].region)
 
 
 def _tip(row: Row, quantity: Quantity) -> str:

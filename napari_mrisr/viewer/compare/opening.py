@@ -1,4 +1,4 @@
-"""The reading room from the command line."""
+"""Compare and blinded reading, opened from the command line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from napari_mrisr.comparison.blinded.session import Reading, ReadingPlan
 from napari_mrisr.comparison.opening import choose, opening_state
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState, Display
 from napari_mrisr.core.volume import Volume
-from napari_mrisr.viewer.compare.docking import fill_window
-from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.window import as_remembered, fill_window
 from napari_mrisr.viewer.layers.convert import layer_data
 
 
@@ -23,16 +22,16 @@ def open_comparison(
     truth: str | None,
     measured: str | None,
 ) -> None:
-    """Open napari with the volumes compared, until its window is closed.
+    """Open napari and compare volumes, until its window is closed.
 
     Parameters
     ----------
     volumes : mapping of str to Volume
         By name, in the order of the columns.
     state : CompareState or None
-        What to show; its keys are those of ``volumes``. None for a fresh start.
+        A saved comparison with the keys of ``volumes``. None for a new one.
     truth, measured : str or None
-        Keys of the truth and the measured low-resolution volume, of a fresh start.
+        Keys of the reference and the measured low-resolution scan of a new comparison.
     """
     import napari
 
@@ -64,7 +63,7 @@ def add_comparison(
 
 
 def _keywords(look: Display | None) -> dict[str, Any] | None:
-    """A look as napari's layers take it."""
+    """Return a look as keyword arguments of napari's layers."""
     if look is None:
         return None
     return {"colormap": look.colormap, "contrast_limits": look.limits, "gamma": look.gamma}
@@ -81,26 +80,26 @@ def _first_state(
 
 
 def open_reading(plan: ReadingPlan, out_path: str | Path) -> None:
-    """Go through a blinded reading, until its window is closed.
+    """Open a blinded reading, until its window is closed.
 
     Parameters
     ----------
     plan : ReadingPlan
         The cases.
     out_path : str or Path
-        CSV file of the answers; one of this plan is gone on with.
+        CSV file of the answers; continued if it belongs to this plan.
 
     Raises
     ------
     ParameterError, OutputError
-        When the file is of another plan, or cannot be written; before any window.
+        If the file belongs to another plan or cannot be written; before any window opens.
     """
     reading = Reading(plan, out_path)
 
     import napari
     from napari.qt import get_qapp, get_stylesheet
 
-    from napari_mrisr.viewer.compare.blinded.reading_window import ReadingWindow
+    from napari_mrisr.viewer.compare.blinded.reading import ReadingWindow
 
     get_qapp()
     window = ReadingWindow(reading, get_stylesheet("dark"))

@@ -1,4 +1,4 @@
-"""The panels with their mouse and keys; knows nothing of napari's viewer."""
+"""Panels with their mouse and keys; independent of napari's viewer."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from napari_mrisr.comparison.state import (
 )
 from napari_mrisr.core.frames import PLANES, Plane
 from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
-from napari_mrisr.viewer.compare.memory import remember_convention
 from napari_mrisr.viewer.compare.model import notes
 from napari_mrisr.viewer.compare.model.controller import Controller, default_plane
 from napari_mrisr.viewer.compare.model.keys import KEYS, Key, help_text
 from napari_mrisr.viewer.compare.model.pointing import Pointing
+from napari_mrisr.viewer.compare.window import remember_convention
 
 EMPTY = (
     "Nothing to compare yet.\n\n"
     "Open two or more MRI volumes in napari (File > Open, or File > Open Sample >\n"
-    "MRI super-resolution), or make one with the Super-resolve widget."
+    "MRI super-resolution), or compute one with Super-resolve."
 )
 
 
 class CompareView(QWidget):
-    """A canvas, a line of text below it, the mouse and the keys.
+    """Canvas, status line, mouse and keys.
 
     Parameters
     ----------
     controller : Controller
-        Shown and acted on.
+        Shown and changed.
     keys : sequence of Key
-        What they do.
+        Keys and their actions.
     """
 
     acted = Signal(str)
@@ -75,7 +75,7 @@ class CompareView(QWidget):
         self._keys = {_sequence(key): entry.action for entry in keys for key in entry.keys}
         self._help_text = help_text(keys)
 
-        # However often the state changes, it is drawn once a turn of the event loop.
+        # The state is drawn once per turn of the event loop.
         self._draw_timer = QTimer(self)
         self._draw_timer.setSingleShot(True)
         self._draw_timer.timeout.connect(self.draw)
@@ -98,20 +98,20 @@ class CompareView(QWidget):
         controller.subscribe(self._state_changed)
         self.draw()
 
-    # Showing.
+    # Display.
 
     @property
     def plane(self) -> Plane:
-        """The plane that keys act on: the one under the pointer."""
+        """Return the plane that keys act on: the one under the pointer."""
         return self.pointing.plane or default_plane(self.controller.state)
 
     @property
     def help_shown(self) -> bool:
-        """Whether the list of keys lies over the panels."""
+        """True while the list of keys covers the panels."""
         return self._help
 
     def schedule(self) -> None:
-        """Draw as soon as Qt has handled its events."""
+        """Draw when Qt has handled its events."""
         if self._open and not self._draw_timer.isActive():
             self._draw_timer.start(0)
 
@@ -137,7 +137,7 @@ class CompareView(QWidget):
         return self._hover if self._hover is not None else self.controller.state.crosshair
 
     def _notes(self, scene: Scene) -> dict[tuple[int, int], str]:
-        """Values under the cursor; both of the two where a panel shows two."""
+        """Return the values under the cursor; two for a panel that shows two columns."""
         controller = self.controller
         state = controller.state
         found = notes.panel_notes(state, controller.volumes, self._world())
@@ -149,13 +149,13 @@ class CompareView(QWidget):
         }
 
     def _places(self) -> dict[str, str]:
-        """Where the planes cut."""
+        """Return the positions of the planes."""
         at = self.controller.position()
         return {plane.name: notes.plane_text(plane, float(at[plane.normal])) for plane in PLANES}
 
     def _show_line(self) -> None:
         controller = self.controller
-        volume = controller.reference
+        volume = controller.first_volume
         text = ""
         if volume is not None:
             text = notes.position_text(self._world(), volume.grid)
@@ -208,7 +208,7 @@ class CompareView(QWidget):
         self.schedule()
 
     def _follow(self) -> None:
-        """The values under the pointer."""
+        """Show the values under the pointer."""
         plane = self.pointing.plane
         if plane is None or not self.controller.state.columns:
             return
@@ -227,7 +227,7 @@ class CompareView(QWidget):
     # Keys.
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Take our keys before the window's shortcuts and vispy do."""
+        """Handle our keys before the window's shortcuts and vispy."""
         kind = event.type()
         if kind == QEvent.Type.ShortcutOverride and self._action_of(event) is not None:
             event.accept()
@@ -243,7 +243,7 @@ class CompareView(QWidget):
         return False
 
     def title_at(self, x: float, y: float) -> str:
-        """The whole title above a column, which may be shortened there; empty elsewhere."""
+        """Return the full title of the column at a position; empty elsewhere."""
         for row in self.canvas.scene.panels[:1]:
             for column, panel in enumerate(row):
                 rect = self.canvas.panel_rect(0, column)
@@ -260,7 +260,7 @@ class CompareView(QWidget):
         return found
 
     def act(self, action: str) -> None:
-        """Do what a key stands for; what is not ours is told by ``acted``."""
+        """Perform the action of a key, then emit ``acted``."""
         done = self._actions.get(action)
         if done is not None:
             done()
@@ -312,12 +312,12 @@ class CompareView(QWidget):
         self.pointing.choose_tool("" if self.pointing.tool == tool else tool)
 
     def toggle_help(self) -> None:
-        """The list of keys, on or off."""
+        """Show or hide the list of keys."""
         self._help = not self._help
         self.schedule()
 
     def step_back(self) -> bool:
-        """Undo the innermost of tool, help and maximized panel; False if there is none."""
+        """Leave help, tool or maximized panel, the innermost first; return False if none."""
         if self._help:
             self.toggle_help()
         elif self.pointing.tool:
@@ -328,10 +328,10 @@ class CompareView(QWidget):
             return False
         return True
 
-    # Going.
+    # Closing.
 
     def close_view(self) -> None:
-        """Stop the timers, let go of the controller, free what OpenGL holds."""
+        """Stop the timers, disconnect from the controller, free the OpenGL objects."""
         if not self._open:
             return
         self._open = False
@@ -344,5 +344,5 @@ class CompareView(QWidget):
 
 
 def _sequence(key: str) -> str:
-    """Qt's own spelling of a key."""
+    """Return Qt's spelling of a key."""
     return QKeySequence(key).toString()

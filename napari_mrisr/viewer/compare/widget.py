@@ -1,4 +1,4 @@
-"""The "Compare" dock widget: panels, controls and numbers, linked to the viewer."""
+"""Dock "Compare": panels, controls and numbers, linked to the viewer."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.compare.controls import Controls, button
-from napari_mrisr.viewer.compare.docking import FullScreen
 from napari_mrisr.viewer.compare.exporting import Exporter
 from napari_mrisr.viewer.compare.linking.layer_regions import LayerRegions
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
 from napari_mrisr.viewer.compare.measuring import Meter
-from napari_mrisr.viewer.compare.memory import as_remembered, remember_convention
 from napari_mrisr.viewer.compare.model.controller import Controller
-from napari_mrisr.viewer.compare.model.outlines import RegionOutlines
-from napari_mrisr.viewer.compare.model.windowing import reset_windows
+from napari_mrisr.viewer.compare.model.regions import RegionOutlines
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
 from napari_mrisr.viewer.compare.view import CompareView
+from napari_mrisr.viewer.compare.window import FullScreen, as_remembered, remember_convention
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -38,12 +36,12 @@ _PUSH_AFTER_MS = 200
 
 
 class CompareWidget(Dock):
-    """Compares the viewer's volumes in three planes.
+    """Dock that compares the viewer's volumes in three planes.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose layers are offered.
+        Viewer whose layers are compared.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -53,8 +51,8 @@ class CompareWidget(Dock):
         self.link = Link(napari_viewer, self.controller, self._layers_changed)
         self.view: CompareView | None = None
         self.live: LiveColumns | None = None
-        self._said = ""
-        # Until the person picks columns, new layers are shown as they come.
+        self._status = ""
+        # New layers become columns until the user chooses columns.
         self._choose_columns = True
         self._measured_state: CompareState | None = None
         self.screen = FullScreen(self)
@@ -80,16 +78,16 @@ class CompareWidget(Dock):
         self.attach()
 
     def _add_buttons(self) -> None:
-        self.numbers_button = button("Numbers", "The table of numbers (T)", self, checkable=True)
+        self.numbers_button = button("Numbers", "Show the numbers (T)", self, checkable=True)
         self.numbers_button.setChecked(True)
         self.numbers_button.toggled.connect(self._show_numbers)
         self.blinded_button = button(
-            "Blinded…", "Read a list of cases with hidden names and shuffled columns", self
+            "Blinded…", "Blinded reading: cases with hidden names and shuffled columns", self
         )
         self.blinded_button.clicked.connect(self.start_reading)
         self.help_button = button("Keys", "Keys and mouse (H)", self)
         self.help_button.clicked.connect(self._toggle_help)
-        self.full_button = button("Full", "Full screen (F11); Esc leads back", self)
+        self.full_button = button("Full", "Full screen (F11); Esc leaves it", self)
         self.full_button.clicked.connect(self.toggle_full_screen)
         self.controls.add_group(
             [
@@ -111,19 +109,19 @@ class CompareWidget(Dock):
         controls.tool_picked.connect(self._choose_tool)
         controls.depth_set.connect(self._set_depth)
         controls.regions_picked.connect(self._pick_regions)
-        self.numbers.copy_asked.connect(self.exporter.copy_table)
-        self.numbers.save_asked.connect(self.exporter.save_table)
-        self.numbers.region_chosen.connect(self._region_chosen)
+        self.numbers.copy_requested.connect(self.exporter.copy_table)
+        self.numbers.save_requested.connect(self.exporter.save_table)
+        self.numbers.region_selected.connect(self._select_region)
 
-    # What the person picks.
+    # Actions of the user.
 
     def open(self, columns: Sequence[str], truth: str | None, measured: str | None) -> None:
-        """Compare these layers (by name), the head in sight."""
+        """Compare layers, given by name, with the head in view."""
         self._choose_columns = False
         self._open(Choice(tuple(columns), truth, measured))
 
     def _open(self, choice: Choice) -> None:
-        """With the layers' looks, where napari's sliders stand."""
+        """Start with the layers' contrast and at the position of napari's sliders."""
         if not choice.columns:
             self.controller.restore(CompareState())
             return
@@ -136,7 +134,7 @@ class CompareWidget(Dock):
         self.link.settle()
 
     def restore(self, state: CompareState) -> None:
-        """Compare as saved; the state's keys are the layers' names."""
+        """Show a saved comparison; its keys are layer names."""
         self._choose_columns = False
         self.controller.restore(state)
         self._push_soon()
@@ -145,7 +143,7 @@ class CompareWidget(Dock):
         self._choose_columns = False
         self.numbers.show_error("")
         usable = [key for key in keys if self._usable(key)]
-        # Layers that came later have no look yet.
+        # Layers that were added later have no look yet.
         self.controller.set_looks({**self.link.looks(), **self.controller.state.looks})
         self.controller.set_columns(usable)
         self.controls.show_again()
@@ -158,7 +156,7 @@ class CompareWidget(Dock):
             fill_menu(menu, layers, measured, live.is_on, self.toggle_live)
 
     def toggle_live(self, layer: Any, parameters: UpscaleParameters) -> None:
-        """Compute a layer's result as a column while it is looked at, or no longer."""
+        """Add or remove a column that computes a layer's result."""
         if self.live is not None:
             self._choose_columns = False
             self.live.toggle(layer, parameters)
@@ -167,22 +165,22 @@ class CompareWidget(Dock):
         self._pick_columns([*self.controller.state.columns[: MAX_COLUMNS - 1], key])
 
     def _live_changed(self, key: str) -> None:
-        self.controller.cut_anew(key)
+        self.controller.forget_slices(key)
         if self.view is not None:
             self.view.schedule()
-        self._say(self._said)
+        self._show_status(self._status)
 
     def _live_gone(self) -> None:
-        self._say(self._said)
+        self._show_status(self._status)
         self._measure(self.controller.state)
 
-    def _say(self, text: str) -> None:
-        """What is being measured, or still computed."""
-        self._said = text
+    def _show_status(self, text: str) -> None:
+        """Show what is measured, or still computed."""
+        self._status = text
         if not text and self.live is not None and self.live.names():
             share = round(100 * self.live.share())
-            text = f"{share} % of {', '.join(self.live.names())} is computed; numbers follow."
-        self.numbers.say(text)
+            text = f"{share} % of {', '.join(self.live.names())} computed; its numbers follow."
+        self.numbers.show_status(text)
 
     def _pick_role(self, role: str, key: str | None) -> None:
         if key is None or self._usable(key):
@@ -215,14 +213,13 @@ class CompareWidget(Dock):
         self.regions.watch(found[0] if found else None)
         self._regions_changed()
 
-    def _region_chosen(self, name: str) -> None:
+    def _select_region(self, name: str) -> None:
         if self.view is not None and self.controller.roi(name) is not None:
             self.view.pointing.chosen = name
 
     def start_reading(self) -> None:
-        """Ask for a list of cases; read it blinded, in a window of its own."""
-        from napari_mrisr.viewer.compare.blinded.reading_dialog import ask_reading
-        from napari_mrisr.viewer.compare.blinded.reading_window import ReadingWindow
+        """Ask for a list of cases and open the window for blinded reading."""
+        from napari_mrisr.viewer.compare.blinded.reading import ReadingWindow, ask_reading
 
         try:
             reading = ask_reading(self)
@@ -233,7 +230,7 @@ class CompareWidget(Dock):
             window = ReadingWindow(reading, self.window().styleSheet())
             window.showMaximized()
 
-    # What changes.
+    # Changes.
 
     def _layers_changed(self) -> None:
         if self._choose_columns:
@@ -274,7 +271,7 @@ class CompareWidget(Dock):
         if not self._attached or not self.numbers_button.isChecked():
             return
         self.numbers.set_titles(self.controller.titles_of_state())
-        # No number of a volume that is not all computed.
+        # Incomplete volumes are not measured.
         for key in self.live.names() if self.live is not None else ():
             state = state.without(key)
         self.meter.set_volumes(self.controller.volumes, state.columns, state.truth, state.measured)
@@ -312,32 +309,32 @@ class CompareWidget(Dock):
         elif self._attached:
             self.meter.forget()
 
-    # Keys that are not the panels' own.
+    # Keys that the panels pass on.
 
     def _acted(self, action: str) -> None:
         if action == "numbers":
             self.numbers_button.toggle()
         elif action == "reset_window":
-            reset_windows(self.controller)
+            self.controller.reset_windows()
         elif action == "full_screen":
             self.toggle_full_screen()
         elif action == "escape" and self.view is not None and not self.view.step_back():
             self.screen.leave()
 
     def toggle_full_screen(self) -> None:
-        """Fill the screen, or be as before."""
+        """Enter or leave full screen."""
         self.screen.toggle()
 
-    # Coming and going.
+    # Life cycle.
 
     def attached(self) -> None:
-        """Listen to the viewer; start what measures and what draws."""
+        """Connect to the viewer; start measuring and drawing."""
         self.meter = Meter()
         self.meter.regions_measured.connect(self.numbers.show_regions)
         self.meter.head_measured.connect(self.numbers.show_head)
-        self.meter.said.connect(self._say)
+        self.meter.status_changed.connect(self._show_status)
         self._measured_state = None
-        # Volumes first: the view draws at once.
+        # The view draws at once and needs the volumes.
         self.link.attach()
         self.view = CompareView(self.controller, self)
         self.view.acted.connect(self._acted)
@@ -370,7 +367,7 @@ class CompareWidget(Dock):
         depth.blockSignals(False)
 
     def detached(self, *, closing: bool) -> None:
-        """End all threads and timers, let go of the viewer, free what OpenGL holds."""
+        """End all threads and timers, disconnect from the viewer, free the OpenGL objects."""
         self._push_timer.stop()
         self.controller.unsubscribe(self._state_changed)
         live, self.live = self.live, None

@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QApplication
 from vispy import gloo
 
 from napari_mrisr.viewer.common.dock import Docked
-from napari_mrisr.viewer.compare.docking import dock_of
 from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.window import dock_of
 from napari_mrisr.viewer.layers.convert import layer_data
 
 

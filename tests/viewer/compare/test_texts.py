@@ -24,8 +24,8 @@ def test_every_key_is_known_to_qt_and_used_once(keys):
 def test_the_help_names_every_action():
     assert len(help_lines()) == len(help_text().splitlines())
     texts = dict(help_lines())
-    assert texts["Space"] == "flicker by hand"
-    assert texts["arrows"] == "crosshair by one voxel"
+    assert texts["Space"] == "flicker manually"
+    assert texts["arrows"] == "move the crosshair by one voxel"
     assert dict(help_lines(READING_KEYS))["1 to 5"] == "the answer"
     assert "F2" in dict(help_lines(READING_KEYS))
     assert "B" not in dict(help_lines(READING_KEYS))

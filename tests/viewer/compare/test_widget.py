@@ -24,11 +24,10 @@ from napari_mrisr.comparison.state import CompareState, RoiBox
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.viewer.compare.docking import dock_of
-from napari_mrisr.viewer.compare.memory import as_remembered
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.window import as_remembered, dock_of
 from napari_mrisr.viewer.layers.convert import layer_data
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

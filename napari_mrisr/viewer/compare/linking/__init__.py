@@ -1,1 +1,1 @@
-"""Links between the comparison and napari's viewer and layers."""
+"""Links between Compare and napari's viewer and layers."""

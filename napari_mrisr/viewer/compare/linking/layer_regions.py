@@ -1,4 +1,4 @@
-"""Shapes and Labels layers as regions of interest."""
+"""Regions of interest from Shapes and Labels layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_mrisr.errors import GeometryError, explain
 from napari_mrisr.viewer.layers import geometry
 from napari_mrisr.viewer.layers.convert import index_to_mm
 
-# What can change the regions of a layer; each kind of layer has some of these.
+# Events that change the regions of a layer; each kind of layer has some of these.
 _EVENTS = ("data", "set_data", "paint", "labels_update", "scale", "translate", "rotate", "affine")
 _ELLIPSE_POINTS = 64
 _FLAT_MM = 1e-3
@@ -23,12 +23,12 @@ _AREAS = ("rectangle", "ellipse", "polygon")
 
 
 class LayerRegions:
-    """Watches the layer whose shapes or labels are regions.
+    """Watch of the layer whose shapes or labels are regions.
 
     Parameters
     ----------
     changed : callable
-        Called when they may be others.
+        Called when the regions may have changed.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -38,11 +38,11 @@ class LayerRegions:
 
     @property
     def layer(self) -> Any:
-        """The layer, or None."""
+        """Return the layer, or None."""
         return self._layer
 
     def watch(self, layer: Any) -> None:
-        """Take this layer's, or with None no one's."""
+        """Use the regions of a layer; None for no layer."""
         for emitter in self._emitters:
             emitter.disconnect(self._tell)
         self._layer = layer
@@ -52,7 +52,7 @@ class LayerRegions:
             emitter.connect(self._tell)
 
     def rois(self, axes: Frame, depth_mm: float, through: np.ndarray) -> list[Roi]:
-        """The regions; see :func:`regions_of`."""
+        """Return the regions; see :func:`regions_of`."""
         return [] if self._layer is None else regions_of(self._layer, axes, depth_mm, through)
 
     def _tell(self, event: Any = None) -> None:
@@ -60,23 +60,23 @@ class LayerRegions:
 
 
 def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) -> list[Roi]:
-    """Each label, or each shape with an area, as a region.
+    """Return each label, or each shape with an area, as a region.
 
     Parameters
     ----------
     layer : napari.layers.Shapes or napari.layers.Labels
-        In the viewer's world.
+        A layer of the viewer.
     axes : Frame
-        What napari's world axes stand for; see :class:`~.link.Link`.
+        Axes of napari's world; see :class:`~.link.Link`.
     depth_mm : float
-        How far shapes reach through their plane.
+        Extent of shapes through their plane.
     through : (3,) ndarray
-        Crosshair along those axes, mm: where 2D shapes lie.
+        Crosshair along those axes, mm: the plane of 2D shapes.
 
     Raises
     ------
     GeometryError
-        For 2D labels, and shapes that lie in none of the three planes.
+        If labels are 2D, or shapes lie in none of the three planes.
     """
     if isinstance(layer, Labels):
         return _labels(layer, axes)
@@ -94,7 +94,7 @@ def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) ->
 def _labels(layer: Labels, axes: Frame) -> list[Roi]:
     if layer.ndim != 3:
         found = f"labels with {layer.ndim} axes"
-        raise GeometryError(explain(layer.name, found, "choose labels with 3"))
+        raise GeometryError(explain(layer.name, found, "choose a 3D labels layer"))
     data = np.asarray(layer.data[0] if layer.multiscale else layer.data)
     a, b, c = data.shape
     grid, orientation = geometry.grid_from_display((a, b, c), index_to_mm(layer))
@@ -116,7 +116,7 @@ def _prism(
     if kind == "ellipse":
         corners = _ellipse(corners)
     world = np.array([layer.data_to_world(corner)[-3:] for corner in corners], dtype=float)
-    # (inferior, posterior, left) to x, y, z; 2D shapes lie where the crosshair is.
+    # (inferior, posterior, left) to x, y, z; 2D shapes lie in the plane of the crosshair.
     points = np.tile(np.asarray(through, dtype=float), (len(world), 1))
     count = world.shape[1]
     points[:, :count] = -world[:, ::-1]
@@ -131,12 +131,12 @@ def _plane_of(points: np.ndarray, name: str) -> Plane:
     for plane in PLANES:
         if spread[plane.normal] < _FLAT_MM and spread[plane.across] and spread[plane.upward]:
             return plane
-    mend = "draw shapes in the axial, sagittal or coronal plane"
-    raise GeometryError(explain(name, "a shape lies across the planes", mend))
+    remedy = "draw shapes in the axial, sagittal or coronal plane"
+    raise GeometryError(explain(name, "a shape lies in none of the three planes", remedy))
 
 
 def _ellipse(corners: np.ndarray) -> np.ndarray:
-    """Points on the ellipse in a rectangle that may be turned."""
+    """Return points on the ellipse in a rectangle that may be rotated."""
     center = corners.mean(axis=0)
     first, second = (corners[1] - corners[0]) / 2.0, (corners[3] - corners[0]) / 2.0
     angle = np.linspace(0.0, 2.0 * np.pi, _ELLIPSE_POINTS, endpoint=False)[:, None]

@@ -1,9 +1,9 @@
-"""Both ways between the reading room and napari's own viewer.
+"""Link between Compare and napari's viewer, in both directions.
 
 napari's world is (inferior, posterior, left) along the axes of the first
-column; see :mod:`napari_mrisr.viewer.layers.geometry`. What comes from napari counts
-at once. What goes to napari is pushed by the widget, a few times a second
-while something is dragged, and only what differs from what both know.
+column; see :mod:`napari_mrisr.viewer.layers.geometry`. Changes in napari take
+effect at once. The widget pushes changes to napari a few times per second during a
+drag, and only what differs from the state that both know.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LAST_AXES = 3
 
 
 class Link:
-    """Keeps a controller and a viewer alike.
+    """Keeps a controller and a viewer in step.
 
     Parameters
     ----------
@@ -46,16 +46,16 @@ class Link:
         Or its model, or the proxy that plugins get.
     controller : Controller
         Gets the viewer's layers as volumes.
-    tell_layers : callable
-        Called when layers came, went or were renamed.
+    layers_changed : callable
+        Called when layers were added, removed or renamed.
     """
 
     def __init__(
-        self, viewer: Viewer, controller: Controller, tell_layers: Callable[[], None]
+        self, viewer: Viewer, controller: Controller, layers_changed: Callable[[], None]
     ) -> None:
         self._viewer = viewer
         self._controller = controller
-        self._tell_layers = tell_layers
+        self._layers_changed = layers_changed
         self.volumes = LayerVolumes()
         self._layers = LayerWatch(
             viewer,
@@ -71,10 +71,10 @@ class Link:
         self._known = controller.state
         self._zoom = 1.0
 
-    # Coming and going.
+    # Life cycle.
 
     def attach(self) -> None:
-        """Listen to the viewer."""
+        """Connect to the viewer."""
         if self._attached:
             return
         self._attached = True
@@ -86,7 +86,7 @@ class Link:
         self._refresh_layers()
 
     def detach(self) -> None:
-        """Let go of the viewer and its layers."""
+        """Disconnect from the viewer and its layers."""
         if not self._attached:
             return
         self._attached = False
@@ -107,19 +107,19 @@ class Link:
     # Layers.
 
     def regions(self) -> list[Any]:
-        """Shapes and Labels layers, whose shapes and labels may be regions of interest."""
+        """Return the Shapes and Labels layers, possible regions of interest."""
         return [layer for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)]
 
     def looks(self) -> dict[str, Display]:
-        """The looks of all layers that are offered."""
+        """Return the looks of all layers."""
         return {key: look_of(self._layer(key)) for key in self.volumes}
 
     def start(self, state: CompareState) -> CompareState:
-        """A state with the layers' looks."""
+        """Return a state with the layers' looks."""
         return replace(state, looks={**state.looks, **self.looks()})
 
     def point(self) -> Point | None:
-        """Where napari's sliders stand, world mm; None while nothing is loaded."""
+        """Return the position of napari's sliders, world mm; None while no layer exists."""
         if self._viewer.dims.ndim < _LAST_AXES:
             return None
         along = -np.asarray(self._viewer.dims.point[-_LAST_AXES:], dtype=float)[::-1]
@@ -127,7 +127,7 @@ class Link:
         return x, y, z
 
     def along_axes(self) -> np.ndarray:
-        """The crosshair along napari's axes (in RAS order), mm."""
+        """Return the crosshair along napari's axes (in RAS order), mm."""
         return self.axes().from_world(self._controller.state.crosshair)
 
     def _layer(self, key: str) -> Any:
@@ -141,14 +141,14 @@ class Link:
         self._update_volumes()
 
     def _update_volumes(self) -> None:
-        """Hand on what can be shown; what no longer can is dropped from the columns."""
+        """Offer the layers that can be shown; remove the others from the columns."""
         controller = self._controller
         state = controller.state
         for key in filter(self._cannot_show, tuple(state.keys())):
             state = state.without(key)
         controller.state = state
         controller.set_volumes(self.volumes)
-        self._tell_layers()
+        self._layers_changed()
 
     def _cannot_show(self, key: str) -> bool:
         return key not in self.volumes or self.volumes.trouble(key) is not None
@@ -161,7 +161,7 @@ class Link:
                 self.volumes.rename(old, new)
                 self._known = self._known.renamed(old, new)
                 self._controller.rename(old, new, self.volumes)
-        self._tell_layers()
+        self._layers_changed()
 
     def _pull_voxels(self, event: Any) -> None:
         key = event.source.name
@@ -181,10 +181,10 @@ class Link:
             if look != self._controller.state.looks.get(key):
                 self._controller.follow_look(key, look)
 
-    # The place.
+    # Position.
 
     def axes(self) -> Frame:
-        """The axes that napari's world has for the first column."""
+        """Return the axes of napari's world for the first column."""
         columns = self._controller.state.columns
         layer = self._layer(columns[0]) if columns else None
         ours = layer is not None and is_along_own_axes(layer)
@@ -199,7 +199,7 @@ class Link:
             self._known = replace(self._known, crosshair=self._controller.state.crosshair)
 
     def _cursor_moved(self, viewer: Any, event: Any) -> None:
-        """With Shift held, the crosshair follows napari's cursor."""
+        """Move the crosshair with napari's cursor while Shift is held."""
         if "Shift" in event.modifiers and self._controller.state.columns:
             along = -np.asarray(event.position[-_LAST_AXES:], dtype=float)[::-1]
             x, y, z = (float(v) for v in self.axes().to_world(along))
@@ -226,7 +226,7 @@ class Link:
         self._known = replace(self._known, center=after.center, span_mm=after.span_mm)
 
     def _shown_axes(self) -> tuple[int, int] | None:
-        """The frame's axes that napari shows down and to the right; None in 3D."""
+        """Return the frame's axes that napari shows downward and rightward; None in 3D."""
         dims = self._viewer.dims
         first = dims.ndim - _LAST_AXES
         if dims.ndisplay != 2 or first < 0:
@@ -235,13 +235,13 @@ class Link:
         return (down, right) if max(down, right) <= 2 else None
 
     def _turn(self) -> np.ndarray:
-        """From napari's axes (RAS order) to the frame's; the unit matrix for our layers."""
+        """Return the rotation from napari's axes (RAS) to the frame's (identity for our layers)."""
         return self._controller.frame.rotation.T @ self.axes().rotation
 
     # To napari.
 
     def push(self) -> None:
-        """Set in napari what has changed here since last time."""
+        """Apply to napari what has changed since the last push."""
         state = self._controller.state
         if not self._attached or state is self._known:
             return
@@ -254,7 +254,7 @@ class Link:
         self._known = state
 
     def settle(self) -> None:
-        """Take the present state as known, so that napari is left as it is."""
+        """Take the present state as known; leave napari as it is."""
         self._known = self._controller.state
 
     def _push_point(self, state: CompareState) -> None:
@@ -262,7 +262,7 @@ class Link:
         if dims.ndim < _LAST_AXES or not state.columns:
             return
         wanted = -self.axes().from_world(state.crosshair)[::-1]
-        # At once: set_point would slice every layer three times.
+        # One assignment: set_point would slice every layer three times.
         dims.point = (*dims.point[:-_LAST_AXES], *(float(v) for v in wanted))
 
     def _push_camera(self, state: CompareState) -> None:

@@ -1,4 +1,4 @@
-"""The viewer's layers as volumes, by name."""
+"""Volumes of the viewer's layers, by name."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, snapshot, source_of
 from napari_mrisr.viewer.preview.array import PreviewArray
 
-# What makes another volume of a layer.
+# Events that change a layer's volume.
 VOXEL_EVENTS = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
 
 
 class LayerVolumes(Mapping[str, Volume]):
-    """3D images of one value a voxel, in the order of the layer list.
+    """3D images with one value per voxel, in the order of the layer list.
 
-    A layer becomes a volume when first asked for, which shares its memory where
-    it is float32 and in our order, and stays one until it is forgotten.
+    A volume is made on first use and kept until it is forgotten. It shares the memory
+    of a layer that is float32 and in our axis order.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class LayerVolumes(Mapping[str, Volume]):
         return key in self._layers
 
     def offer(self, layers: Iterable[Any]) -> None:
-        """Take these; volumes of layers that stay, stay."""
+        """Take layers; keep the volumes of layers that stay."""
         kept = {key: (layer, self._made.get(key)) for key, layer in self._layers.items()}
         self._layers = {layer.name: layer for layer in layers if is_volume(layer)}
         self._made = {
@@ -56,21 +56,21 @@ class LayerVolumes(Mapping[str, Volume]):
         }
 
     def forget(self, key: str) -> None:
-        """Ask the layer anew next time."""
+        """Make the volume again next time."""
         self._made.pop(key, None)
 
     def rename(self, old: str, new: str) -> None:
-        """A layer has another name; its place and volume stay."""
+        """Rename a layer; keep its place and volume."""
         self._layers = {new if k == old else k: layer for k, layer in self._layers.items()}
         if old in self._made:
             self._made[new] = self._made.pop(old)
 
     def layer(self, key: str) -> Image | None:
-        """The layer of that name."""
+        """Return the layer of a name."""
         return self._layers.get(key)
 
     def trouble(self, key: str) -> MrisrError | None:
-        """Why a layer cannot be shown; None if it can."""
+        """Return why a layer cannot be shown, or None."""
         try:
             self[key]
         except MrisrError as error:
@@ -84,13 +84,13 @@ class LayerVolumes(Mapping[str, Volume]):
         return {key: source.name for key, source in found.items() if source is not None}
 
     def paths(self) -> dict[str, str]:
-        """The files that layers were read from, where they were."""
+        """Return the files that layers were read from."""
         found = {key: layer.source.path for key, layer in self._layers.items()}
         return {key: str(path) for key, path in found.items() if path}
 
 
 def is_volume(layer: Any) -> bool:
-    """Whether a layer is a 3D image of one value a voxel."""
+    """Return whether a layer is a 3D image with one value per voxel."""
     if not isinstance(layer, Image) or layer.rgb or layer.ndim != 3:
         return False
     try:
@@ -101,12 +101,12 @@ def is_volume(layer: Any) -> bool:
 
 
 def is_along_own_axes(layer: Image) -> bool:
-    """Whether napari draws the layer along its scan's axes, as it does all of ours."""
+    """Return whether napari draws the layer along its scan's axes, as all of ours."""
     taken: LayerSnapshot = snapshot(layer)
     return taken.record is not None
 
 
 def look_of(layer: Image) -> Display:
-    """The layer's colormap and contrast."""
+    """Return the layer's colormap and contrast."""
     low, high = (float(v) for v in layer.contrast_limits)
     return Display(layer.colormap.name, (low, high), float(layer.gamma))

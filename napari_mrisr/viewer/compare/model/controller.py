@@ -1,7 +1,7 @@
-"""What every action does to what is shown. No Qt, no napari.
+"""Actions of Compare on its state. No Qt, no napari.
 
-Whoever shows something listens to the store; whoever acts calls a method here.
-Each action changes the state at most once and tells it at most once.
+Views listen to the store; mouse, keys and controls call methods of the controller.
+Each action changes the state at most once and calls the listeners at most once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_mrisr.comparison.opening import opening_state
 from napari_mrisr.comparison.slices import bounds, nearest_index
 from napari_mrisr.comparison.state import (
     FLICKER,
@@ -27,47 +28,47 @@ from napari_mrisr.comparison.state import (
 from napari_mrisr.core.frames import AXIAL, PLANES, Plane
 from napari_mrisr.viewer.compare.model.store import Store, point
 
-# Around the largest extent, so that no letter lies on the head.
+# Margin around the largest extent, for the letters at the borders.
 _MARGIN = 1.08
 _SPANS_MM = (4.0, 2000.0)
 
 
 class Controller(Store):
-    """The actions; see :class:`~napari_mrisr.viewer.compare.model.store.Store`."""
+    """Actions; see :class:`~napari_mrisr.viewer.compare.model.store.Store`."""
 
     def open(self, state: CompareState, at: Point | None = None) -> None:
-        """Show a state from scratch: crosshair at a point of the world, everything in sight."""
+        """Show a new state: crosshair at a point of the world, everything in view."""
         self.show(state)
         if at is not None:
             self.state = replace(self.state, crosshair=self.inside(at))
-        if self.reference is not None:
+        if self.first_volume is not None:
             self.state = replace(self.state, **self._fitted(self.state))
         self.announce()
 
-    # Where.
+    # Position.
 
     def go_to(self, world: Point) -> None:
-        """Crosshair to a point of the world, mm; it stays inside the first column."""
+        """Move the crosshair to a point of the world, mm, inside the first column."""
         self.change(crosshair=self.inside(world))
 
     def point_at(self, plane: Plane, across: float, upward: float) -> None:
-        """Crosshair to a place in a plane, frame mm."""
+        """Move the crosshair to a position in a plane, frame mm."""
         at = self.position()
         at[plane.across], at[plane.upward] = across, upward
         self.go_to(point(self.frame.to_world(at)))
 
     def step(self, plane: Plane, count: int) -> None:
-        """By voxels of the first column along a plane's normal."""
+        """Move by voxels of the first column along a plane's normal."""
         self._step(plane.normal, count)
 
     def nudge(self, plane: Plane, rightward: int, upward: int) -> None:
-        """By voxels of the first column, as seen on screen in a plane."""
+        """Move by voxels of the first column, in the directions of the screen."""
         grows = plane.grows_rightward(self.state.radiological)
         self._step(plane.across, rightward if grows else -rightward)
         self._step(plane.upward, upward)
 
     def _step(self, axis: int, count: int) -> None:
-        volume = self.reference
+        volume = self.first_volume
         if volume is None or not count:
             return
         affine = self.frame.affine(volume.grid)
@@ -80,14 +81,14 @@ class Controller(Store):
         self.change(crosshair=point(self.frame.to_world(at)))
 
     def pan(self, plane: Plane, across_mm: float, upward_mm: float) -> None:
-        """Shift what is seen by so much (all panels; the picture follows the pointer)."""
+        """Shift the view of all panels; the image follows the pointer."""
         center = list(self.state.center)
         center[plane.across] -= across_mm
         center[plane.upward] -= upward_mm
         self.change(center=point(center))
 
     def zoom(self, factor: float, about: tuple[Plane, float, float] | None = None) -> None:
-        """Enlarge all panels; what lies at ``about`` (plane, across, upward) stays there."""
+        """Enlarge all panels; the point ``about`` (plane, across, upward) keeps its place."""
         state = self.state
         span = float(np.clip(state.span_mm / factor, *_SPANS_MM))
         shrink = span / state.span_mm
@@ -99,16 +100,16 @@ class Controller(Store):
         self.change(span_mm=span, center=point(center))
 
     def look_at(self, center: Point, span_mm: float) -> None:
-        """Middle of the panels, frame mm, and what their shorter side shows."""
+        """Set the center of the panels, frame mm, and the extent of their shorter side."""
         self.change(center=point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
 
     def fit(self) -> None:
-        """Everything in sight."""
-        if self.reference is not None:
+        """Show everything."""
+        if self.first_volume is not None:
             self.change(**self._fitted(self.state))
 
     def center_on_crosshair(self) -> None:
-        """The crosshair in the middle of all panels."""
+        """Center all panels on the crosshair."""
         self.change(center=point(self.position()))
 
     def _fitted(self, state: CompareState) -> dict[str, Any]:
@@ -119,18 +120,18 @@ class Controller(Store):
         return {"center": point((low + high) / 2.0), "span_mm": span}
 
     def toggle_maximized(self, plane: Plane, column: int) -> None:
-        """Only this panel, or all again."""
+        """Show only this panel, or all again."""
         one = (plane.name, column)
         self.change(maximized=None if self.state.maximized else one)
 
     def toggle_plane(self, name: str) -> None:
-        """Show a plane as a row, or not; one stays."""
+        """Show or hide the row of a plane; one row always stays."""
         shown = set(self.state.planes) ^ {name}
         planes = tuple(plane.name for plane in PLANES if plane.name in shown)
         if planes:
             self.change(planes=planes, maximized=None)
 
-    # Gray levels.
+    # Contrast.
 
     def window(self, column: int, level: float, width: float, alone: bool = False) -> None:
         """Shift level (in widths) and scale width, of all volumes or of one.
@@ -138,14 +139,14 @@ class Controller(Store):
         Parameters
         ----------
         column : int
-            The one that was dragged, among all columns. Differences have their
-            own limits, which ``width`` scales.
+            Column of the drag. Differences have their own limits, which
+            ``width`` scales.
         level : float
-            To add to the level, in window widths.
+            Change of the level, in window widths.
         width : float
             Factor of the width.
         alone : bool
-            Only this column, though all are linked.
+            Change only this column even if all are linked.
         """
         state = self.state
         count, apart = len(state.columns), alone or not state.one_window
@@ -161,16 +162,30 @@ class Controller(Store):
         keys = (state.columns[column],) if apart else state.columns
         self.set_looks({key: self.look(key).moved(level, width) for key in keys})
 
+    def reset_windows(self) -> None:
+        """Set contrast, gamma and limits of differences as in a new comparison."""
+        state = self.state
+        if not state.columns:
+            return
+        new = opening_state(self.volumes, state.columns, state.truth)
+        self.set_looks(
+            {
+                key: replace(self.look(key), limits=look.limits, gamma=1.0)
+                for key, look in new.looks.items()
+            }
+        )
+        self.set_differences([replace(d, limit=None) for d in state.differences])
+
     def look(self, key: str) -> Display:
-        """Colormap and limits of a volume."""
+        """Return the colormap and limits of a volume."""
         return self.state.looks.get(key, Display())
 
     def set_looks(self, looks: Mapping[str, Display]) -> None:
-        """Replace those of some volumes."""
+        """Replace the looks of some volumes."""
         self.change(looks={**self.state.looks, **looks})
 
     def follow_look(self, key: str, look: Display) -> None:
-        """One volume's look was set elsewhere; linked columns move as far as it did."""
+        """Take a look set in napari; linked columns change by the same amount."""
         before = self.look(key)
         looks = {key: look}
         if self.state.one_window and key in self.state.columns and look.limits != before.limits:
@@ -179,7 +194,7 @@ class Controller(Store):
             looks.update({other: self.look(other).moved(level, width) for other in others})
         self.set_looks(looks)
 
-    # How columns are compared.
+    # Comparison of columns.
 
     def set_columns(self, columns: Sequence[str]) -> None:
         """Show these volumes, left to right, each once."""
@@ -199,20 +214,20 @@ class Controller(Store):
         self.announce()
 
     def set_mode(self, mode: str) -> bool:
-        """Choose how to compare; False when there is nothing to compare."""
+        """Choose the mode; return False if there are not two columns."""
         if mode != SIDE_BY_SIDE and len(self.state.columns) < 2:
             return False
         self.change(mode=mode, flicker_second=False)
         return True
 
     def set_pair(self, first: int, second: int) -> None:
-        """Which two columns."""
+        """Choose the pair of columns."""
         count = len(self.state.columns)
         if first != second and 0 <= first < count and 0 <= second < count:
             self.change(pair=(first, second))
 
     def next_pair(self, direction: int = 1) -> None:
-        """The next two columns, (0, 1), (0, 2), (1, 2) and so on."""
+        """Choose the next pair of columns: (0, 1), (0, 2), (1, 2) and so on."""
         count = len(self.state.columns)
         pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
         if pairs:
@@ -221,18 +236,18 @@ class Controller(Store):
             self.change(pair=pairs[(index + direction) % len(pairs)])
 
     def flicker(self) -> None:
-        """The other of the two; enters the mode if need be."""
+        """Show the other column of the pair; enter the mode if needed."""
         if self.state.mode != FLICKER:
             self.set_mode(FLICKER)
         else:
             self.change(flicker_second=not self.state.flicker_second)
 
     def set_swipe(self, fraction: float) -> None:
-        """Where the curtain hangs, 0 (left) to 1 (right)."""
+        """Set the position of the swipe line, 0 (left) to 1 (right)."""
         self.change(swipe=float(np.clip(fraction, 0.0, 1.0)))
 
     def set_differences(self, differences: Sequence[Difference]) -> None:
-        """Show these as further columns, each with a limit fit for what is seen."""
+        """Show differences as further columns, each with limits that fit the slice."""
         maximized = self.state.maximized
         if maximized and maximized[1] >= len(self.state.columns):
             maximized = None
@@ -240,7 +255,7 @@ class Controller(Store):
         self.become(replace(state, differences=self._measured(state)))
 
     def toggle_difference(self, absolute: bool = False) -> None:
-        """Second minus first of the pair as a column, or gone."""
+        """Show or hide the difference of the pair as a column."""
         state = self.state
         if len(state.columns) < 2:
             return
@@ -255,22 +270,22 @@ class Controller(Store):
             self.set_differences([*state.differences, pair])
 
     def toggle(self, name: str) -> None:
-        """Turn ``radiological``, ``smooth``, ``one_window`` or ``crosshair_shown`` over."""
+        """Toggle ``radiological``, ``smooth``, ``one_window`` or ``crosshair_shown``."""
         self.change(**{name: not getattr(self.state, name)})
 
     # Regions of interest.
 
     def roi(self, name: str) -> RoiBox | None:
-        """The region of that name."""
+        """Return the region of a name."""
         return next((roi for roi in self.state.rois if roi.name == name), None)
 
     def new_roi_name(self) -> str:
-        """``ROI 1``, or the next that is free."""
+        """Return ``ROI 1``, or the next free name."""
         taken = {roi.name for roi in self.state.rois}
         return next(f"ROI {i}" for i in range(1, len(taken) + 2) if f"ROI {i}" not in taken)
 
     def put_roi(self, roi: RoiBox) -> None:
-        """Add a region, or replace the one of that name."""
+        """Add a region, or replace the one of the same name."""
         rois = self.state.rois
         if self.roi(roi.name) is None:
             self.change(rois=(*rois, roi))
@@ -282,7 +297,7 @@ class Controller(Store):
         self.change(rois=tuple(roi for roi in self.state.rois if roi.name != name))
 
     def set_depth(self, name: str, plane: Plane, depth_mm: float) -> None:
-        """Its size along a plane's normal."""
+        """Set the size of a region along a plane's normal."""
         roi = self.roi(name)
         if roi is not None and depth_mm > 0:
             size = list(roi.size)
@@ -291,7 +306,7 @@ class Controller(Store):
 
 
 def default_plane(state: CompareState) -> Plane:
-    """The plane that keys act on while the pointer is in none."""
+    """Return the plane that keys act on while the pointer is in no panel."""
     name = state.maximized[0] if state.maximized else state.planes[0]
     return next((plane for plane in PLANES if plane.name == name), AXIAL)
 
@@ -301,7 +316,7 @@ def _same_pair(a: Difference, b: Difference) -> bool:
 
 
 def _moved_by(before: tuple[float, float], after: tuple[float, float]) -> tuple[float, float]:
-    """Level (in widths of before) and factor of the width, as in :meth:`Look.moved`."""
+    """Return the change of level (in widths) and width, as in :meth:`Display.moved`."""
     span = before[1] - before[0]
     if not span > 0 or not math.isfinite(span):
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Keys and the mouse: what each does, once, for the keyboard and for the help. No Qt, no napari."""
+"""Keys and mouse with their actions, for keyboard and help. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Key:
-    """A key and what it does.
+    """Key and its action.
 
     Attributes
     ----------
@@ -17,7 +17,7 @@ class Key:
     action : str
         Name of the view's action.
     text : str
-        For the help.
+        Text of the help; empty for no line.
     """
 
     keys: tuple[str, ...]
@@ -26,34 +26,34 @@ class Key:
 
 
 KEYS = (
-    Key(("PgUp", ","), "step_up", "next slice (in the plane under the pointer)"),
+    Key(("PgUp", ","), "step_up", "next slice of the plane under the pointer"),
     Key(("PgDown", "."), "step_down", "previous slice"),
-    Key(("Left",), "left", "crosshair by one voxel"),
+    Key(("Left",), "left", "move the crosshair by one voxel"),
     Key(("Right",), "right", ""),
     Key(("Up",), "up", ""),
     Key(("Down",), "down", ""),
     Key(("1",), "side_by_side", "side by side"),
-    Key(("2",), "swipe", "swipe: drag the curtain"),
+    Key(("2",), "swipe", "swipe: drag the line"),
     Key(("3",), "flicker_mode", "flicker"),
     Key(("4",), "checkerboard", "checkerboard"),
-    Key(("Space",), "flicker", "flicker by hand"),
-    Key(("P",), "next_pair", "next two columns (Shift: previous)"),
+    Key(("Space",), "flicker", "flicker manually"),
+    Key(("P",), "next_pair", "next pair of columns (Shift: previous)"),
     Key(("Shift+P",), "previous_pair", ""),
-    Key(("D",), "difference", "difference of the two, on or off"),
+    Key(("D",), "difference", "difference of the pair, on or off"),
     Key(("A",), "absolute", "absolute difference, on or off"),
-    Key(("W",), "reset_window", "window as at first"),
-    Key(("L",), "link_windows", "window all columns together, or each"),
+    Key(("W",), "reset_window", "reset contrast"),
+    Key(("L",), "link_windows", "link window and level of all columns, or not"),
     Key(("F",), "fit", "fit everything into view"),
     Key(("C",), "center", "center on the crosshair"),
     Key(("+", "="), "zoom_in", "zoom in"),
     Key(("-",), "zoom_out", "zoom out"),
-    Key(("M",), "maximize", "one panel, or all"),
+    Key(("M",), "maximize", "one panel, or all panels"),
     Key(("X",), "crosshair", "crosshair on or off"),
     Key(("R",), "convention", "radiological or neurological"),
-    Key(("I",), "smooth", "interpolate pixels on screen, or not"),
+    Key(("I",), "smooth", "smooth the display, or not"),
     Key(("B",), "draw_box", "draw a box"),
     Key(("E",), "draw_ellipse", "draw an ellipsoid"),
-    Key(("Delete", "Backspace"), "delete_roi", "delete the chosen region"),
+    Key(("Delete", "Backspace"), "delete_roi", "delete the selected region"),
     Key(("T",), "numbers", "numbers on or off"),
     Key(("F11",), "full_screen", "full screen"),
     Key(("Esc",), "escape", "back"),
@@ -61,15 +61,15 @@ KEYS = (
 )
 
 MOUSE = (
-    ("left drag", "crosshair; or curtain, or a region's outline"),
-    ("wheel", "slices; with Ctrl zoom"),
+    ("left drag", "move the crosshair, the swipe line or a region"),
+    ("wheel", "slices; with Ctrl: zoom"),
     ("middle or Shift+left drag", "pan"),
-    ("right drag", "window (across) and level (up); with Ctrl one column only"),
-    ("double click", "one panel, or all"),
+    ("right drag", "window (across) and level (up); with Ctrl: one column only"),
+    ("double click", "one panel, or all panels"),
 )
 
 
-_MODES_OF_READING = {
+_READING_MODES = {
     "side_by_side": "F1",
     "swipe": "F2",
     "flicker_mode": "F3",
@@ -79,23 +79,21 @@ _NOT_IN_READING = {"numbers", "delete_roi", "draw_box", "draw_ellipse"}
 
 
 def _reading_keys() -> tuple[Key, ...]:
-    """Digits answer; the modes go to the function keys."""
+    """Return the keys of a blinded reading: digits answer, function keys choose the mode."""
     answers = [Key((str(i),), f"answer_{i}", "the answer" if i == 1 else "") for i in range(1, 6)]
     others = [
-        replace(key, keys=(_MODES_OF_READING[key.action],))
-        if key.action in _MODES_OF_READING
-        else key
+        replace(key, keys=(_READING_MODES[key.action],)) if key.action in _READING_MODES else key
         for key in KEYS
         if key.action not in _NOT_IN_READING
     ]
-    return (*answers, Key(("Backspace",), "take_back", "take the last answer back"), *others)
+    return (*answers, Key(("Backspace",), "take_back", "withdraw the last answer"), *others)
 
 
 READING_KEYS = _reading_keys()
 
 
 def help_lines(keys: Sequence[Key] = KEYS) -> list[tuple[str, str]]:
-    """(keys, what they do), the mouse first; arrow keys share a line, and so do answers."""
+    """Return pairs of keys and action, the mouse first; arrow keys share a line."""
     lines = list(MOUSE)
     joined = {"left": "arrows", "answer_1": "1 to 5"}
     for key in keys:
@@ -106,7 +104,7 @@ def help_lines(keys: Sequence[Key] = KEYS) -> list[tuple[str, str]]:
 
 
 def help_text(keys: Sequence[Key] = KEYS) -> str:
-    """The same as text for the canvas: a tab between keys and what they do."""
+    """Return the help as text for the canvas, keys and action separated by a tab."""
     return "\n".join("\t".join(line) for line in help_lines(keys))
 
 

@@ -1,4 +1,4 @@
-"""Texts of the panels and of the line below them. No Qt, no napari."""
+"""Texts in the panels and below them. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTSIDE = "–"
 
 
 def voxel_of(grid: Grid, world: Point) -> tuple[int, int, int] | None:
-    """The voxel at a point of the world, mm; None outside the field of view."""
+    """Return the voxel at a point of the world, mm; None outside the field of view."""
     inverse = np.linalg.inv(grid.affine)
     index = nearest_index(inverse[:3, :3] @ np.asarray(world) + inverse[:3, 3])
     if ((index < 0) | (index >= grid.shape)).any():
@@ -25,7 +25,7 @@ def voxel_of(grid: Grid, world: Point) -> tuple[int, int, int] | None:
 
 
 def position_text(world: Point, grid: Grid | None) -> str:
-    """``R 12.3  A 4.0  S −7.5 mm · voxel 120, 88, 70`` (of the first column, from 0)."""
+    """Return ``R 12.3  A 4.0  S −7.5 mm · voxel 120, 88, 70`` (of the first column, from 0)."""
     letters = zip(world, ("RL", "AP", "SI"), strict=True)
     place = "  ".join(f"{pair[v < 0]} {abs(v):.1f}" for v, pair in letters) + " mm"
     if grid is None:
@@ -36,13 +36,13 @@ def position_text(world: Point, grid: Grid | None) -> str:
 
 
 def plane_text(plane: Plane, position: float) -> str:
-    """``S 12.3 mm``: where along the normal."""
+    """Return the position of a plane, such as ``S 12.3 mm``."""
     letter = ("LR", "PA", "IS")[plane.normal][position >= 0]
     return f"{letter} {abs(position):.1f} mm"
 
 
 def value_text(value: float) -> str:
-    """An intensity with four digits; a dash outside the field of view."""
+    """Return an intensity with four digits; a dash outside the field of view."""
     if not math.isfinite(value):
         return OUTSIDE
     if value and abs(value) < 1e-3:
@@ -52,9 +52,9 @@ def value_text(value: float) -> str:
 
 
 def values(state: CompareState, volumes: Mapping[str, Volume], world: Point) -> list[float]:
-    """The value at a point for every column: volumes by nearest voxel, then differences.
+    """Return the value at a point per column: volumes by nearest voxel, then differences.
 
-    A difference is interpolated where the grids differ, as its column is.
+    A difference of volumes on different grids is interpolated, as in its column.
     """
     known = {key: _value(volumes[key], world) for key in state.columns}
     found = [known[key] for key in state.columns]
@@ -64,7 +64,7 @@ def values(state: CompareState, volumes: Mapping[str, Volume], world: Point) -> 
         if voxel is None:
             found.append(math.nan)
             continue
-        # At the minuend's voxel center, as the column shows it.
+        # At the center of the minuend's voxel, as in the column.
         center = first.grid.affine[:3, :3] @ voxel + first.grid.affine[:3, 3]
         second = float(values_at(volumes[pair.subtrahend], center, order=1))
         value = float(first.data[voxel]) - second
@@ -73,12 +73,12 @@ def values(state: CompareState, volumes: Mapping[str, Volume], world: Point) -> 
 
 
 def panel_notes(state: CompareState, volumes: Mapping[str, Volume], world: Point) -> list[str]:
-    """The value at a point under each column, as text."""
+    """Return the value at a point per column, as text."""
     return [value_text(v) for v in values(state, volumes, world)]
 
 
 def hint(state: CompareState, volumes: Mapping[str, Volume], frame: Frame) -> str:
-    """What a reader must know of columns that are resampled; empty if none is."""
+    """Return a hint about columns that are resampled; empty if none is."""
     off: Sequence[int] = [
         i + 1 for i, key in enumerate(state.columns) if not frame.is_along(volumes[key].grid)
     ]
@@ -86,8 +86,8 @@ def hint(state: CompareState, volumes: Mapping[str, Volume], frame: Frame) -> st
         return ""
     which = "column " + ", ".join(map(str, off))
     return (
-        f"{which}: another obliquity than the first, resampled along its axes here; "
-        "napari's own canvas shows it along axes of its own"
+        f"{which}: other orientation than the first, resampled along its axes here; "
+        "napari's canvas shows it along its own axes"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the mouse does in the panels. No Qt, no napari: messages in, actions out."""
+"""Mouse actions in the panels. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -15,61 +15,61 @@ from napari_mrisr.viewer.compare.model.regions import Grip, dragged, drawn, grab
 LEFT, MIDDLE, RIGHT = "left", "middle", "right"
 SHIFT, CONTROL = "shift", "control"
 
-# Pixels: near enough to hold; a drag that changes a window by its own width.
+# Pixels: reach of a region's outline; drag that changes a window by its own width.
 _REACH_PX = 7.0
 _WINDOW_PX = 300.0
-# A click that slips by a pixel or two draws nothing.
+# A shorter drag is a click and draws nothing.
 _CLICK_PX = 4.0
 _ZOOM_STEP = 1.15
 
 
 class PanelMouse(Protocol):
-    """What the canvas tells of the mouse; see :class:`~.canvas.PanelMouse`."""
+    """Mouse message of the canvas; see :class:`~.canvas.PanelMouse`."""
 
     @property
     def plane(self) -> Plane:
-        """Of the panel."""
+        """Return the plane of the panel."""
 
     @property
     def state_column(self) -> int:
-        """Of the panel, among all columns."""
+        """Return the column of the panel."""
 
     @property
     def across_mm(self) -> float:
-        """In the plane, frame mm."""
+        """Return the position across the plane, frame mm."""
 
     @property
     def upward_mm(self) -> float:
-        """In the plane, frame mm."""
+        """Return the position upward in the plane, frame mm."""
 
     @property
     def fraction_x(self) -> float:
-        """0 at the panel's left, 1 at its right."""
+        """Return 0 at the left of the panel, 1 at its right."""
 
     @property
     def button(self) -> str:
-        """``left``, ``middle``, ``right`` or empty."""
+        """Return ``left``, ``middle``, ``right`` or an empty string."""
 
     @property
     def modifiers(self) -> frozenset[str]:
-        """Such as ``shift`` and ``control``."""
+        """Return modifiers such as ``shift`` and ``control``."""
 
     @property
     def dx_px(self) -> float:
-        """Since the last message, to the right."""
+        """Return the movement to the right since the last message."""
 
     @property
     def dy_px(self) -> float:
-        """Since the last message, downward."""
+        """Return the downward movement since the last message."""
 
     @property
     def mm_per_px(self) -> float:
-        """Size of a pixel."""
+        """Return the size of a pixel."""
 
 
 @dataclass
 class Drag:
-    """A drag under way."""
+    """Drag in progress."""
 
     kind: str
     plane: Plane
@@ -80,18 +80,18 @@ class Drag:
 
 
 class Pointing:
-    """Turns presses and drags into actions.
+    """Mouse handler: turns presses and drags into actions.
 
     Attributes
     ----------
     tool : str
         ``""`` for the crosshair, or the shape that a drag draws.
     depth_mm : float
-        Of a new region.
+        Depth of a new region.
     chosen : str or None
-        Name of the region that was last drawn or held.
+        Name of the selected region: the one drawn or held last.
     plane : Plane or None
-        Where the pointer is, or was last.
+        Plane under the pointer, or the last one.
     """
 
     def __init__(self, controller: Controller, tell: Callable[[], None] = lambda: None) -> None:
@@ -108,16 +108,16 @@ class Pointing:
 
     @property
     def drags_region(self) -> bool:
-        """Whether a region is being drawn or moved."""
+        """True while a region is drawn or moved."""
         return self._drag is not None and self._drag.kind in ("draw", "region")
 
     def hover(self, pointer: PanelMouse) -> None:
-        """The mouse moved."""
+        """Handle a move of the mouse."""
         self.plane, self.column = pointer.plane, pointer.state_column
         self.at = (pointer.across_mm, pointer.upward_mm)
 
     def press(self, pointer: PanelMouse) -> None:
-        """A button went down."""
+        """Handle a press."""
         self.hover(pointer)
         kind, grip = self._kind(pointer)
         self._drag = Drag(kind, pointer.plane, pointer.state_column, self.at, grip)
@@ -140,7 +140,7 @@ class Pointing:
             return "region", grip
         if self.tool:
             return "draw", None
-        if self._on_curtain(pointer):
+        if self._on_swipe_line(pointer):
             return "swipe", None
         return "crosshair", None
 
@@ -152,14 +152,14 @@ class Pointing:
         inside = bool(self.tool)
         return grabbed(rois, controller.frame, plane, position, self.at, reach, inside)
 
-    def _on_curtain(self, pointer: PanelMouse) -> bool:
+    def _on_swipe_line(self, pointer: PanelMouse) -> bool:
         state = self._controller.state
         if state.mode != SWIPE or not pointer.mm_per_px > 0:
             return False
         return abs(pointer.fraction_x - state.swipe) < 0.03
 
     def drag(self, pointer: PanelMouse) -> None:
-        """The mouse moved with a button held; counts in the panel where it began."""
+        """Handle a drag; it belongs to the panel where it began."""
         drag = self._drag
         if drag is None:
             return
@@ -174,7 +174,7 @@ class Pointing:
             across = pointer.dx_px * pointer.mm_per_px * (1 if grows else -1)
             controller.pan(drag.plane, across, -pointer.dy_px * pointer.mm_per_px)
         elif drag.kind == "window":
-            # Up is brighter: the level goes down.
+            # A drag upward is brighter: it lowers the level.
             level = pointer.dy_px / _WINDOW_PX
             width = math.exp(pointer.dx_px / _WINDOW_PX)
             alone = CONTROL in pointer.modifiers
@@ -199,14 +199,14 @@ class Pointing:
             controller.put_roi(roi)
 
     def release(self) -> None:
-        """The button went up."""
+        """Handle a release."""
         drag, self._drag = self._drag, None
         if drag is not None and drag.kind == "draw" and self._controller.roi(drag.name):
             self.tool = ""
         self._tell()
 
     def wheel(self, pointer: PanelMouse, notches: float) -> None:
-        """Slices; with Ctrl zoom about the pointer. Up is away from the person."""
+        """Step through slices; with Ctrl, zoom about the pointer."""
         self.hover(pointer)
         if CONTROL in pointer.modifiers:
             factor = _ZOOM_STEP**notches
@@ -216,25 +216,25 @@ class Pointing:
             self._controller.step(pointer.plane, count)
 
     def double_click(self, pointer: PanelMouse) -> None:
-        """One panel, or all."""
+        """Show one panel, or all."""
         self._drag = None
         if pointer.button == LEFT:
             self._controller.toggle_maximized(pointer.plane, pointer.state_column)
 
     def set_depth(self, depth_mm: float) -> None:
-        """Of new regions, and of the chosen one through the plane it was held in."""
+        """Set the depth of new regions, and of the selected one through its plane."""
         self.depth_mm = depth_mm
         if self.chosen is not None and self.chosen_plane is not None:
             self._controller.set_depth(self.chosen, self.chosen_plane, depth_mm)
 
     def delete(self) -> None:
-        """Drop the chosen region."""
+        """Delete the selected region."""
         if self.chosen is not None:
             self._controller.remove_roi(self.chosen)
             self._choose(None, None)
 
     def choose_tool(self, tool: str) -> None:
-        """What a drag draws; empty for the crosshair."""
+        """Choose the shape that a drag draws; empty for the crosshair."""
         self.tool = tool
         self._tell()
 

@@ -1,4 +1,4 @@
-"""The state of the reading room, its volumes, and who listens. No Qt, no napari."""
+"""State of Compare, its volumes and its listeners. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_mrisr.comparison.slices import bounds
 from napari_mrisr.comparison.state import CompareState, Difference, Point, RoiBox
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.volume import Volume
-from napari_mrisr.viewer.compare.model.outlines import RegionOutlines
+from napari_mrisr.viewer.compare.model.regions import RegionOutlines
 
 Listener = Callable[[CompareState], None]
 
@@ -21,24 +21,24 @@ _UPRIGHT = Frame(np.eye(3))
 
 
 class Store:
-    """Keeps the state; changes it by actions; tells listeners.
+    """Holds the state, changes it, and calls the listeners.
 
     Parameters
     ----------
     volumes : mapping of str to Volume
-        All that may be shown, in the scan's intensities. Only those that the
-        state names are asked for.
+        All volumes that can be shown, in the scan's intensities. Only those in the
+        state are looked up.
     titles : mapping of str to str, optional
-        What to call each; by default its key.
+        Names to show; by default the keys.
 
     Attributes
     ----------
     state : CompareState
         What is shown.
     outlines : RegionOutlines or None
-        Of regions that the state does not have: those of a layer.
+        Outlines of the regions of a napari layer.
     generation : int
-        Grows with every change; what was computed for an older one is stale.
+        Grows with every change; results of an older generation are stale.
     """
 
     def __init__(
@@ -52,25 +52,25 @@ class Store:
         self._listeners: list[Listener] = []
         self._cutter = Cutter(self._volumes, _UPRIGHT)
 
-    # Who listens.
+    # Listeners.
 
     def subscribe(self, listener: Listener) -> None:
-        """Call this with the new state after each change."""
+        """Call a function with the new state after each change."""
         self._listeners.append(listener)
 
     def unsubscribe(self, listener: Listener) -> None:
-        """No longer call it."""
+        """Stop calling a function."""
         self._listeners.remove(listener)
 
     def become(self, state: CompareState) -> None:
-        """Show this; tell it, if it is another one."""
+        """Show a state; call the listeners if it differs."""
         if state == self.state:
             return
         self.state = state
         self.announce()
 
     def announce(self) -> None:
-        """Tell the state, also when it is the volumes that have changed."""
+        """Call the listeners, also if only the volumes have changed."""
         self.generation += 1
         for listener in tuple(self._listeners):
             listener(self.state)
@@ -79,25 +79,25 @@ class Store:
         """Replace some of the state's attributes."""
         self.become(replace(self.state, **changes))
 
-    # What there is.
+    # Contents.
 
     @property
     def frame(self) -> Frame:
-        """Axes of the planes: those of the first column."""
+        """Return the axes of the planes: those of the first column."""
         return self._cutter.frame
 
     @property
     def volumes(self) -> Mapping[str, Volume]:
-        """All volumes that may be shown."""
+        """Return all volumes that can be shown."""
         return self._volumes
 
     @property
-    def reference(self) -> Volume | None:
-        """The first column, whose axes and voxels steps follow."""
+    def first_volume(self) -> Volume | None:
+        """Return the first column, which defines axes and steps."""
         return self._volumes[self.state.columns[0]] if self.state.columns else None
 
     def scene(self, titles: Mapping[str, str] | None = None, inset: RoiBox | None = None) -> Scene:
-        """What the panels show; for a figure with other titles and a magnified region."""
+        """Return what the panels show; a figure may have other titles and a magnified region."""
         state = self.state if inset is None else replace(self.state, inset=inset)
         made = build_scene(state, self._cutter, self.titles if titles is None else titles)
         if self.outlines is None:
@@ -107,30 +107,30 @@ class Store:
         return replace(made, panels=tuple(rows))
 
     def colormaps(self) -> set[str]:
-        """Names of those that the columns have."""
+        """Return the names of the columns' colormaps."""
         looks = (self.state.looks[key] for key in self.state.columns if key in self.state.looks)
         return {look.colormap for look in looks}
 
     def title(self, key: str) -> str:
-        """What a volume is called."""
+        """Return the name of a volume."""
         return self.titles.get(key, key)
 
     def titles_of_state(self) -> dict[str, str]:
-        """What the volumes are called that the state names."""
+        """Return the names of the volumes in the state."""
         return {key: self.title(key) for key in tuple(self.state.keys())}
 
     def volumes_of_state(self) -> dict[str, Volume]:
-        """The volumes that the state names."""
+        """Return the volumes in the state."""
         return {key: self._volumes[key] for key in tuple(self.state.keys())}
 
     def position(self) -> np.ndarray:
-        """The crosshair in the frame, mm."""
+        """Return the crosshair in the frame, mm."""
         return self.frame.from_world(self.state.crosshair)
 
     def set_volumes(
         self, volumes: Mapping[str, Volume], titles: Mapping[str, str] | None = None
     ) -> None:
-        """Other volumes, or other voxels; the state stays as far as they allow."""
+        """Take new volumes or voxels; keep the state as far as possible."""
         self._volumes = volumes
         self.titles = self.titles if titles is None else titles
         state = self.state
@@ -140,25 +140,25 @@ class Store:
         self.follow(state)
         self.announce()
 
-    def cut_anew(self, key: str) -> None:
-        """A volume has other voxels than a moment ago; nothing is told."""
+    def forget_slices(self, key: str) -> None:
+        """Forget the slices of a volume whose voxels have changed; call no listener."""
         self._cutter.forget(key)
         self.generation += 1
 
     def rename(self, old: str, new: str, volumes: Mapping[str, Volume]) -> None:
-        """A volume's key has changed."""
+        """Rename a volume."""
         self._volumes = volumes
         self.follow(self.state.renamed(old, new))
         self.announce()
 
     def restore(self, state: CompareState) -> None:
-        """Show a saved state as it is."""
+        """Show a saved state."""
         self.show(state)
         self.announce()
 
     def inside(self, world: Point) -> Point:
-        """The nearest point of the world in the first column's field of view."""
-        volume = self.reference
+        """Return the nearest point in the first column's field of view, world mm."""
+        volume = self.first_volume
         if volume is None:
             return point(world)
         low, high = bounds(volume.grid, self.frame)
@@ -167,7 +167,7 @@ class Store:
         return point(self.frame.to_world(at))
 
     def follow(self, state: CompareState) -> None:
-        """Take the present state with other columns: the frame follows, the place stays."""
+        """Take a state with other columns: the frame changes, the position stays."""
         old, shown = self._cutter.frame, bool(self.state.columns)
         self.show(state)
         if shown and not np.array_equal(old.rotation, self.frame.rotation):
@@ -175,15 +175,15 @@ class Store:
             self.state = replace(self.state, center=point(center))
 
     def show(self, state: CompareState) -> None:
-        """Take a state with whatever columns; nothing is told."""
+        """Take any state; call no listener."""
         frame = Frame.of(self._volumes[state.columns[0]].grid) if state.columns else _UPRIGHT
         self._cutter = Cutter(self._volumes, frame)
         self.state = replace(state, differences=self._measured(state))
 
     def _measured(self, state: CompareState) -> tuple[Difference, ...]:
-        """The state's differences; those without a limit share the widest, so that colors compare.
+        """Return the state's differences; those without a limit get the widest, for equal colors.
 
-        It is that of those that have one, or measured where the crosshair is.
+        That is the widest known limit, or else measured at the crosshair.
         """
         known = [d.limit for d in state.differences if d.limit]
         if not known:
@@ -198,6 +198,6 @@ def _with(panel: PanelView, more: RegionOutlines) -> PanelView:
 
 
 def point(values: Any) -> Point:
-    """Three floats."""
+    """Return three floats."""
     x, y, z = (float(v) for v in values)
     return x, y, z

@@ -1,4 +1,4 @@
-"""Both ways between the reading room and napari's viewer (its model suffices)."""
+"""Both ways between the Compare and napari's viewer (its model suffices)."""
 
 from __future__ import annotations
 

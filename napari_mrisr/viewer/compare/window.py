@@ -1,16 +1,21 @@
-"""A docked widget that fills the main window, or the screen."""
+"""Window of Compare: its dock, full screen, and settings that stay between sessions."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from dataclasses import replace
+
+from qtpy.QtCore import QSettings, Qt
 from qtpy.QtWidgets import QDockWidget, QWidget
 
-# Of the main window's width, for a window that was opened to compare.
+from napari_mrisr.comparison.state import CompareState
+
+# Fraction of the main window's width when it is opened to compare.
 _SHARE = 0.62
+_CONVENTION = "compare/radiological"
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
-    """The dock that a widget is in."""
+    """Return the dock that a widget is in, or None."""
     found: QWidget | None = widget
     while found is not None and not isinstance(found, QDockWidget):
         found = found.parentWidget()
@@ -27,12 +32,12 @@ def fill_window(widget: QWidget) -> None:
 
 
 class FullScreen:
-    """Lets a widget fill the screen; a docked one floats meanwhile.
+    """Full screen for a widget; a docked one floats for the time.
 
     Parameters
     ----------
     widget : QWidget
-        In a dock, or a window of its own.
+        In a dock, or a top-level window.
     """
 
     def __init__(self, widget: QWidget) -> None:
@@ -40,7 +45,7 @@ class FullScreen:
         self._was_floating = False
 
     def toggle(self) -> None:
-        """Fill the screen, or be as before."""
+        """Enter or leave full screen."""
         window = self._widget.window()
         if window.isFullScreen():
             self.leave()
@@ -54,7 +59,7 @@ class FullScreen:
         dock.showFullScreen()
 
     def leave(self) -> None:
-        """Be as before."""
+        """Leave full screen."""
         window = self._widget.window()
         if not window.isFullScreen():
             return
@@ -62,3 +67,20 @@ class FullScreen:
         dock = dock_of(self._widget)
         if dock is not None and not self._was_floating:
             dock.setFloating(False)
+
+
+def settings() -> QSettings:
+    """Return the settings, a file of the user's."""
+    return QSettings(
+        QSettings.Format.IniFormat, QSettings.Scope.UserScope, "napari-mrisr", "napari-mrisr"
+    )
+
+
+def remember_convention(radiological: bool) -> None:
+    """Remember the convention that the user has chosen."""
+    settings().setValue(_CONVENTION, radiological)
+
+
+def as_remembered(state: CompareState) -> CompareState:
+    """Return a state in the convention chosen last; radiological by default."""
+    return replace(state, radiological=settings().value(_CONVENTION, True, type=bool))
