@@ -1,18 +1,25 @@
-"""The numbers of one region, without words: those are the readouts'."""
+"""Numbers of a region of interest: errors, moments, sharpness, consistency.
+
+A volume on another grid is sampled at the reference's voxels. Protocols and texts of
+the numbers are in readouts.py.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.comparison.resample import Reader
-from napari_mrisr.comparison.roi import Selection
+from napari_mrisr.comparison.roi import LabelRoi, Selection
+from napari_mrisr.comparison.scene import same_grid
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.volume import FloatArray, Region, Volume
+from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.volume import FloatArray, Grid, IntensityWindow, Region, Volume
 from napari_mrisr.kernels.cpu_regions import (
     ABSOLUTE_ERRORS,
     COUNT,
@@ -28,29 +35,82 @@ from napari_mrisr.kernels.cpu_regions import (
     add_moments,
     empty_moments,
 )
+from napari_mrisr.kernels.pixels import sample_pixels
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.scan.masks import head_mask
 
-# Voxels between two questions whether to stop: 50 ms.
+# Voxels between two checks for cancel: 50 ms.
 _SLAB_VOXELS = 1_000_000
+
+SAME_VOXELS = "the same voxels"
+TRILINEAR = "trilinear at the reference's voxel centers"
+
+LARGEST_FACTOR = 8
+# Allowed distance of field-of-view corners, in low-resolution voxels.
+_CORNER_VOXELS = 0.01
+
+HEAD = "head"
+_HEAD_TEXT = "head (automatic mask of the reference, or of the first volume without one)"
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """Values of a volume at a reference's voxels.
+
+    Attributes
+    ----------
+    read : callable
+        From a region of the reference's grid to (x, y, z) values, float32; NaN
+        outside the volume's field of view.
+    method : str
+        Interpolation, in words.
+    """
+
+    read: Callable[[Region], FloatArray]
+    method: str
+
+
+def sampler_of(volume: Volume, reference: Volume) -> Sampler:
+    """Return the values of a volume at the voxel centers of a reference.
+
+    They are the voxels themselves if both grids are the same; otherwise trilinear
+    interpolation, as :func:`~napari_mrisr.comparison.slices.values_at` of order 1.
+    """
+    if same_grid(volume, reference):
+        return Sampler(lambda region: volume.data[region.slices], SAME_VOXELS)
+    to_index = np.linalg.inv(volume.grid.affine) @ reference.grid.affine
+    return Sampler(lambda region: _sampled(volume.data, to_index, region), TRILINEAR)
+
+
+def _sampled(data: FloatArray, to_index: NDArray[np.float64], region: Region) -> FloatArray:
+    values = np.empty(region.shape, np.float32)
+    first = to_index[:3, :3] @ region.start + to_index[:3, 3]
+    x, y, z = to_index[:3, :3].T
+    for number, plane in enumerate(values):
+        plane[:] = sample_pixels(
+            data, first + number * x, z.copy(), y.copy(), (plane.shape[0], plane.shape[1]), order=1
+        )
+    return values
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What was found for one volume in a region; NaN where there was nothing to count.
+    """Numbers of one volume in a region; NaN if no voxel counts.
 
     Attributes
     ----------
     voxels : int
-        Counted: inside, with a finite value in this volume and in the truth.
+        Voxels inside with a finite value in this volume and in the reference.
     missing : int
-        Inside, but not counted.
+        Other voxels inside.
     mean, sd : float
         Of the volume; sd with n − 1.
     rmse, mae, bias : float
-        Of volume minus truth.
+        Of volume minus reference.
     ssim : float
         Mean over ``windows`` voxels.
     windows : int
-        Voxels whose SSIM window lies inside the region's box and has values only.
+        Voxels whose SSIM window lies inside the region's box and is finite.
     constant : bool
         All counted voxels have the same value.
     """
@@ -68,7 +128,7 @@ class Numbers:
 
 
 def measure_region(
-    readers: Sequence[Reader],
+    samplers: Sequence[Sampler],
     selection: Selection,
     data_range: float | None,
     progress: Progress | None = None,
@@ -77,39 +137,39 @@ def measure_region(
 
     Parameters
     ----------
-    readers : sequence of Reader
-        All at the voxels of one grid, the truth first.
+    samplers : sequence of Sampler
+        All at the voxels of one grid, the reference first.
     selection : Selection
-        The voxels, not none.
+        At least one voxel.
     data_range : float or None
-        Of the SSIM; without it the SSIM is left out.
+        Range of the SSIM; None omits the SSIM.
     progress : Progress, optional
-        Asked every 50 ms or so.
+        Checked for cancel about every 50 ms.
 
     Returns
     -------
     list of Numbers
-        For each reader.
+        One per sampler.
 
     Raises
     ------
     Cancelled
-        When asked to stop.
+        If the user cancels.
     """
     progress = progress or Progress()
     shape = selection.region.shape
     planes = max(1, _SLAB_VOXELS // (shape[1] * shape[2]))
-    sums = empty_moments(len(readers))
+    sums = empty_moments(len(samplers))
     shift: NDArray[np.float64] | None = None
     similar = None
-    if data_range is not None and len(readers) > 1 and min(shape) >= WINDOW:
-        similar = SimilaritySum(selection.mask, len(readers) - 1, data_range)
+    if data_range is not None and len(samplers) > 1 and min(shape) >= WINDOW:
+        similar = SimilaritySum(selection.mask, len(samplers) - 1, data_range)
     progress.begin("measuring", math.ceil(shape[0] / planes))
     for start in range(0, shape[0], planes):
         stop = min(shape[0], start + planes)
-        slab, mask = _read(readers, selection.region, start, stop), selection.mask[start:stop]
+        slab, mask = _read(samplers, selection.region, start, stop), selection.mask[start:stop]
         if shift is None:
-            first = slab.reshape(len(readers), -1)[:, int(mask.argmax())]
+            first = slab.reshape(len(samplers), -1)[:, int(mask.argmax())]
             shift = np.nan_to_num(first.astype(np.float64), posinf=0.0, neginf=0.0)
         add_moments(slab, mask, shift, sums)
         if similar is not None:
@@ -117,7 +177,8 @@ def measure_region(
         progress.advance()
     assert shift is not None, "a selection without voxels"
     found = [
-        _numbers(row, away, selection.count) for row, away in zip(sums.tolist(), shift, strict=True)
+        _numbers(row, offset, selection.count)
+        for row, offset in zip(sums.tolist(), shift, strict=True)
     ]
     if similar is not None:
         pairs = zip(similar.sums.tolist(), similar.counts.tolist(), strict=True)
@@ -128,10 +189,10 @@ def measure_region(
 
 
 def sharpness(volume: Volume, selection: Selection, progress: Progress | None = None) -> float:
-    """Mean gradient magnitude of a region relative to its mean intensity.
+    """Return the mean gradient magnitude of a region relative to its mean intensity.
 
-    A gradient-based focus measure (Pertuz 2013, doi 10.1016/j.patcog.2012.11.011),
-    by central differences in mm, over voxels whose neighbors are in the region's box.
+    A gradient-based focus measure (Pertuz 2013, doi 10.1016/j.patcog.2012.11.011):
+    central differences per mm, over voxels whose neighbors are in the region's box.
 
     Parameters
     ----------
@@ -140,12 +201,12 @@ def sharpness(volume: Volume, selection: Selection, progress: Progress | None = 
     selection : Selection
         On the volume's own grid.
     progress : Progress, optional
-        Asked every 50 ms or so.
+        Checked for cancel about every 50 ms.
 
     Returns
     -------
     float
-        Percent a mm. NaN where no voxel counts or the mean intensity is not positive.
+        In % per mm. NaN if no voxel counts or the mean intensity is not positive.
     """
     progress = progress or Progress()
     region, data = selection.region, volume.data[selection.region.slices]
@@ -154,7 +215,7 @@ def sharpness(volume: Volume, selection: Selection, progress: Progress | None = 
     sums = np.zeros(3)
     progress.begin("measuring sharpness", math.ceil(region.shape[0] / planes))
     for start in range(0, region.shape[0], planes):
-        # One plane more on either side, for the differences.
+        # One more plane on either side, for the differences.
         around = slice(max(0, start - 1), start + planes + 1)
         add_gradients(np.ascontiguousarray(data[around]), selection.mask[around], size, sums)
         progress.advance()
@@ -162,12 +223,12 @@ def sharpness(volume: Volume, selection: Selection, progress: Progress | None = 
     return 100.0 * magnitudes / values if count and values > 0.0 else math.nan
 
 
-def _read(readers: Sequence[Reader], region: Region, start: int, stop: int) -> FloatArray:
+def _read(samplers: Sequence[Sampler], region: Region, start: int, stop: int) -> FloatArray:
     x = region.start[0]
     part = Region((x + start, *region.start[1:]), (x + stop, *region.stop[1:]))
-    slab = np.empty((len(readers), *part.shape), np.float32)
-    for place, entry in enumerate(readers):
-        slab[place] = entry.read(part)
+    slab = np.empty((len(samplers), *part.shape), np.float32)
+    for number, sampler in enumerate(samplers):
+        slab[number] = sampler.read(part)
     return slab
 
 
@@ -188,3 +249,96 @@ def _numbers(sums: list[float], shift: float, inside: int) -> Numbers:
         sums[ERRORS] / n,
         constant=constant,
     )
+
+
+def nesting(fine: Grid, coarse: Grid) -> Scale | None:
+    """Return the scale that degrades a grid to another, or None.
+
+    A coarse voxel must hold a whole number of fine voxels along each axis, and both
+    grids must begin at one corner. At the other end the fine grid may have a remainder.
+    """
+    ratio = np.array(coarse.voxel_size) / np.array(fine.voxel_size)
+    x, y, z = (round(float(r)) for r in ratio)
+    scale = (x, y, z)
+    if min(scale) < 1 or max(scale) > LARGEST_FACTOR:
+        return None
+    shape = tuple(n // s for n, s in zip(fine.shape, scale, strict=True))
+    if shape != coarse.shape:
+        return None
+    whole = fine.cropped((0, 0, 0), (shape[0] * x, shape[1] * y, shape[2] * z))
+    distance = np.abs(whole.corners() - coarse.corners()).max()
+    return scale if distance <= _CORNER_VOXELS * min(coarse.voxel_size) else None
+
+
+def consistency(
+    volume: Volume,
+    measured: Volume,
+    scale: Scale,
+    degradation: str,
+    selection: Selection,
+    progress: Progress | None = None,
+) -> float:
+    """Return the RMSE of the degraded volume against the measured one, in intensities.
+
+    Parameters
+    ----------
+    volume, measured : Volume
+        In the scan's intensities. Their grids nest by ``scale``.
+    scale : Scale
+        Result of :func:`nesting`.
+    degradation : str
+        Forward model, such as ``standard``.
+    selection : Selection
+        Low-resolution voxels to count.
+    progress : Progress, optional
+        Reports and cancels.
+    """
+    low = degrade(volume, scale, degradation, progress=progress)
+    samplers = [sampler_of(measured, measured), sampler_of(low, measured)]
+    return measure_region(samplers, selection, None, progress)[1].rmse
+
+
+class VolumeCache:
+    """Cache of the intensity windows and heads of volumes, for several threads.
+
+    Two threads that need the same entry at once both compute it; neither waits.
+    """
+
+    def __init__(self) -> None:
+        self._windows: WeakKeyDictionary[Volume, IntensityWindow | None] = WeakKeyDictionary()
+        self._heads: WeakKeyDictionary[Volume, LabelRoi] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def has_window(self, volume: Volume) -> bool:
+        """Return whether the intensity window of a volume is in the cache."""
+        with self._lock:
+            return volume in self._windows
+
+    def window(self, volume: Volume) -> IntensityWindow | None:
+        """Return 0 to the 99.9th percentile of the finite values; None for a constant volume."""
+        with self._lock:
+            if volume in self._windows:
+                return self._windows[volume]
+        low, high = volume.extrema
+        if np.isfinite(low) and np.isfinite(high):
+            window = IntensityWindow.of(volume.data) if low < high else None
+        else:
+            finite = volume.data[np.isfinite(volume.data)]
+            varies = finite.size and finite.min() < finite.max()
+            window = IntensityWindow.of(finite) if varies else None
+        with self._lock:
+            self._windows[volume] = window
+        return window
+
+    def head(self, volume: Volume, progress: Progress | None = None) -> LabelRoi:
+        """Return the head of a volume as a region of interest; ``progress`` cancels."""
+        with self._lock:
+            if volume in self._heads:
+                return self._heads[volume]
+        data = volume.data
+        if not all(map(np.isfinite, volume.extrema)):
+            data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
+        head = LabelRoi(HEAD, head_mask(data, progress), volume.grid, _HEAD_TEXT)
+        with self._lock:
+            self._heads[volume] = head
+        return head

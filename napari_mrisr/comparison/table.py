@@ -1,4 +1,4 @@
-"""Numbers with their protocol, in rows; as CSV and as text for the clipboard."""
+"""Tables of numbers with their protocol, as CSV and as text for the clipboard."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ INTENSITY = "intensity"  # the scan's own unit
 
 @dataclass(frozen=True)
 class Quantity:
-    """A column of the table.
+    """Column of a table.
 
     Attributes
     ----------
     name : str
-        In code and, with ``suffix``, in CSV files.
+        Name in code and, with ``suffix``, in CSV files.
     title, unit : str
-        Shown. The unit ``intensity`` is the scan's own.
+        Texts on screen. The unit ``intensity`` is the scan's own.
     style : str
-        ``.2f`` and the like, or ``4g``: that many significant digits.
+        Format: ``.2f`` for decimals, ``4g`` for significant digits.
     formula : str
-        What it is, for the tooltip.
+        Definition, for the tooltip.
     suffix : str
-        Of the CSV column, such as ``_db``.
+        Unit in the name of the CSV column, such as ``_db``.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Quantity:
 
     @property
     def heading(self) -> str:
-        """Such as ``PSNR, dB``."""
+        """Title and unit, such as ``PSNR, dB``."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
 
 PSNR = Quantity("psnr", "PSNR", "dB", ".2f", "20 log10(data range / RMSE)", "_db")
 SSIM = Quantity("ssim", "SSIM", "", ".4f", "mean structural similarity (Wang 2004)")
-RMSE = Quantity("rmse", "RMSE", INTENSITY, "4g", "root mean square of volume − truth")
-MAE = Quantity("mae", "MAE", INTENSITY, "4g", "mean of |volume − truth|")
-BIAS = Quantity("bias", "Bias", INTENSITY, "+3g", "mean of volume − truth")
+RMSE = Quantity("rmse", "RMSE", INTENSITY, "4g", "root mean square of volume − reference")
+MAE = Quantity("mae", "MAE", INTENSITY, "4g", "mean of |volume − reference|")
+BIAS = Quantity("bias", "Bias", INTENSITY, "+3g", "mean of volume − reference")
 VOXELS = Quantity("n", "n", "voxels", ",d", "voxels counted", "_voxels")
 MEAN = Quantity("mean", "Mean", INTENSITY, "4g", "mean of the volume")
 SD = Quantity("sd", "SD", INTENSITY, "4g", "standard deviation of the volume, with n − 1")
@@ -66,7 +66,7 @@ CONSISTENCY = Quantity(
     "LR error",
     "%",
     "3g",
-    "RMSE of the degraded volume against the measured LR volume, of the LR's data range",
+    "RMSE of the degraded volume against the measured LR scan, in % of the LR's data range",
     "_percent",
 )
 CONSISTENCY_DB = Quantity(
@@ -74,34 +74,34 @@ CONSISTENCY_DB = Quantity(
 )
 CNR = Quantity("cnr", "CNR", "", "3g", "|mean₁ − mean₂| / √((SD₁² + SD₂²) / 2)")
 
-AGAINST_TRUTH = (PSNR, SSIM, RMSE, MAE, BIAS, VOXELS, MEAN, SD)
-WITHOUT_TRUTH = (CONSISTENCY, CONSISTENCY_DB, SHARPNESS, VOXELS, MEAN, SD)
+WITH_REFERENCE = (PSNR, SSIM, RMSE, MAE, BIAS, VOXELS, MEAN, SD)
+WITHOUT_REFERENCE = (CONSISTENCY, CONSISTENCY_DB, SHARPNESS, VOXELS, MEAN, SD)
 
 
 @dataclass(frozen=True)
 class Value:
-    """One number.
+    """Number with its reason and protocol.
 
     Attributes
     ----------
     value : float
-        NaN where it is undefined; infinite for the PSNR of equal images.
-    why : str
-        Why it is undefined or infinite; empty for an ordinary number.
+        NaN if undefined; infinite for the PSNR of equal images.
+    reason : str
+        Reason of an undefined or infinite number; else empty.
     protocol : str
-        Everything that decides it, in words.
+        Everything that decides the number, in words.
     style : str
         See :class:`Quantity`.
     """
 
     value: float
-    why: str = ""
+    reason: str = ""
     protocol: str = ""
     style: str = "4g"
 
     @property
     def text(self) -> str:
-        """With sensible digits; a dash where it is undefined."""
+        """Number with sensible digits; a dash if undefined."""
         if math.isnan(self.value):
             return DASH
         if math.isinf(self.value):
@@ -110,8 +110,8 @@ class Value:
 
     @property
     def tooltip(self) -> str:
-        """Reason and protocol, a line each."""
-        return "\n".join(part for part in (self.why, self.protocol) if part)
+        """Reason and protocol, one line each."""
+        return "\n".join(part for part in (self.reason, self.protocol) if part)
 
 
 def _digits(value: float, style: str) -> str:
@@ -131,22 +131,22 @@ def _digits(value: float, style: str) -> str:
 
 @dataclass(frozen=True)
 class Basis:
-    """What decides the numbers of a row.
+    """Protocol of a row's numbers, in parts.
 
     Attributes
     ----------
     mask : str
-        Region and voxels.
+        Region and number of voxels.
     grid : str
-        Where it was computed.
+        Voxels that it was computed on.
     resampling : str
-        How the volume came there.
+        Sampling of the volume there.
     data_range : str
-        Of PSNR and SSIM.
+        Data range of PSNR and SSIM.
     ssim_window : str
-        And what became of windows that overhang.
+        Window, and number of windows.
     consistency : str
-        Mask, degradation and data range of the comparison with the measured volume.
+        Mask, degradation and data range of the comparison with the measured scan.
     """
 
     mask: str
@@ -156,8 +156,8 @@ class Basis:
     ssim_window: str = ""
     consistency: str = ""
 
-    def say(self, quantity: Quantity) -> str:
-        """The parts that matter to a quantity, a line each."""
+    def describe(self, quantity: Quantity) -> str:
+        """Return the parts that decide a quantity, one line each."""
         lines = [f"{quantity.title}: {quantity.formula}"]
         if quantity in (CONSISTENCY, CONSISTENCY_DB) and self.consistency:
             return "\n".join([*lines, self.consistency])
@@ -173,7 +173,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Row:
-    """The numbers of one volume in one region.
+    """Numbers of one volume in one region.
 
     Attributes
     ----------
@@ -182,37 +182,37 @@ class Row:
     volume : str
         The volume's key.
     values : mapping of str to Value
-        By the name of the quantity; one that does not apply is left out.
+        Values by the name of the quantity, without those that do not apply.
     basis : Basis
         The protocol, in parts.
-    is_truth : bool
-        Whether the volume is the truth itself.
+    is_reference : bool
+        Whether the volume is the reference itself.
     """
 
     region: str
     volume: str
     values: Mapping[str, Value]
     basis: Basis
-    is_truth: bool = False
+    is_reference: bool = False
 
     def text(self, quantity: Quantity) -> str:
-        """A cell; empty where the quantity does not apply."""
+        """Return a cell; empty if the quantity does not apply."""
         value = self.values.get(quantity.name)
         return value.text if value else ""
 
     def notes(self, quantities: Iterable[Quantity]) -> str:
-        """Why numbers are missing: ``SSIM, Bias: reason; PSNR: reason``."""
+        """Return the reasons of missing numbers: ``SSIM, Bias: reason; PSNR: reason``."""
         reasons: dict[str, list[str]] = {}
         for quantity in quantities:
             value = self.values.get(quantity.name)
-            if value is not None and value.why:
-                reasons.setdefault(value.why, []).append(quantity.title)
-        return "; ".join(f"{', '.join(titles)}: {why}" for why, titles in reasons.items())
+            if value is not None and value.reason:
+                reasons.setdefault(value.reason, []).append(quantity.title)
+        return "; ".join(f"{', '.join(titles)}: {reason}" for reason, titles in reasons.items())
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, in order, with the same quantities.
+    """Rows with the same quantities, in order.
 
     Attributes
     ----------
@@ -226,39 +226,39 @@ class Table:
     rows: tuple[Row, ...] = field(default=())
 
     def __add__(self, other: Table) -> Table:
-        """Rows of both; quantities of the first, then what only the second has."""
+        """Return the rows of both; quantities of the first, then those of the second only."""
         new = [q for q in other.quantities if q not in self.quantities]
         return Table((*self.quantities, *new), self.rows + other.rows)
 
     def headings(self) -> tuple[str, ...]:
-        """Of all columns, region and volume first."""
+        """Return the headings of all columns, region and volume first."""
         return ("Region", "Volume", *(quantity.heading for quantity in self.quantities))
 
     def cells(self, row: Row, labels: Mapping[str, str]) -> tuple[str, ...]:
-        """One row as shown."""
+        """Return one row as on screen."""
         texts = (row.text(quantity) for quantity in self.quantities)
         return (row.region, self._label(row.volume, labels), *texts)
 
     def text(self, labels: Mapping[str, str]) -> str:
-        """Tab-separated, for the clipboard; one line a row and one with the headings."""
+        """Return tab-separated text for the clipboard: headings, then one line per row."""
         lines = [self.headings(), *(self.cells(row, labels) for row in self.rows)]
         return "".join("\t".join(safe_cell(_one_line(c)) for c in line) + "\n" for line in lines)
 
     def csv(self, labels: Mapping[str, str], regions: Mapping[str, str] | None = None) -> str:
-        """Comma-separated, full digits, with the protocol of every row.
+        """Return CSV with all digits and the protocol of every row.
 
         Parameters
         ----------
         labels : mapping of str to str
-            What to call each volume; the name of a layer may be a patient's, so
-            volumes that are not among them become ``volume 1`` ....
+            Names of the volumes. The name of a layer may identify a patient, so volumes
+            without a label become ``volume 1`` ….
         regions : mapping of str to str, optional
-            Other names for regions, for the same reason; the rest keep theirs.
+            Other names of regions, for the same reason.
 
         Returns
         -------
         str
-            Undefined numbers are empty, with the reason under ``notes``.
+            Undefined numbers are empty; ``notes`` has the reason.
         """
         parts = [entry.name for entry in fields(Basis)]
         names = [quantity.name + quantity.suffix for quantity in self.quantities]
@@ -266,7 +266,7 @@ class Table:
         made_by = f"napari-mrisr {__version__}; research use, not for diagnosis"
         for row in self.rows:
             numbers = [_plain(row.values.get(quantity.name)) for quantity in self.quantities]
-            role = "truth" if row.is_truth else "compared"
+            role = "reference" if row.is_reference else "compared"
             basis = [_one_line(getattr(row.basis, part)) for part in parts]
             notes = row.notes(self.quantities)
             label = self._label(row.volume, labels)

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_mrisr.comparison import readouts
-from napari_mrisr.comparison.facts import Facts
+from napari_mrisr.comparison.measures import VolumeCache
 from napari_mrisr.comparison.readouts import NumberBook
 from napari_mrisr.comparison.roi import BoxRoi, LabelRoi
 from napari_mrisr.comparison.state import RoiBox
@@ -41,7 +41,7 @@ OBLIQUE = grid_of(TURN @ np.diag([0.9, 1.4, 1.1]))
 
 
 def scans(grid=GRID):
-    """A truth and two volumes that differ from it, off by a little everywhere."""
+    """A reference and two volumes that differ from it, off by a little everywhere."""
     rng = np.random.default_rng(3)
     truth = head(3, grid.shape) + rng.normal(0, 4, grid.shape).astype(np.float32)
     noisy = truth + rng.normal(2, 20, grid.shape).astype(np.float32)
@@ -207,10 +207,10 @@ def test_the_truth_has_a_row_without_errors():
     volumes = scans()
     table = book(volumes).region(box((0, 0, 0), (20, 20, 20)))
     assert [row.volume for row in table.rows] == ["truth", "noisy", "bright"]
-    assert [row.is_truth for row in table.rows] == [True, False, False]
+    assert [row.is_reference for row in table.rows] == [True, False, False]
     for name in ("psnr", "ssim", "rmse", "mae", "bias"):
         value = table.rows[0].values[name]
-        assert (value.text, value.why) == ("–", "this is the truth")
+        assert (value.text, value.reason) == ("–", "this is the reference")
     shown = book(volumes, ("noisy", "truth")).region(box((0, 0, 0), (20, 20, 20)))
     assert [row.volume for row in shown.rows] == ["noisy", "truth"]
     mean = volumes["truth"].data[box((0, 0, 0), (20, 20, 20)).select(GRID).region.slices].mean()
@@ -220,7 +220,10 @@ def test_the_truth_has_a_row_without_errors():
 def test_equal_images_are_infinitely_good_and_say_why():
     truth = scans()["truth"]
     row = row_of(book({"truth": truth, "same": truth}).region(box((0, 0, 0), (20, 20, 20))), "same")
-    assert (row.values["psnr"].text, row.values["psnr"].why) == ("∞", "the images are equal here")
+    assert (row.values["psnr"].text, row.values["psnr"].reason) == (
+        "∞",
+        "the images are equal here",
+    )
     assert row.values["ssim"].value == pytest.approx(1.0)
     assert row.values["rmse"].text == "0"
 
@@ -232,7 +235,7 @@ def dash(table, key, names, why):
         value = row.values[name]
         assert math.isnan(value.value), name
         assert value.text == "–"
-        assert why in value.why, name
+        assert why in value.reason, name
     for name in set(row.values) - set(names):
         assert math.isfinite(row.values[name].value), name
 
@@ -255,15 +258,15 @@ def test_a_region_without_a_voxel_center_has_none():
 def test_one_voxel_has_no_sd_and_no_ssim():
     table = book(scans()).region(box(apply_affine(GRID.affine, (9, 9, 9)), (0.8, 1.3, 1.0)))
     assert row_of(table, "noisy").values["n"].text == "1"
-    assert row_of(table, "noisy").values["sd"].why == "one voxel has no SD"
+    assert row_of(table, "noisy").values["sd"].reason == "one voxel has no SD"
     assert row_of(table, "noisy").values["rmse"].value > 0
-    assert row_of(table, "noisy").values["ssim"].why == "needs 11 voxels an axis, has 1"
+    assert row_of(table, "noisy").values["ssim"].reason == "needs 11 voxels per axis, has 1"
     dash(table, "noisy", ["sd", "ssim"], "")
 
 
 def test_ssim_needs_its_window():
     table = book(scans()).region(box((0, 0, 0), (7 * 0.9, 30, 30)))
-    dash(table, "noisy", ["ssim"], "needs 11 voxels an axis, has 7")
+    dash(table, "noisy", ["ssim"], "needs 11 voxels per axis, has 7")
 
 
 def test_ssim_needs_a_voxel_whose_window_fits():
@@ -280,14 +283,14 @@ def test_ssim_against_a_constant_truth_is_undefined():
     volumes["truth"] = Volume(data, GRID)
     middle = apply_affine(GRID.affine, (14, 14, 14))
     table = book(volumes).region(box(middle, np.array(GRID.voxel_size) * 15))
-    dash(table, "noisy", ["ssim"], "the truth is constant here")
+    dash(table, "noisy", ["ssim"], "the reference is constant here")
     assert row_of(table, "truth").values["sd"].value == 0.0
 
 
 def test_a_truth_that_is_constant_everywhere_has_no_data_range():
     volumes = scans() | {"truth": Volume(np.full(SHAPE, 5.0, np.float32), GRID)}
     table = book(volumes).region(box((0, 0, 0), (20, 20, 20)))
-    dash(table, "noisy", ["psnr", "ssim"], "the truth is constant")
+    dash(table, "noisy", ["psnr", "ssim"], "the reference is constant")
     equal = book({"truth": volumes["truth"], "same": volumes["truth"]})
     dash(equal.region(box((0, 0, 0), (20, 20, 20))), "same", ["psnr", "ssim"], "constant")
 
@@ -301,7 +304,7 @@ def test_a_few_missing_values_are_left_out_and_counted():
     known = np.isfinite(data[region.slices])
     truth = volumes["truth"].data[region.slices]
     check_moments(table, "noisy", truth[known], data[region.slices][known])
-    assert "3 without a value left out" in row_of(table, "noisy").values["rmse"].protocol
+    assert "3 without a value not counted" in row_of(table, "noisy").values["rmse"].protocol
     assert math.isfinite(number(table, "noisy", "ssim"))
     assert "left out" not in row_of(table, "bright").values["rmse"].protocol
 
@@ -332,17 +335,17 @@ def test_without_a_truth_each_volume_is_measured_on_its_own_voxels():
         size = np.sqrt(sum(slope**2 for slope in slopes))[inner]
         expected = 100 * size.sum() / part[inner].sum()
         assert number(table, key, "sharpness") == pytest.approx(expected)
-        assert row_of(table, key).values["consistency"].why == "given for the head"
+        assert row_of(table, key).values["consistency"].reason == "given for the head"
         assert "its own" in row_of(table, key).basis.grid
 
 
 def test_sharpness_is_undefined_in_thin_regions_and_around_zero():
     volumes = scans()
     thin = NumberBook(volumes, ("noisy",)).region(box((0, 0, 0), (1.8, 20, 20)))
-    assert row_of(thin, "noisy").values["sharpness"].why == "needs 3 voxels an axis"
+    assert row_of(thin, "noisy").values["sharpness"].reason == "needs 3 voxels per axis"
     dark = {"noisy": Volume(-volumes["noisy"].data, GRID)}
     table = NumberBook(dark, ("noisy",)).region(box((0, 0, 0), (20, 20, 20)))
-    assert "not positive" in row_of(table, "noisy").values["sharpness"].why
+    assert "not positive" in row_of(table, "noisy").values["sharpness"].reason
 
 
 def test_consistency_is_the_rmse_of_the_degraded_volume():
@@ -362,7 +365,7 @@ def test_consistency_is_the_rmse_of_the_degraded_volume():
     for text in (protocol, table.csv({})):
         assert "degradation: standard, 2x1x2; LR's data range: " in text
     assert number(table, "truth", "consistency") == pytest.approx(0.0, abs=1e-4)
-    assert row_of(table, "lr").values["consistency"].why == "this is the measured volume"
+    assert row_of(table, "lr").values["consistency"].reason == "this is the measured scan"
 
 
 def test_a_volume_that_degrades_to_the_measured_one_exactly():
@@ -370,9 +373,11 @@ def test_a_volume_that_degrades_to_the_measured_one_exactly():
     rng = np.random.default_rng(1)
     lr = Volume(rng.integers(1, 200, (22, 19, 23)).astype(np.float32), GRID.degraded((2, 2, 2)))
     fine = Volume(lr.data.repeat(2, 0).repeat(2, 1).repeat(2, 2), GRID)
-    numbers = NumberBook({"fine": fine, "lr": lr}, ("fine",), None, "lr", Facts(), "slice-profile")
+    numbers = NumberBook(
+        {"fine": fine, "lr": lr}, ("fine",), None, "lr", VolumeCache(), "slice-profile"
+    )
     value = row_of(numbers.head(), "fine").values["consistency_db"]
-    assert (value.text, value.why) == ("∞", "the volumes are equal here")
+    assert (value.text, value.reason) == ("∞", "the volumes are equal here")
 
 
 def test_consistency_is_a_dash_where_there_is_nothing_to_compare():
@@ -384,7 +389,7 @@ def test_consistency_is_a_dash_where_there_is_nothing_to_compare():
         numbers = NumberBook({**volumes, "lr": other}, ("noisy",), measured=measured)
         value = row_of(numbers.head(), "noisy").values["consistency"]
         assert value.text == "–"
-        return value.why
+        return value.reason
 
     assert "no measured" in why(None)
     assert "do not nest" in why("lr")
@@ -423,7 +428,7 @@ def test_contrast_to_noise_is_a_dash_without_noise(center, size, why):
     for regions in (pair, pair[::-1]):
         value = row_of(numbers.contrast_to_noise(*regions), "noisy").values["cnr"]
         assert value.text == "–"
-        assert why in value.why
+        assert why in value.reason
 
 
 def test_protocols_say_what_decides_a_number():
@@ -438,26 +443,26 @@ def test_protocols_say_what_decides_a_number():
 
 
 def test_what_is_known_of_a_volume_is_shared_and_goes_with_it():
-    volumes, facts = scans(), Facts()
-    first = book(volumes, facts=facts)
+    volumes, cache = scans(), VolumeCache()
+    first = book(volumes, cache=cache)
     assert not first.ready
     first.prepare()
     assert first.ready
-    assert book(volumes, ("bright",), facts=facts).ready
-    assert facts.head(volumes["truth"]) is facts.head(volumes["truth"])
+    assert book(volumes, ("bright",), cache=cache).ready
+    assert cache.head(volumes["truth"]) is cache.head(volumes["truth"])
     del first
     volumes.clear()
-    assert len(facts._windows) == len(facts._heads) == 0
+    assert len(cache._windows) == len(cache._heads) == 0
 
 
 def test_values_that_are_not_finite_do_not_spoil_the_data_range():
     truth = scans()["truth"]
     data = truth.data.copy()
     data[0, 0, :2] = np.nan, np.inf
-    window = Facts().window(Volume(data, GRID))
+    window = VolumeCache().window(Volume(data, GRID))
     assert window.high == pytest.approx(IntensityWindow.of(truth.data).high, rel=1e-3)
-    assert Facts().head(Volume(data, GRID)).mask.any()
-    assert Facts().window(Volume(np.full(SHAPE, np.nan, np.float32), GRID)) is None
+    assert VolumeCache().head(Volume(data, GRID)).mask.any()
+    assert VolumeCache().window(Volume(np.full(SHAPE, np.nan, np.float32), GRID)) is None
 
 
 class StopAt(Progress):

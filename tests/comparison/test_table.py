@@ -9,12 +9,12 @@ import math
 import pytest
 
 from napari_mrisr.comparison.table import (
-    AGAINST_TRUTH,
     CNR,
     MEAN,
     PSNR,
     SSIM,
-    WITHOUT_TRUTH,
+    WITH_REFERENCE,
+    WITHOUT_REFERENCE,
     Basis,
     Row,
     Table,
@@ -23,9 +23,9 @@ from napari_mrisr.comparison.table import (
 
 BASIS = Basis(
     "box, 20 × 20 × 10 mm; 4000 voxels",
-    "the truth, 64 × 64 × 40 voxels of 1 × 1 × 1 mm",
+    "the reference, 64 × 64 × 40 voxels of 1 × 1 × 1 mm",
     "the same voxels",
-    "870, 0 to the truth's 99.9th percentile 870",
+    "870, 0 to the reference's 99.9th percentile 870",
     "Gaussian σ 1.5, 11³ voxels",
 )
 
@@ -62,7 +62,7 @@ def test_a_tooltip_begins_with_the_reason():
 def rows():
     """Two volumes; the first number of each quantity is its place in the table."""
     known = {
-        q.name: Value(i + 0.123456789012, "", "", q.style) for i, q in enumerate(AGAINST_TRUTH)
+        q.name: Value(i + 0.123456789012, "", "", q.style) for i, q in enumerate(WITH_REFERENCE)
     }
     dashes = known | {
         "psnr": Value(math.inf, "equal", style=".2f"),
@@ -80,8 +80,8 @@ def read(text):
 
 
 def test_csv_has_full_digits_and_the_protocol():
-    first, second = read(Table(AGAINST_TRUTH, rows()).csv({"Smith_T1": "truth"}))
-    assert (first["region"], first["volume"], first["role"]) == ("cortex", "truth", "truth")
+    first, second = read(Table(WITH_REFERENCE, rows()).csv({"Smith_T1": "reference"}))
+    assert (first["region"], first["volume"], first["role"]) == ("cortex", "reference", "reference")
     assert first["psnr_db"] == "0.123456789"
     assert float(first["rmse"]) == pytest.approx(2.123456789)
     assert first["n_voxels"] == "5"
@@ -97,7 +97,7 @@ def test_csv_has_full_digits_and_the_protocol():
 
 
 def test_names_of_layers_are_not_exported_unless_given():
-    text = Table(AGAINST_TRUTH, rows()).csv({"Smith_SR": "hashed"}, {"cortex": "region 1"})
+    text = Table(WITH_REFERENCE, rows()).csv({"Smith_SR": "hashed"}, {"cortex": "region 1"})
     assert "Smith" not in text
     assert "cortex" not in text
     assert [row["volume"] for row in read(text)] == ["volume 1", "hashed"]
@@ -105,13 +105,13 @@ def test_names_of_layers_are_not_exported_unless_given():
 
 
 def test_no_cell_says_nan():
-    table = Table(AGAINST_TRUTH, rows())
+    table = Table(WITH_REFERENCE, rows())
     for text in (table.csv({}), table.text({})):
         assert "nan" not in text.lower()
 
 
 def test_the_clipboard_gets_tabs_and_what_is_shown():
-    lines = Table(AGAINST_TRUTH, rows()).text({"Smith_SR": "SR\tof\ntoday"}).splitlines()
+    lines = Table(WITH_REFERENCE, rows()).text({"Smith_SR": "SR\tof\ntoday"}).splitlines()
     heading, first, second = (line.split("\t") for line in lines)
     assert heading[:4] == ["Region", "Volume", "PSNR, dB", "SSIM"]
     assert first[:4] == ["cortex", "volume 1", "0.12", "1.1235"]
@@ -119,7 +119,7 @@ def test_the_clipboard_gets_tabs_and_what_is_shown():
 
 
 def test_neither_csv_nor_clipboard_gives_a_spreadsheet_a_formula():
-    table = Table(AGAINST_TRUTH, rows())
+    table = Table(WITH_REFERENCE, rows())
     labels = {"Smith_SR": "@SUM(A1)"}
     assert read(table.csv(labels, {"cortex": "=1+1"}))[1]["volume"] == "'@SUM(A1)"
     assert read(table.csv(labels, {"cortex": "=1+1"}))[1]["region"] == "'=1+1"
@@ -128,8 +128,8 @@ def test_neither_csv_nor_clipboard_gives_a_spreadsheet_a_formula():
 
 def test_tables_add_up():
     pair = Row("a | b", "Smith_T1", {"cnr": Value(3.14159, style=CNR.style)}, BASIS)
-    both = Table(AGAINST_TRUTH, rows()) + Table((CNR,), (pair,))
-    assert both.quantities == (*AGAINST_TRUTH, CNR)
+    both = Table(WITH_REFERENCE, rows()) + Table((CNR,), (pair,))
+    assert both.quantities == (*WITH_REFERENCE, CNR)
     assert both.cells(both.rows[2], {})[-2:] == ("", "3.14")
     assert both.cells(both.rows[0], {})[-1] == ""
     assert read(both.csv({}))[2]["psnr_db"] == ""
@@ -137,9 +137,11 @@ def test_tables_add_up():
 
 
 def test_a_protocol_has_what_matters_to_its_quantity():
-    assert "data range: 870" in BASIS.say(PSNR)
-    assert "window" not in BASIS.say(PSNR)
-    assert "SSIM window: Gaussian" in BASIS.say(SSIM)
-    assert "data range" not in BASIS.say(MEAN)
-    for quantity in (*AGAINST_TRUTH, *WITHOUT_TRUTH, CNR):
-        assert BASIS.say(quantity).startswith(f"{quantity.title}: {quantity.formula}\nmask: box")
+    assert "data range: 870" in BASIS.describe(PSNR)
+    assert "window" not in BASIS.describe(PSNR)
+    assert "SSIM window: Gaussian" in BASIS.describe(SSIM)
+    assert "data range" not in BASIS.describe(MEAN)
+    for quantity in (*WITH_REFERENCE, *WITHOUT_REFERENCE, CNR):
+        assert BASIS.describe(quantity).startswith(
+            f"{quantity.title}: {quantity.formula}\nmask: box"
+        )

@@ -10,7 +10,7 @@ from helpers.scans import head
 from scipy import ndimage
 
 from napari_mrisr.bank.calibration import DETAIL_CUTS, STRENGTH_CUTS, Calibration
-from napari_mrisr.comparison.consistency import consistency
+from napari_mrisr.comparison.measures import consistency
 from napari_mrisr.comparison.roi import Selection
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.volume import Grid, Region, Volume

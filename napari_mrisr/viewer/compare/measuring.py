@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_mrisr.comparison.facts import Facts
+from napari_mrisr.comparison.measures import VolumeCache
 from napari_mrisr.comparison.readouts import NumberBook
 from napari_mrisr.comparison.roi import Roi
 from napari_mrisr.comparison.table import Table
@@ -42,7 +42,7 @@ class Meter(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts = Facts()
+        self.cache = VolumeCache()
         self._book: NumberBook | None = None
         self._rois: tuple[Roi, ...] = ()
         self._took_s = 0.0
@@ -84,7 +84,7 @@ class Meter(QObject):
         ):
             return
         self._took_s = 0.0
-        self._book = NumberBook(chosen, tuple(columns), truth, measured, self.facts)
+        self._book = NumberBook(chosen, tuple(columns), truth, measured, self.cache)
         if not columns:
             self.forget()
             return

@@ -93,7 +93,7 @@ def test_numbers_of_head_and_regions(desk, volumes):
     psnr = [grid.item(line, 2).text() for line in range(4)]
     assert psnr[0] == "–"
     assert float(psnr[3]) > float(psnr[2])
-    assert "this is the truth" in grid.item(0, 2).toolTip()
+    assert "this is the reference" in grid.item(0, 2).toolTip()
     assert "data range" in grid.item(3, 2).toolTip()
     desk.widget.controller.put_roi(RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
     desk.measured()
