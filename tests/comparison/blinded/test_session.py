@@ -143,10 +143,10 @@ def test_a_failed_write_changes_nothing(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def full(*_, **__):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "the disk is full on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OutputError, match=r"r\.csv.*No space left"):
+    with pytest.raises(OutputError, match=r"r\.csv.*the disk is full"):
         reading.answer(plan.cases[1], [1], 1.0)
     assert path.read_bytes() == before
     assert len(reading.answers) == 1
