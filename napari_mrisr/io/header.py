@@ -13,6 +13,7 @@ import math
 import os
 import struct
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -213,14 +214,15 @@ def _check_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def quiet_nibabel() -> Iterator[None]:
-    """Silence nibabel's log, which names repairs that are refused or harmless here."""
+    """Silence nibabel's log and warnings: its repairs are refused here, or harmless."""
 
     def drop(record: object) -> bool:
         return False
 
     imageglobals.logger.addFilter(drop)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="nibabel")
             yield
     finally:
         imageglobals.logger.removeFilter(drop)
@@ -268,7 +270,7 @@ def _with_offset(image: Any, path: Path) -> Any:
     offset = header_bytes + (0 if tight else 4)
     spec = (image.shape, proxy.dtype, offset, proxy.slope, proxy.inter)
     return type(image)(
-        ArrayProxy(str(path), spec), None, image.header.copy(), file_map=image.file_map
+        ArrayProxy(str(path), spec), image.affine, image.header.copy(), file_map=image.file_map
     )
 
 
