@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import nibabel
@@ -27,6 +27,11 @@ _MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
 
 # nibabel's orientation functions carry no types.
 _nib: Any = nibabel
+
+
+def times(numbers: Iterable[float]) -> str:
+    """Join numbers as ``256 × 256 × 128``."""
+    return " × ".join(f"{n}" if isinstance(n, int) else f"{n:.4g}" for n in numbers)
 
 
 def unit_in_mm(header: object) -> float:
@@ -113,7 +118,7 @@ def _nifti_cautions(header: Any, shape: tuple[int, ...]) -> Iterator[Caution]:
     if not np.allclose(size, pixdim, rtol=SIZE_TOLERANCE):
         yield Caution(
             "sform and pixdim disagree",
-            f"voxels of {_sizes(size)} mm by the sform but {_sizes(pixdim)} mm by pixdim. The "
+            f"voxels of {times(size)} mm by the sform but {times(pixdim)} mm by pixdim. The "
             "sform is used; correct the header if that is wrong.",
         )
     if qform_code <= 0:
@@ -142,7 +147,3 @@ def _corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the indices of the first and last voxels as columns, shape (4, 8)."""
     ends = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]], indexing="ij"), np.float64)
     return np.vstack([ends.reshape(3, -1), np.ones(8)])
-
-
-def _sizes(sizes: NDArray[np.float64]) -> str:
-    return " × ".join(f"{size:.3g}" for size in sizes)

@@ -13,6 +13,7 @@ import math
 import os
 import struct
 import tempfile
+import textwrap
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,13 @@ from napari_mrisr.io.formats import (
     stem_of,
     suffix_of,
 )
-from napari_mrisr.io.geometry import axis_codes, geometry_cautions, grid_in_ras, unit_in_mm
+from napari_mrisr.io.geometry import (
+    axis_codes,
+    geometry_cautions,
+    grid_in_ras,
+    times,
+    unit_in_mm,
+)
 
 # nibabel's image classes carry no types.
 nib: Any = nibabel
@@ -121,7 +128,7 @@ class Scan:
 
     def size_error(self, held: int) -> VolumeError:
         """Return the error for a file that holds fewer bytes than its header promises."""
-        shown = " x ".join(map(str, self.image.shape))
+        shown = times(self.image.shape)
         found = f"header says {shown} voxels of {self.dtype.newbyteorder('=')}, "
         found += f"{self.bytes_promised} bytes, but the file has {held}"
         return VolumeError(explain(self.path, found, _COPY_AGAIN))
@@ -293,10 +300,18 @@ def _unreadable(path: Path, error: Exception) -> VolumeError:
         fix = "correct the qform in its header"
         return GeometryError(explain(path, "quaternion of its qform longer than 1", fix))
     if isinstance(error, HeaderDataError) and "vox offset" in str(error):
-        found = f"its voxels would begin inside the header ({str(error)[:80]})"
+        found = "its voxels would begin inside the header"
         return VolumeError(explain(path, found, "correct vox_offset in its header"))
-    reason = f" ({str(error)[:80]})" if isinstance(error, HeaderDataError) else ""
-    return VolumeError(explain(path, f"is no readable image{reason}", _EXPORT_AGAIN))
+    return VolumeError(explain(path, f"is no readable image{_reason(error)}", _EXPORT_AGAIN))
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence of nibabel's message in parentheses, if a user can read it."""
+    text = str(error).split(". ")[0].rstrip(".")
+    readable = isinstance(error, HeaderDataError) and text.isascii() and text.isprintable()
+    if not readable or "\\" in text or len(text.split()) < 2:
+        return ""
+    return f" ({textwrap.shorten(text, 80, placeholder=' …')})"
 
 
 def _unpacks(path: Path) -> bool:
@@ -391,26 +406,28 @@ def _check_voxel_size(path: Path, image: Any) -> None:
     else:
         return
     if not all(1 / MAX_LENGTH <= size <= MAX_LENGTH for size in sizes):
-        shown = " x ".join(f"{size:g}" for size in sizes)
+        shown = times(sizes)
         fix = "correct the voxel size (pixdim) in its header"
         raise GeometryError(explain(path, f"voxel size {shown} mm", fix))
 
 
 def _space_axes(path: Path, image: Any, shape: tuple[int, ...]) -> Shape:
     """Return the axes of the stored array that are space."""
-    shown = " x ".join(map(str, shape))
+    shown = times(shape)
     if len(shape) < 3:
         fix = "give a volume of three axes"
-        raise GeometryError(explain(path, f"is {len(shape)}D ({shown})", fix))
+        found = f"is {len(shape)}D ({shown})" if shape else "has no axes"
+        raise GeometryError(explain(path, found, fix))
     space = (0, 1, 2)
     if suffix_of(path) in MINC:
         # MINC stores time first; only its file object knows the names.
-        names = [str(name) for name in image.dataobj.minc_file._dim_names]
-        found = [axis for axis, name in enumerate(names) if name.endswith("space")]
-        if len(found) != 3:
-            shown = ", ".join(names)[:80]
-            raise GeometryError(explain(path, f"has the axes {shown}", "give a 3D volume"))
-        space = (found[0], found[1], found[2])
+        labels = [str(name) for name in image.dataobj.minc_file._dim_names]
+        axes = [axis for axis, name in enumerate(labels) if name.endswith("space")]
+        if len(axes) != 3:
+            raise GeometryError(
+                explain(path, f"has the axes {', '.join(labels)}", "give a 3D volume")
+            )
+        space = (axes[0], axes[1], axes[2])
     if any(n < 1 for n in shape):
         raise GeometryError(explain(path, f"its header says {shown} voxels", _EXPORT_AGAIN))
     check_thickness(path, shape, space)
@@ -421,7 +438,7 @@ def check_thickness(path: Path, shape: tuple[int, ...], space: Sequence[int]) ->
     """Raise :class:`GeometryError` for fewer than :data:`MIN_VOXELS` along a space axis."""
     if any(shape[axis] < MIN_VOXELS for axis in space):
         fix = f"give at least {MIN_VOXELS} voxels along every axis"
-        shown = " x ".join(map(str, shape))
+        shown = times(shape)
         raise GeometryError(explain(path, f"only one voxel thin ({shown})", fix))
 
 
@@ -485,7 +502,7 @@ def choose_frame(
     index: list[int | slice] = [slice(None) if axis in space else 0 for axis in range(len(shape))]
     long = [axis for axis, n in enumerate(shape) if axis not in space and n > 1]
     if len(long) + bool(colors) > 1:
-        shown = " x ".join(map(str, shape))
+        shown = times(shape)
         raise VolumeError(explain(path, f"has {shown} voxels", "save one 3D volume of it"))
     count = len(colors) or (shape[long[0]] if long else 1)
     if frame is None:

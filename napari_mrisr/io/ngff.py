@@ -29,7 +29,7 @@ from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import GeometryError, MrisrError, VolumeError, explain, install
 from napari_mrisr.io.formats import PathLike
-from napari_mrisr.io.geometry import axis_codes, grid_in_ras
+from napari_mrisr.io.geometry import axis_codes, grid_in_ras, times
 from napari_mrisr.io.header import check_thickness, checked_affine, choose_frame, printable
 from napari_mrisr.io.nifti import software
 
@@ -132,8 +132,8 @@ class NgffImage:
         except MemoryError:
             raise
         except Exception as error:
-            found = f"its voxels cannot be read ({type(error).__name__})"
-            raise VolumeError(explain(self.path, found, "copy or export it again")) from error
+            fix = "copy or export it again"
+            raise VolumeError(explain(self.path, "its voxels cannot be read", fix)) from error
         return box.transpose(2, 1, 0)
 
 
@@ -193,8 +193,8 @@ def open_ngff(path: PathLike, frame: int | None = None) -> NgffImage:
     except MrisrError:
         raise
     except Exception as error:
-        found = f"is no readable OME-Zarr image ({type(error).__name__})"
-        raise VolumeError(explain(path, found, "export it again")) from error
+        fix = "export it again"
+        raise VolumeError(explain(path, "is no readable OME-Zarr image", fix)) from error
 
 
 def _first_image(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def _checked(
     space = [i for i, axis in enumerate(axes) if str(axis.get("name", "")).lower() in set("xyz")]
     if len(space) != 3 or len(axes) != len(shape):
         names = ", ".join(str(axis.get("name")) for axis in axes)[:80]
-        found = f"has the axes {names or 'unknown'} ({' x '.join(map(str, shape))})"
+        found = f"has the axes {names or 'unknown'} ({times(shape)})"
         raise GeometryError(explain(path, found, "give a volume with the axes z, y, x"))
     check_thickness(path, shape, space)
     if np.dtype(levels[0].dtype).kind not in "iufb":

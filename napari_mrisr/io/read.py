@@ -262,8 +262,8 @@ def _in_memory(
     except VolumeError:
         raise
     except Exception as error:
-        found = f"its voxels cannot be read ({type(error).__name__})"
-        raise VolumeError(explain(path, found, "copy or export it again")) from error
+        fix = "copy or export it again"
+        raise VolumeError(explain(path, "its voxels cannot be read", fix)) from error
 
 
 def _stored_voxels(scan: Scan, intake: Intake) -> NDArray[Any]:

@@ -189,8 +189,8 @@ class FileSource(Source):
                 content = self.stream.read(size)
             return np.frombuffer(content, self.dtype).reshape((nx, ny), order="F")
         except (OSError, ValueError) as error:
-            found = f"its voxels cannot be read ({type(error).__name__})"
-            raise VolumeError(explain(self.path, found, "copy or export it again")) from error
+            fix = "copy or export it again"
+            raise VolumeError(explain(self.path, "its voxels cannot be read", fix)) from error
 
 
 @contextlib.contextmanager

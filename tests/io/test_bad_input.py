@@ -40,7 +40,7 @@ def refused(
         message = str(caught.value)
         assert "\n" not in message
         assert message.count("; ") == 1
-        assert path.name in message
+        assert path.name[:100] in message
         for word in words:
             assert word in message
     assert (sorted(path.parent.iterdir()) if path.parent.is_dir() else []) == before
@@ -136,7 +136,7 @@ def test_header_promises_more_than_the_file_has(name: str, tmp_path: Path) -> No
     else:
         struct.pack_into("<h", content, 42, 6000)
     path.write_bytes(gzip.compress(bytes(content)) if packed else content)
-    message = refused(path, VolumeError, "header says 6000 x 6 x 7 voxels of", "int16")
+    message = refused(path, VolumeError, "header says 6000 × 6 × 7 voxels of", "int16")
     assert str(6000 * 6 * 7 * 2)[:3] in message
 
 
@@ -146,7 +146,7 @@ def test_a_small_lie_of_a_compressed_header(save: Save) -> None:
     struct.pack_into("<h", content, 42, 6)
     packed = path.with_name("b.nii.gz")
     packed.write_bytes(gzip.compress(content))
-    refused(packed, VolumeError, "header says 6 x 6 x 7 voxels", header=False)
+    refused(packed, VolumeError, "header says 6 × 6 × 7 voxels", header=False)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
@@ -157,7 +157,7 @@ def test_absurd_dimensions_make_no_room(suffix: str, voxels: np.ndarray, save: S
     path = path.with_name("b" + suffix)
     path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
     tracemalloc.start()
-    refused(path, VolumeError, "32767 x 32767 x 32767", str(2 * 32767**3)[:3])
+    refused(path, VolumeError, "32767 × 32767 × 32767", str(2 * 32767**3)[:3])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
@@ -183,11 +183,11 @@ def test_voxel_file_of_a_pair_too_short(voxels: np.ndarray, save: Save) -> None:
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        ((5, 6), "is 2D (5 x 6)"),
+        ((5, 6), "is 2D (5 × 6)"),
         ((30,), "is 1D (30)"),
-        ((5, 6, 1), "only one voxel thin (5 x 6 x 1)"),
-        ((1, 6, 7), "only one voxel thin (1 x 6 x 7)"),
-        ((5, 1, 7, 3), "only one voxel thin (5 x 1 x 7 x 3)"),
+        ((5, 6, 1), "only one voxel thin (5 × 6 × 1)"),
+        ((1, 6, 7), "only one voxel thin (1 × 6 × 7)"),
+        ((5, 1, 7, 3), "only one voxel thin (5 × 1 × 7 × 3)"),
     ],
 )
 def test_no_volume(shape: tuple[int, ...], words: str, tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_no_volume(shape: tuple[int, ...], words: str, tmp_path: Path) -> None:
 
 
 def test_negative_and_zero_dimensions(voxels: np.ndarray, save: Save, patch: Patch) -> None:
-    refused(patch(save(voxels), "h", 44, -6), GeometryError, "5 x -6 x 7")
-    refused(patch(save(voxels), "h", 44, 0), GeometryError, "5 x 0 x 7")
+    refused(patch(save(voxels), "h", 44, -6), GeometryError, "5 × -6 × 7")
+    refused(patch(save(voxels), "h", 44, 0), GeometryError, "5 × 0 × 7")
 
 
 @pytest.mark.parametrize("size", [0.0, -1.5, np.nan, np.inf, 1e-40, 1e30])
@@ -209,8 +209,8 @@ def test_impossible_voxel_sizes(
 ) -> None:
     path = patch(save(voxels), "f", 80 + 4 * axis, size)
     sizes = ["1.5", "0.8", "2.25"]
-    sizes[axis] = f"{np.float32(size):g}"
-    refused(path, GeometryError, f"voxel size {' x '.join(sizes)} mm", "pixdim")
+    sizes[axis] = f"{np.float32(size):.4g}"
+    refused(path, GeometryError, f"voxel size {' × '.join(sizes)} mm", "pixdim")
 
 
 def test_impossible_voxel_size_of_mgh(voxels: np.ndarray, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_impossible_voxel_size_of_mgh(voxels: np.ndarray, tmp_path: Path) -> Non
     content = bytearray(path.read_bytes())
     struct.pack_into(">f", content, 34, -2.0)
     path.write_bytes(content)
-    refused(path, GeometryError, "voxel size 1 x -2 x 1 mm")
+    refused(path, GeometryError, "voxel size 1 × -2 × 1 mm")
 
 
 def test_nibabels_repairs_are_not_printed(

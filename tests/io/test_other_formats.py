@@ -180,7 +180,7 @@ def test_a_rec_file_cut_short(tmp_path: Path) -> None:
     for suffix in ("PAR", "REC"):
         content = nibabels(f"phantom_EPI_asc_CLEAR_2_1.{suffix}").read_bytes()
         (tmp_path / f"a.{suffix}").write_bytes(content[:-100] if suffix == "REC" else content)
-    with pytest.raises(VolumeError, match=r"header says 64 x 64 x 9 x 3 voxels of uint16, 221184"):
+    with pytest.raises(VolumeError, match=r"header says 64 × 64 × 9 × 3 voxels of uint16, 221184"):
         read_grid(tmp_path / "a.PAR")
 
 

@@ -161,7 +161,7 @@ def test_a_scaled_frame_and_a_vector_fifth_axis(save: Save) -> None:
     path = save(data, slope=(1.0, 0.0))
     np.testing.assert_array_equal(read_volume(path, frame=2).data, data[..., 0, 2])
     both = save(np.concatenate([data, data], axis=3), name="both.nii")
-    with pytest.raises(VolumeError, match=r"has 5 x 6 x 7 x 2 x 3 voxels; save one 3D volume"):
+    with pytest.raises(VolumeError, match=r"has 5 × 6 × 7 × 2 × 3 voxels; save one 3D volume"):
         read_volume(both, frame=0)
 
 
