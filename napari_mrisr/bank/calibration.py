@@ -46,6 +46,8 @@ _VOLUME_EVIDENCE = 300
 
 # No farther than this factor is the noise level believed.
 _NOISE_REACH = 2.0
+# Training gives exponents from 0 to 2.
+_MOST_EXPONENT = 10.0
 
 _NUMBERS = ("noise", "exponent", "volumes", "spread")
 _ARRAYS = ("strength_cuts", "detail_cuts", "squared_error", "samples", "factor")
@@ -187,6 +189,9 @@ class Calibration:
         for array in (found.squared_error, found.factor):
             if not (np.isfinite(array).all() and (array > 0).all()):
                 raise ValueError("calibration that is not positive")
+        if not (0.0 < found.noise <= 1e6 and abs(found.exponent) <= _MOST_EXPONENT):
+            text = f"calibration with noise {found.noise:g} and exponent {found.exponent:g}"
+            raise ValueError(text)
         return found
 
 

@@ -39,6 +39,9 @@ from napari_mrisr.operators.degrade import get_degradation
 STARTS = ("tricubic", "quadratic")
 GRIDS = ("cell", "voxel")
 
+MOST_WEIGHT = 1e6
+"""Largest magnitude of a filter weight; trained ones are far below 100."""
+
 
 @dataclass(frozen=True)
 class StageSpec:
@@ -231,6 +234,13 @@ def load_bank(name: str | Path) -> FilterBank:
     ------
     BankError
         When there is no such bank, or the file is damaged or from a later version.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> bank = sr.load_bank("default-2x")
+    >>> bank.scale, len(bank.stages)
+    ((2, 2, 2), 3)
     """
     if str(name) in bundled_banks():
         return _load_bundled(str(name))
@@ -242,7 +252,14 @@ def load_bank(name: str | Path) -> FilterBank:
 
 
 def list_banks() -> list[str]:
-    """Names of the bundled banks, then of the user's own; bundled names cannot be taken."""
+    """List the bundled banks, then the user's own; bundled names cannot be taken.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> "default-2x" in sr.list_banks()
+    True
+    """
     bundled = bundled_banks()
     return bundled + [name for name in user_banks() if name not in bundled]
 
@@ -373,6 +390,9 @@ def _stage(number: int, spec: StageSpec, scale: Scale, tensors: dict[str, Any]) 
         found[name] = tensor
     if not np.isfinite(found["weights"]).all():
         raise BankError(f"NaN or infinity among the weights of stage {number + 1}")
+    largest = float(np.abs(found["weights"]).max(initial=0.0))
+    if largest > MOST_WEIGHT:
+        raise BankError(f"a weight of {largest:g} in stage {number + 1}")
     return Stage(spec, **found)
 
 

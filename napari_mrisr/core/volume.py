@@ -239,6 +239,27 @@ class Volume:
         window = window or IntensityWindow.of(self.data, check)
         return replace(self, data=window.to_unit(self.data), window=window)
 
+    def to_nibabel(self) -> Any:
+        """Return a nibabel image in the orientation of the file; RAS for a volume from memory.
+
+        Returns
+        -------
+        nibabel.Nifti1Image or other nibabel image
+            Float32, in the scan's intensities, with the affine in mm.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import napari_mrisr as sr
+        >>> grid = sr.Grid((4, 5, 6), np.diag([1.0, 1.0, 3.0, 1.0]))
+        >>> image = sr.Volume(np.zeros((4, 5, 6), np.float32), grid).to_nibabel()
+        >>> [float(size) for size in image.header.get_zooms()]
+        [1.0, 1.0, 3.0]
+        """
+        from napari_mrisr.io.convert import to_nibabel  # the only import of a higher package
+
+        return to_nibabel(self)
+
     def restored(self) -> Volume:
         """The volume in the scan's intensities; inverse of :meth:`normalized`."""
         if self.window == IntensityWindow():

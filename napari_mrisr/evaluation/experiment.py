@@ -265,6 +265,15 @@ def evaluate(
         If the parameters fit no file.
     Cancelled
         If the user cancels.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> from napari_mrisr.evaluation.experiment import EvaluateParameters
+    >>> parameters = EvaluateParameters(methods=("nearest", "tricubic"))
+    >>> report = sr.evaluate(["scan.nii.gz"], parameters)
+    >>> sorted({row.method for row in report.rows})
+    ['nearest', 'tricubic']
     """
     progress = progress or Progress()
     report, jobs = plan_evaluation(paths, parameters)

@@ -76,9 +76,9 @@ def read_volume(
     Examples
     --------
     >>> import napari_mrisr as sr
-    >>> volume = sr.read_volume(sr.sample_path("phantom_T1w.nii.gz"))
-    >>> volume.data.shape
-    (181, 217, 181)
+    >>> scan = sr.read_volume("scan.nii.gz")
+    >>> scan.grid.shape, scan.grid.voxel_size
+    ((24, 28, 26), (2.0, 2.0, 2.0))
     """
     path = Path(path)
     intake = Intake(path, fill=fill_nonfinite)

@@ -93,15 +93,11 @@ def write_volume(
 
     Examples
     --------
-    >>> import numpy as np, tempfile
     >>> import napari_mrisr as sr
-    >>> data = np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 3, 4)
-    >>> volume = sr.Volume(data, sr.Grid((2, 3, 4), np.eye(4)))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sr.write_volume(volume, f"{folder}/a.nii.gz")
-    ...     sr.write_volume(volume, f"{folder}/b.nii.gz", dtype="int16")
-    ''
-    'stored as int16, rounded by at most 7.6e-06 (0.00076 % of the intensity range)'
+    >>> scan = sr.read_volume("scan.nii.gz")
+    >>> _ = sr.write_volume(sr.upscale(scan, 2), "high.nii.gz")
+    >>> sr.write_volume(scan, "small.nii.gz", dtype="int16")
+    'stored as int16, rounded by at most ...'
     """
     path = Path(path)
     check_dtype(path, dtype)

@@ -8,9 +8,16 @@ process compiles anew.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+# numba refuses to load with 0, "" or other text here. The engine has threads of its own.
+if not os.environ.get("NUMBA_NUM_THREADS", "1").isdigit() or not int(
+    os.environ.get("NUMBA_NUM_THREADS", "1")
+):
+    del os.environ["NUMBA_NUM_THREADS"]
 
 import numba
 

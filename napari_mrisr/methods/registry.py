@@ -154,7 +154,7 @@ def method_summary(name: str) -> str:
 
 
 def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
-    """A method, ready to compute.
+    """Return a method, ready to compute.
 
     Parameters
     ----------
@@ -172,6 +172,12 @@ def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
         When there is no such method.
     ScaleError, BankError
         When no bank fits.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> sr.get_method("hashed", (2, 2, 2)).provenance()["bank"]
+    'default-2x'
     """
     if name in _BUILT_IN:
         module, function = _BUILT_IN[name].split(":")

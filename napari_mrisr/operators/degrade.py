@@ -144,9 +144,15 @@ class Degradation:
 
 
 def get_degradation(name: str | Degradation) -> Degradation:
-    """A degradation by name; options after colons, such as ``kspace:hann``.
+    """Return a degradation by name; options follow after colons, such as ``kspace:hann``.
 
     ``slice-profile:gaussian:1.2`` is a Gaussian of FWHM 1.2 slice distances.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> sr.get_degradation("slice-profile:gaussian:1.2").fwhm
+    1.2
     """
     if isinstance(name, Degradation):
         return name
@@ -172,7 +178,7 @@ def degrade(
     *,
     progress: Progress | None = None,
 ) -> Volume:
-    """Make the low-resolution volume that a high-resolution one stands for.
+    """Simulate a low-resolution volume.
 
     Parameters
     ----------
@@ -195,6 +201,16 @@ def degrade(
     ------
     GeometryError
         When fewer than two voxels would be left along an axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_mrisr as sr
+    >>> data = np.random.default_rng(0).random((12, 12, 12)).astype(np.float32)
+    >>> truth = sr.Volume(data, sr.Grid(data.shape, np.eye(4)))
+    >>> thick = sr.degrade(truth, (1, 1, 4), "slice-profile:gaussian:1.2")
+    >>> thick.grid.shape, thick.grid.voxel_size
+    ((12, 12, 3), (1.0, 1.0, 4.0))
     """
     chosen = get_degradation(degradation)
     for name, n, factor in zip("xyz", volume.grid.shape, scale, strict=True):

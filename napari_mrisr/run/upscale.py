@@ -10,20 +10,33 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
 from napari_mrisr.core.memory import memory_errors_explained, require_memory
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress, message_after
-from napari_mrisr.core.scale import Scale, format_scale, scale_label
+from napari_mrisr.core.scale import (
+    Scale,
+    ScaleLike,
+    format_scale,
+    parse_scale,
+    scale_for_spacing,
+    scale_label,
+)
 from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
-from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.errors import ParameterError, ScaleError, VolumeError, explain
+from napari_mrisr.io.convert import as_volume
+from napari_mrisr.io.read import Fill
 from napari_mrisr.kernels.machine import Machine
-from napari_mrisr.methods import Method, MultiPass, get_method, on_device
+from napari_mrisr.methods import METHOD_SUMMARIES, Method, MultiPass, get_method, on_device
 from napari_mrisr.methods.devices import DEVICES, choose, say_fallen_back
+from napari_mrisr.scan.labels import labels_found_in
 
 # Large enough that a block's halo costs little, small enough for a smooth progress
 # and for its temporaries to stay in a cache.
@@ -75,43 +88,171 @@ class UpscaleParameters:
         return self.threads or processors()
 
 
+@overload
 def upscale(
-    volume: Volume, parameters: UpscaleParameters, *, progress: Progress | None = None
-) -> Volume:
-    """Super-resolve a volume.
+    image: Volume, scale: UpscaleParameters, *, progress: Progress | None = None
+) -> Volume: ...
+
+
+@overload
+def upscale(
+    image: Any,
+    scale: ScaleLike | None = None,
+    *,
+    spacing: float | Sequence[float] | None = None,
+    method: str = "hashed",
+    bank: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    voxel_size: float | Sequence[float] | None = None,
+    affine: Any = None,
+    frame: int | None = None,
+    fill_nonfinite: Fill | None = None,
+    progress: Progress | None = None,
+) -> Any: ...
+
+
+def upscale(
+    image: Any,
+    scale: ScaleLike | UpscaleParameters | None = None,
+    *,
+    spacing: float | Sequence[float] | None = None,
+    method: str = "hashed",
+    bank: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    voxel_size: float | Sequence[float] | None = None,
+    affine: Any = None,
+    frame: int | None = None,
+    fill_nonfinite: Fill | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Super-resolve a 3D image.
 
     Parameters
     ----------
-    volume : Volume
-        Low resolution, in the scan's intensities.
-    parameters : UpscaleParameters
-        Scale, method, bank, device, threads.
+    image : Volume, nibabel image, path or (nx, ny, nz) array
+        Low-resolution scan of any intensities. An array is taken as 1 mm voxels with axes
+        to R, A, S unless ``voxel_size`` or ``affine`` is given.
+    scale : int, tuple, list, str or UpscaleParameters
+        Factor of each axis, 1 to 8: ``2``, ``(1, 1, 4)`` or ``"1x1x4"``. The factors count
+        the axes as they are stored in the array, the nibabel image or the file, and R, A, S
+        for a :class:`Volume`. :class:`UpscaleParameters` replace scale, method, bank,
+        device and threads; their scale counts R, A, S.
+    spacing : float or sequence of float, optional
+        Voxel size of the result, in mm, in place of ``scale``; it must divide the scan's
+        voxel size by whole factors (to 0.1 %).
+    method : str
+        ``hashed`` (learned filters), ``tricubic`` (cubic B-spline), ``nearest``,
+        ``quadratic`` (baseline of the 2021 paper), or a method of another package.
+    bank : str or path, optional
+        Filter bank for ``hashed``: a name of :func:`list_banks` or a file. By default the
+        bundled bank for the scale.
+    device : str
+        ``auto``, ``cpu`` or ``gpu``.
+    threads : int, optional
+        One per CPU by default.
+    voxel_size : float or sequence of float, optional
+        For an array only: its own voxel size, in mm, along its axes.
+    affine : (4, 4) array_like, optional
+        For an array only: voxel index to world, in mm, RAS+ (as in nibabel).
+    frame : int, optional
+        For a 4D nibabel image or file: the volume to take, from 0.
+    fill_nonfinite : float or "mean", optional
+        Replaces NaN and infinite voxels, which are refused otherwise.
     progress : Progress, optional
-        Reports every block, and cancels between blocks.
+        Reports blocks; its token cancels within 200 ms.
 
     Returns
     -------
-    Volume
-        In the scan's intensities, over the same field of view.
+    Volume, nibabel image or array
+        Float32, in the scan's intensities, over the same field of view, of the kind and in
+        the axis order of ``image``. A path gives a :class:`Volume`.
 
     Raises
     ------
+    VolumeError, GeometryError
+        If the image cannot be used: NaN voxels, a label volume, a singular affine.
     ScaleError, BankError, ParameterError
-        When the parameters cannot be met.
+        If the parameters cannot be met.
     MemoryEstimateError
-        When the result would not fit into memory.
+        If the result would not fit into memory.
     Cancelled
-        When asked to stop; nothing is left behind.
+        If the token was set; nothing is left behind.
+
+    Notes
+    -----
+    Label volumes and masks are refused by every built-in method but ``nearest``, because
+    interpolation would mix their values; see :mod:`napari_mrisr.scan.labels`.
+
+    Method ``hashed``: Aggarwal et al. 2021, after RAISR (Romano et al. 2017); see
+    ``docs/method.md``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_mrisr as sr
+    >>> scan = np.random.default_rng(0).random((12, 10, 8))
+    >>> sr.upscale(scan, 2).shape
+    (24, 20, 16)
+    >>> thick = sr.upscale(scan, scale=(1, 1, 4), method="tricubic", voxel_size=(1, 1, 4))
+    >>> thick.shape
+    (12, 10, 32)
+    >>> sr.upscale(scan, spacing=1.0, method="tricubic", voxel_size=(1, 1, 4)).shape
+    (12, 10, 32)
     """
-    progress = progress or Progress()
-    method = check_parameters(parameters)
+    volume, back = as_volume(
+        image, voxel_size=voxel_size, affine=affine, frame=frame, fill_nonfinite=fill_nonfinite
+    )
+    if isinstance(scale, UpscaleParameters):
+        parameters = scale
+    else:
+        factors = _scale_of(image, volume, scale, spacing)
+        name = None if bank is None else str(bank)
+        parameters = UpscaleParameters(factors, method, name, device, threads)
+    chosen = check_parameters(parameters)
+    check_labels(volume, parameters)
     check_memory(volume.grid, parameters)
     with memory_errors_explained(_MEMORY_MEND):
-        return run(method, volume, parameters, progress=progress)
+        return back(run(chosen, volume, parameters, progress=progress or Progress()))
+
+
+def _scale_of(
+    image: Any,
+    volume: Volume,
+    scale: ScaleLike | None,
+    spacing: float | Sequence[float] | None,
+) -> Scale:
+    """Return the factors along R, A, S."""
+    if (scale is None) == (spacing is None):
+        found = "both are given" if scale is not None else "neither is given"
+        mend = "pass one, such as scale=2 or spacing=1.0"
+        raise ScaleError(explain("scale or spacing", found, mend))
+    # The factors count stored axes, except for a volume, whose axes are R, A, S.
+    origin = None if isinstance(image, Volume) else volume.origin
+    if scale is not None:
+        factors = parse_scale(scale)
+    else:
+        assert spacing is not None
+        x, y, z = volume.grid.voxel_size
+        a, b, c = origin.ras_axis if origin is not None else (0, 1, 2)
+        stored = ((x, y, z)[a], (x, y, z)[b], (x, y, z)[c])
+        factors = scale_for_spacing(stored, spacing, exact=True)
+    return origin.to_ras(factors) if origin is not None else factors
+
+
+def check_labels(volume: Volume, parameters: UpscaleParameters) -> None:
+    """Raise :class:`VolumeError` if a method would mix the values of a label volume."""
+    if parameters.method not in METHOD_SUMMARIES or parameters.method == "nearest":
+        return
+    if reason := labels_found_in(volume):
+        name = volume.origin.name if volume.origin is not None else "volume"
+        found = f"holds labels ({reason}), which {parameters.method} would mix"
+        raise VolumeError(explain(name, found, "use method nearest"))
 
 
 def check_parameters(parameters: UpscaleParameters) -> Method:
-    """The method for the parameters, or the error that a run would meet at once."""
+    """Return the method for the parameters, or raise the error of a run."""
     return get_method(parameters.method, parameters.scale, parameters.bank)
 
 
@@ -220,7 +361,17 @@ def _block_voxels(output: int) -> int:
 
 
 def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
-    """Bytes that :func:`upscale` needs at its peak for an input on ``grid``."""
+    """Return the peak memory of :func:`upscale` for an input on ``grid``, in bytes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_mrisr as sr
+    >>> grid = sr.Grid((256, 256, 180), np.eye(4))
+    >>> need = sr.estimate_memory(grid, sr.UpscaleParameters((2, 2, 2), "tricubic", threads=2))
+    >>> f"{need / 2**30:.1f} GB"
+    '0.4 GB'
+    """
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = voxels * int(np.prod(parameters.scale))
     whole, blocks = _HOLDS.get(parameters.method, _HOLDS_AT_MOST)

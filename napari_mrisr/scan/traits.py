@@ -122,7 +122,7 @@ _RANGES = ("voxel_size", "contrast", "noise")
 
 
 def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
-    """Measure a volume.
+    """Measure what kind of scan a volume is.
 
     Parameters
     ----------
@@ -135,6 +135,13 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     ------
     Cancelled
         When asked to stop.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> traits = sr.measure_traits(sr.read_volume("scan.nii.gz"))
+    >>> traits.voxel_size
+    (2.0, 2.0, 2.0)
     """
     progress = progress or Progress()
     progress.begin("looking at the scan", 5)

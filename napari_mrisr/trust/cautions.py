@@ -39,6 +39,13 @@ def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]
     -------
     tuple of Caution
         Empty if nothing is unusual.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> traits = sr.measure_traits(sr.read_volume("scan.nii.gz"))
+    >>> cautions = sr.cautions_for(traits, sr.load_bank("default-2x"))
+    >>> headlines = [caution.kind for caution in cautions]
     """
     found = list(_of_the_volume(traits))
     ranges = TraitRanges.from_json(bank.provenance.get("traits")) if bank is not None else None

@@ -93,6 +93,14 @@ def trust_maps(
         When the result is not on the low-resolution grid times the bank's scale.
     Cancelled
         When asked to stop.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> scan = sr.read_volume("scan.nii.gz")
+    >>> maps = sr.trust_maps(scan, sr.upscale(scan, 2), sr.load_bank("default-2x"))
+    >>> maps.expected_error.grid.shape
+    (48, 56, 52)
     """
     progress = progress or Progress()
     axes = _axes_for(lr, result, bank)

@@ -193,6 +193,19 @@ def test_a_damaged_calibration_is_refused(saved, change):
         load_bank(saved)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("exponent", 1e308), ("exponent", -1e308), ("noise", 0.0), ("noise", 1e308)],
+)
+def test_a_noise_level_or_exponent_beyond_reason_is_refused(saved, name, value):
+    from bank.test_model import rewrite
+
+    rewrite(saved, lambda document: document["calibration"].update({name: value}))
+    match = r"calibrated\.safetensors: .*calibration with noise .* and exponent .*train it again"
+    with pytest.raises(BankError, match=match):
+        load_bank(saved)
+
+
 def test_a_calibration_without_its_tensors_is_refused(saved):
     from bank.test_model import rewrite
 

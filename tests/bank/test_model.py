@@ -124,6 +124,14 @@ def test_wrong_type(saved):
     assert "support of stage 1 is int32 (17,)" in refusal(saved)
 
 
+def test_a_huge_weight_is_refused_by_name(saved):
+    rewrite(saved, change_tensors=lambda t: t["stage0.weights"].__setitem__((0, 0, 0), 1e20))
+    with pytest.raises(
+        BankError, match=r"mine\.safetensors: a weight of 1e\+20 in stage 1; train it"
+    ):
+        load_bank(saved)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_among_the_weights(saved, value):
     def change(tensors):

@@ -37,7 +37,7 @@ def test_parse_scale(text: str | int | tuple[int, ...], scale: Scale) -> None:
     + [(), (1, 2), (0, 1, 1), (1, 1, 9)],
 )
 def test_parse_scale_refuses_and_shows_the_value(text: str | int | tuple[int, ...]) -> None:
-    with pytest.raises(ScaleError, match=r"^--scale: .*1 to 8, or three such as 1x1x4$") as caught:
+    with pytest.raises(ScaleError, match=r"^scale: .*1 to 8, or three such as 1x1x4$") as caught:
         parse_scale(text)
     assert repr(text) in str(caught.value)
 
@@ -90,7 +90,7 @@ def test_scale_for_spacing_is_nearest_in_the_logarithm(
 def test_scale_for_spacing_refuses_impossible_spacing(
     spacing: float | tuple[float, float, float],
 ) -> None:
-    with pytest.raises(ScaleError, match=re.escape(f"--spacing: {spacing} mm; give a positive")):
+    with pytest.raises(ScaleError, match=re.escape(f"spacing: {spacing} mm; give a positive")):
         scale_for_spacing((1.0, 1.0, 1.0), spacing)
 
 

@@ -112,3 +112,10 @@ def test_a_change_of_any_kernel_file_compiles_anew(tmp_path):
     with (package / "kernels" / "vector.py").open("a") as file:
         file.write("\n# changed\n")
     assert compiled() == 1
+
+
+@pytest.mark.parametrize("value", ["0", "many", "", "-1"])
+def test_an_impossible_numba_num_threads_does_not_end_the_program(value):
+    code = "import napari_mrisr.kernels.jit"
+    environment = {**os.environ, "NUMBA_NUM_THREADS": value}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
