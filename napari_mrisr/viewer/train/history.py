@@ -220,9 +220,7 @@ def support_title(history: TrainingHistory) -> str:
     if not history.support.size:
         return "Samples per bucket"
     used = int((history.support > 0).sum())
-    return (
-        f"Samples per bucket, stage {history.support_stage}: {used} of {history.support.size} used"
-    )
+    return f"Stage {history.support_stage}: {used} of {history.support.size} buckets used"
 
 
 def support_note(history: TrainingHistory) -> str:

@@ -63,7 +63,7 @@ def test_time_left_is_at_the_pace_so_far(history):
 
 def test_buckets_by_samples(history):
     assert history.buckets_by_decade.tolist() == [1, 0, 3, 0, 0, 0, 0, 1]
-    assert texts.support_title(history) == "Samples per bucket, stage 1: 4 of 5 used"
+    assert texts.support_title(history) == "Stage 1: 4 of 5 buckets used"
     assert texts.support_note(history) == "samples per bucket (median 10)"
     assert TrainingHistory().buckets_by_decade.sum() == 0
 
