@@ -9,6 +9,7 @@ import pytest
 BENCHMARKS = {
     "engine": ["Upscale", "Stream", "Command", "Cancel"],
     "training": ["AddSamples", "Train"],
+    "comparison": ["Scene", "RegionNumbers"],
 }
 
 
