@@ -1,4 +1,4 @@
-"""What is left behind: our objects, widgets, timers, callbacks of napari's."""
+"""Objects, timers and callbacks of ours that a test leaves behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OURS = {
 
 
 def sweep() -> None:
-    """Let Qt and Python drop what nobody holds."""
+    """Collect garbage in Qt and Python."""
     for _ in range(2):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         QApplication.processEvents()
@@ -44,12 +44,12 @@ def sweep() -> None:
 
 
 def ours_alive() -> list[Any]:
-    """Objects of ours that somebody still holds."""
+    """Return our objects that are still referenced."""
     return [entry for entry in gc.get_objects() if type(entry) in OURS]
 
 
 def timers_running() -> int:
-    """Timers that will fire."""
+    """Return the number of active timers."""
     count = 0
     for entry in gc.get_objects():
         if type(entry) is QTimer:
@@ -61,7 +61,7 @@ def timers_running() -> int:
 
 
 def callbacks(viewer: Any) -> Iterator[str]:
-    """Names of our functions that napari would still call."""
+    """Yield the names of our functions that napari would still call."""
     events = [viewer.events, viewer.layers.events, viewer.dims.events, viewer.scene.camera.events]
     events += [layer.events for layer in viewer.layers]
     for group in events:

@@ -25,7 +25,7 @@ VOXEL = (1.0, 1.25, 1.5)
 
 
 def affine_of(turn: np.ndarray) -> np.ndarray:
-    """Voxel index to world for a volume off the origin."""
+    """Return voxel index to world for a volume off the origin."""
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag(VOXEL)
     affine[:3, 3] = (-31.0, 17.0, -5.0)
@@ -34,14 +34,14 @@ def affine_of(turn: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def volume(rng: np.random.Generator) -> Volume:
-    """An upright volume with a different size and voxel size on every axis."""
+    """Return a volume with a different size and voxel size on every axis."""
     data = rng.random(SHAPE, dtype=np.float32) * 100
     return Volume(data, Grid(SHAPE, affine_of(np.eye(3))), history={"method": "none"})
 
 
 @pytest.fixture
 def oblique(volume: Volume) -> Volume:
-    """The same voxels, turned about two axes."""
+    """Return the same voxels, rotated about two axes."""
     turn = Rotation.from_euler("xz", (12, -7), degrees=True).as_matrix()
     return Volume(volume.data, Grid(SHAPE, affine_of(turn)))
 
@@ -58,7 +58,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_viewers(qapp: Any, plugin: None) -> Iterator[None]:
-    """Import, and read the manifests of the installed plugins, once for all viewers."""
+    """Import napari and read the plugin manifests once for all viewers."""
     import napari._qt.qt_main_window  # noqa: F401
     from helpers import leaks  # noqa: F401
 
@@ -70,11 +70,11 @@ def _quick_viewers(qapp: Any, plugin: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick_sweeps(_quick_viewers: None) -> None:
-    """What is there by now, Python's collector need not look at after each test.
+def _quick_collections(_quick_viewers: None) -> None:
+    """Exclude the objects that exist before a test file from garbage collection.
 
-    napari sweeps after each viewer, and so do tests of what is left behind; other
-    files' tests load and compile much.
+    napari collects garbage after each viewer, and so do the tests of leaks; other
+    test files load and compile much.
     """
     gc.collect()
     gc.freeze()
@@ -82,10 +82,10 @@ def _quick_sweeps(_quick_viewers: None) -> None:
 
 @pytest.fixture(scope="session")
 def plugin() -> None:
-    """The manifest, registered even where the package is only on the path.
+    """Register the manifest, even if the package is only on the path.
 
-    Once and for all, and before any viewer: napari does not let go of a plugin's commands,
-    and would register them once for each viewer there was.
+    Once, and before any viewer: napari keeps a plugin's commands, and would register
+    them again for each viewer.
     """
     manager = PluginManager.instance()
     if "napari-mrisr" not in manager:
@@ -133,7 +133,7 @@ def open_desk(plugin: None, make_napari_viewer: Any, qtbot: Any) -> Iterator[Cal
 
 @pytest.fixture
 def banks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bundled bank, whatever the package brings."""
+    """Offer one bundled bank, whatever the package contains."""
     monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale, any_order: ["bank-a"])
     monkeypatch.setattr(
         choices, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None

@@ -1,4 +1,4 @@
-"""What File > Open Sample and the command line's demo bring into napari."""
+"""Layers of File > Open Sample and of the command line's demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is where on the screen: bright blocks in a dark head, found on screenshots."""
+"""Orientation on the screen: bright blocks in a dark head, found in screenshots."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def head_with(side: str) -> Volume:
 
 
 def brightest(picture: np.ndarray) -> tuple[float, float]:
-    """Center of the bright pixels: fraction from the left, and from the top."""
+    """Return the center of the bright pixels: fraction from the left, and from the top."""
     rows, columns = np.nonzero(picture[..., :3].mean(axis=-1) > 150)
     assert rows.size, "nothing bright is on the screen"
     return columns.mean() / picture.shape[1], rows.mean() / picture.shape[0]

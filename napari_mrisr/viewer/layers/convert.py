@@ -35,7 +35,7 @@ class ScanRecord:
     grid : Grid
         With the true affine, oblique or not.
     origin : Origin or None
-        How the file stored it. Not shown: its header may name the patient.
+        Storage in the file. Not shown: its header may name the patient.
     history : mapping of str to str
         See :attr:`napari_mrisr.core.volume.Volume.history`.
     source_id : str

@@ -1,4 +1,4 @@
-"""Layers that go take nothing along that others draw with."""
+"""Removed layers leave the OpenGL objects of others alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_mrisr.viewer.layers.convert import layer_data
 
 
 def alive(canvas):
-    """Whether each program and buffer that a vispy canvas draws with exists, in its own context."""
+    """Return which programs and buffers of a vispy canvas exist in its own context."""
     objects = canvas.context.shared.parser._objects.values()
     asks = {"GlirProgram": gloo.gl.glIsProgram, "GlirVertexBuffer": gloo.gl.glIsBuffer}
     canvas.native.makeCurrent()
@@ -26,7 +26,7 @@ def alive(canvas):
 
 
 @pytest.mark.parametrize("floating", [True, False])
-def test_a_layer_that_goes_takes_nothing_of_ours(make_napari_viewer, qtbot, volume, floating):
+def test_a_removed_layer_leaves_our_objects_alone(make_napari_viewer, qtbot, volume, floating):
     viewer = make_napari_viewer(show=True)
     data, kwargs, _ = layer_data(volume, "scan")
     viewer.add_image(data, **kwargs)

@@ -1,4 +1,4 @@
-"""Who is called when; nothing is called once detached."""
+"""Callbacks on layer events; none after detaching."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_mrisr.viewer.common.layer_watch import LayerWatch
 
 
 class Listener:
-    """Notes what it is called with."""
+    """Record of its calls."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.heard: list[str] = []
@@ -30,7 +30,7 @@ class Listener:
         self.heard.append(f"moved {event.source.name}")
 
     def take(self) -> list[str]:
-        """What was heard since last asked."""
+        """Return the calls since the last time."""
         heard, self.heard = self.heard, []
         return heard
 

@@ -1,4 +1,4 @@
-"""A watch for what is left behind, and volumes to compare."""
+"""A check for leaks, and volumes to compare."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPE = (40, 48, 56)
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note whether the test itself went well: a failure's traceback holds objects."""
+    """Note whether the test passed: the traceback of a failure holds objects."""
     outcome: Any = yield
     report = outcome.get_result()
     if report.when == "call":
@@ -31,16 +31,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest, qapp: Any) -> Iterator[None]:
-    """Fail where a test leaves an object, widget, window or timer of ours behind.
+    """Fail if a test leaves an object, widget, window or timer of ours behind.
 
-    Set up before any viewer, so asked after it has gone.
+    Set up before any viewer, and checked after it has closed.
     """
     from helpers import leaks
 
     leaks.sweep()
     windows, timers = len(QApplication.topLevelWidgets()), leaks.timers_running()
     yield
-    # What a test keeps in its arguments is let go of here; it has ended.
+    # Release what the test keeps in its arguments.
     request.node.funcargs.clear()
     if not request.node.stash.get(_PASSED, False):
         return
@@ -52,7 +52,7 @@ def no_leaks(request: pytest.FixtureRequest, qapp: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _numbers_are_compiled() -> None:
-    """A thread cannot be stopped while it compiles kernels: closing would leave it behind."""
+    """Compile the kernels first: a thread that compiles cannot be cancelled."""
     noise = np.random.default_rng(0).uniform(0, 100, (20, 24, 28)).astype(np.float32)
     volume = Volume(noise, Grid(noise.shape, np.eye(4)))
     NumberBook({"truth": volume, "a": volume}, ("truth", "a"), "truth").prepare(Progress())
@@ -60,14 +60,14 @@ def _numbers_are_compiled() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_memory_of_the_user(tmp_path: Path) -> None:
-    """Settings go into the test's own folder."""
+    """Keep the settings in the test's folder."""
     scope = QSettings.Scope.UserScope
     QSettings.setPath(QSettings.Format.IniFormat, scope, str(tmp_path / "settings"))
 
 
 @pytest.fixture
 def volumes() -> dict[str, Volume]:
-    """Truth, LR and two results, smooth enough for numbers to mean something."""
+    """Return reference, LR and two results, smooth enough for meaningful numbers."""
     rng = np.random.default_rng(5)
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
     head = 100.0 * (x**2 + y**2 + z**2 < 0.8) + 20.0 * np.sin(9 * x) * np.cos(7 * y)

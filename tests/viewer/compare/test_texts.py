@@ -1,4 +1,4 @@
-"""Keys, notes, what has no window."""
+"""Texts of keys and panels, without a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panels with real mouse and key events; pixels where they matter. No napari viewer."""
+"""Panels with real mouse and key events; no napari viewer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftM
 
 
 class Room:
-    """A view on screen, and hands."""
+    """A view on screen, with its mouse and keyboard."""
 
     def __init__(self, volumes) -> None:
         self.controller = Controller(volumes)
@@ -61,7 +61,7 @@ class Room:
         self.turn()
 
     def move(self, at: QPoint, button=Qt.MouseButton.NoButton, keys=NONE) -> None:
-        """Sent to the widget itself: the screen's own pointer is elsewhere."""
+        """Send the event to the widget: the pointer of the screen is elsewhere."""
         place, world = QPointF(at), QPointF(self.native.mapToGlobal(at))
         kind, no_button = QEvent.Type.MouseMove, Qt.MouseButton.NoButton
         QApplication.sendEvent(

@@ -1,4 +1,4 @@
-"""The dock widget in a real viewer."""
+"""The dock in a real viewer."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_labels_and_shapes_as_regions(desk, volumes):
 
 
 def test_alignment_of_oblique_flipped_and_coarser_layers(make_napari_viewer, qtbot, rng):
-    """One bright millimeter: under the crosshair in every column, and in napari's canvas."""
+    """A bright voxel appears under the crosshair in every column and in napari's canvas."""
     turn = Rotation.from_euler("xz", (14, -9), degrees=True).as_matrix()
     # On a voxel center of all three grids.
     target = turn @ np.array([4.5, -7.5, 10.5])
@@ -316,7 +316,7 @@ def test_exports_name_nobody(desk, volumes, tmp_path, monkeypatch):
 
 @pytest.fixture
 def endless(monkeypatch):
-    """The numbers of the head, replaced by some that never come."""
+    """Replace the numbers of the head by work that never ends."""
     running = threading.Event()
 
     def head(self: NumberBook, progress: Progress) -> Any:

@@ -1,4 +1,4 @@
-"""Volumes as layers and back, without Qt."""
+"""Conversion of volumes to layers and back, without Qt."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def as_layer(volume: Volume, name: str = "scan") -> Image:
 
 
 def world_of(layer: Image, index: tuple[int, int, int]) -> np.ndarray:
-    """RAS mm of a voxel given by its RAS index, as napari has it."""
+    """Return napari's RAS mm of a voxel, given by its RAS index."""
     mirrored = [n - 1 - i for n, i in zip(layer.data.shape, index[::-1], strict=True)]
     return -np.array(layer.data_to_world(mirrored))[::-1]
 
@@ -199,7 +199,7 @@ def test_a_volume_without_contrast_is_refused():
     ("at", "frame"), [(-4.0, 0), (10.9, 0), (11.1, 1), (14.9, 2), (15.1, 3), (99.0, 3)]
 )
 def test_the_frame_on_screen(volume, at, frame):
-    """Four frames at 10, 12, 14 and 16 along an axis of the viewer's that is its second."""
+    """Frames at 10, 12, 14 and 16 along the second axis of the viewer."""
     data, kwargs, _ = series_layer_data(np.stack([volume.data] * 4), volume, "bold")
     kwargs["scale"] = (2.0, *kwargs["scale"][1:])
     kwargs["translate"] = (10.0, *kwargs["translate"][1:])

@@ -1,4 +1,4 @@
-"""The reader and the writer, by files on disk."""
+"""Reader and writer, by files on disk."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_written_as_read(tmp_path, rng, suffix, codes, oblique):
 
 
 def read_ngff(path):
-    """Values, and index (z, y, x) to RAS+ mm by NGFF's words and by our exact affine."""
+    """Return values, and index (z, y, x) to RAS+ mm by NGFF's metadata and by our exact affine."""
     group = json.loads((path / "zarr.json").read_text())["attributes"]
     image = group["ome"]["multiscales"][0]
     assert [axis["name"] for axis in image["axes"]] == ["z", "y", "x"]
@@ -145,7 +145,7 @@ def test_history_goes_on_into_ome_zarr(tmp_path, rng):
 
 
 def test_a_layer_on_disk_is_copied_piece_by_piece(tmp_path, rng, monkeypatch):
-    """12 MiB of voxels in 12 pieces."""
+    """12 MiB of voxels in 12 blocks."""
     monkeypatch.setattr(writing, "_ZARR_BLOCK", (64, 64, 64))
     grid = Grid((65, 192, 256), np.diag([1.0, 1.5, 2.0, 1.0]))
     volume = Volume(np.arange(65 * 192 * 256, dtype=np.float32).reshape(grid.shape), grid)

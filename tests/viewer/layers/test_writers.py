@@ -1,4 +1,4 @@
-"""Saving by napari's own dialog, whatever file type it shows."""
+"""Saving by napari's dialog, whatever file type it shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIFF, MRI = "lossless", "MRI volume"
 
 @pytest.fixture
 def save(make_napari_viewer, volume: Volume, monkeypatch, tmp_path):
-    """Save a layer by File > Save Selected Layers, with a file type on show and a name typed."""
+    """Save a layer by File > Save Selected Layers, with a file type shown and a name typed."""
     viewer = make_napari_viewer()
     PluginManager.instance().activate("napari-mrisr")
 
@@ -40,7 +40,7 @@ def save(make_napari_viewer, volume: Volume, monkeypatch, tmp_path):
 
 
 def test_the_first_type_on_show_may_be_another(make_napari_viewer):
-    """Otherwise the tests below would show nothing."""
+    """The tests below rely on this."""
     layer = make_napari_viewer().add_image(np.zeros((3, 4, 5)))
     types, _ = _npe2.file_extensions_string_for_layers([layer])
     assert types is not None

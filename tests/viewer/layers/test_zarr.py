@@ -1,4 +1,4 @@
-"""OME-Zarr opens lazily, where the same volume as NIfTI lies."""
+"""OME-Zarr opens lazily, at the place of the same volume in NIfTI."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def foreign(path, shape, levels, value=None):
 
 
 def test_levels_of_a_large_image_are_not_read(tmp_path, monkeypatch):
-    """64 GB by its metadata: to open it, a plane of the coarsest level is looked at."""
+    """Opening 64 GB reads one plane of the coarsest level."""
     path = tmp_path / "large.ome.zarr"
     foreign(path, (3200, 3100, 3300), 6)
     read = []

@@ -1,1 +1,1 @@
-"""Panels of the comparison, drawn and pointed at."""
+"""Panels of Compare: drawing and mouse."""

@@ -33,13 +33,13 @@ from napari_mrisr.viewer.compare.canvas.patches import patches_of
 from napari_mrisr.viewer.compare.canvas.pointer import Mouse, PointerEvent
 
 EMPTY = Scene((), 1.0, True, False, 0.5, 1.0)
-# Nothing here is three-dimensional or smoothed by the card: less to paint.
+# No depth buffer and no antialiasing: less to paint.
 _RGB8 = 0x8051
 _SURFACE = {"depth_size": 0, "stencil_size": 0, "samples": 0}
 
 
 class CompareCanvas:
-    """The grid of panels.
+    """Canvas with the grid of panels.
 
     Its ``mouse`` says in signals what the mouse does over the panels; keys go
     to the widget around it. All pixels in and out are Qt's (logical).
@@ -47,7 +47,7 @@ class CompareCanvas:
     Parameters
     ----------
     parent : QWidget, optional
-        Of ``native``.
+        Mouse events of ``native``.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -56,9 +56,9 @@ class CompareCanvas:
         self._message = self._help = ""
         self._painters: _Painters | None = None
         self._closed = False
-        # Seconds that the last painting took here, without Qt's part.
+        # Duration of the last painting, without Qt's part, s.
         self.painted_in = 0.0
-        # Qt shows what was painted by itself: swapping would copy it once more.
+        # Qt shows the painting: swapping buffers would copy it again.
         self._canvas = app.Canvas(
             app=app.use_app("pyqt6"), parent=parent, autoswap=False, config=dict(_SURFACE)
         )
@@ -66,7 +66,7 @@ class CompareCanvas:
         self._canvas.events.draw.connect(self._paint)
         self.native: QWidget = self._canvas.native
         mark_as_ours(self.native)
-        # Opaque: Qt puts it on screen in less time.
+        # Opaque: faster to show.
         self.native.setTextureFormat(_RGB8)
         self.mouse = Mouse(self.native, self._pointer)
 
@@ -105,16 +105,16 @@ class CompareCanvas:
 
     @property
     def scene(self) -> Scene:
-        """What is shown."""
+        """Return the scene."""
         return self._scene
 
     def panel_rect(self, row: int, column: int) -> Rect:
-        """Where a panel lies in ``native``."""
+        """Return the rectangle of a panel in ``native``."""
         rect, ratio = self._layout().rect(row, column), self._ratio()
         return Rect(rect.left / ratio, rect.top / ratio, rect.right / ratio, rect.bottom / ratio)
 
     def panel_at(self, x: float, y: float) -> tuple[int, int] | None:
-        """Row and column of the panel under a pixel of ``native``."""
+        """Return row and column of the panel at a pixel of ``native``."""
         ratio = self._ratio()
         found = self._layout().panel_at(x * ratio, y * ratio)
         if found is None or found[1] >= len(self._scene.panels[found[0]]):
@@ -122,29 +122,29 @@ class CompareCanvas:
         return found
 
     def to_pixels(self, row: int, column: int, across: float, upward: float) -> tuple[float, float]:
-        """Frame mm to pixels of ``native``."""
+        """Convert frame mm to pixels of ``native``."""
         x, y = self._layout().place(self._scene, row, column).to_pixels(across, upward)
         return x / self._ratio(), y / self._ratio()
 
     def to_mm(self, row: int, column: int, x: float, y: float) -> tuple[float, float]:
-        """Pixels of ``native`` to frame mm: across, upward."""
+        """Convert pixels of ``native`` to frame mm: across, upward."""
         ratio = self._ratio()
         return self._layout().place(self._scene, row, column).to_mm(x * ratio, y * ratio)
 
     def grab(self) -> NDArray[np.uint8]:
-        """What is shown, painted now: (height, width, 4), the device's pixels."""
+        """Paint now and return the image: (height, width, 4), pixels of the device."""
         image = self.native.grabFramebuffer().convertToFormat(QImage.Format.Format_RGBA8888)
         bits = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint8)
         rows = bits.reshape(image.height(), image.bytesPerLine())
         return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
 
     def finish(self) -> None:
-        """Wait until what was painted is there (for measurements)."""
+        """Wait until the painting is complete (for measurements)."""
         self.native.makeCurrent()
         gloo.gl.glFinish()
 
     def close(self) -> None:
-        """Free everything; the canvas cannot be used after."""
+        """Free everything; the canvas cannot be used afterwards."""
         if self._closed:
             return
         self._closed = True
@@ -158,7 +158,7 @@ class CompareCanvas:
             self._canvas.context.flush_commands()
         self.native.doneCurrent()
         self._canvas.close()
-        # Now, and not when Python collects garbage, maybe while another canvas paints.
+        # Now: garbage collection may happen while another canvas paints.
         self.native.deleteLater()
 
     def _ratio(self) -> float:
@@ -191,9 +191,9 @@ class CompareCanvas:
         )
 
     def _begin(self, event: object = None) -> None:
-        """Qt has made a context: at first, and when the widget moves to another window."""
+        """Take a new context: at the start, and when the widget moves to another window."""
         if self._painters is not None:
-            # The old context took its objects along; their numbers may be others' now.
+            # The objects of the old context are gone; others may have their numbers.
             shared = self._canvas.context.shared
             shared.parser = type(shared.parser)()
             self._painters = None
@@ -229,7 +229,7 @@ class CompareCanvas:
 
 
 class _Painters:
-    """All that holds OpenGL objects."""
+    """Return everything that holds OpenGL objects."""
 
     def __init__(self, ratio: float) -> None:
         self.ratio = ratio

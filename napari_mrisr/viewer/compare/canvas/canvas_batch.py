@@ -1,4 +1,4 @@
-"""Many triangles, drawn by one program in one call."""
+"""Triangles, drawn by one program in one call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TWO_TRIANGLES = np.array([0, 1, 2, 0, 2, 3])
 
 
 class VertexBatch:
-    """A program and the corners it draws. Needs the canvas's OpenGL context for all it does.
+    """Program and corners of triangles; every method needs the canvas's OpenGL context.
 
     Its shader finds the canvas's size in pixels in ``u_size``.
 
@@ -31,22 +31,22 @@ class VertexBatch:
         if not len(corners):
             return
         self._corners.set_data(corners)
-        # Bound again, since its length may be another.
+        # Bound again: its length may have changed.
         self.program.bind(self._corners)
         self.program["u_size"] = size
         self.program.draw("triangles")
 
     def delete(self, *others: Any) -> None:
-        """Free what it holds, and other objects of gloo."""
+        """Free the program, the buffer and other objects of gloo."""
         for thing in (self.program, self._corners, *others):
             thing.delete()
 
 
 def corners_of(rects: NDArray) -> NDArray:
-    """(n, 4) left, top, right, bottom to (n, 4, 2) corners, around the rectangle."""
+    """Return (n, 4, 2) corners of rectangles (n, 4): left, top, right, bottom."""
     return rects[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
 
 
 def triangles(corners: NDArray) -> NDArray:
-    """(n, 4, ...) corners to (n, 6, ...): two triangles a rectangle."""
+    """Return two triangles per rectangle, (n, 6, ...), from corners (n, 4, ...)."""
     return corners[:, _TWO_TRIANGLES]

@@ -1,4 +1,4 @@
-"""Cuts as images: all in one texture, drawn at once."""
+"""Images of slices: all in one texture, drawn at once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from napari_mrisr.viewer.compare.canvas.canvas_batch import (
 )
 from napari_mrisr.viewer.compare.canvas.layout import Place
 
-# More than a screen has shades: gamma spreads some of them.
+# More shades than a screen has: gamma spreads some of them.
 _SHADES = 1024
 _LOOKS = 64
-# A border of copies: linear interpolation must not see the neighbor.
+# Border of copied texels: linear interpolation must not see the neighbor.
 _BORDER = 1
 _RAMP = Slice(np.linspace(0.0, 1.0, 256, dtype=np.float32)[:, None], (0.0, 0.0), (1.0, 1.0))
 
@@ -43,7 +43,7 @@ void main() {
     v_window = a_window;
 }
 """
-# Outside the field of view values are NaN, which is on neither side of zero.
+# Values outside the field of view are NaN: neither above nor below zero.
 _FRAGMENT = """
 uniform sampler2D u_atlas;
 varying vec2 v_tex;
@@ -58,13 +58,13 @@ void main() {
 _LOOKED_UP = "uniform sampler2D u_looks;" + _FRAGMENT.replace(
     "COLOR", "texture2D(u_looks, vec2(shade, v_window.z))"
 )
-# Most cuts are plain gray. Not looking their colors up saves a tenth of the frame in software.
+# Most slices are gray: without a color lookup a software frame takes a tenth less.
 _GRAY = _FRAGMENT.replace("COLOR", "vec4(shade, shade, shade, 1.0)")
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Rectangles that show one cut.
+    """Rectangles that show one slice.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Patch:
     rects : (n, 4) ndarray
         Left, top, right, bottom, pixels; within the cut.
     place : Place
-        Which millimeter lies where.
+        Map from millimeters to pixels.
     """
 
     picture: PanelImage
@@ -83,14 +83,14 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class ColorBar:
-    """A look from its low end (bottom) to its high end; rectangle as in :class:`Patch`."""
+    """Color bar of a look, its low end at the bottom; rectangle as in :class:`Patch`."""
 
     look: Display
     rect: tuple[float, float, float, float]
 
 
 class ImagePainter:
-    """Draws patches. Needs the canvas's OpenGL context for all it does."""
+    """Painter of patches; every method needs the canvas's OpenGL context."""
 
     def __init__(self) -> None:
         self._gray = VertexBatch(_SHADER, _GRAY)
@@ -108,8 +108,8 @@ class ImagePainter:
         size: tuple[int, int],
         smooth: bool,
     ) -> None:
-        """Paint; ``size`` is the canvas's, pixels. Cuts that are there are not sent again."""
-        # The same cut may be seen in several panels.
+        """Paint on a canvas of ``size`` pixels; known slices are not uploaded again."""
+        # Several panels may show the same slice.
         cuts = {id(p.picture.cut): p.picture.cut for p in patches if p.picture.cut is not None}
         spots = self._atlas.hold([_RAMP, *cuts.values()], smooth)
         looks = [p.picture.look for p in patches] + [bar.look for bar in bars]
@@ -135,13 +135,13 @@ class ImagePainter:
                 batch.draw(np.concatenate(parts[gray]), size)
 
     def delete(self) -> None:
-        """Free what it holds."""
+        """Free the OpenGL objects."""
         self._gray.delete()
         self._colored.delete(self._atlas.texture, self._looks.texture)
 
 
 class Atlas:
-    """One texture that holds all cuts, each with a border."""
+    """Texture with all slices, each with a border."""
 
     def __init__(self) -> None:
         self._slots: list[_Slot] = []
@@ -155,11 +155,11 @@ class Atlas:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height, texels."""
+        """Return width and height, texels."""
         return self._width, self._height
 
     def hold(self, cuts: Sequence[Slice], smooth: bool) -> dict[int, NDArray]:
-        """Send what is not there yet; where each cut's element (0, 0) begins, by its id."""
+        """Upload new slices; return the place of each slice's element (0, 0) by its id."""
         self.texture.interpolation = "linear" if smooth else "nearest"
         held = {id(slot.cut): slot for slot in self._slots}
         wanted = {id(cut) for cut in cuts}
@@ -176,10 +176,10 @@ class Atlas:
         return {key: np.array(held[key].start) for key in wanted}
 
     def _pack(self, cuts: Sequence[Slice]) -> dict[int, NDArray]:
-        """Lay everything out anew, tall cuts first, on shelves."""
+        """Arrange all slices in rows, tall ones first."""
         sizes = {id(cut): _bordered(cut) for cut in cuts}
         widest = max(width for _, width in sizes.values())
-        # About a square: textures have a largest width and height.
+        # About square: the size of a texture is limited.
         area = sum(height * width for height, width in sizes.values())
         self._width = widest // 2 + max(widest, int(area**0.5))
         left = top = shelf = 0
@@ -223,7 +223,7 @@ class _Slot:
 
 
 class LookTable:
-    """A texture with one row of colors a look; gamma is in the row."""
+    """Texture with one row of colors per look, gamma included."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, float], int] = {}
@@ -234,7 +234,7 @@ class LookTable:
         )
 
     def hold(self, looks: Iterable[Display]) -> dict[tuple[str, float], float]:
-        """Where the row of every look is, 0 to 1, by colormap and gamma."""
+        """Return the row of each look, 0 to 1, by colormap and gamma."""
         wanted = dict.fromkeys(map(_key, looks))
         if len(self._rows.keys() | wanted) > _LOOKS:
             self._rows = {}
@@ -259,7 +259,7 @@ def _bordered(cut: Slice) -> tuple[int, int]:
 
 
 def _colors(name: str, gamma: float) -> NDArray[np.uint8]:
-    """(shades, 4) of a colormap that napari or matplotlib knows; gray for others."""
+    """Return (shades, 4) colors of a napari or matplotlib colormap; gray for others."""
     try:
         colormap = ensure_colormap(name)
     except KeyError:
@@ -269,7 +269,7 @@ def _colors(name: str, gamma: float) -> NDArray[np.uint8]:
 
 
 def _texels(corners: NDArray, cut: Slice, place: Place) -> NDArray:
-    """Pixels of the canvas to elements of a cut, which count from their outer corner."""
+    """Return the map from pixels to elements of a slice, counted from their outer corner."""
     zero = np.array(place.to_mm(0.0, 0.0))
     slope = np.array([place.direction, -1.0]) * place.mm_per_px
     return (zero + corners * slope - cut.origin) / cut.step

@@ -1,4 +1,4 @@
-"""Rectangles and lines of one color each, all drawn at once."""
+"""Rectangles and lines, all drawn at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VERTEX = np.dtype(
     [("a_position", "f4", 2), ("a_color", "f4", 4), ("a_off", "f4", 1), ("a_half", "f4", 1)]
 )
 
-# a_off: distance from the middle of a line, a_half: half of its width; pixels.
+# a_off: distance from the center of a line, a_half: half of its width; pixels.
 _SHADER = """
 attribute vec2 a_position;
 attribute vec4 a_color;
@@ -45,19 +45,19 @@ void main() {
 
 
 class Shapes:
-    """Collects shapes, in pixels from the canvas's top left; later ones lie on top."""
+    """Collection of shapes, in pixels from the canvas's top left; later ones lie on top."""
 
     def __init__(self) -> None:
         self._parts: list[NDArray] = []
         self._rects: list[tuple[float, ...]] = []
 
     def rect(self, rect: Rect, color: Color) -> None:
-        """A filled rectangle."""
+        """Add a filled rectangle."""
         if rect.width > 0 and rect.height > 0:
             self._rects.append((rect.left, rect.top, rect.right, rect.bottom, *color))
 
     def frame(self, rect: Rect, width: float, color: Color) -> None:
-        """The inner border of a rectangle."""
+        """Add the inner border of a rectangle."""
         inner = rect.inset(width)
         self.rect(Rect(rect.left, rect.top, rect.right, inner.top), color)
         self.rect(Rect(rect.left, inner.bottom, rect.right, rect.bottom), color)
@@ -65,7 +65,7 @@ class Shapes:
         self.rect(Rect(inner.right, inner.top, rect.right, inner.bottom), color)
 
     def line(self, points: NDArray, width: float, color: Color, within: Rect) -> None:
-        """Straight pieces from point to point, cut off at a rectangle.
+        """Add straight pieces from point to point, clipped to a rectangle.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Shapes:
         start, end = points[:-1], points[1:]
         start, end = (a[(start != end).any(axis=1)] for a in (start, end))
         along = (end - start) / np.linalg.norm(end - start, axis=1, keepdims=True)
-        # Longer by half a width, so that corners close.
+        # Longer by half a width: corners close.
         start, end = _clipped(start - along * half, end + along * half, within.inset(half + 0.5))
         way = end - start
         if not len(way):
@@ -100,12 +100,12 @@ class Shapes:
         self._parts.append(part.ravel())
 
     def vertices(self) -> NDArray:
-        """All triangles' corners."""
+        """Return the corners of all triangles."""
         self._flush()
         return np.concatenate(self._parts) if self._parts else np.empty(0, _VERTEX)
 
     def _flush(self) -> None:
-        """Rectangles so far, in the order of shapes."""
+        """Collect the rectangles so far, in the order of shapes."""
         if not self._rects:
             return
         rects = np.array(self._rects, dtype=np.float32)
@@ -119,19 +119,19 @@ class Shapes:
 
 
 def shape_batch() -> VertexBatch:
-    """What draws :meth:`Shapes.vertices`."""
+    """Return the program that draws :meth:`Shapes.vertices`."""
     return VertexBatch(_SHADER, _FRAGMENT)
 
 
 def _clipped(start: NDArray, end: NDArray, within: Rect) -> tuple[NDArray, NDArray]:
-    """The parts of straight pieces that lie in a rectangle (Liang and Barsky 1984)."""
+    """Return straight pieces clipped to a rectangle (Liang and Barsky 1984)."""
     way = end - start
     low = np.array([within.left, within.top])
     high = np.array([within.right, within.bottom])
     with np.errstate(divide="ignore", invalid="ignore"):
         to_low, to_high = (low - start) / way, (high - start) / way
     enter, leave = np.minimum(to_low, to_high), np.maximum(to_low, to_high)
-    # Along an axis: always in, or never.
+    # Parallel to an axis: inside or outside all along.
     still = way == 0
     inside = (start >= low) & (start <= high)
     enter[still] = np.where(inside, -np.inf, np.inf)[still]

@@ -1,4 +1,4 @@
-"""Texts: each written once by Qt into a sheet, from which the canvas copies it."""
+"""Texts, painted once by Qt into a sheet, from which the canvas copies them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_mrisr.viewer.compare.canvas.canvas_batch import (
 )
 from napari_mrisr.viewer.compare.canvas.canvas_shapes import Color
 
-# The sheet's edge in texels; on HiDPI screens twice as much.
+# Edge of the sheet, texels; twice as long on HiDPI screens.
 _SHEET = 1024
 
 _VERTEX = np.dtype([("a_position", "f4", 2), ("a_tex", "f4", 2), ("a_color", "f4", 4)])
@@ -37,7 +37,7 @@ void main() {
     v_color = a_color;
 }
 """
-# Red: the letters; alpha: they and the dark halo around them.
+# Red: letters; alpha: letters and their dark halo.
 _FRAGMENT = """
 uniform sampler2D u_sheet;
 varying vec2 v_tex;
@@ -51,7 +51,7 @@ void main() {
 
 @dataclass(frozen=True)
 class TextStyle:
-    """Letters: height in pixels, and weight."""
+    """Font: height in pixels, and weight."""
 
     size: int
     bold: bool = False
@@ -59,18 +59,18 @@ class TextStyle:
 
 @dataclass(frozen=True)
 class Text:
-    """A line of text at a place.
+    """Line of text at a position.
 
     Attributes
     ----------
     words : str
         One line.
     style : TextStyle
-        How large.
+        Font of the text.
     x, y : float
         Pixels from the canvas's top left.
     anchor : (float, float)
-        Which point of the text lies there: (0, 0) its top left, (1, 1) its bottom right.
+        Point of the text at the position: (0, 0) its top left, (1, 1) its bottom right.
     color : four floats
         Red, green, blue, opacity.
     """
@@ -97,28 +97,28 @@ def _font(style: TextStyle) -> QFont:
 
 @lru_cache(maxsize=1024)
 def width_of(words: str, style: TextStyle) -> float:
-    """How wide a text is, pixels."""
+    """Return the width of a text, pixels."""
     return float(_metrics(style).horizontalAdvance(words))
 
 
 def height_of(style: TextStyle) -> float:
-    """How high a line is, pixels."""
+    """Return the height of a line, pixels."""
     return float(_metrics(style).height())
 
 
 @lru_cache(maxsize=1024)
 def shortened(words: str, style: TextStyle, width: float, middle: bool = False) -> str:
-    """The text cut to a width, with an ellipsis in its middle or at its end."""
+    """Return the text elided to a width, in its middle or at its end."""
     mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
     return str(_metrics(style).elidedText(words, mode, max(0.0, width)))
 
 
 class SheetIsFullError(Exception):
-    """No room for another text."""
+    """The sheet is full."""
 
 
 class TextPainter:
-    """Draws texts. Needs the canvas's OpenGL context for all it does.
+    """Painter of texts; every method needs the canvas's OpenGL context.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class TextPainter:
         self._clear()
 
     def draw(self, texts: Sequence[Text], size: tuple[int, int]) -> None:
-        """Paint; ``size`` is the canvas's, pixels."""
+        """Paint on a canvas of ``size`` pixels."""
         if not texts:
             return
         try:
@@ -151,7 +151,7 @@ class TextPainter:
         self._batch.draw(vertices, size)
 
     def delete(self) -> None:
-        """Free what it holds."""
+        """Free the OpenGL objects."""
         self._batch.delete(self._texture)
 
     def _vertices(self, texts: Sequence[Text]) -> NDArray:
@@ -160,7 +160,7 @@ class TextPainter:
         colors = np.empty((len(texts), 1, 4), np.float32)
         for i, text in enumerate(texts):
             left, top, width, height = self._written(text.words, text.style)
-            # The halo hangs over. Whole pixels, or letters blur.
+            # The halo extends beyond the text. Whole pixels keep letters sharp.
             over = 2 * self._halo
             x = round(text.x - text.anchor[0] * (width - 2 * over)) - over
             y = round(text.y - text.anchor[1] * (height - 2 * over)) - over
@@ -174,7 +174,7 @@ class TextPainter:
         return vertices.ravel()
 
     def _written(self, words: str, style: TextStyle) -> tuple[int, int, int, int]:
-        """Where a text stands on the sheet: left, top, width, height."""
+        """Return the place of a text on the sheet: left, top, width, height."""
         key = (words, style)
         found = self._known.get(key)
         if found is None:
@@ -190,7 +190,7 @@ class TextPainter:
 
     def _room(self, width: int, height: int) -> tuple[int, int]:
         edge = len(self._pixels)
-        # Shelves hold texts of one height.
+        # A row holds texts of one height.
         left, top = self._shelves.get(height, (edge, 0))
         if left + width > edge:
             if self._bottom + height > edge:
@@ -214,9 +214,9 @@ class TextPainter:
 
 
 def _draw(words: str, style: TextStyle, halo: int) -> NDArray[np.uint8]:
-    """(height, width, 4): red to blue the letters, alpha they and a halo, premultiplied."""
+    """Return (height, width, 4): letters in red to blue, letters and halo in alpha."""
     metrics = _metrics(style)
-    # The halo is twice its reach wide.
+    # The halo is as wide as twice its reach.
     width = int(np.ceil(metrics.horizontalAdvance(words))) + 4 * halo + 2
     height = int(np.ceil(metrics.height())) + 4 * halo
     image = QImage(width, height, QImage.Format.Format_ARGB32_Premultiplied)
@@ -235,13 +235,13 @@ def _draw(words: str, style: TextStyle, halo: int) -> NDArray[np.uint8]:
 
 
 def _halo(letters: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
-    """The letters grown by so many texels, and fainter by as many again."""
+    """Return the letters grown by some texels, and fading over as many more."""
     near = _grown(letters, reach)
     return np.maximum(near // 8 * 7, _grown(near, reach) // 2)
 
 
 def _grown(letters: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
-    """Each texel the largest of its neighbors up to ``reach``; the border is empty."""
+    """Return the maximum of each texel's neighbors up to ``reach``; the border is empty."""
     for _ in range(reach):
         wide = letters.copy()
         np.maximum(wide[:, 1:], letters[:, :-1], out=wide[:, 1:])

@@ -1,4 +1,4 @@
-"""Where panels lie on the canvas, and where millimeters lie in them. No Qt, no OpenGL.
+"""Layout of the panels on the canvas, and of millimeters in them. No Qt, no OpenGL.
 
 Pixels count from the canvas's top left corner. All panels have one size, so a
 millimeter is equally long in all of them.
@@ -17,7 +17,7 @@ _HEADER = 24
 
 @dataclass(frozen=True)
 class Rect:
-    """A rectangle in pixels; ``right`` and ``bottom`` are its outer edges."""
+    """Rectangle in pixels; ``right`` and ``bottom`` are outer edges."""
 
     left: float
     top: float
@@ -26,25 +26,25 @@ class Rect:
 
     @property
     def width(self) -> float:
-        """From left to right, pixels."""
+        """Return the width, pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """From top to bottom, pixels."""
+        """Return the height, pixels."""
         return self.bottom - self.top
 
     @property
     def center(self) -> tuple[float, float]:
-        """The middle, pixels."""
+        """Return the center, pixels."""
         return (self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0
 
     def contains(self, x: float, y: float) -> bool:
-        """Whether a point is inside; the left and top edges are."""
+        """Return whether a point is inside; the left and top edges are."""
         return self.left <= x < self.right and self.top <= y < self.bottom
 
     def clipped(self, other: Rect) -> Rect:
-        """What both cover; empty rectangles have no positive width or height."""
+        """Return the intersection; if empty, its width or height is not positive."""
         return Rect(
             max(self.left, other.left),
             max(self.top, other.top),
@@ -53,13 +53,13 @@ class Rect:
         )
 
     def inset(self, by: float) -> Rect:
-        """Smaller by so many pixels at every side."""
+        """Return the rectangle reduced by some pixels at each side."""
         return Rect(self.left + by, self.top + by, self.right - by, self.bottom - by)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A panel on the canvas: its rectangle, and the millimeters in it.
+    """Panel on the canvas: its rectangle, and the millimeters in it.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Place:
     center : (across, upward)
         Frame mm in the rectangle's middle.
     mm_per_px : float
-        Of both axes.
+        Scale of both axes.
     direction : int
         1 where ``across`` grows toward the right of the screen, else -1.
     """
@@ -79,13 +79,13 @@ class Place:
     direction: int
 
     def to_pixels(self, across: float, upward: float) -> tuple[float, float]:
-        """Frame mm to pixels."""
+        """Convert frame mm to pixels."""
         x, y = self.rect.center
         right = self.direction * (across - self.center[0]) / self.mm_per_px
         return x + right, y - (upward - self.center[1]) / self.mm_per_px
 
     def to_mm(self, x: float, y: float) -> tuple[float, float]:
-        """Pixels to frame mm: across, upward."""
+        """Convert pixels to frame mm: across, upward."""
         middle_x, middle_y = self.rect.center
         across = self.center[0] + self.direction * (x - middle_x) * self.mm_per_px
         return across, self.center[1] - (y - middle_y) * self.mm_per_px
@@ -98,9 +98,9 @@ class Layout:
     Attributes
     ----------
     width, height : int
-        Of the canvas, pixels.
+        Size of the canvas, pixels.
     rows, columns : int
-        Of panels; the longest row counts.
+        Number of panels; the longest row counts.
     header : int
         Height of the strip above the panels for titles, pixels.
     gap : int
@@ -121,9 +121,9 @@ class Layout:
         Parameters
         ----------
         scene : Scene
-            What is to be shown.
+            Scene to show.
         width, height : int
-            Of the canvas, pixels.
+            Size of the canvas, pixels.
         ratio : float
             Pixels of the device to one that the desktop reckons with.
         """
@@ -133,7 +133,7 @@ class Layout:
         return cls(width, height, len(scene.panels), columns, header, gap)
 
     def rect(self, row: int, column: int) -> Rect:
-        """Where a panel lies; whole pixels."""
+        """Return the rectangle of a panel, whole pixels."""
         width = max(1, (self.width - self.gap * (self.columns - 1)) // max(1, self.columns))
         free = self.height - self.header - self.gap * (self.rows - 1)
         height = max(1, free // max(1, self.rows))
@@ -142,7 +142,7 @@ class Layout:
         return Rect(left, top, left + width, top + height)
 
     def panel_at(self, x: float, y: float) -> tuple[int, int] | None:
-        """Row and column of the panel at a pixel; None in gaps and the header."""
+        """Return row and column of the panel at a pixel; None in gaps and the header."""
         for row in range(self.rows):
             for column in range(self.columns):
                 if self.rect(row, column).contains(x, y):
@@ -150,7 +150,7 @@ class Layout:
         return None
 
     def place(self, scene: Scene, row: int, column: int) -> Place:
-        """A panel with its millimeters."""
+        """Return the place of a panel."""
         view = scene.panels[row][column]
         rect = self.rect(row, column)
         return Place(
@@ -161,7 +161,7 @@ class Layout:
         )
 
     def panels(self, scene: Scene) -> Iterator[tuple[int, int, PanelView, Place]]:
-        """Row, column, content and place of every panel."""
+        """Return row, column, content and place of every panel."""
         for row, views in enumerate(scene.panels):
             for column, view in enumerate(views):
                 yield row, column, view, self.place(scene, row, column)

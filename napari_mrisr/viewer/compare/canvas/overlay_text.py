@@ -1,4 +1,4 @@
-"""Texts over everything: what to do when nothing is shown, and the help."""
+"""Texts over all panels: the message of an empty canvas, and the help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPACING = 1.25
 
 
 def message_overlay(message: str, width: int, height: int, ratio: float) -> Overlay:
-    """A few sentences in the middle of the canvas, on a plate."""
+    """Add some sentences on a plate in the middle of the canvas."""
     overlay = Overlay()
     style = TextStyle(round(15 * ratio))
     lines = wrapped(message, style, min(width - 60 * ratio, 620 * ratio))
@@ -38,7 +38,7 @@ def message_overlay(message: str, width: int, height: int, ratio: float) -> Over
 
 
 def help_overlay(help_text: str, width: int, height: int, ratio: float) -> Overlay:
-    """Lines of ``keys<tab>what they do`` over the whole canvas, in as many columns as needed."""
+    """Add lines of ``keys<tab>action`` over the whole canvas, in as many columns as needed."""
     overlay = Overlay()
     overlay.shapes.rect(Rect(0, 0, width, height), _PLATE)
     lines = [line.partition("\t")[::2] for line in help_text.splitlines()]
@@ -70,7 +70,7 @@ def help_overlay(help_text: str, width: int, height: int, ratio: float) -> Overl
 
 
 def wrapped(text: str, style: TextStyle, width: float) -> list[str]:
-    """Lines no wider than ``width`` pixels, broken between words; words too long are cut."""
+    """Return lines up to ``width`` pixels, broken between words; long words are cut."""
     lines = []
     for paragraph in text.splitlines():
         line = ""

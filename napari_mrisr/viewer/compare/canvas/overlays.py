@@ -1,4 +1,4 @@
-"""What lies over the images: lines, letters, scales. Made anew for every picture; no OpenGL."""
+"""Overlays of the images: lines, letters, scales; made for every frame. No OpenGL."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _LETTER: Color = (1.0, 0.84, 0.4, 1.0)
 _BLACK: Color = (0.0, 0.0, 0.0, 1.0)
 _DARK: Color = (0.0, 0.0, 0.0, 0.6)
 _CROSS: Color = (0.3, 0.9, 0.35, 0.9)
-# On the white middle of a diverging colormap.
+# Visible on the white center of a diverging colormap.
 _CROSS_ON_WHITE: Color = (0.0, 0.4, 0.1, 0.9)
 _ACTIVE: Color = (0.35, 0.65, 1.0, 1.0)
 _CURTAIN: Color = (1.0, 0.84, 0.4, 1.0)
 _OUTLINE: Color = (0.25, 0.9, 1.0, 1.0)
 _CURTAIN_HALF = 1
-# Between the two volumes of a title, as the scene makes it.
+# Separates the two volumes in a title of the scene.
 _JOINTS = (" − ", " | ", " ▚ ")
 
-# Shorter side of a panel, in pixels, from which on there is room for
+# Shorter side of a panel, pixels, that leaves room for
 _LETTERS_FROM, _NOTES_FROM, _SCALES_FROM, _LARGE_FROM = 60, 110, 150, 290
 
 
 @dataclass
 class Overlay:
-    """Shapes, texts and color bars that lie over the images."""
+    """Shapes, texts and color bars over the images."""
 
     shapes: Shapes = field(default_factory=Shapes)
     texts: list[Text] = field(default_factory=list)
@@ -52,12 +52,12 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Labels:
-    """Texts that the canvas shows but does not make.
+    """Texts from outside of the canvas.
 
     Attributes
     ----------
     notes : mapping of (row, column) to str
-        Such as the value under the cursor.
+        Text such as the value under the cursor.
     places : mapping of str to str
         By the plane's name, where it cuts.
     active : (row, column) or None
@@ -70,7 +70,7 @@ class Labels:
 
 
 def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -> Overlay:
-    """Everything over the panels; lengths grow with ``ratio``, pixels of the device to one."""
+    """Return all overlays; ``ratio`` is the number of device pixels per pixel."""
     overlay = Overlay()
     _gaps(overlay.shapes, layout)
     pen = _Pen(overlay, ratio)
@@ -85,7 +85,7 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
         if view.blend == SWIPE:
             pen.curtain(scene.swipe, place)
         pen.letters(view, place, scene.radiological)
-        # Its plane is said once a row.
+        # The plane is named once per row.
         first = column == 0 or scene.panels[row][column - 1].plane != view.plane
         name = view.plane.name if first else ""
         note = labels.notes.get((row, column), "")
@@ -98,12 +98,12 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
 
 
 def curtain_px(fraction: float, rect: Rect) -> float:
-    """The curtain's place, whole pixels."""
+    """Return the position of the swipe line, whole pixels."""
     return rect.left + round(min(1.0, max(0.0, fraction)) * rect.width)
 
 
 def short_title(title: str, style: TextStyle, width: float) -> str:
-    """A title cut to a width; of two volumes, each gets half, and what joins them stays."""
+    """Return a title elided to a width; each of two volumes gets half of it."""
     if width_of(title, style) <= width:
         return title
     joint = next((sign for sign in _JOINTS if sign in title), None)
@@ -112,21 +112,21 @@ def short_title(title: str, style: TextStyle, width: float) -> str:
     first, second = title.split(joint, 1)
     room = width - width_of(joint, style)
     half = room / 2.0
-    # What one does not need is the other's.
+    # A short name leaves its space to the other.
     widths = width_of(first, style), width_of(second, style)
     first = shortened(first, style, max(half, room - widths[1]), middle=True)
     return first + joint + shortened(second, style, max(half, room - widths[0]), middle=True)
 
 
 def nice_length(most: float) -> float:
-    """The largest 1, 2 or 5 times a power of ten up to a length."""
+    """Return the largest 1, 2 or 5 times a power of ten up to a length."""
     power = 10.0 ** math.floor(math.log10(most))
-    # 1e-9: 0.5 mm asked for is 0.5 mm given.
+    # 1e-9: a length of 0.5 mm gives 0.5 mm.
     return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= most * (1 + 1e-9))
 
 
 def number_text(value: float) -> str:
-    """Three digits, a true minus sign; powers of ten only where they must be."""
+    """Return three digits with a minus sign; powers of ten only if needed."""
     size = abs(value)
     if 1e3 <= size < 1e5:
         text = f"{value:.0f}"
@@ -138,7 +138,7 @@ def number_text(value: float) -> str:
 
 
 class _Pen:
-    """Draws one panel's parts."""
+    """Overlays of one panel."""
 
     def __init__(self, overlay: Overlay, ratio: float) -> None:
         self._shapes, self._texts, self._bars = overlay.shapes, overlay.texts, overlay.bars
@@ -156,7 +156,7 @@ class _Pen:
         x, y = (math.floor(v) for v in place.to_pixels(*view.crosshair))
         steps = [p.cut.step for p in view.pictures if p.cut is not None]
         voxel = max((max(step) for step in steps), default=0.0) / place.mm_per_px
-        # The voxel itself stays visible.
+        # Keep the voxel itself visible.
         gap = max(7.0 * self._ratio, voxel)
         signed = view.pictures[0].kind == "signed"
         color = _CROSS_ON_WHITE if signed else _CROSS
@@ -172,7 +172,7 @@ class _Pen:
     def outline(self, outline: Outline, place: Place, active: bool) -> None:
         points = np.array([place.to_pixels(*point) for point in outline.points])
         if len(points) <= 5:
-            # Straight edges lie on whole pixels.
+            # Straight edges on whole pixels are sharp.
             points = np.floor(points) + 0.5
         self._shapes.line(points, 3.0 * self._ratio, _BLACK, place.rect)
         self._shapes.line(points, 1.5 * self._ratio, _OUTLINE, place.rect)
@@ -203,7 +203,7 @@ class _Pen:
         _, middle = rect.center
         wide, high = 5 * self.px, min(18 * self.px, rect.height / 4.0)
         grip = Rect(x - wide, middle - high, x + wide, middle + high)
-        # Letters in its way are spared.
+        # Skip the letters.
         spared = 20 * self._ratio if abs(x - rect.center[0]) < 12 * self._ratio else 0.0
         line = Rect(x - half, rect.top + spared, x + half, rect.bottom - spared)
         self._shapes.rect(line.clipped(rect), _CURTAIN)
@@ -234,17 +234,17 @@ class _Pen:
         if _short(rect) < _NOTES_FROM * self._ratio:
             return
         style = self._style(rect)
-        # The letters stand in the middle.
+        # Letters are centered.
         free = rect.width / 2.0 - 20 * self._ratio
         x = rect.left + 5 * self.px
         by = 3 * self.px
-        # On two lines where one is too narrow.
+        # Two lines if one is too narrow.
         lines = [f"{name}  {where}".rstrip()] if name else []
         if name and width_of(lines[0], style) > free:
             lines = [name, where]
         for i, words in enumerate(lines):
             y = rect.top + by + i * height_of(style)
-            # The second is below the letter.
+            # The second line is below the letter.
             words = shortened(words, style, free if i == 0 else rect.width - 10 * self.px)
             self._texts.append(Text(words, style, x, y, (0, 0), _WHITE))
         if note:
@@ -277,7 +277,7 @@ class _Pen:
         style = self._style(rect)
         tall = height_of(style)
         right, top = rect.right - 8 * self.px, rect.top + 8 * self.px
-        # It ends above the letter in the middle of the right edge.
+        # It ends above the letter at the right edge.
         bottom = top + math.floor(rect.height / 2.0 - 24 * self._ratio)
         bar = Rect(right - 11 * self.px, top, right, bottom)
         self._shapes.frame(bar.inset(-self.px), self.px, _WHITE)
@@ -302,7 +302,7 @@ def _short(rect: Rect) -> float:
 
 
 def _gaps(shapes: Shapes, layout: Layout) -> None:
-    """The header, and lines between panels."""
+    """Add the header, and lines between panels."""
     if not layout.rows:
         return
     first = layout.rect(0, 0)

@@ -1,4 +1,4 @@
-"""Which rectangles of the canvas show which cut. No OpenGL."""
+"""Rectangles of the canvas and the slices that they show. No OpenGL."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from napari_mrisr.viewer.compare.canvas.canvas_images import Patch
 from napari_mrisr.viewer.compare.canvas.layout import Layout, Place, Rect
 from napari_mrisr.viewer.compare.canvas.overlays import curtain_px
 
-# Smaller fields are a gray mush, and very many.
+# Smaller squares cannot be told apart.
 _SMALLEST_FIELD_PX = 6.0
 
 
 def patches_of(scene: Scene, layout: Layout) -> list[Patch]:
-    """What to draw for every picture of every panel."""
+    """Return the patches of every image of every panel."""
     patches = []
     for _, _, view, place in layout.panels(scene):
         for which, picture in enumerate(view.pictures):
@@ -36,14 +36,14 @@ def patches_of(scene: Scene, layout: Layout) -> list[Patch]:
 
 
 def covered(cut: Slice, place: Place) -> Rect:
-    """The part of a panel that a cut covers."""
+    """Return the part of a panel that a slice covers."""
     left, right, bottom, top = cut.extent
     (x0, y0), (x1, y1) = place.to_pixels(left, top), place.to_pixels(right, bottom)
     return Rect(min(x0, x1), y0, max(x0, x1), y1).clipped(place.rect)
 
 
 def fields(shown: Rect, place: Place, edge_mm: float, parity: int) -> NDArray[np.float64]:
-    """A checkerboard's fields of one color, (n, 4), within a rectangle.
+    """Return a checkerboard's squares of one color, (n, 4), within a rectangle.
 
     A field's number is that of the multiples of its edge below it, across plus
     upward in frame mm; the even ones have parity 0.
@@ -60,7 +60,7 @@ def fields(shown: Rect, place: Place, edge_mm: float, parity: int) -> NDArray[np
 
 
 def _marks(low: float, high: float, edge: float) -> NDArray[np.float64]:
-    """Both ends and the multiples of the edge between them."""
+    """Return both ends and the multiples of the edge between them."""
     inner = np.arange(np.floor(low / edge) + 1, np.ceil(high / edge)) * edge
     return np.array([low, *inner, high])
 

@@ -1,4 +1,4 @@
-"""The mouse over the panels, as frozen messages."""
+"""Mouse events over the panels, as frozen messages."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NOTCH = 120.0
 
 @dataclass(frozen=True)
 class PointerEvent:
-    """The mouse in a panel.
+    """Mouse event in a panel.
 
     Attributes
     ----------
     row, column : int
-        Of the panel, in the scene.
+        Row and column of the panel in the scene.
     plane : Plane
-        That the panel shows.
+        Plane of the panel.
     state_column : int
         Index among all columns of the state, as in ``PanelView.column``.
     across_mm, upward_mm : float
@@ -40,17 +40,17 @@ class PointerEvent:
     fraction_x : float
         0 at the panel's left edge, 1 at its right; during a drag also beyond.
     mm_per_px : float
-        Millimeters to a pixel of ``dx_px``.
+        Millimeters per pixel of ``dx_px``.
     x_px, y_px : float
-        In the canvas's widget.
+        Position in the canvas's widget.
     button : str
         ``left``, ``middle``, ``right`` or ``""``.
     modifiers : frozenset of str
-        Of ``shift``, ``control``, ``alt``.
+        Any of ``shift``, ``control``, ``alt``.
     dx_px, dy_px : float
-        Way since the last message of this drag, to the right and downward.
+        Movement since the last message of this drag, to the right and downward.
     notches : float
-        Of the wheel, away from the user; of touchpads, fractions of one.
+        Turn of the wheel, away from the user; touchpads give fractions.
     """
 
     row: int
@@ -70,19 +70,19 @@ class PointerEvent:
     notches: float = 0.0
 
 
-# Pixel (x, y) and the panel that holds the mouse, if one does, to a message.
+# From pixel (x, y), and the panel of a drag if any, to a message.
 Locate = Callable[[float, float, tuple[int, int] | None], PointerEvent | None]
 
 
 class Mouse(QObject):
-    """Listens to a widget's mouse events; keys it leaves alone.
+    """Event filter for a widget's mouse events; keys pass.
 
     A drag belongs to the panel it began in, also outside of it.
 
     Parameters
     ----------
     widget : QWidget
-        Whose events.
+        Source of the events.
     locate : callable
         Finds the panel under a pixel.
     """
@@ -109,7 +109,7 @@ class Mouse(QObject):
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Qt asks whether the event is ours."""
+        """Handle the mouse events; return True for them."""
         if event.type() == QEvent.Type.Leave:
             self.left.emit()
         handler = self._handlers.get(event.type())
@@ -120,7 +120,7 @@ class Mouse(QObject):
         return True
 
     def release(self) -> None:
-        """Forget a drag: what was under the mouse is not any more."""
+        """Forget a drag: the panel under the mouse has changed."""
         self._held = None
 
     def _press(self, event: Any) -> None:
@@ -159,7 +159,7 @@ class Mouse(QObject):
     def _wheel(self, event: Any) -> None:
         found = self._at(event.position(), event, None)
         delta = event.angleDelta()
-        # With Alt held Qt turns the wheel sideways.
+        # With Alt, Qt reports the wheel as horizontal.
         notches = (delta.y() or delta.x()) / _NOTCH
         if found is not None and notches:
             self.wheeled.emit(replace(found, notches=notches))

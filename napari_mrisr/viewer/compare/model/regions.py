@@ -19,7 +19,7 @@ from napari_mrisr.comparison.state import Point, RoiBox
 from napari_mrisr.core.frames import Frame, Plane
 from napari_mrisr.core.volume import Volume
 
-# Smaller regions cannot be told from a click.
+# A smaller region is a click.
 MIN_SIZE_MM = 0.5
 
 # Outlines of more regions are slow and not readable.

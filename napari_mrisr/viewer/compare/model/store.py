@@ -34,7 +34,7 @@ class Store:
     Attributes
     ----------
     state : CompareState
-        What is shown.
+        Present state.
     outlines : RegionOutlines or None
         Outlines of the regions of a napari layer.
     generation : int

@@ -1,4 +1,4 @@
-"""Blinded reading: keys, progress, no names, closed half-way."""
+"""Blinded reading: keys, progress, hidden names, closing half-way."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def wait(window, qtbot) -> None:
-    """Until the case is there."""
+    """Wait until the case is loaded."""
     qtbot.waitUntil(lambda: bool(window.controller.state.columns), timeout=10_000)
 
 
@@ -74,7 +74,7 @@ def press(window, key) -> None:
 
 
 def texts(window: QWidget) -> str:
-    """Everything that can be read, tooltips included."""
+    """Return all visible texts, with tooltips."""
     found = [window.windowTitle(), window.view.message]
     for kind in (QLabel, QAbstractButton):
         for entry in window.findChildren(kind):

@@ -1,4 +1,4 @@
-"""What the canvas paints, pixel by pixel, in a window of its own."""
+"""The canvas, checked pixel by pixel in its own window."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def canvas(qtbot) -> Iterator[CompareCanvas]:
 
 
 def shown(canvas: CompareCanvas, what: Scene, **texts: object) -> np.ndarray:
-    """The picture, (height, width, 3)."""
+    """Return the image, (height, width, 3)."""
     canvas.draw(what, **texts)  # type: ignore[arg-type]
     return canvas.grab()[..., :3].astype(int)
 
@@ -56,7 +56,7 @@ def is_color(image: np.ndarray, color: np.ndarray, tolerance: int = 12) -> np.nd
 
 
 def grid_scene(bright: tuple[float, float], **settings: object) -> Scene:
-    """3 planes x 4 volumes on different grids, one voxel bright at one place in all."""
+    """3 planes × 4 volumes on different grids, with one bright voxel at the same place."""
     steps = [(1.0, 1.0), (2.0, 2.5), (0.5, 0.5), (1.0, 3.0)]
     shapes = [(41, 53), (21, 26), (80, 90), (15, 50)]
     rows = [
@@ -331,7 +331,7 @@ def test_only_new_cuts_are_sent(canvas: CompareCanvas, monkeypatch: pytest.Monke
 
 
 def objects_of(canvas: CompareCanvas) -> int:
-    """OpenGL's own count of textures, buffers and programs."""
+    """Return OpenGL's count of textures, buffers and programs."""
     canvas.native.makeCurrent()
     gl = gloo.gl
     return sum(
@@ -369,7 +369,7 @@ def test_nothing_is_left_behind(canvas: CompareCanvas, qtbot) -> None:
 
 
 def test_it_moves_to_another_window(canvas: CompareCanvas, qtbot) -> None:
-    """As a dock that floats does; Qt makes another context there."""
+    """Qt makes another context when a dock floats."""
     what = grid_scene((7.3, -5.1))
     before = shown(canvas, what)
     other = QWidget()

@@ -1,4 +1,4 @@
-"""Lines cut off at a rectangle, against points sampled along them."""
+"""Lines clipped to a rectangle, compared with points sampled along them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Panels and millimeters, by hand."""
+"""Panels and millimeters, calculated by hand."""
 
 from __future__ import annotations
 

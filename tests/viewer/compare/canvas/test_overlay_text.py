@@ -1,4 +1,4 @@
-"""Help and messages fit wherever they are shown."""
+"""Help and messages fit into the canvas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pixels show which cut."""
+"""Pixels and the slices that they show."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_drag_belongs_to_the_panel_it_began_in(canvas: CompareCanvas, heard) -
 
 
 def move(canvas: CompareCanvas, x: int, y: int) -> None:
-    """At once; QTest's own moves come with the next events."""
+    """Send a move at once; QTest's moves come with the next events."""
     none = Qt.MouseButton.NoButton
     at, everywhere = QPointF(x, y), QPointF(canvas.native.mapToGlobal(QPoint(x, y)))
     kind, keys = QEvent.Type.MouseMove, Qt.KeyboardModifier.NoModifier

@@ -1,4 +1,4 @@
-"""Both ways between the Compare and napari's viewer (its model suffices)."""
+"""Link between Compare and napari's viewer, in both directions."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_obliques_of_one_angulation_share_the_world():
 
 
 def test_a_turned_layer_of_another_program():
-    """It is drawn by napari as it is, so napari's world is the scanner's."""
+    """napari draws it as it is, so that napari's world is the scanner's."""
     desk = Linked()
     # In the plane on screen: napari cuts no other way.
     turn = Rotation.from_euler("x", 20, degrees=True).as_matrix()

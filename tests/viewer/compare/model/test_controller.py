@@ -1,4 +1,4 @@
-"""Every action, without a window."""
+"""Actions without a window."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def controller() -> Controller:
 
 @pytest.fixture
 def told(controller):
-    """The states that a listener was told."""
+    """Collect the states that a listener receives."""
     states: list[CompareState] = []
     controller.subscribe(states.append)
     return states
