@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 PathLike = str | os.PathLike[str]
@@ -29,6 +30,8 @@ WRITABLE_TEXT = ".nii, .nii.gz, .hdr/.img, .mgh, .mgz or .ome.zarr"
 #: Largest ratio of uncompressed to compressed bytes: deflate's limit, and bzip2's run of
 #: 45.9 MB of one value in a block of about 45 bytes.
 EXPANSION = {".gz": 1032, ".mgz": 1032, ".bz2": 1_100_000}
+
+_FILE_TYPE = re.compile(r"[^.]\.[A-Za-z][A-Za-z0-9]{0,5}$")
 
 #: The voxel files of two-file formats. A folder search lists the header only.
 _VOXEL_FILES = (".img", ".img.gz", ".img.bz2", ".rec", ".brik", ".brik.gz")
@@ -77,6 +80,9 @@ def expansion_of(path: PathLike) -> int:
 
 
 def with_suffix(path: PathLike) -> Path:
-    """Return the path, with ``.nii.gz`` appended if its name has no suffix."""
+    """Return the path, with ``.nii.gz`` appended if its name has no file type.
+
+    ``.png`` is a file type; ``.5x`` in ``scan 2.5x`` and ``. Smith`` are none.
+    """
     path = Path(path)
-    return path if suffix_of(path) else path.with_name(f"{path.name}.nii.gz")
+    return path if _FILE_TYPE.search(path.name) else path.with_name(f"{path.name}.nii.gz")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from napari_mrisr.errors import Cancelled
+from napari_mrisr.errors import Cancelled, OutputError
 from napari_mrisr.io import atomic, atomic_write
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
@@ -152,3 +154,45 @@ def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     atomic.move_into_place(folder / "result.ome.zarr", tmp_path / "out.ome.zarr")
     assert [p.name for p in (tmp_path / "out.ome.zarr").iterdir()] == ["new"]
     assert mode(tmp_path / "out.ome.zarr") == mode(tmp_path / "other")
+
+
+KILLED = """
+import os, sys
+from napari_mrisr.io.atomic import atomic_write, private_folder
+with atomic_write(sys.argv[1]), private_folder(Path(sys.argv[2])) as folder:
+    (folder / "chunk").touch()
+    os._exit(9)
+""".replace("import os, sys", "import os, sys; from pathlib import Path")
+
+
+def test_the_next_write_removes_the_leftovers_of_a_killed_process(tmp_path: Path) -> None:
+    file, folder = tmp_path / "a.nii.gz", tmp_path / "b.ome.zarr"
+    killed = subprocess.run([sys.executable, "-c", KILLED, file, folder], check=False)
+    assert killed.returncode == 9
+    assert len(atomic.leftovers(file)) == len(atomic.leftovers(folder)) == 1
+    with atomic_write(tmp_path / "other.nii.gz"):
+        pass
+    assert len(atomic.leftovers(file)) == 1
+    with atomic_write(file), atomic.private_folder(folder):
+        # The running writer's own.
+        assert len(atomic.leftovers(file)) == len(atomic.leftovers(folder)) == 1
+        atomic.remove_leftovers(file)
+        atomic.remove_leftovers(folder)
+        assert len(atomic.leftovers(file)) == len(atomic.leftovers(folder)) == 1
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.nii.gz", "other.nii.gz"]
+
+
+def test_one_process_holds_the_lock_of_an_output(tmp_path: Path) -> None:
+    out = tmp_path / "a.nii.gz"
+    with (
+        atomic.exclusive(out),
+        pytest.raises(OutputError, match=r"a\.nii\.gz: another run is writing it; wait for it"),
+        atomic.exclusive(out),
+    ):
+        pass
+    with atomic.exclusive(out), atomic.exclusive(tmp_path / "b.nii.gz"):
+        pass
+    # A missing folder is reported by the checks of the output.
+    with atomic.exclusive(tmp_path / "none" / "a.nii"):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ import pytest
 
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.errors import ParameterError, VolumeError
-from napari_mrisr.io import find_volumes, map_path, output_path, suffix_of
+from napari_mrisr.io import find_volumes, map_path, output_path, suffix_of, with_suffix
 from napari_mrisr.io.nifti import full_note, short_note
 
 
@@ -207,3 +207,16 @@ def test_full_note_cannot_lose_its_notice() -> None:
 )
 def test_a_map_s_name(result: str, expected: str, tmp_path: Path) -> None:
     assert map_path(tmp_path / result, "experr") == tmp_path / expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("res", "res.nii.gz"),
+        ("res.mgz", "res.mgz"),
+        ("scan 2.5x", "scan 2.5x.nii.gz"),
+        ("a.nrrd", "a.nrrd"),
+    ],
+)
+def test_a_name_without_suffix_means_nii_gz(name: str, expected: str) -> None:
+    assert with_suffix(Path("f") / name) == Path("f") / expected

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from helpers.streams import OBLIQUE
 
-from napari_mrisr.core.volume import Grid
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import GeometryError, OutputError, ParameterError, VolumeError
+from napari_mrisr.io import find_volumes, read_grid, read_volume, write_blocks, write_volume
 from napari_mrisr.io import write as writing
-from napari_mrisr.io import write_blocks
 from napari_mrisr.io.geometry import grid_in_ras
 from napari_mrisr.io.ngff import NgffWriter, half, metadata, open_ngff
 
@@ -272,3 +272,37 @@ def test_room_is_asked_for_first(tmp_path, data, monkeypatch):
     with pytest.raises(OutputError, match="needs 2 MiB and the disk has 1"):
         put(data, tmp_path / "a.ome.zarr")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_volume_is_written_and_read_like_any_other_format(tmp_path, rng):
+    data = rng.normal(50, 9, (5, 6, 7)).astype(np.float32)
+    grid, history = Grid(data.shape, OBLIQUE_RAS), {"method": "hashed", "scale": "2"}
+    path = tmp_path / "a.ome.zarr"
+    assert write_volume(Volume(data, grid, history=history), path) == ""
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.data, data)
+    np.testing.assert_allclose(volume.grid.affine, grid.affine, atol=1e-12)
+    assert volume.history == history
+    assert (volume.origin.name, volume.origin.suffix) == ("a.ome.zarr", ".ome.zarr")
+    assert read_grid(path).shape == grid.shape
+    assert find_volumes(tmp_path) == [path]
+    # The way back to NIfTI.
+    write_volume(volume, tmp_path / "b.nii.gz")
+    np.testing.assert_array_equal(read_volume(tmp_path / "b.nii.gz").data, data)
+    with pytest.raises(OutputError, match="exists already"):
+        write_volume(volume, path)
+
+
+def test_voxels_and_frames_are_judged_as_for_files(tmp_path, rng):
+    data = rng.normal(50, 9, (2, 5, 6, 7)).astype(np.float32)
+    data[1, 2, 3, 4] = np.nan
+    zarr.create_array(str(tmp_path / "a.zarr"), data=data)
+    with pytest.raises(VolumeError, match="4D with 2 frames; choose one with --frame"):
+        read_volume(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(
+        read_volume(tmp_path / "a.zarr", frame=0).data, data[0].transpose(2, 1, 0)
+    )
+    with pytest.raises(VolumeError, match="1 NaN and 0 infinite voxels of 210"):
+        read_volume(tmp_path / "a.zarr", frame=1)
+    filled = read_volume(tmp_path / "a.zarr", frame=1, fill_nonfinite="mean").data[4, 3, 2]
+    assert filled == pytest.approx(np.nanmean(data[1]), rel=1e-6)

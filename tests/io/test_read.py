@@ -9,8 +9,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import ParameterError, VolumeError
 from napari_mrisr.io import read_grid, read_volume
+from napari_mrisr.io.geometry import turn_to
 
 Save = Callable[..., Path]
 
@@ -211,3 +213,23 @@ def test_read_grid_loads_no_voxels(save: Save) -> None:
     assert read_grid(path).shape == (20, 21, 22)
     with pytest.raises(VolumeError):
         read_volume(path)
+
+
+def test_the_mean_of_the_finite_voxels_fills_the_others(save: Save) -> None:
+    data = np.random.default_rng(1).normal(50, 9, size=(5, 6, 7)).astype(np.float32)
+    data[1, 2, 3:5], data[2, 3, 4], data[0, 0, 0] = np.nan, np.inf, -np.inf
+    bad = ~np.isfinite(data)
+    volume = read_volume(save(data), fill_nonfinite="mean")
+    filled = turn_back(volume)
+    np.testing.assert_array_equal(filled[~bad], data[~bad])
+    np.testing.assert_allclose(filled[bad], data[~bad].mean(dtype=np.float64), rtol=1e-6)
+    with pytest.raises(VolumeError, match="no finite voxel"):
+        read_volume(save(np.full((5, 6, 7), np.nan, np.float32)), fill_nonfinite="mean")
+    with pytest.raises(ParameterError, match=r"--fill-nonfinite: median .* or mean"):
+        read_volume(save(data), fill_nonfinite="median")  # type: ignore[arg-type]
+
+
+def turn_back(volume: Volume) -> np.ndarray:
+    """Return the data in stored order."""
+    assert volume.origin is not None
+    return turn_to(volume.origin.axis_codes, volume.data, volume.grid.affine)[0]

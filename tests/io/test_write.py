@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +19,15 @@ from hypothesis import strategies as st
 
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
-from napari_mrisr.errors import OutputError
-from napari_mrisr.io import atomic, check_writable, read_volume, write, write_volume
+from napari_mrisr.errors import OutputError, ParameterError
+from napari_mrisr.io import (
+    atomic,
+    check_writable,
+    output_path,
+    read_volume,
+    write,
+    write_volume,
+)
 
 Save = Callable[..., Path]
 Corners = Callable[[Path], np.ndarray]
@@ -424,3 +432,56 @@ def test_io_needs_no_viewer() -> None:
         "sys.exit(any(m in sys.modules for m in ('napari', 'qtpy', 'numba', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.hdr"])
+@pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
+def test_int16_is_rounded_by_no_more_than_the_note_says(
+    name: str, image_class: type, voxels: np.ndarray, save: Save, tmp_path: Path
+) -> None:
+    origin = read_volume(save(voxels, image_class=image_class)).origin
+    data = np.random.default_rng(0).normal(300, 100, (5, 6, 7)).astype(np.float32)
+    volume = Volume(data, Grid(data.shape, np.eye(4)), origin=origin, history=HISTORY)
+    note = write_volume(volume, tmp_path / name, dtype="int16")
+    assert nib.load(tmp_path / name).get_data_dtype() == np.int16
+    error = float(np.abs(read_volume(tmp_path / name).data - data).max())
+    stated = float(re.search(r"at most (\S+) \((\S+) %", note)[1])  # type: ignore[index]
+    assert error <= 1.05 * stated
+    assert stated <= 1.1 * (data.max() - data.min()) / 65534
+    assert "stored as int16, rounded" in note
+
+
+def test_int16_keeps_whole_numbers_exactly(tmp_path: Path) -> None:
+    data = np.arange(-30, 30, dtype=np.float32).reshape(3, 4, 5)
+    volume = Volume(data, Grid(data.shape, np.eye(4)))
+    note = write_volume(volume, tmp_path / "a.nii.gz", dtype="int16")
+    assert note == "stored as int16 without rounding"
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz").data, data)
+    assert write_volume(volume, tmp_path / "b.nii.gz") == ""
+    flat = Volume(np.full((3, 4, 5), 0.3, np.float32), volume.grid)
+    write_volume(flat, tmp_path / "c.nii", dtype="int16")
+    assert nib.load(tmp_path / "c.nii").get_fdata() == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("name", ["a.mgz", "a.ome.zarr"])
+def test_int16_needs_a_format_with_slope_and_intercept(name: str, tmp_path: Path) -> None:
+    volume = Volume(np.ones((2, 3, 4), np.float32), Grid((2, 3, 4), np.eye(4)))
+    with pytest.raises(ParameterError, match=r"--dtype: \..* has no slope .*; choose .nii.gz"):
+        write_volume(volume, tmp_path / name, dtype="int16")
+    with pytest.raises(ParameterError, match="--dtype: 'int8'; choose float32 or int16"):
+        write_volume(volume, tmp_path / "a.nii", dtype="int8")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bids_sidecar_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "sub-01_T1w.json").write_text("{}")
+    volume = Volume(np.ones((2, 3, 4), np.float32), Grid((2, 3, 4), np.eye(4)))
+    write_volume(volume, tmp_path / "sub-01_T1w.mgz", overwrite=True)
+    assert (tmp_path / "sub-01_T1w.json").read_text() == "{}"
+
+
+def test_an_unknown_suffix_is_named_before_a_missing_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "a.nrrd", tmp_path / "none" / "a.nrrd"):
+        with pytest.raises(OutputError, match=r"cannot write '\.nrrd'; choose one of"):
+            check_writable(path)
+        assert output_path("scan.nii.gz", path, (2, 2, 2)) == path

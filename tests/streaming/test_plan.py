@@ -339,3 +339,34 @@ def test_an_older_result_stays_until_the_new_one_is_there(tmp_path, scan):
     assert out.read_bytes() == b"old"
     stream(request)
     assert len(out.read_bytes()) > 4 * 8 * 19 * 23 * 66
+
+
+def test_a_second_run_of_the_same_output_is_refused(tmp_path, scan):
+    request = small_request(scan, tmp_path / "out.nii")
+
+    def second(plan):
+        with pytest.raises(OutputError, match=r"out\.nii: another run is writing it"):
+            stream(replace(request, overwrite=True))
+        # And a third, which may resume.
+        with pytest.raises(OutputError, match="another run"):
+            stream(replace(request, resume=True))
+
+    stream(request, prepared=second)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"scan.nii", "out.nii"}
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_the_mean_fills_as_in_memory_also_after_a_resume(tmp_path, scan, suffix):
+    data = nib.load(scan).get_fdata(dtype=np.float32)
+    data[2:5, 3, 7] = np.nan
+    path = tmp_path / f"nan{suffix}"
+    nib.save(nib.Nifti1Image(data, nib.load(scan).affine), path)
+    parameters = UpscaleParameters(method="tricubic", threads=1)
+    expected = upscale(read_volume(path, fill_nonfinite="mean"), parameters)
+    out = tmp_path / "out.nii"
+    request = small_request(path, out, parameters, resume=True, fill_nonfinite="mean")
+    plan = prepare(request)
+    plan.compute(1)
+    assert prepare(request) == plan
+    stream(request)
+    np.testing.assert_array_equal(read_volume(out).data, expected.data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,8 @@ from npe2 import PluginManager, io_utils
 from napari_mrisr.core.threads import processors
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io import WRITABLE, write_blocks, write_volume
-from napari_mrisr.io.formats import is_zarr, suffix_of
+from napari_mrisr.io.formats import is_zarr, suffix_of, with_suffix
 from napari_mrisr.viewer.layers.convert import METADATA_KEY, snapshot
-
-DEFAULT_SUFFIX = ".nii.gz"
-
-# ".png" and ".nii" name a file type; ".5x" of "scan 2.5x" and ". Smith" do not.
-_FILE_TYPE = re.compile(r"[^.]\.[A-Za-z][A-Za-z0-9]{0,5}$")
 
 _NAPARI_WRITER = "napari.write_image"
 
@@ -44,7 +38,7 @@ def activate(context: Any) -> None:
 
     def write(path: str, data: Any, meta: dict[str, Any]) -> Any:
         is_scan = METADATA_KEY in (meta.get("metadata") or {})
-        if _is_ours(path) or (is_scan and not _FILE_TYPE.search(Path(path).name)):
+        if _is_ours(path) or (is_scan and with_suffix(path) != Path(path)):
             return write_image(path, data, meta)
         return napari_writes(path, data, meta)
 
@@ -85,8 +79,8 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     MrisrError
         If the layer is no 3D volume or the file cannot be written.
     """
-    complete = bool(_FILE_TYPE.search(Path(path).name))
-    out = path if complete else f"{path}{DEFAULT_SUFFIX}"
+    out = str(with_suffix(path))
+    complete = Path(out) == Path(path)
     if not _is_ours(out):
         # The dialog may show our file type while the user types another's suffix.
         try:
@@ -110,7 +104,7 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         )
     else:
         write_volume(taken.to_volume(), out, overwrite=complete)
-    return [str(out)]
+    return [out]
 
 
 def _is_ours(path: str) -> bool:
