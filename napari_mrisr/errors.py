@@ -102,6 +102,9 @@ def describe_failure(path: object, error: Exception) -> tuple[str, bool]:
         return (text if Path(str(path)).name in text else f"{path}: {text}"), False
     if isinstance(error, MemoryError):
         return explain(path, "not enough memory", "use a smaller scale or crop the input"), False
+    if isinstance(error, OSError) and error.strerror:
+        fix = "check its name and permissions"
+        return explain(error.filename or path, f"cannot be used ({error.strerror})", fix), True
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return explain(path, f"unexpected error ({reason})", "run it alone to see where"), True
 

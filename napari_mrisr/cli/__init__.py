@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from napari_mrisr.cli import bank, compare, degrade, demo, evaluate, train, upscale, warm
 from napari_mrisr.cli.options import Parser
 from napari_mrisr.cli.session import (
+    EXIT_UNEXPECTED,
     EXIT_USAGE,
     Session,
     error_line,
@@ -26,7 +27,7 @@ from napari_mrisr.cli.session import (
     prepare_streams,
     write_line,
 )
-from napari_mrisr.errors import Cancelled, MrisrError
+from napari_mrisr.errors import Cancelled, MrisrError, describe_failure
 
 _COMMANDS = (upscale, degrade, train, evaluate, compare, bank, warm, demo)
 
@@ -82,6 +83,12 @@ def _run(arguments: argparse.Namespace) -> int:
             session.progress.close()
             error_line("not enough memory; use a smaller scale or crop the input")
             return EXIT_USAGE
+        except OSError as error:
+            if not error.filename:
+                raise
+            session.progress.close()
+            error_line(describe_failure(error.filename, error)[0])
+            return EXIT_UNEXPECTED
         except (Cancelled, KeyboardInterrupt):
             session.progress.close()
             write_line("stderr", "napari-mrisr: cancelled")

@@ -22,6 +22,7 @@ from napari_mrisr.cli.session import (
     EXIT_UNEXPECTED,
     EXIT_USAGE,
     Session,
+    as_option,
     error_line,
     write_line,
 )
@@ -95,7 +96,7 @@ class Batch:
         except Exception as error:
             text, unexpected = describe_failure(path, error)
             if self.as_json:
-                self.print_json({"input": str(path), "status": "failed", "error": text})
+                self.print_json({"input": str(path), "status": "failed", "error": as_option(text)})
             if self.alone:
                 raise
             if unexpected and self.session.verbose:

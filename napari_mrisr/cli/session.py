@@ -10,6 +10,7 @@ import contextlib
 import errno
 import importlib.util
 import os
+import re
 import signal
 import sys
 import threading
@@ -34,6 +35,19 @@ _LINE_EVERY_S = 10.0
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+
+
+_PARAMETERS = (
+    "scale",
+    "spacing",
+    "method",
+    "bank",
+    "device",
+    "threads",
+    "frame",
+    "fill_nonfinite",
+    "dtype",
+)
 
 
 class Session:
@@ -262,7 +276,19 @@ def write_line(name: str, text: str) -> None:
 
 def error_line(text: str) -> None:
     """Print an error on standard error."""
-    write_line("stderr", f"napari-mrisr: error: {text}")
+    write_line("stderr", f"napari-mrisr: error: {as_option(text)}")
+
+
+def as_option(text: str) -> str:
+    """Write a parameter that an error of the engine begins with as the user's option.
+
+    ``scan.nii: fill_nonfinite: x`` becomes ``scan.nii: --fill-nonfinite: x``.
+    """
+    match = re.match(rf"(.*?: )??({'|'.join(_PARAMETERS)}): ", text)
+    if match is None:
+        return text
+    start, end = match.span(2)
+    return f"{text[:start]}--{match[2].replace('_', '-')}{text[end:]}"
 
 
 def output_error() -> str:

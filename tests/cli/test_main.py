@@ -97,7 +97,8 @@ def test_a_long_value_is_cut(run):
     found = run("upscale", "a", "b", "--scale", "9" * 500)
     assert found.code == 2
     assert len(found.error) < 250
-    assert "…" in found.error
+    found = run("upscale", "a", "b", "--device", "x" * 500)
+    assert len(found.error) < 250
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,12 @@ def test_a_wrong_matplotlib_backend_does_not_matter(scan, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert figure.exists()
+
+
+def test_a_name_that_is_too_long_is_one_line(run, scan, tmp_path):
+    found = run("upscale", scan, tmp_path / ("x" * 300 + ".nii"), "--method", "nearest")
+    assert found.code in (1, 2)
+    assert "File name too long" in found.error
 
 
 def test_an_unexpected_exception_keeps_its_traceback(run, scan, tmp_path, monkeypatch):

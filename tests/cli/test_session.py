@@ -225,6 +225,19 @@ def test_progress_on_a_lost_terminal_goes_on(monkeypatch, size):
     assert progress.state.done == 4
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("scale: '9' is out of range", "--scale: '9' is out of range"),
+        ("a/b.nii: fill_nonfinite: x", "a/b.nii: --fill-nonfinite: x"),
+        ("--scale: no", "--scale: no"),
+        ("a.nii: ends early: a method: x", "a.nii: ends early: a method: x"),
+    ],
+)
+def test_an_error_names_the_user_s_option(text, shown):
+    assert module.as_option(text) == shown
+
+
 class Terminal(io.StringIO):
     """A stream that claims to be a terminal of some size."""
 

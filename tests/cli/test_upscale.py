@@ -204,6 +204,38 @@ def test_nonfinite_voxels_and_frames(run, tmp_path):
     assert after[4, 4, 6] == pytest.approx(data[2, 2, 3, 1], abs=1e-6)
 
 
+@pytest.mark.parametrize("options", [(), SMALL])
+def test_labels_are_refused_by_methods_that_would_mix_them(run, tmp_path, options):
+    labels = np.random.default_rng(0).integers(0, 4, (20, 22, 24)).astype(np.int16)
+    path = tmp_path / "sub-01_dseg.nii"
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
+    found = run("upscale", path, tmp_path / "o.nii", "--method", "tricubic", *options)
+    assert found.code == 2
+    assert found.error.startswith(f"{path}: holds labels")
+    assert found.error.endswith("use --method nearest")
+    assert run("upscale", path, tmp_path / "o.nii", *NEAREST, *options).code == 0
+    assert set(np.unique(nib.load(tmp_path / "o.nii").get_fdata().round(4))) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("options", [(), SMALL])
+def test_nonfinite_voxels_take_the_mean(run, tmp_path, options):
+    data = np.random.default_rng(0).random((20, 22, 24)).astype(np.float32)
+    data[3, 4, 5] = np.nan
+    path, out = tmp_path / "a.nii", tmp_path / "o.nii"
+    nib.save(nib.Nifti1Image(data, np.eye(4)), path)
+    found = run("upscale", path, out, *NEAREST, "--fill-nonfinite", "mean", *options)
+    assert found.code == 0, found.err
+    assert nib.load(out).get_fdata()[6, 8, 10] == pytest.approx(np.nanmean(data), abs=1e-5)
+
+
+def test_an_impossible_spacing_names_the_option_and_tricubic(run, tmp_path):
+    path = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 1.0, 5.0, 1.0]))
+    found = run("upscale", path, tmp_path / "o.nii", "--spacing", "1")
+    assert found.error.startswith(f"{path}: --spacing: needs the scale 1x1x5")
+    assert "--method tricubic" in found.error
+    assert "--spacing" in run("upscale", path, tmp_path / "o.nii", "--spacing", "0.01").error
+
+
 def test_memory_is_checked_before_voxels_are_read(run, scan, tmp_path, monkeypatch):
     import psutil
 
