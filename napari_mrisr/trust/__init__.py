@@ -1,10 +1,10 @@
-"""Where not to believe a result: maps that need no ground truth, and cautions before a run.
+"""Trust maps, which need no reference, and cautions about a scan.
 
 ==================  ============================================================
-expected error      RMSE to expect at each voxel, in the scan's intensities
-support             where training saw too little of the like
-consistency         what the result, degraded again, lacks of the measured volume
-cautions            how the volume differs from what the bank was trained on
+expected error      expected RMSE at each voxel, in the scan's intensities
+support             voxels with too few training samples
+consistency         the result, degraded, minus the measured volume
+cautions            differences of the scan from the training volumes
 ==================  ============================================================
 """
 

@@ -88,7 +88,7 @@ def _against(traits: Traits, ranges: TraitRanges, factor: int) -> Iterator[Cauti
     low, high = ranges.voxel_size[0] / factor, ranges.voxel_size[1]
     sizes = traits.voxel_size
     if min(sizes) < low / VOXEL_FACTOR or max(sizes) > high * VOXEL_FACTOR:
-        found = " x ".join(f"{size:.2g}" for size in sizes)
+        found = " × ".join(f"{size:.2g}" for size in sizes)
         yield Caution(
             "unusual voxel size",
             f"The voxels measure {found} mm. The bank was trained on voxels of {low:.2g} to "

@@ -1,4 +1,4 @@
-"""Expected error, support and consistency of a super-resolved volume."""
+"""Trust maps: expected error, support and consistency of a super-resolved volume."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
 from napari_mrisr.errors import GeometryError, explain
+from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.scan.traits import Traits, measure_traits
 from napari_mrisr.training.sampling import run_stages, slabs_of
-from napari_mrisr.trust.consistency import Residual, residual
 
 SUPPORTED, FEW_SAMPLES, OUTSIDE = 0, 1, 2
-"""Values of the support map; their sum where both hold."""
+"""Values of the support map; a voxel with both has their sum."""
 
-SAMPLES_A_TAP = 10
-"""A bucket has few samples below so many for each weight of its filter: the squared
-error of least squares is then about a tenth above what many samples would reach."""
+SAMPLES_PER_TAP = 10
+"""A bucket with fewer samples per filter weight has few samples: the squared error of
+least squares is then more than a tenth above that of many samples."""
 
-SAMPLES_A_CELL = 100
-"""Strength and detail that fewer held-out voxels had lie outside of what training saw."""
+SAMPLES_PER_CELL = 100
+"""A cell of strength and detail with fewer held-out voxels lies outside training."""
 
 NO_CALIBRATION = "no calibration: train the bank again (the preset paper has none)"
 
 
 @dataclass(frozen=True, eq=False)
 class TrustMaps:
-    """Maps of one result.
+    """Trust maps of one result.
 
     Attributes
     ----------
     expected_error : Volume or None
-        RMSE to expect at each voxel of the result, in the scan's intensities;
+        Expected RMSE at each voxel of the result, in the scan's intensities;
         None for a bank without calibration.
     support : Volume
-        On the result's grid: 0 where training saw enough of the like, 1 where
-        the last stage's bucket saw few samples, 2 where strength and detail
-        lie outside of what training saw, 3 for both.
+        On the result's grid: 0 for enough training samples, 1 for few samples in the
+        bucket of the last stage, 2 for strength and detail outside the training
+        set, 3 for both.
     consistency : Volume
-        On the low-resolution grid: result, degraded as the bank assumes, minus
-        measured; in the scan's intensities.
+        On the low-resolution grid: the result degraded as the bank assumes, minus the
+        measured volume; in the scan's intensities.
     consistency_percent : float
-        Root mean square of that over all voxels, in % of the intensity window.
+        Root mean square of the consistency map, in % of the intensity window.
     traits : Traits
-        Of the low-resolution volume.
+        Traits of the low-resolution volume.
     """
 
     expected_error: Volume | None
@@ -71,28 +71,29 @@ def trust_maps(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> TrustMaps:
-    """Judge a result without a truth.
+    """Compute the trust maps of a result; they need no reference.
 
     Parameters
     ----------
     lr : Volume
-        Low resolution, in the scan's intensities, as it was super-resolved.
+        Low-resolution volume, in the scan's intensities.
     result : Volume
-        What ``bank`` made of it.
+        Result of ``bank`` for ``lr``.
     bank : FilterBank
+        Filter bank of the result.
     traits : Traits, optional
-        Of ``lr``, where they are known already.
+        Traits of ``lr``, if already measured.
     threads : int, optional
-        One a processor by default.
+        One per CPU by default.
     progress : Progress, optional
         Reports slabs; cancels within a fraction of a second.
 
     Raises
     ------
     GeometryError
-        When the result is not on the low-resolution grid times the bank's scale.
+        If the result is not on the low-resolution grid times the bank's scale.
     Cancelled
-        When asked to stop.
+        If the user cancels.
 
     Examples
     --------
@@ -116,8 +117,11 @@ def trust_maps(
     unit = lr.normalized(check=progress.token.check)
     traits = traits or measure_traits(unit, Progress(progress.token))
     pool = ThreadPool(threads or processors(), progress.token)
-    error, support = _read_off(unit, bank, grid, traits.noise, pool, progress)
-    left = residual(result.restored(), lr.restored(), bank.scale, bank.degradation, progress)
+    error, support = _error_and_support(unit, bank, grid, traits.noise, pool, progress)
+    measured = lr.restored()
+    low = degrade(result.restored(), bank.scale, bank.degradation, progress=progress)
+    residual = low.data - measured.data
+    rmse = float(np.sqrt(np.mean(np.square(residual), dtype=np.float64)))
     history = {"bank": bank.name, "note": RESEARCH_USE}
     expected = None
     if error is not None:
@@ -125,11 +129,16 @@ def trust_maps(
         notes = {**history, "map": "expected RMSE, scan's intensities"}
         expected = Volume(error, grid, origin=lr.origin, history=notes)
     notes = {**history, "map": "support: 0 enough, 1 few samples, 2 outside training, 3 both"}
+    of_residual = {
+        **history,
+        "map": "result degraded again minus measured, scan's intensities",
+        "degradation": bank.degradation,
+    }
     return TrustMaps(
         expected,
         Volume(support, grid, origin=lr.origin, history=notes),
-        _consistency_volume(left, lr, history),
-        100.0 * left.rmse / (unit.window.high - unit.window.low),
+        Volume(residual, measured.grid, origin=lr.origin, history=of_residual),
+        100.0 * rmse / (unit.window.high - unit.window.low),
         traits,
     )
 
@@ -150,23 +159,14 @@ def _permuted(maps: TrustMaps, axes: Axes) -> TrustMaps:
     )
 
 
-def _consistency_volume(left: Residual, lr: Volume, history: dict[str, str]) -> Volume:
-    notes = {
-        **history,
-        "map": "result degraded again minus measured, scan's intensities",
-        "degradation": left.degradation,
-    }
-    return replace(left.volume, origin=lr.origin, history=notes)
-
-
-def _read_off(
+def _error_and_support(
     lr: Volume, bank: FilterBank, grid: Grid, noise: float, pool: ThreadPool, progress: Progress
 ) -> tuple[FloatArray | None, FloatArray]:
-    """Expected error (engine units) and support, in slabs."""
+    """Return expected error (engine units) and support, computed in slabs."""
     slabs = slabs_of(grid.shape, bank.scale[0])
     progress.begin("trust maps", len(bank.stages) * len(slabs) + len(slabs))
     if bank.stages[-1].spec.grid != "voxel":
-        # No preset ends with a stage of cells; there is nothing calibrated to read off.
+        # No preset ends with a stage of cells, and such a bank has no calibration.
         return None, np.zeros(grid.shape, np.float32)
     image = run_stages(lr, before_last(bank), pool)
     progress.advance(len(bank.stages) * len(slabs))
@@ -189,16 +189,16 @@ def _read_off(
 
 
 def few_samples(bank: FilterBank) -> NDArray[np.bool_]:
-    """Which buckets of the last stage saw few samples; shape (buckets,).
+    """Return whether a bucket of the last stage has few samples; shape (buckets,).
 
-    The flat bucket has no filter and changes nothing, so it needs none.
+    The flat bucket has no filter, so it needs no samples.
     """
     stage = bank.stages[-1]
-    few = stage.support < SAMPLES_A_TAP * stage.spec.taps
+    few = stage.support < SAMPLES_PER_TAP * stage.spec.taps
     few[stage.spec.hash.filter_count :] = False
     return np.asarray(few)
 
 
 def _outside(calibration: Calibration, found: Predictors) -> NDArray[np.bool_]:
     samples = calibration.samples.reshape(-1)[calibration.cells(found.strength, found.detail)]
-    return np.asarray(samples < SAMPLES_A_CELL)
+    return np.asarray(samples < SAMPLES_PER_CELL)

@@ -1,7 +1,7 @@
-"""A page about one result without a truth: planes, trust maps, cautions, numbers, provenance.
+"""Report of one result as an HTML page: planes, trust maps, cautions, numbers, provenance.
 
-One HTML file with its pictures inside. Nothing in it names the scan, its file, the patient
-or a date of the scan, and it asks nothing of a network.
+The page holds its pictures. It names neither scan, file, patient nor date, and loads
+nothing from a network.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from napari_mrisr.io.nifti import software
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.trust import Caution, TrustMaps
 from napari_mrisr.trust.figure import trust_figure
-from napari_mrisr.trust.maps import NO_CALIBRATION, SAMPLES_A_CELL, SAMPLES_A_TAP
+from napari_mrisr.trust.maps import NO_CALIBRATION, SAMPLES_PER_CELL, SAMPLES_PER_TAP
 
 _DPI = 200
 _CSS = """
@@ -39,15 +39,15 @@ footer, .how { color: #666; font-size: .9em }
 """
 
 _MAPS = (
-    ("Expected error", "root mean square error to expect at each voxel, from held-out training "
+    ("Expected error", "Expected root mean square error at each voxel, from held-out training "
      "volumes, the local strength of edges, and the noise. It is right on average over many "
-     "voxels and says nothing of the error of one; a lesion that no training volume had may "
-     "be wrong where the map is dark."),
-    ("Support", "voxels whose bucket saw few training samples (fewer than "
-     f"{SAMPLES_A_TAP} a filter weight), or whose strength and detail fewer than "
-     f"{SAMPLES_A_CELL} held-out voxels had. The filter is a guess there."),
-    ("Consistency", "the result, degraded again as the bank assumes, minus the measured volume. "
-     "Near zero means that nothing contradicts the measurement, not that the detail is true."),
+     "voxels, not for a single one. A lesion unlike the training volumes may be wrong where "
+     "the map is dark."),
+    ("Support", "Voxels with few training samples in their bucket (fewer than "
+     f"{SAMPLES_PER_TAP} per filter weight), or with a strength and detail that fewer than "
+     f"{SAMPLES_PER_CELL} held-out voxels had. The filter is a guess there."),
+    ("Consistency", "The result, degraded as the bank assumes, minus the measured volume. "
+     "Near zero means that the result agrees with the measurement, not that its detail is true."),
 )  # fmt: skip
 
 
@@ -58,16 +58,18 @@ def report_html(
     cautions: Sequence[Caution],
     bank: FilterBank,
 ) -> str:
-    """The page as text.
+    """Return the page as text.
 
     Parameters
     ----------
     lr, result : Volume
         In the scan's intensities.
     maps : TrustMaps
+        Trust maps of the result.
     cautions : sequence of Caution
+        Cautions about the scan.
     bank : FilterBank
-        That made the result.
+        Filter bank of the result.
     """
     x, y, z = (n // m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
     picture = base64.b64encode(png_of(trust_figure(lr, result, maps, (x, y, z)))).decode("ascii")
@@ -77,14 +79,14 @@ def report_html(
         f'<p class="notice">{escape(RESEARCH_USE.capitalize())}.</p>',
         "<h2>Cautions</h2>",
         _cautions(cautions),
-        "<h2>The result and how far to trust it</h2>",
+        "<h2>Result and trust maps</h2>",
         f'<img alt="Three planes: tricubic, result, expected error, support, consistency" '
         f'src="data:image/png;base64,{picture}">',
         "<ul>",
         *(f"<li><b>{escape(name)}</b>: {escape(text)}</li>" for name, text in _MAPS),
         "</ul>",
         "<h2>Numbers</h2>",
-        _table(("", "", "how it was found"), _numbers(lr, result, maps, bank)),
+        _table(("", "", "definition"), _numbers(lr, result, maps, bank)),
         "<h2>Provenance</h2>",
         _table(("", ""), _provenance(bank)),
         "<h3>Training volumes</h3>",
@@ -109,7 +111,7 @@ def png_of(figure: Figure) -> bytes:
 
 def _cautions(cautions: Sequence[Caution]) -> str:
     if not cautions:
-        return "<p>None: the volume looks like those that the bank was trained on.</p>"
+        return "<p>None: the scan is like the training volumes of the bank.</p>"
     items = (f"<li><b>{escape(c.kind)}</b>: {escape(c.text)}</li>" for c in cautions)
     return f"<ul>{''.join(items)}</ul>"
 
@@ -128,22 +130,26 @@ def _numbers(
     inside = "inside the head mask of the result"
     traits = maps.traits
     rows = [
-        ("measured grid", _grid(lr.grid), "voxels along left-right, back-front, foot-head"),
+        ("measured grid", _grid(lr.grid), "voxels along R–L, A–P, S–I"),
         ("result's grid", _grid(result.grid), "the same field of view"),
     ]
     if maps.expected_error is None:
-        rows.append(("expected RMSE", "not known", NO_CALIBRATION))
+        rows.append(("expected RMSE", "unknown", NO_CALIBRATION))
     elif mask.any():
         error = maps.expected_error.data[mask]
         rms = float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
         rows.append(("expected RMSE", f"{rms:.3g}", f"scan's units, {inside}"))
         middle, high = np.percentile(error, (50, 95))
         rows.append(
-            ("half of the voxels, 95 %", f"below {middle:.3g}, {high:.3g}", f"the same, {inside}")
+            (
+                "median, 95th percentile",
+                f"{middle:.3g}, {high:.3g}",
+                f"of the expected error, {inside}",
+            )
         )
     support = maps.support.data[mask] if mask.any() else maps.support.data
     part = 100.0 * float(np.mean(support > 0))
-    rows.append(("little support", f"{part:.2g} % of voxels", inside))
+    rows.append(("low support", f"{part:.2g} % of voxels", inside))
     rows.append(
         (
             "consistency",
@@ -154,12 +160,14 @@ def _numbers(
     )
     rows.append(("noise", _percent(traits.noise), "of the window; finest detail inside the head"))
     bands = " × ".join(_percent(band, 0) for band in traits.band)
-    rows.append(("filled spectrum", bands, "left-right, back-front, foot-head; below 66 % suspect"))
+    rows.append(
+        ("filled spectrum", bands, "along R–L, A–P, S–I; below 66 %: probably interpolated")
+    )
     return rows
 
 
 def _percent(value: float, digits: int = 1) -> str:
-    return "not known" if math.isnan(value) else f"{100 * value:.{digits}f} %"
+    return "unknown" if math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 
 def _grid(grid: Grid) -> str:
@@ -174,12 +182,12 @@ def _provenance(bank: FilterBank) -> list[tuple[str, str]]:
         ("preset", bank.preset),
         ("scale", scale_label(bank.scale)),
         ("degradation assumed", bank.degradation),
-        ("trained with", str(bank.provenance.get("program", "not known"))),
+        ("trained with", str(bank.provenance.get("program", "unknown"))),
         ("this page by", software()),
     ]
     if bank.calibration is not None:
         c = bank.calibration
-        text = f"{c.volumes} volumes, each judged by filters that do not know it; between "
+        text = f"{c.volumes} volumes, each with filters trained on the others; between "
         rows.append(("calibration", text + f"volumes the RMSE varied by a factor {c.spread:.2f}"))
     return rows
 

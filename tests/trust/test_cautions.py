@@ -30,7 +30,7 @@ def test_a_volume_like_the_training_set_gives_none(bank):
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"voxel_size": (0.6, 0.6, 0.6)}, "unusual voxel size", "0.6 x 0.6 x 0.6 mm"),
+        ({"voxel_size": (0.6, 0.6, 0.6)}, "unusual voxel size", "0.6 × 0.6 × 0.6 mm"),
         ({"voxel_size": (2.0, 2.0, 3.6)}, "unusual voxel size", "0.85 to 2.7 mm"),
         ({"contrast": 0.6}, "unusual contrast", "T2-weighted"),
         ({"contrast": -0.7}, "unusual contrast", "mostly bright"),

@@ -116,7 +116,7 @@ def test_what_training_did_not_see_is_marked(lr, result, bank):
     """Only strengths below the middle cut were seen."""
     shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
     seen = np.full(shape, 1000, np.int64)
-    seen[10:] = maps_module.SAMPLES_A_CELL - 1
+    seen[10:] = maps_module.SAMPLES_PER_CELL - 1
     buckets = bank.stages[-1].spec.hash.bucket_count
     changed = replace(bank, calibration=calibration(buckets, samples=seen))
     found = trust_maps(lr, result, changed, threads=1).support.data

@@ -100,7 +100,7 @@ def test_the_page_says_what_matters(page, case):
         "CC0 & PDDL",
         "22 × 19 × 24, 2 × 2.1 × 2.2 mm",
         "44 × 38 × 48, 1 × 1.05 × 1.1 mm",
-        "below 7, 7",
+        "7, 7",
         f"{case[3].consistency_percent:.2g} % of the window",
         "degradation standard",
     ):
@@ -118,9 +118,9 @@ def test_a_bank_without_calibration_and_no_cautions(case):
     bank, lr, result, maps = case
     unknown = Traits((2.0, 2.1, 2.2), np.nan, np.nan, (np.nan, 1.0, 0.5))
     text = report_html(lr, result, replace(maps, expected_error=None, traits=unknown), (), bank)
-    assert "None: the volume looks like those" in text
+    assert "None: the scan is like the training volumes" in text
     assert "no calibration: train the bank again" in text
-    assert "not known × 100 % × 50 %" in text
+    assert "unknown × 100 % × 50 %" in text
 
 
 def texts(figure):
