@@ -1,95 +1,115 @@
-"""Order statistics of large arrays: exact, in pieces that ask whether to go on.
+"""Exact percentiles of large arrays, in pieces: of arrays in memory and of files read in blocks.
 
-A few values in equal steps bracket the ranks that are wanted; one walk over all keeps
-the values within the bracket and counts those below, and only what was kept is sorted.
+The bits of float32 numbers, read as integers with the sign folded, sort as the numbers do.
+Two counts in 65 536 bins therefore find any order statistic: the first counts the upper
+sixteen bits, the second the lower sixteen bits within the bins of the wanted ranks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+FloatArray = NDArray[np.float32]
+Pieces = Callable[[], Iterable[FloatArray]]
+"""Returns all pieces of an array; called twice."""
 
+_BINS = 1 << 16
 _PIECE = 1 << 19
-# A prime, so that no voxel of a row is met in every row.
-_STEP = 61
-# How far the ranks of a few may be off, in standard deviations of that.
-_SURE = 8.0
 
 
 def go_on() -> None:
-    """Never stop."""
+    """Do nothing: the check of work that is never cancelled."""
 
 
-def ranked(values: Floats, ranks: Sequence[int], check: Callable[[], None] = go_on) -> Floats:
-    """What would stand at some places of the sorted values.
+def percentile(values: FloatArray, percent: float, check: Callable[[], None] = go_on) -> float:
+    """Return :func:`numpy.percentile` of an array; NaN if a value is NaN.
 
     Parameters
     ----------
-    values : ndarray of float
-        Any shape, without NaN.
-    ranks : sequence of int
-        Places, from 0, ascending.
+    values : ndarray of float32
+        Any shape.
+    percent : float
+        0 to 100.
     check : callable
-        Asked after every half a million values; raises to stop.
-
-    Returns
-    -------
-    (len(ranks),) ndarray of float
-    """
-    flat = values.reshape(-1)
-    low, high = _bracket(flat, ranks[0], ranks[-1])
-    below, kept = 0, []
-    for start in range(0, flat.size, _PIECE):
-        check()
-        piece = flat[start : start + _PIECE]
-        under = piece < low
-        below += int(np.count_nonzero(under))
-        kept.append(piece[~under & (piece <= high)])
-    inside = np.concatenate(kept)
-    check()
-    if not below <= ranks[0] <= ranks[-1] < below + inside.size:
-        inside, below = flat, 0  # the few were not like the many
-    places = [rank - below for rank in ranks]
-    return np.asarray(np.partition(inside, places)[places])
-
-
-def _bracket(flat: Floats, first: int, last: int) -> tuple[np.floating, np.floating]:
-    """Values that most likely lie below and above those of two ranks."""
-    few = np.sort(flat[::_STEP])
-    part = [rank / flat.size for rank in (first, last)]
-    off = [_SURE * math.sqrt(few.size * p * (1.0 - p)) + 2.0 for p in part]
-    low, high = math.floor(part[0] * few.size - off[0]), math.ceil(part[1] * few.size + off[1])
-    return (
-        few[low] if low >= 0 else flat.dtype.type(-np.inf),
-        few[high] if high < few.size else flat.dtype.type(np.inf),
-    )
-
-
-def percentile(values: Floats, percent: float, check: Callable[[], None] = go_on) -> float:
-    """:func:`numpy.percentile`, in pieces; parameters as of :func:`ranked`.
-
-    NaN for an array that holds any.
+        Called before every half a million values; raises to stop.
     """
     if np.isnan(values.min()):
         return math.nan
-    position = (values.size - 1) * (percent / 100)
+    return percentile_of_pieces(_pieces(values, check), values.size, percent)
+
+
+def median(values: FloatArray, check: Callable[[], None] = go_on) -> np.float32:
+    """Return :func:`numpy.median` of an array without NaN; see :func:`percentile`."""
+    ranks = ((values.size - 1) // 2, values.size // 2)
+    return np.float32(_ranked(_pieces(values, check), ranks).mean())
+
+
+def percentile_of_pieces(pieces: Pieces, count: int, percent: float) -> float:
+    """Return :func:`numpy.percentile` of all pieces together.
+
+    Parameters
+    ----------
+    pieces : callable
+        Returns all pieces, float32 without NaN; called twice.
+    count : int
+        Number of values.
+    percent : float
+        0 to 100.
+    """
+    position = (count - 1) * (percent / 100)
     rank = math.floor(position)
-    low, high = ranked(values, (rank, min(rank + 1, values.size - 1)), check)
-    return between(low, high, position - rank)
+    low, high = _ranked(pieces, (rank, min(rank + 1, count - 1)))
+    # As NumPy: from the nearer end.
+    step, part = high - low, np.float32(position - rank)
+    if position - rank < 0.5:
+        return float(low + step * part)
+    return float(high - step * np.float32(1 - (position - rank)))
 
 
-def median(values: Floats, check: Callable[[], None] = go_on) -> np.floating:
-    """:func:`numpy.median`, in pieces; parameters as of :func:`ranked`."""
-    middle = ranked(values, ((values.size - 1) // 2, values.size // 2), check)
-    return middle.dtype.type(middle.mean())
+def _pieces(values: FloatArray, check: Callable[[], None]) -> Pieces:
+    flat = np.asarray(values, np.float32).reshape(-1)
+
+    def pieces() -> Iterable[FloatArray]:
+        for start in range(0, flat.size, _PIECE):
+            check()
+            yield flat[start : start + _PIECE]
+
+    return pieces
 
 
-def between(a: np.floating, b: np.floating, t: float) -> float:
-    """From ``a`` a part ``t`` of the way to ``b``, as numpy does: from the nearer end."""
-    step, part = b - a, a.dtype.type
-    return float(a + step * part(t)) if t < 0.5 else float(b - step * part(1 - t))
+def _ranked(pieces: Pieces, ranks: Sequence[int]) -> FloatArray:
+    """Return the values at some places of the sorted array."""
+    coarse = np.zeros(_BINS, np.int64)
+    for piece in pieces():
+        coarse += np.bincount((_sortable(piece) >> 16).astype(np.int64), minlength=_BINS)
+    ends = np.cumsum(coarse)
+    chosen = [int(np.searchsorted(ends, rank, side="right")) for rank in ranks]
+    fine = {number: np.zeros(_BINS, np.int64) for number in chosen}
+    for piece in pieces():
+        keys = _sortable(piece)
+        for number, counts in fine.items():
+            inside = keys[keys >> 16 == number] & 0xFFFF
+            counts += np.bincount(inside.astype(np.int64), minlength=_BINS)
+    found = []
+    for rank, number in zip(ranks, chosen, strict=True):
+        within = rank - int(ends[number] - coarse[number])
+        low = int(np.searchsorted(np.cumsum(fine[number]), within, side="right"))
+        found.append(_number(number << 16 | low))
+    return np.array(found, np.float32)
+
+
+def _sortable(values: FloatArray) -> NDArray[np.uint32]:
+    """Return integers that sort as the numbers do, flat."""
+    bits = np.ascontiguousarray(values).reshape(-1).view(np.uint32)
+    # Negative numbers: all bits inverted; others: the sign bit set.
+    return bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+
+
+def _number(key: int) -> np.float32:
+    """Return the number of a key of :func:`_sortable`."""
+    bits = key ^ (0x80000000 if key >> 31 else 0xFFFFFFFF)
+    return np.float32(np.array([bits], np.uint32).view(np.float32)[0])

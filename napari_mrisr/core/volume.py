@@ -119,13 +119,17 @@ class IntensityWindow:
         set that it is no higher than the low end, the maximum stands in.
         ``check`` is asked now and then, and raises to stop.
         """
-        low = min(0.0, float(data.min()))
-        high = percentile(data, CLIP_PERCENTILE, check)
-        if not high > low:
-            high = float(data.max())
-        if not high > low:  # a constant volume; any width will do
-            high = low + 1.0
-        return cls(low, high)
+        top = percentile(data, CLIP_PERCENTILE, check)
+        return cls.between(float(data.min()), float(data.max()), top)
+
+    @classmethod
+    def between(cls, lowest: float, highest: float, percentile: float) -> IntensityWindow:
+        """Return the window of data with these extremes and 99.9th percentile; see :meth:`of`."""
+        low = min(0.0, lowest)
+        for high in (percentile, highest):
+            if high > low:
+                return cls(low, high)
+        return cls(low, low + 1.0)  # a constant volume; any width will do
 
     def to_unit(self, data: FloatArray) -> FloatArray:
         """Scan's intensities to engine units. Values above ``high`` exceed 1."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_mrisr.core.percentiles import between
+from napari_mrisr.core.percentiles import percentile_of_pieces
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import (
     CLIP_PERCENTILE,
@@ -23,15 +22,10 @@ from napari_mrisr.core.volume import (
 from napari_mrisr.scan.traits import Traits, measure_traits
 from napari_mrisr.streaming.source import Source
 
-_BINS = 1 << 16
-
 # Bytes per voxel, read, normalized and measured; see tests/streaming/test_survey.py.
 _MEASURED = 24
 # A little more than 320³, some seconds of work. More voxels do not change the result.
 _MOST_MEASURED = 1 << 25
-
-Pieces = Callable[[], Iterator[FloatArray]]
-"""Returns all pieces of the data, once for each pass."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +88,8 @@ def survey(source: Source, progress: Progress) -> Statistics:
         source.intake.check()
 
     passes = iter((first, pieces))
-    top = exact_percentile(lambda: next(passes)(), math.prod(source.shape))
-    return Statistics(window_from(low, high, top), low, high)
+    top = percentile_of_pieces(lambda: next(passes)(), math.prod(source.shape), CLIP_PERCENTILE)
+    return Statistics(IntensityWindow.between(low, high, top), low, high)
 
 
 def finite_mean(source: Source, progress: Progress) -> float:
@@ -156,66 +150,6 @@ def sample_traits(
     size, step = (" × ".join(str(n[axis]) for axis in axes) for n in (box.shape, steps))
     text = f"its middle {size} voxels, and for the contrast voxels at steps of {step} voxels"
     return SampledTraits(replace(traits, contrast=sparse.contrast), text)
-
-
-def window_from(low: float, high: float, percentile: float) -> IntensityWindow:
-    """Return the window that :meth:`IntensityWindow.of` finds, from three numbers."""
-    bottom = min(0.0, low)
-    for top in (percentile, high):
-        if top > bottom:
-            return IntensityWindow(bottom, top)
-    return IntensityWindow(bottom, bottom + 1.0)
-
-
-def exact_percentile(pieces: Pieces, count: int, percent: float = CLIP_PERCENTILE) -> float:
-    """Return ``numpy.percentile`` of all pieces together.
-
-    Read as integers, the bits of float32 sort as the numbers do (with the sign folded). So two
-    counts of 65 536 bins find any order statistic: the first by the upper sixteen bits, the
-    second by the lower sixteen within the bins of the wanted ranks.
-
-    Parameters
-    ----------
-    pieces : callable
-        Returns all pieces, float32 without NaN; called twice.
-    count : int
-        Number of values.
-    percent : float
-        0 to 100.
-    """
-    position = (count - 1) * (percent / 100)
-    rank = math.floor(position)
-    ranks = (rank, min(rank + 1, count - 1))
-    coarse = np.zeros(_BINS, np.int64)
-    for piece in pieces():
-        coarse += np.bincount((_sortable(piece) >> 16).astype(np.int64), minlength=_BINS)
-    ends = np.cumsum(coarse)
-    chosen = [int(np.searchsorted(ends, r, side="right")) for r in ranks]
-    fine = {number: np.zeros(_BINS, np.int64) for number in chosen}
-    for piece in pieces():
-        keys = _sortable(piece)
-        for number, counts in fine.items():
-            inside = keys[keys >> 16 == number] & 0xFFFF
-            counts += np.bincount(inside.astype(np.int64), minlength=_BINS)
-    values = []
-    for r, number in zip(ranks, chosen, strict=True):
-        within = r - int(ends[number] - coarse[number])
-        low = int(np.searchsorted(np.cumsum(fine[number]), within, side="right"))
-        values.append(_number(number << 16 | low))
-    return between(values[0], values[1], position - rank)
-
-
-def _sortable(values: FloatArray) -> NDArray[np.uint32]:
-    """Return integers that sort as the numbers do, flat."""
-    bits = np.ascontiguousarray(values).reshape(-1).view(np.uint32)
-    # Negative numbers: all bits inverted; others: the sign bit set.
-    return bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
-
-
-def _number(key: int) -> np.float32:
-    """Return the number of a key of :func:`_sortable`."""
-    bits = key ^ (0x80000000 if key >> 31 else 0xFFFFFFFF)
-    return np.float32(np.array([bits], np.uint32).view(np.float32)[0])
 
 
 def _middle(shape: Shape, most: int) -> Region:

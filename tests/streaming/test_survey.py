@@ -19,47 +19,7 @@ from napari_mrisr.scan.traits import measure_traits
 from napari_mrisr.streaming import prepare
 from napari_mrisr.streaming import survey as surveys
 from napari_mrisr.streaming.source import open_file
-from napari_mrisr.streaming.survey import SampledTraits, exact_percentile, survey, window_from
-
-
-def in_pieces(data):
-    return lambda: iter(np.array_split(data, 7))
-
-
-def arrays():
-    rng = np.random.default_rng(0)
-    for n in (2, 3, 999, 1000, 1001, 1002, 31_417):
-        noise = rng.standard_normal(n).astype(np.float32)
-        yield f"noise of {n}", (noise * 10.0 ** rng.integers(-3, 9)).astype("f4")
-        yield f"whole numbers of {n}", np.round(noise * 3)
-        yield f"mostly nothing of {n}", np.where(rng.random(n) < 0.9985, 0, noise).astype("f4")
-        yield f"below zero of {n}", -np.abs(noise) - 1
-
-
-@pytest.mark.parametrize(
-    ("name", "data"), list(arrays()), ids=lambda v: v if isinstance(v, str) else ""
-)
-def test_percentile_and_window_are_numpys(name, data):
-    assert data.dtype == np.float32
-    found = exact_percentile(in_pieces(data), data.size)
-    assert found == float(np.percentile(data, 99.9))
-    low, high = float(data.min()), float(data.max())
-    assert window_from(low, high, found) == IntensityWindow.of(data)
-
-
-@pytest.mark.parametrize("percent", [0.0, 12.5, 50.0, 99.99, 100.0])
-def test_other_percentiles(rng, percent):
-    data = (rng.standard_normal(5003) * 100).astype(np.float32)
-    found = exact_percentile(in_pieces(data), data.size, percent)
-    assert found == float(np.percentile(data, percent))
-
-
-def test_window_of_constant_and_sparse_data():
-    for data in ([5.0, 5.0], [0.0] * 5000 + [3.0], [-2.0] * 5000 + [-1.0], [-1.0, -1.0]):
-        array = np.array(data, np.float32)
-        percentile = exact_percentile(in_pieces(array), array.size)
-        window = window_from(float(array.min()), float(array.max()), percentile)
-        assert window == IntensityWindow.of(array)
+from napari_mrisr.streaming.survey import SampledTraits, survey
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
