@@ -45,7 +45,7 @@ from napari_mrisr.core.scale import MAX_SCALE, Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape
 from napari_mrisr.errors import BankError, ParameterError, explain
 from napari_mrisr.kernels import cpu_hash
-from napari_mrisr.kernels.code import HashCode
+from napari_mrisr.kernels.hash_tables import HashTables
 from napari_mrisr.operators.gradients import Window, tensor_box
 
 FEATURES = ("elevation", "azimuth", "strength", "coherence", "asymmetry", "curvature")
@@ -188,7 +188,7 @@ class HashSpec:
         return ranges
 
     @cached_property
-    def code(self) -> HashCode:
+    def code(self) -> HashTables:
         """The spec compiled for the kernels."""
         rows = [np.asarray(self.cuts.get(name, ()), dtype=np.float64) for name in FEATURES]
         rows[0] = -np.cos(np.radians(rows[0]))
@@ -199,7 +199,7 @@ class HashSpec:
         for row, cuts in zip(table, rows, strict=True):
             row[: cuts.size] = cuts
         counts = np.array([r.size for r in rows], dtype=np.int64)
-        return HashCode(
+        return HashTables(
             table,
             counts,
             SYMMETRIES.index(self.symmetry),

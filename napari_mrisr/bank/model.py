@@ -33,7 +33,7 @@ from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.core.scale import Scale, format_scale, parse_scale, scale_label
 from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
-from napari_mrisr.kernels.lanes import LANES
+from napari_mrisr.kernels.hash_tables import LANES
 from napari_mrisr.operators.degrade import get_degradation
 
 STARTS = ("tricubic", "quadratic")

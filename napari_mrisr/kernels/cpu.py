@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.kernels.hash_tables import LANES
 from napari_mrisr.kernels.jit import jit
-from napari_mrisr.kernels.lanes import LANES
 from napari_mrisr.kernels.vector import weigh_cell
 
 FloatArray = NDArray[np.float32]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.kernels.code import HashCode
 from napari_mrisr.kernels.cpu import FloatArray
 from napari_mrisr.kernels.cpu_eigen import analyze_row, trace_of
+from napari_mrisr.kernels.hash_tables import HashTables
 from napari_mrisr.kernels.jit import jit
 
 
@@ -190,7 +190,7 @@ def hash_voxels(
     tensor: FloatArray,
     smooth: FloatArray,
     origin: tuple[int, int, int],
-    code: HashCode,
+    code: HashTables,
     swapped: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """See :func:`napari_mrisr.kernels.reference.hash_voxels`.

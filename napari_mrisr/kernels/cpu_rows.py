@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.kernels.hash_tables import LANES
 from napari_mrisr.kernels.jit import jit
-from napari_mrisr.kernels.lanes import LANES
 from napari_mrisr.kernels.vector import weigh_group, weigh_rows
 
 FloatArray = NDArray[np.float32]

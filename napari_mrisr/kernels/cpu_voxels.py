@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.kernels.cpu import FloatArray
+from napari_mrisr.kernels.hash_tables import LANES
 from napari_mrisr.kernels.jit import jit
-from napari_mrisr.kernels.lanes import LANES
 from napari_mrisr.kernels.vector import weigh_patch
 
 # Axes from slowest to fastest, with z, y and x contiguous.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.kernels.code import HashCode
+from napari_mrisr.kernels.hash_tables import HashTables
 from napari_mrisr.kernels.machine import Array, Machine, int32
 
 Shape = tuple[int, int, int]
@@ -95,7 +95,7 @@ def voxel_features(machine: Machine, tensor: Array, smooth: Array) -> Array:
     return out
 
 
-def put_code(machine: Machine, code: HashCode) -> HashCode:
+def put_code(machine: Machine, code: HashTables) -> HashTables:
     """The compiled spec with its tables on the machine."""
     return code._replace(
         cuts=machine.xp.asarray(code.cuts),
@@ -105,7 +105,7 @@ def put_code(machine: Machine, code: HashCode) -> HashCode:
 
 
 def hash_voxels(
-    machine: Machine, tensor: Array, smooth: Array, origin: Shape, code: HashCode
+    machine: Machine, tensor: Array, smooth: Array, origin: Shape, code: HashTables
 ) -> tuple[Array, Array]:
     """See :func:`napari_mrisr.kernels.reference.hash_voxels`; the code by :func:`put_code`."""
     shape = tuple(n - 2 for n in smooth.shape)

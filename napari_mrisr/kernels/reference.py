@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.kernels.code import HashCode
+from napari_mrisr.kernels.hash_tables import HashTables
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int64]
@@ -171,7 +171,7 @@ def hash_voxels(
     tensor: FloatArray,
     smooth: FloatArray,
     origin: tuple[int, int, int],
-    code: HashCode,
+    code: HashTables,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Bucket and symmetry of each voxel.
 
@@ -182,7 +182,7 @@ def hash_voxels(
     origin : tuple of int
         Index in the volume of the first voxel inside the border; what
         sub-voxel phases are counted from.
-    code : HashCode
+    code : HashTables
         The compiled hash spec.
 
     Returns

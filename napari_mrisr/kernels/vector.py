@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from napari_mrisr.kernels.lanes import LANES
+from napari_mrisr.kernels.hash_tables import LANES
 
 _CHAINS = 4
 _BLOCK = 8  # vectors of a row that are summed at once

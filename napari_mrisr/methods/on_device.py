@@ -32,7 +32,7 @@ from napari_mrisr.core.threads import wait_for
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import gpu_kernels
-from napari_mrisr.kernels.code import HashCode
+from napari_mrisr.kernels.hash_tables import HashTables
 from napari_mrisr.kernels.machine import Array, Machine
 from napari_mrisr.methods.hashed import Hashed, cell_box, crop, grown, whole_cells
 from napari_mrisr.methods.interpolation import Interpolation
@@ -78,7 +78,7 @@ class Resident:
 class StageOnDevice:
     """A stage's tables and filters on the device."""
 
-    code: HashCode
+    code: HashTables
     weights: Array
 
     @classmethod

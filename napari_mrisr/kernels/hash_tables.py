@@ -1,4 +1,4 @@
-"""A hash spec as the kernels want it: plain arrays."""
+"""Tables that the kernels read; importing them needs no numba."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+LANES = 8
+"""Width of the vectors of the kernels, in float32."""
 
-class HashCode(NamedTuple):
-    """Compiled form of :class:`napari_mrisr.bank.hashing.HashSpec`.
+
+class HashTables(NamedTuple):
+    """A :class:`~napari_mrisr.bank.hashing.HashSpec`, compiled to plain arrays.
 
     Attributes
     ----------
