@@ -60,7 +60,9 @@ def main() -> None:
         print(f"{name}: not installed{' (its wheels bring CUDA)' if 'torch' in name else ''}")
     if arguments.json:
         rows = {name: [asdict(one) for one in part] for name, part in found.items()}
-        write_json(arguments.json, {"measured_on": about, "runs": arguments.runs, "rows": rows})
+        write_json(
+            arguments.json, {"measured_on": about, "runs": arguments.runs, "end_to_end": rows}
+        )
 
 
 if __name__ == "__main__":

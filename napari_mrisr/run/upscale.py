@@ -44,7 +44,7 @@ BLOCK_VOXELS = 250_000
 _BLOCKS_AT_LEAST = 20
 
 # Arrays of the output's size, and of a block's size a thread, that a run holds at its
-# peak; see benchmarks/memory.py. Other methods are taken to be as hungry as hashed.
+# peak; see benchmarks/tracking/engine.py. Other methods are taken to be as hungry as hashed.
 _HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
 _HOLDS_AT_MOST = (2, 18)
 _MEMORY_MEND = "use a smaller scale or crop the input"

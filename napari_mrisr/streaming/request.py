@@ -30,10 +30,10 @@ from napari_mrisr.streaming.source import Source, has_indexed_gzip, open_file, o
 
 STREAMED = (".nii", ".nii.gz", ".ome.zarr")
 
-# Bytes of the program with its compiled kernels; measured by benchmarks/stream.py.
+# Bytes of the program with its compiled kernels; see benchmarks/tracking/engine.py.
 _PROGRAM = 300 * 10**6
 
-# Arrays of the size of a piece with its halo that a thread holds; see benchmarks/memory.py.
+# Arrays of the size of a piece with its halo per thread; see benchmarks/tracking/engine.py.
 _HELD = 18
 _HALO_GROWTH = 2.5
 

@@ -30,13 +30,13 @@ PRELOAD = [
 
 @dataclass(frozen=True)
 class Workers:
-    """The cluster, and a way to kill one of its workers."""
+    """A cluster, and a way to kill one of its workers."""
 
     address: str
     client: Client
 
     def kill_one(self):
-        """Kill a worker that has something to do; its process number."""
+        """Kill a busy worker and return its process number."""
         pids = self.client.run(os.getpid)
         for _ in range(2000):
             busy = [a for a, tasks in self.client.processing().items() if tasks and a in pids]
@@ -48,7 +48,7 @@ class Workers:
 
     @contextlib.contextmanager
     def one_killed(self):
-        """While the body runs, a worker is killed at its work."""
+        """Kill a busy worker while the body runs."""
         killed = []
         thread = threading.Thread(target=lambda: killed.append(self.kill_one()))
         thread.start()
@@ -61,11 +61,11 @@ class Workers:
 @pytest.fixture(scope="session")
 def workers(tmp_path_factory):
     settings = {
-        # A piece that kills one worker after the other is given up at the second.
+        # A task that kills its workers is given up at the second.
         "distributed.scheduler.allowed-failures": 1,
     }
     if "forkserver" in multiprocessing.get_all_start_methods():  # not on Windows
-        # Workers, also those that take the place of a killed one, import nothing anew.
+        # Workers, including replacements of killed ones, need no imports.
         settings["distributed.worker.multiprocessing-method"] = "forkserver"
         with dask.config.set(settings):
             get_mp_context().set_forkserver_preload(PRELOAD)
@@ -86,7 +86,7 @@ def workers(tmp_path_factory):
 
 @pytest.fixture
 def cluster(workers):
-    """Connected as a user connects who has an address."""
+    """Connect by address, as a user does."""
     from napari_mrisr.cluster.connect import connect
 
     workers.client.wait_for_workers(3, timeout=60)

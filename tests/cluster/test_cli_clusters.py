@@ -18,7 +18,7 @@ FAST = ("--method", "tricubic")
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two scans, a file that is none, and one whose voxels end too early."""
+    """Make two scans, a file that is no scan, and a truncated scan."""
     folder = tmp_path / "in"
     folder.mkdir()
     scans = save_scans(folder)
@@ -31,7 +31,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def run(capsys, workers):
-    """Run a command on the cluster; exit code, output, errors."""
+    """Return a function that runs a command on the cluster: exit code, output, errors."""
     workers.client.wait_for_workers(3, timeout=60)
 
     def run(*arguments, where=None):
@@ -42,7 +42,7 @@ def run(capsys, workers):
     return run
 
 
-def test_a_folder_is_done_and_failures_stand_at_the_end(run, workers, folder, tmp_path):
+def test_upscale_of_a_folder_lists_failures_at_the_end(run, workers, folder, tmp_path):
     out, alone = tmp_path / "out", tmp_path / "alone"
     with workers.one_killed():
         code, said, errors = run("upscale", folder, out, *FAST)
@@ -61,7 +61,7 @@ def test_a_folder_is_done_and_failures_stand_at_the_end(run, workers, folder, tm
         np.testing.assert_array_equal(ours.data, theirs.data)
 
 
-def test_what_a_killed_worker_left_is_taken_away(run, folder, tmp_path):
+def test_leftovers_of_a_killed_worker_are_removed(run, folder, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     left = out / ".sub-2_desc-sr2x_T1w-0123456789ab.nii.gz"
@@ -73,7 +73,7 @@ def test_what_a_killed_worker_left_is_taken_away(run, folder, tmp_path):
     assert other.exists()
 
 
-def test_files_that_exist_are_refused_before_any_work(run, folder, tmp_path):
+def test_existing_outputs_are_refused_before_any_work(run, folder, tmp_path):
     out = tmp_path / "out.nii.gz"
     out.write_bytes(b"precious")
     code, _, errors = run("upscale", folder / "sub-2_T1w.nii.gz", out, *FAST)
@@ -96,7 +96,7 @@ def test_evaluate_writes_rows_and_draws(run, folder, tmp_path):
     assert figure.stat().st_size > 10_000
 
 
-def test_training(run, folder, tmp_path, monkeypatch):
+def test_train_names_failed_files(run, folder, tmp_path, monkeypatch):
     train_quickly(monkeypatch)
     out = tmp_path / "b.safetensors"
     (folder / "sub-1_a.nii.gz").unlink()
@@ -108,7 +108,7 @@ def test_training(run, folder, tmp_path, monkeypatch):
     assert load_bank(out).calibration.volumes == 2
 
 
-def test_no_scheduler_is_one_line(run, folder, monkeypatch):
+def test_missing_scheduler_is_one_line(run, folder, monkeypatch):
     monkeypatch.setattr("napari_mrisr.cluster.connect._CONNECT_S", 0.3)
     code, _, errors = run("evaluate", folder, where="tcp://127.0.0.1:9")
     assert code == 2

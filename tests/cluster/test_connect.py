@@ -1,4 +1,4 @@
-"""A local cluster comes and goes; a foreign one is asked whether it will do."""
+"""Connections: a local cluster starts and ends; a running one is checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_mrisr.errors import Cancelled, ClusterError, ParameterError
     ("threads", "count", "shape"),
     [(None, 1, (1, 1)), (None, 2, (2, 1)), (None, 16, (4, 4)), (8, 16, (2, 8)), (9, 4, (1, 4))],
 )
-def test_workers_and_threads(threads, count, shape):
+def test_workers_and_threads_fit_the_cpus(threads, count, shape):
     assert local_shape(threads, count) == shape
 
 
@@ -51,12 +51,12 @@ def test_a_local_cluster_is_on_the_loopback_and_leaves_nothing(monkeypatch, tmp_
 def test_cancel_ends_a_local_cluster_in_200_ms(monkeypatch, tmp_path):
     monkeypatch.setattr(connecting, "processors", lambda: 1)
     monkeypatch.setenv("PYTHONPATH", str(Path(tasks.__file__).parents[1]))
-    token, asked = CancelToken(), []
+    token, cancelled = CancelToken(), []
 
     def cancel():
         while not list(tmp_path.iterdir()):
             time.sleep(0.005)
-        asked.append(time.monotonic())
+        cancelled.append(time.monotonic())
         token.cancel()
 
     thread = threading.Thread(target=cancel)
@@ -70,16 +70,16 @@ def test_cancel_ends_a_local_cluster_in_200_ms(monkeypatch, tmp_path):
             raised.append(time.monotonic())
     ended = time.monotonic()
     thread.join()
-    assert raised[0] - asked[0] < 0.2
+    assert raised[0] - cancelled[0] < 0.2
     # All processes are dead; a busy machine takes a little longer to bury them.
-    assert ended - asked[0] < 1.0
+    assert ended - cancelled[0] < 1.0
     before = (tmp_path / "1").read_text()
     time.sleep(0.05)
     assert (tmp_path / "1").read_text() == before
 
 
 @pytest.mark.parametrize("has_bokeh", [True, False])
-def test_the_dashboard_is_named_or_what_it_lacks(monkeypatch, has_bokeh):
+def test_dashboard_line_names_the_address_or_bokeh(monkeypatch, has_bokeh):
     monkeypatch.setattr(connecting.importlib.util, "find_spec", lambda name: has_bokeh or None)
     line = connecting.local_dashboard("http://127.0.0.1:1234/status")
     assert line == (
@@ -89,7 +89,7 @@ def test_the_dashboard_is_named_or_what_it_lacks(monkeypatch, has_bokeh):
     )
 
 
-def test_nobody_answers(monkeypatch):
+def test_missing_scheduler_is_an_error(monkeypatch):
     monkeypatch.setattr(connecting, "_CONNECT_S", 0.3)
     with (
         pytest.raises(ClusterError, match=r"127\.0\.0\.1:9: no scheduler answers"),
@@ -100,18 +100,18 @@ def test_nobody_answers(monkeypatch):
         pass
 
 
-def test_impossible_threads():
+def test_zero_threads_are_refused():
     with pytest.raises(ParameterError, match="--threads: 0"), connect("local", 0):
         pass
 
 
-def test_without_dask(monkeypatch):
+def test_missing_dask_names_the_extra(monkeypatch):
     monkeypatch.setattr(connecting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ClusterError, match="pip install 'napari-mrisr"), connect("local"):
         pass
 
 
-def test_a_scheduler_file_will_do(workers, tmp_path):
+def test_scheduler_file_connects(workers, tmp_path):
     file = tmp_path / "scheduler.json"
     workers.client.write_scheduler_file(str(file))
     with connect(str(file)) as (cluster, dashboard):

@@ -29,7 +29,7 @@ from napari_mrisr.training.sources import TrainingFile, VolumeSource
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """Four scans, among them a file that is none and one that ends too early."""
+    """Make four scans, a file that is no scan, and a truncated scan."""
     folder = tmp_path_factory.mktemp("cohort")
     scans = save_scans(folder)
     none, short = folder / "none.nii", folder / "short.nii.gz"
@@ -49,7 +49,7 @@ def numbers(report):
     return [replace(row, seconds=0.0) for row in report.rows]
 
 
-def test_rows_and_failures_are_those_of_this_process(
+def test_evaluation_has_the_rows_and_failures_of_one_process(
     cluster, cohort, parameters, monkeypatch, tmp_path
 ):
     # Workers work elsewhere: names are to be good there too.
@@ -64,7 +64,7 @@ def test_rows_and_failures_are_those_of_this_process(
     assert found.protocol == expected.protocol
 
 
-def test_a_worker_is_killed_in_the_middle(cluster, workers, cohort, parameters):
+def test_evaluation_survives_a_killed_worker(cluster, workers, cohort, parameters):
     expected = evaluate(cohort, parameters)
     with workers.one_killed():
         found = evaluate_on(cluster, cohort, parameters)
@@ -72,7 +72,7 @@ def test_a_worker_is_killed_in_the_middle(cluster, workers, cohort, parameters):
     assert found.failures == expected.failures
 
 
-def test_what_no_file_can_meet_stops_everything(cluster, cohort, parameters):
+def test_impossible_parameters_stop_the_evaluation(cluster, cohort, parameters):
     with pytest.raises(BankError):
         evaluate_on(cluster, cohort, replace(parameters, scales=((3, 3, 3),)))
 
@@ -104,7 +104,7 @@ def request_(make_bank, tmp_path, monkeypatch):
     return StreamRequest(scan, tmp_path / "out.nii", parameters, 2_000_000_000)
 
 
-def test_the_result_is_that_of_memory(cluster, request_):
+def test_streamed_result_equals_that_of_memory(cluster, request_):
     done = stream_on(cluster, request_)
     assert len(done.blocks) == 3
     expected = upscale(read_volume(request_.path), request_.parameters)
@@ -128,7 +128,7 @@ def test_cancel_of_a_stream_leaves_nothing(cluster, request_):
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
-    """Five: four of their own, and one of them turned over."""
+    """Make five scans; the fifth is a flipped copy."""
     import nibabel as nib
 
     folder = tmp_path_factory.mktemp("scans")
@@ -150,7 +150,7 @@ def executor(cluster):
 
 
 def assert_same(a, b):
-    """Sums, halves, filters, calibration: all bits."""
+    """Compare sums, halves, filters and calibration exactly."""
     for name in ("", ".equations.safetensors"):
         ours, theirs = load_file(f"{a}{name}"), load_file(f"{b}{name}")
         assert ours.keys() == theirs.keys()
@@ -162,7 +162,7 @@ def assert_same(a, b):
     assert ours.stages[-1].spec == theirs.stages[-1].spec
 
 
-def test_a_worker_is_killed_and_the_bank_is_the_same(scans, tmp_path, workers, executor):
+def test_training_with_a_killed_worker_gives_the_same_bank(scans, tmp_path, workers, executor):
     here, away = tmp_path / "here.safetensors", tmp_path / "away.safetensors"
     parameters = TrainParameters()
     expected = train(scans, here, parameters, threads=1)
@@ -173,7 +173,7 @@ def test_a_worker_is_killed_and_the_bank_is_the_same(scans, tmp_path, workers, e
     assert_same(here, away)
 
 
-def test_volumes_are_added_to_a_bank_and_gains_measured(scans, tmp_path, executor):
+def test_resumed_training_with_validation_gives_the_same_bank(scans, tmp_path, executor):
     here, away = tmp_path / "here.safetensors", tmp_path / "away.safetensors"
     parameters, gains = TrainParameters(), {here: [], away: []}
     for out, how in ((here, None), (away, executor)):
@@ -186,7 +186,7 @@ def test_volumes_are_added_to_a_bank_and_gains_measured(scans, tmp_path, executo
     assert [event.volumes for event in measured[0]] == [3, 4, 1, 2, 3, 4]
 
 
-def test_terciles_and_single_precision(scans, tmp_path, executor):
+def test_paper_preset_gives_the_same_bank(scans, tmp_path, executor):
     here, away = tmp_path / "here.safetensors", tmp_path / "away.safetensors"
     parameters = TrainParameters(preset="paper")
     train(scans[:3], here, parameters)
@@ -195,22 +195,22 @@ def test_terciles_and_single_precision(scans, tmp_path, executor):
 
 
 def test_cancel_of_a_training_keeps_finished_volumes(scans, tmp_path, executor):
-    token, asked = CancelToken(), []
+    token, cancelled = CancelToken(), []
 
-    class AfterOneRound(Progress):
+    class AfterOneStep(Progress):
         def show(self, state):
-            if state.done and not asked:
-                asked.append(time.monotonic())
+            if state.done and not cancelled:
+                cancelled.append(time.monotonic())
                 token.cancel()
 
     out = tmp_path / "b.safetensors"
     with pytest.raises(Cancelled):
-        train(scans, out, TrainParameters(), progress=AfterOneRound(token), executor=executor)
-    assert time.monotonic() - asked[0] < 0.2
+        train(scans, out, TrainParameters(), progress=AfterOneStep(token), executor=executor)
+    assert time.monotonic() - cancelled[0] < 0.2
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{out.name}.equations.safetensors"]
 
 
-def test_a_volume_that_is_no_file_is_refused(scans, tmp_path, executor):
+def test_volume_in_memory_is_refused(scans, tmp_path, executor):
     source = VolumeSource("layer", lambda: read_volume(scans[0]))
     with pytest.raises(VolumeError, match="is no file, which a cluster needs"):
         train([source], tmp_path / "b.safetensors", TrainParameters(), executor=executor)
@@ -219,10 +219,10 @@ def test_a_volume_that_is_no_file_is_refused(scans, tmp_path, executor):
 @pytest.mark.parametrize(
     ("volumes", "slots", "size"), [(1, 8, 1), (4, 2, 1), (8, 2, 2), (100, 2, 4), (22, 4, 2)]
 )
-def test_volumes_per_task(volumes, slots, size):
+def test_volumes_per_task_keep_every_slot_busy(volumes, slots, size):
     assert volumes_per_task(volumes, slots) == size
 
 
-def test_batches():
+def test_batches_keep_the_order():
     assert batches([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4], [5]]
     assert batches([], 2) == []

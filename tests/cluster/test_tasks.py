@@ -1,4 +1,4 @@
-"""Pieces of work: order, errors, deaths, cancel."""
+"""Tasks: order, errors, killed workers, cancel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Counting(Progress):
         self.seen.append(state.done)
 
 
-def test_results_come_in_order_and_an_error_stops_nobody(cluster):
+def test_results_keep_the_order_and_errors_are_results(cluster):
     progress = Counting()
     progress.begin("squares", 5)
     found = list(cluster.each(tasks.squared, range(5), progress))
@@ -34,7 +34,7 @@ def test_results_come_in_order_and_an_error_stops_nobody(cluster):
     assert progress.seen[-1] == 5
 
 
-def test_something_large_is_sent_once(cluster):
+def test_large_value_is_shared(cluster):
     table = cluster.send(np.arange(2_000_000))
     assert list(cluster.each(tasks.with_shared, [7, 1_999_999], Progress(), table)) == [
         7,
@@ -42,7 +42,7 @@ def test_something_large_is_sent_once(cluster):
     ]
 
 
-def test_pieces_have_the_threads_that_were_asked_for(cluster, workers):
+def test_tasks_get_the_requested_threads(cluster, workers):
     assert list(cluster.each(tasks.threads_of, [0], Progress())) == [1]
     with connect(workers.address, threads=3) as (other, _):
         assert list(other.each(tasks.threads_of, [0], Progress())) == [3]
@@ -73,17 +73,17 @@ def test_cancel_takes_less_than_200_ms_and_stops_the_workers(workers, tmp_path):
     time.sleep(0.1)
     before = [path.read_text() for path in sorted(tmp_path.iterdir())]
     time.sleep(0.1)
-    # No worker goes on, and none has begun what was still waiting.
+    # No task continues, and no waiting task has started.
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == before
     assert len(before) == 3
 
 
-def test_a_worker_that_dies_is_made_good(cluster, tmp_path):
+def test_task_of_a_killed_worker_runs_again(cluster, tmp_path):
     assert list(cluster.each(tasks.dies_once, range(6), Progress(), tmp_path)) == list(range(6))
     assert (tmp_path / "died").exists()
 
 
-def test_a_piece_that_kills_all_its_workers_is_an_error_of_its_own(workers):
+def test_task_that_kills_its_workers_is_one_error(workers):
     workers.client.wait_for_workers(3, timeout=60)
     with connect(workers.address) as (cluster, _):
         found = list(cluster.each(tasks.dies_always, range(4), Progress()))

@@ -45,7 +45,7 @@ def empty(samples, dtype=np.float64):
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_sums_are_those_of_the_batches(found, scale, number, dtype):
+def test_sums_equal_products_of_plain_indexing(found, scale, number, dtype):
     samples = found[scale, number]
     ours, theirs = empty(samples, dtype), empty(samples)
     add_samples(ours, samples)
@@ -75,11 +75,11 @@ def test_the_sums_do_not_depend_on_threads(found, monkeypatch):
 
 
 def test_a_cancel_stops_between_batches(found):
-    samples, asked = found[(2, 2, 2), 1], []
+    samples, checks = found[(2, 2, 2), 1], []
 
     def check():
-        asked.append(1)
-        if len(asked) == 5:
+        checks.append(1)
+        if len(checks) == 5:
             raise Cancelled
 
     equations = empty(samples)
@@ -121,7 +121,7 @@ def nothing(equations):
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_sums_are_the_cpus(machine, device_samples, number, dtype, monkeypatch):
+def test_gpu_sums_equal_those_of_the_cpu(machine, device_samples, number, dtype, monkeypatch):
     samples = device_samples[number]
     # So that buckets are cut into batches.
     monkeypatch.setattr(accumulate, "_GPU_BATCH", 100)
@@ -140,7 +140,7 @@ def test_sums_are_the_cpus(machine, device_samples, number, dtype, monkeypatch):
 
 
 class Failing(HostMachine):
-    """A device that fails at its n-th kernel."""
+    """A device that fails at its n-th kernel launch."""
 
     def __init__(self, at, error):
         super().__init__()
@@ -155,13 +155,15 @@ class Failing(HostMachine):
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (MemoryError(), "this processor: not enough memory; computing on the CPU"),
         (RuntimeError("fell off"), "this processor: fell off; computing on the CPU"),
     ],
 )
-def test_a_device_that_fails_leaves_the_volume_to_the_cpu(device_samples, monkeypatch, error, said):
+def test_a_device_that_fails_leaves_the_volume_to_the_cpu(
+    device_samples, monkeypatch, error, message
+):
     samples, lines = device_samples[0], []
     machine = Failing(20, error)
     monkeypatch.setattr(devices, "_find", lambda: (machine, ""))
@@ -170,19 +172,19 @@ def test_a_device_that_fails_leaves_the_volume_to_the_cpu(device_samples, monkey
     accumulator("auto", lines.append)(ours, samples, ThreadPool())
     add_samples(theirs, samples)
     assert machine.left <= 0
-    assert lines == [said]
+    assert lines == [message]
     assert machine.released == 1
     for name, tensor in theirs.tensors().items():
         np.testing.assert_array_equal(ours.tensors()[name], tensor, err_msg=name)
 
 
 @needs_compiler
-def test_cancel_leaves_the_sums_as_they_were(device_samples):
-    samples, asked = device_samples[0], []
+def test_cancel_on_a_gpu_changes_no_sum(device_samples):
+    samples, checks = device_samples[0], []
 
     def check():
-        asked.append(True)
-        if len(asked) == 5:
+        checks.append(True)
+        if len(checks) == 5:
             raise Cancelled
 
     equations, machine = empty(samples), HostMachine()
@@ -193,7 +195,7 @@ def test_cancel_leaves_the_sums_as_they_were(device_samples):
 
 
 @needs_compiler
-def test_trial_compares_with_the_cpu(monkeypatch):
+def test_trial_compares_the_device_with_the_cpu(monkeypatch):
     machine = HostMachine()
     try_out(machine)
     get = machine.get
@@ -202,7 +204,7 @@ def test_trial_compares_with_the_cpu(monkeypatch):
         try_out(machine)
 
 
-def test_without_a_device_it_is_the_cpus_own(monkeypatch):
+def test_without_a_device_the_cpu_adds(monkeypatch):
     lines = []
     assert accumulator("cpu", lines.append) is add_samples
     assert accumulator("auto", lines.append) is add_samples
@@ -212,7 +214,7 @@ def test_without_a_device_it_is_the_cpus_own(monkeypatch):
 
 
 @needs_compiler
-def test_the_bank_is_that_of_the_cpu(scans, tmp_path, monkeypatch):
+def test_gpu_trains_the_bank_of_the_cpu(scans, tmp_path, monkeypatch):
     machine = HostMachine()
     monkeypatch.setattr(devices, "_find", lambda: (machine, ""))
     banks = []

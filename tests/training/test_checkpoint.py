@@ -54,7 +54,7 @@ def test_we_read_what_the_library_writes(tmp_path, tensors):
     found["a"][0] = 1.0  # writable: sums go on growing
 
 
-def test_damage_is_told(tmp_path, tensors):
+def test_damaged_files_are_refused(tmp_path, tensors):
     path = tmp_path / "x.safetensors"
     write_tensors(path, tensors, {})
     raw = path.read_bytes()
@@ -84,14 +84,14 @@ def refusal(scans, checkpoint, parameters=TrainParameters()):  # noqa: B008
     return message
 
 
-def test_truncated_checkpoint(scans, checkpoint):
+def test_truncated_checkpoint_is_refused(scans, checkpoint):
     raw = checkpoint.read_bytes()
     for size in (0, 100, len(raw) - 7):
         checkpoint.write_bytes(raw[:size])
         assert "cannot be read" in refusal(scans, checkpoint)
 
 
-def test_checkpoint_with_a_flipped_bit(scans, checkpoint):
+def test_flipped_bit_is_refused(scans, checkpoint):
     raw = bytearray(checkpoint.read_bytes())
     raw[-1000] ^= 4
     checkpoint.write_bytes(raw)
@@ -99,14 +99,14 @@ def test_checkpoint_with_a_flipped_bit(scans, checkpoint):
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", "{", None])
-def test_checkpoint_with_an_odd_description(scans, checkpoint, text):
+def test_unreadable_description_is_refused(scans, checkpoint, text):
     metadata = None if text is None else {"napari_mrisr_training": text}
     save_file(load_file(checkpoint), checkpoint, metadata)
     assert "delete it and train from the start" in refusal(scans, checkpoint)
 
 
 @pytest.mark.parametrize("key", ["files", "done", "paths", "cuts", "crc32", "parameters"])
-def test_checkpoint_with_a_missing_entry(scans, checkpoint, key):
+def test_missing_entry_is_refused(scans, checkpoint, key):
     text = checkpoint_document(checkpoint.with_name("a.safetensors"))
     del text[key]
     save_file(load_file(checkpoint), checkpoint, {"napari_mrisr_training": json.dumps(text)})
@@ -122,11 +122,11 @@ def test_checkpoint_with_a_missing_entry(scans, checkpoint, key):
         TrainParameters(thin=(("*", (1, 1, 2)),)),
     ],
 )
-def test_sums_of_other_options_are_not_mixed(scans, checkpoint, parameters):
+def test_sums_of_other_options_are_refused(scans, checkpoint, parameters):
     assert "; resume with the same options" in refusal(scans, checkpoint, parameters)
 
 
-def test_sums_of_another_versions_preset_are_not_mixed(scans, checkpoint, monkeypatch):
+def test_sums_of_another_version_of_the_preset_are_refused(scans, checkpoint, monkeypatch):
     def changed(name, scale, degradation="standard"):
         preset = small_preset(name, scale, degradation)
         plan = preset.stages[0]

@@ -29,7 +29,7 @@ def test_memory_grows_with_the_largest_volume_and_the_threads():
     assert estimate_training(preset, S2, threads=4).batches == 4 * small.batches
 
 
-def test_what_does_not_fit_is_refused_with_a_mend(monkeypatch):
+def test_training_that_does_not_fit_is_refused_with_a_remedy(monkeypatch):
     import psutil
 
     free = type("Memory", (), {"available": 3 * 2**30})()
@@ -43,18 +43,18 @@ def test_what_does_not_fit_is_refused_with_a_mend(monkeypatch):
         check_memory(MemoryNeed(2**20, 2**33, 0), "default")
 
 
-def test_rates_are_samples_and_operations_over_the_time():
+def test_rates_are_samples_and_operations_per_second():
     work = WorkMeter(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
     assert (work.samples_per_s, work.gflops) == (0.0, 0.0)
     work.count(600, 27, 8, 0.3)
     work.count(400, 27, 8, 0.2)
     assert work.samples_per_s == 2000
-    # 27 · 28 / 2 sums of products for Q and 27 · 8 for V, a sample.
+    # 27 · 28 / 2 sums of products for Q and 27 · 8 for V, per sample.
     products = sum(1 for i in range(27) for _ in range(i, 27)) + 27 * 8
     assert work.gflops == pytest.approx(2 * products * 1000 / 0.5 / 1e9)
 
 
-def test_share_left_falls_to_nothing():
+def test_share_left_falls_to_zero():
     work = WorkMeter(small_preset("default", (2, 2, 2)).stages, (2, 2, 2))
     shares = [work.share_left]
     for missing in ((1, 2), (0, 2)):

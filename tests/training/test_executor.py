@@ -17,7 +17,7 @@ from napari_mrisr.training.sources import TrainingFile, TrainingVolume
 
 @pytest.fixture(scope="module")
 def volumes(tmp_path_factory):
-    sources = [TrainingFile(path) for path in save_scans(tmp_path_factory.mktemp("hands"))]
+    sources = [TrainingFile(path) for path in save_scans(tmp_path_factory.mktemp("executor"))]
     return [TrainingVolume(i, source, source.digest()) for i, source in enumerate(sources)]
 
 

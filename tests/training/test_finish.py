@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from helpers.scans import save_scans
 from helpers.training import checkpoint_document, prepare_pair, train_quickly
 from safetensors.numpy import load_file
-from scipy import ndimage
 
 from napari_mrisr.bank.calibration import detail_of
-from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import load_bank
-from napari_mrisr.bank.predictors import before_last, predict_from
+from napari_mrisr.bank.predictors import predict_from
 from napari_mrisr.core.progress import CancelToken
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import Cancelled
@@ -27,7 +23,7 @@ from napari_mrisr.training.presets import TrainParameters
 
 
 class StopAt:
-    """Watches, and stops in the middle of a volume or after it."""
+    """Stops a training when a volume starts or was added."""
 
     def __init__(self, kind, stage, volume):
         self.wanted = kind, stage, volume
@@ -86,8 +82,8 @@ def test_stop_keeps_a_usable_bank(scans, tmp_path, kind, stage, volume, stages, 
     assert gain(bank, prepare_pair(scans[3], TrainParameters())) > 0.4
 
 
-def test_a_stopped_first_stage_is_the_training_on_its_volumes(scans, tmp_path):
-    """In the middle of volume 3: as if there had been two, and one stage."""
+def test_stopped_first_stage_equals_a_training_on_its_volumes(scans, tmp_path):
+    """A stop within volume 3 leaves the first stage of a training on two volumes."""
     out, two = tmp_path / "a.safetensors", tmp_path / "two.safetensors"
     train(scans[:3], out, TrainParameters(), watch=StopAt(VolumeStarted, 1, 3).watch)
     train(scans[:2], two, TrainParameters())
@@ -96,7 +92,7 @@ def test_a_stopped_first_stage_is_the_training_on_its_volumes(scans, tmp_path):
     np.testing.assert_allclose(ours.weights, theirs.weights, atol=1e-6)
 
 
-def test_half_a_volume_is_not_in_a_stopped_bank(scans, tmp_path, monkeypatch):
+def test_stopped_bank_contains_whole_volumes_only(scans, tmp_path, monkeypatch):
     out, one = tmp_path / "a.safetensors", tmp_path / "one.safetensors"
     watch, calls = Watch(), []
     train(scans[:1], one, TrainParameters())
@@ -123,8 +119,10 @@ def test_half_a_volume_is_not_in_a_stopped_bank(scans, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "stage", "volume"), [(VolumeStarted, 1, 2), (VolumeAdded, 2, 1)])
-def test_stop_and_resume_with_more_volumes_is_all_at_once(scans, tmp_path, kind, stage, volume):
-    """Counts bit for bit, filters to 1e-5."""
+def test_stop_and_resume_with_more_volumes_equals_one_training(
+    scans, tmp_path, kind, stage, volume
+):
+    """Counts are equal, filters equal to 1e-5."""
     once, later = tmp_path / "once.safetensors", tmp_path / "later.safetensors"
     train(scans[:4], once, TrainParameters())
     train(scans[:2], later, TrainParameters(), watch=StopAt(kind, stage, volume).watch)
@@ -151,8 +149,8 @@ def test_stop_before_the_first_volume_is_a_cancel(scans, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stopped_resume_does_not_take_stages_away(scans, tmp_path):
-    """While the first stage takes in more volumes there is but one stage; the bank has two."""
+def test_stopped_resume_keeps_a_bank_with_more_stages(scans, tmp_path):
+    """While the first stage adds volumes there is one stage; the bank has two."""
     out = tmp_path / "a.safetensors"
     train(scans[:2], out, TrainParameters())
     before = out.read_bytes()
@@ -167,7 +165,7 @@ def test_a_stopped_resume_does_not_take_stages_away(scans, tmp_path):
     assert checkpoint_document(out)["done"] == [3, 0]
 
 
-def test_no_thread_is_left_and_no_partial_file(scans, tmp_path):
+def test_no_thread_and_no_partial_file_is_left(scans, tmp_path):
     import threading
 
     train(scans[:2], tmp_path / "a.safetensors", TrainParameters(), watch=Watch())
@@ -181,7 +179,7 @@ def test_no_thread_is_left_and_no_partial_file(scans, tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Four scans, and a bank of them."""
+    """Train banks of four scans, of two of them, and of one."""
     folder = tmp_path_factory.mktemp("calibrating")
     scans = save_scans(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -205,7 +203,7 @@ def trained(tmp_path_factory):
     return folder, scans, errors
 
 
-def test_the_bank_is_calibrated_and_knows_its_volumes(trained):
+def test_bank_has_a_calibration_and_traits(trained):
     bank = load_bank(trained[0] / "four.safetensors")
     assert bank.calibration.volumes == 4
     ranges = bank.provenance["traits"]
@@ -213,7 +211,7 @@ def test_the_bank_is_calibrated_and_knows_its_volumes(trained):
     assert ranges["noise"][0] > 0
 
 
-def test_first_stage_filters_of_a_half_do_not_know_the_other(trained):
+def test_held_out_filters_do_not_know_the_volume(trained):
     """A volume of the first half is judged by filters of volumes 2 and 4 alone.
 
     Their first stage is that of a training on 2 and 4. The second differs a little: its
@@ -222,18 +220,18 @@ def test_first_stage_filters_of_a_half_do_not_know_the_other(trained):
     folder, scans, errors = trained
     pair = prepare_pair(scans[0], TrainParameters())
     whole = Region.whole(pair.truth.shape)
-    strangers = Hashed(load_bank(folder / "odd.safetensors")).compute(pair.lr, whole)
-    friends = Hashed(load_bank(folder / "four.safetensors")).compute(pair.lr, whole)
+    held_out = Hashed(load_bank(folder / "odd.safetensors")).compute(pair.lr, whole)
+    known = Hashed(load_bank(folder / "four.safetensors")).compute(pair.lr, whole)
     found = np.sqrt(np.mean(errors[0] ** 2))
-    by_strangers = np.sqrt(np.mean((strangers - pair.truth)[pair.mask] ** 2))
-    by_friends = np.sqrt(np.mean((friends - pair.truth)[pair.mask] ** 2))
+    by_held_out = np.sqrt(np.mean((held_out - pair.truth)[pair.mask] ** 2))
+    by_known = np.sqrt(np.mean((known - pair.truth)[pair.mask] ** 2))
     assert errors[0].size == pair.mask.sum()
-    assert found == pytest.approx(by_strangers, rel=0.02)
-    assert found > by_friends
+    assert found == pytest.approx(by_held_out, rel=0.02)
+    assert found > by_known
 
 
-def test_the_table_expects_what_was_found(trained):
-    """Over the volumes, expected and found errors have about one size."""
+def test_calibration_expects_the_measured_errors(trained):
+    """Expected and measured errors are of the same size in every volume."""
     folder, scans, errors = trained
     bank = load_bank(folder / "four.safetensors")
     for number, path in enumerate(scans):
@@ -248,20 +246,20 @@ def test_the_table_expects_what_was_found(trained):
         assert 0.5 < ratio < 2.0
 
 
-def test_one_volume_gives_a_bank_without(trained):
+def test_one_volume_gives_no_calibration(trained):
     bank = load_bank(trained[0] / "one.safetensors")
     assert bank.calibration is None
     assert bank.provenance["traits"]["voxel_size"] == pytest.approx([2.0, 2.4])
 
 
-def test_the_paper_preset_goes_without(trained, monkeypatch, tmp_path):
+def test_paper_preset_has_no_calibration(trained, monkeypatch, tmp_path):
     out = tmp_path / "paper.safetensors"
     train(trained[1][:2], out, TrainParameters(preset="paper"))
     assert load_bank(out).calibration is None
 
 
-def test_resuming_keeps_the_halves(trained, monkeypatch, tmp_path):
-    """Two volumes first and two later, calibrated as all four at once."""
+def test_resume_keeps_the_halves(trained, monkeypatch, tmp_path):
+    """Two volumes and two later have the calibration of all four at once."""
     folder, scans, _ = trained
     out = tmp_path / "later.safetensors"
     train(scans[:2], out, TrainParameters())
@@ -269,43 +267,3 @@ def test_resuming_keeps_the_halves(trained, monkeypatch, tmp_path):
     ours, theirs = load_bank(out).calibration, load_bank(folder / "four.safetensors").calibration
     np.testing.assert_array_equal(ours.samples.sum(), theirs.samples.sum())
     np.testing.assert_allclose(ours.squared_error, theirs.squared_error, rtol=1e-2)
-
-
-# Predictors
-
-
-def test_predictors_are_the_engine_s(make_bank, rng):
-    """Bucket as the hash gives it; strength by the scipy; detail of the cell."""
-    bank = make_bank((2, 2, 2), ("cell", "voxel"))
-    shape = (18, 16, 20)
-    image = rng.random(shape).astype(np.float32)
-    detail = rng.random((9, 8, 10)).astype(np.float32)
-    whole = Region.whole(shape)
-    found = predict_from(bank, image, (0, 0, 0), shape, detail, whole)
-    spec: HashSpec = bank.stages[-1].spec.hash
-    expected, _ = spec.hash_box(image, (0, 0, 0), shape, whole)
-    np.testing.assert_array_equal(found.bucket, expected)
-    energy = sum(np.gradient(image.astype(np.float64), axis=axis) ** 2 for axis in range(3))
-    for axis in range(3):
-        energy = ndimage.correlate1d(energy, spec.window.taps().astype(float), axis=axis)
-    r = spec.window.reach
-    inner = (slice(r, -r),) * 3
-    assert found.strength[inner].size > 0
-    np.testing.assert_allclose(found.strength[inner], np.sqrt(energy)[inner], rtol=1e-4)
-    np.testing.assert_array_equal(found.detail, detail.repeat(2, 0).repeat(2, 1).repeat(2, 2))
-
-
-def test_a_box_has_the_whole_s_predictors(make_bank, rng):
-    bank = make_bank((2, 2, 2), ("cell", "voxel"))
-    shape, box = (16, 14, 18), Region((3, 2, 5), (9, 11, 12))
-    image, detail = rng.random(shape).astype(np.float32), rng.random((8, 7, 9)).astype(np.float32)
-    whole = predict_from(bank, image, (0, 0, 0), shape, detail, Region.whole(shape))
-    part = predict_from(bank, image, (0, 0, 0), shape, detail, box)
-    for name in ("bucket", "strength", "detail"):
-        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[box.slices])
-
-
-def test_before_last(make_bank):
-    bank = make_bank((2, 2, 2), ("cell", "voxel"))
-    assert before_last(bank).stages == bank.stages[:1]
-    assert replace(bank, stages=bank.stages[:1]).scale == before_last(bank).scale

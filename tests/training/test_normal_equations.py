@@ -19,7 +19,7 @@ BUCKETS, TAPS, OUTPUTS = 4, 5, 3
 
 
 def batches_of(seed, number=6, rows=(1, 40)):
-    """Random samples: (bucket, patches, targets)."""
+    """Make random samples: (bucket, patches, targets)."""
     rng = np.random.default_rng(seed)
     made = []
     for _ in range(number):
@@ -38,7 +38,7 @@ def summed(batches, dtype=np.float64):
 
 
 def stacked(batches, bucket):
-    """All samples of a bucket in double precision."""
+    """Return all samples of a bucket in double precision."""
     mine = [(p, t) for b, p, t in batches if b == bucket]
     if not mine:
         return np.zeros((0, TAPS)), np.zeros((0, OUTPUTS))
@@ -55,7 +55,7 @@ def lstsq(patches, targets):
     return np.linalg.lstsq(patches, targets, rcond=None)[0]
 
 
-def test_the_sums_are_those_of_the_samples():
+def test_sums_equal_products_of_the_samples():
     batches = batches_of(1)
     equations = summed(batches)
     assert equations.outputs == OUTPUTS
@@ -75,7 +75,7 @@ def test_the_sums_are_those_of_the_samples():
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 999), cut=st.integers(0, 6), order=st.permutations(range(6)))
-def test_merging_is_adding_in_any_order(seed, cut, order):
+def test_merge_adds_in_any_order(seed, cut, order):
     batches = batches_of(seed)
     whole = summed(batches)
     first, second = summed(batches[:cut]), summed(batches[cut:])
@@ -125,7 +125,7 @@ def test_a_large_ridge_gives_every_bucket_the_common_filter():
     assert filters.dtype == np.float32
 
 
-def test_solve_of_nothing_is_nothing():
+def test_solution_without_samples_is_zero():
     empty = NormalEquations.empty(BUCKETS, TAPS, OUTPUTS)
     assert not empty.solve(100.0).any()
     assert not empty.squared_error(np.ones((BUCKETS, TAPS, OUTPUTS), np.float32)).any()
@@ -154,7 +154,7 @@ def test_conjugate_gradients_pass_the_voxel_through_without_samples():
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 999))
-def test_squared_error_is_the_residual(seed):
+def test_squared_error_equals_the_residual(seed):
     batches = batches_of(seed)
     filters = np.random.default_rng(seed).normal(size=(BUCKETS, TAPS, OUTPUTS)).astype(np.float32)
     errors = summed(batches).squared_error(filters)
@@ -208,7 +208,7 @@ def total(volumes):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_both_halves_are_the_sums_of_their_volumes(rng, count):
+def test_halves_are_the_sums_of_their_volumes(rng, count):
     volumes = [volume_sums(rng) for _ in range(count)]
     before = [one.copy() for one in volumes]
     half = None
@@ -226,7 +226,7 @@ def test_both_halves_are_the_sums_of_their_volumes(rng, count):
         np.testing.assert_array_equal(one.gram, unchanged.gram)
 
 
-def test_a_training_that_did_not_keep_them_has_none(rng):
+def test_halves_must_be_kept_from_the_first_volume(rng):
     assert add_to_first_half(None, 2, (volume_sums(rng), None)) is None
 
 
@@ -235,7 +235,7 @@ def test_single_precision_has_no_halves(rng):
 
 
 def some_sums(rng, dtype=np.float64):
-    """Sums of very different sizes, as those of buckets and taps are."""
+    """Make sums of very different sizes."""
     sums = NormalEquations.empty(70, 4, 2, dtype)
     for array in (sums.gram, sums.cross, sums.energy):
         array[...] = rng.normal(size=array.shape) * 10.0 ** rng.uniform(-9, 5, array.shape)

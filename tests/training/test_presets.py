@@ -39,7 +39,7 @@ def test_every_preset_makes_a_bank_for_every_scale(name, scale, degradation):
     FilterBank(scale, degradation, preset.start, tuple(stages))
 
 
-def test_paper_is_the_papers():
+def test_paper_preset_has_the_stage_of_the_paper():
     (plan,) = get_preset("paper", (2, 2, 2)).stages
     spec = plan.spec.hash.with_cuts(**dict.fromkeys(plan.terciles, (0.1, 0.2)))
     assert spec.bucket_count == 8 * 8 * 3 * 3
@@ -52,7 +52,7 @@ def test_paper_is_the_papers():
     assert spec.cuts["azimuth"] == spec.cuts["elevation"]
 
 
-def test_paper_2021_starts_as_the_paper_did_and_ignores_phases():
+def test_paper_2021_starts_from_the_quadratic_spline_without_phases():
     """Its voxels drift against the low-resolution ones."""
     for name in PRESETS:
         preset = get_preset(name, (2, 2, 2), "paper-2021")
@@ -62,13 +62,13 @@ def test_paper_2021_starts_as_the_paper_did_and_ignores_phases():
         assert get_preset(name, (2, 2, 2)).start == "tricubic"
 
 
-def test_default_uses_all_symmetries_that_the_scale_has():
+def test_default_uses_all_symmetries_of_the_scale():
     for scale, symmetry in [((3, 3, 3), "cube"), ((1, 1, 4), "flips")]:
         symmetries = {plan.spec.hash.symmetry for plan in get_preset("default", scale).stages}
         assert symmetries == {symmetry}
 
 
-def test_unknown_preset_names_those_there_are():
+def test_unknown_preset_is_refused_with_the_names():
     with pytest.raises(ParameterError) as caught:
         get_preset("best", (2, 2, 2))
     assert str(caught.value) == "--preset: 'best'; choose from default, paper"

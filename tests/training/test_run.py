@@ -24,7 +24,7 @@ def sums(bank_path):
 
 
 def assert_same_training(a, b):
-    """Counts bit for bit, filters to 1e-5."""
+    """Compare counts exactly, filters to 1e-5."""
     first, second = sums(a), sums(b)
     assert first.keys() == second.keys()
     for name, tensor in first.items():
@@ -65,7 +65,7 @@ def test_three_volumes_gain_over_tricubic_on_a_fourth(scans, tmp_path, scale):
     np.testing.assert_array_equal(bank.stages[1].weights, report.bank.stages[1].weights)
 
 
-def test_bank_reports_what_it_was_trained_with(scans, tmp_path):
+def test_bank_records_its_volumes_and_errors(scans, tmp_path):
     parameters = TrainParameters(licenses={"sub-1_T1w.nii.gz": "CC0"})
     report = train(scans[:2], tmp_path / "mine.safetensors", parameters)
     bank = report.bank
@@ -82,7 +82,7 @@ def test_bank_reports_what_it_was_trained_with(scans, tmp_path):
         assert len(stage.support) == stage.spec.hash.bucket_count
 
 
-def test_report_has_rates(scans, tmp_path, monkeypatch):
+def test_report_contains_rates(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "measure_sgemm", cost.measure_sgemm)
     report = train(scans[:1], tmp_path / "a.safetensors", TrainParameters())
     support = sum(int(s.support.sum()) for s in report.bank.stages)
@@ -112,7 +112,7 @@ def test_paper_like_presets_cut_at_terciles_and_solve_without_ridge(scans, tmp_p
 # It adds up
 
 
-def test_all_at_once_is_two_and_then_the_third(scans, tmp_path):
+def test_volumes_added_later_equal_one_training(scans, tmp_path):
     once, later = tmp_path / "once.safetensors", tmp_path / "later.safetensors"
     train(scans[:3], once, TrainParameters())
     train(scans[:2], later, TrainParameters())
@@ -141,7 +141,7 @@ def test_the_same_file_twice_counts_once(scans, tmp_path):
     assert again.samples_per_s == 0.0
 
 
-def test_resuming_with_nothing_new_changes_nothing(scans, tmp_path):
+def test_resume_without_new_volumes_changes_nothing(scans, tmp_path):
     path = tmp_path / "a.safetensors"
     train(scans[:2], path, TrainParameters())
     before = load_bank(path)
@@ -154,7 +154,7 @@ def test_resuming_with_nothing_new_changes_nothing(scans, tmp_path):
 
 
 class CancelAt(Progress):
-    """Cancel when so many steps are done."""
+    """Progress that cancels after a number of steps."""
 
     def __init__(self, at):
         super().__init__()
@@ -167,7 +167,7 @@ class CancelAt(Progress):
 
 
 class CountingToken(CancelToken):
-    """Cancelled when it is asked for the n-th time."""
+    """Token that is cancelled at its n-th check."""
 
     def __init__(self, n):
         super().__init__()
@@ -220,7 +220,7 @@ def test_cancel_within_a_volume_leaves_whole_volumes(scans, tmp_path, checks):
 # What is refused
 
 
-def test_an_existing_bank_is_kept(scans, tmp_path):
+def test_existing_bank_is_kept_without_overwrite(scans, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(b"mine")
     with pytest.raises(BankError, match="exists; pass --overwrite or --resume"):
@@ -230,7 +230,7 @@ def test_an_existing_bank_is_kept(scans, tmp_path):
     assert load_bank(path).stages
 
 
-def test_nothing_to_train_on(tmp_path):
+def test_no_volumes_and_missing_files_are_refused(tmp_path):
     with pytest.raises(VolumeError, match="train: no volumes; name files or a folder"):
         train([], tmp_path / "a.safetensors", TrainParameters())
     missing = tmp_path / "missing.nii.gz"
@@ -239,15 +239,15 @@ def test_nothing_to_train_on(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_preset_and_degradation(scans, tmp_path, monkeypatch):
+def test_unknown_preset_and_degradation_are_refused(scans, tmp_path, monkeypatch):
     monkeypatch.undo()
     for parameters in (TrainParameters(preset="best"), TrainParameters(degradation="blur")):
         with pytest.raises(ParameterError, match="choose from"):
             train(scans[:1], tmp_path / "a.safetensors", parameters)
 
 
-def test_a_volume_that_changed_since_is_refused(scans, tmp_path):
-    """Later stages read old volumes again; another file there must not slip in."""
+def test_volume_that_changed_is_refused(scans, tmp_path):
+    """Later stages read old volumes again; another file under the name is refused."""
     moved = tmp_path / "moving.nii.gz"
     moved.write_bytes(scans[0].read_bytes())
     out = tmp_path / "bank.safetensors"

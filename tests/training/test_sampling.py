@@ -38,8 +38,8 @@ def sums_of(pair, plan, before):
 
 
 @pytest.mark.parametrize("grid", ["cell", "voxel"])
-def test_what_lies_outside_the_mask_does_not_count(pair, make_bank, grid):
-    """Other truth there, and the same sums; within the mask it matters."""
+def test_voxels_outside_the_mask_do_not_count(pair, make_bank, grid):
+    """Other truth outside gives the same sums; other truth inside does not."""
     plan = small_preset("default", (2, 2, 2)).stages[grid == "voxel"]
     before = replace(make_bank(grids=("cell",)), stages=())
     expected = sums_of(pair, plan, before)
@@ -58,8 +58,8 @@ def test_what_lies_outside_the_mask_does_not_count(pair, make_bank, grid):
 
 
 @pytest.mark.parametrize("grid", ["cell", "voxel"])
-def test_the_rim_of_what_was_cut_away_does_not_count(pair, make_bank, grid):
-    """Targets beside empty voxels may be anything."""
+def test_rim_of_masked_voxels_does_not_count(pair, make_bank, grid):
+    """Targets next to empty voxels do not matter."""
     plan = small_preset("default", (2, 2, 2)).stages[grid == "voxel"]
     before = replace(make_bank(grids=("cell",)), stages=())
     expected = sums_of(pair, plan, before)
@@ -83,7 +83,7 @@ def made_up_pair(mask=None, empty=None, shape=(24, 28, 20), scale=(2, 2, 2)):
     return Pair(truth, lr, whole, 1)
 
 
-def test_usable_voxels_by_hand():
+def test_usable_voxels_of_a_small_example():
     cell, voxel = (plan.spec for plan in small_preset("default", (2, 2, 2)).stages)
     # Without any mask: all but half a patch at the border.
     everything = sampling._usable(made_up_pair(), cell, (12, 14, 10), ONE_THREAD)
@@ -99,7 +99,7 @@ def test_usable_voxels_by_hand():
     # One empty voxel: its cell, and those next to it.
     usable = sampling._usable(made_up_pair(empty=(10, 14, 9)), cell, (12, 14, 10), ONE_THREAD)
     assert not usable[5, 7, 4]
-    assert not usable[4, 7, 4]  # voxel 9 is beside the empty one
+    assert not usable[4, 7, 4]  # voxel 9 is next to the empty one
     assert usable[6, 7, 4]
     # Empty low-resolution voxels: two cells around.
     usable = sampling._usable(
@@ -121,8 +121,8 @@ def test_flat_voxels_are_no_samples(scans, make_bank):
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (1, 1, 2)])
 @pytest.mark.parametrize("number", [0, 1])
-def test_samples_are_what_the_method_applies(scans, scale, number):
-    """A filter's prediction for a sample is what the method adds to that voxel."""
+def test_samples_are_those_that_the_method_filters(scans, scale, number):
+    """The prediction for a sample equals the change of its voxel by the method."""
     parameters = TrainParameters(scale)
     pair, preset = prepare_pair(scans[1], parameters), small_preset("default", scale)
     plan, before = preset.stages[number], FilterBank(scale, "standard", preset.start, ())
@@ -148,7 +148,7 @@ def test_samples_are_what_the_method_applies(scans, scale, number):
     assert worst < 1e-4
 
 
-def test_samples_are_limited_and_the_same_every_time(pair, make_bank):
+def test_samples_are_limited_and_reproducible(pair, make_bank):
     before = replace(make_bank(grids=("cell",)), stages=())
     plan = replace(small_preset("default", (2, 2, 2)).stages[1], samples=1234)
     first, again = (find_samples(pair, plan, before, TrainParameters()) for _ in range(2))

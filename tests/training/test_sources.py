@@ -21,7 +21,7 @@ def in_memory(path, name):
     return VolumeSource(name, lambda: read_volume(path))
 
 
-def test_digests():
+def test_digest_depends_on_shape_and_voxels():
     data = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     volume = Volume(data, Grid((2, 3, 4), np.eye(4)))
     expected = hashlib.sha256(b"(2, 3, 4)" + data.tobytes()).hexdigest()
@@ -30,7 +30,7 @@ def test_digests():
     assert voxel_digest(turned) != expected
 
 
-def test_voxels_are_asked_for_late_and_once():
+def test_volume_in_memory_is_made_late_and_once():
     made = []
 
     def make():
@@ -54,7 +54,7 @@ def test_voxels_in_memory_train_like_their_file(scans, tmp_path):
     assert names == ["one", "two"]
 
 
-def test_names_may_be_left_out_and_a_license_holds_for_all(scans, tmp_path):
+def test_names_can_be_left_out_and_one_license_holds_for_all(scans, tmp_path):
     out = tmp_path / "a.safetensors"
     parameters = TrainParameters(
         names=False, license="unknown", licenses={"sub-2_T1w.nii.gz": "CC0"}
@@ -93,7 +93,7 @@ def test_a_file_that_moved_is_found_where_it_is_given(scans, tmp_path):
     assert len(bank.provenance["volumes"]) == 2
 
 
-def test_voxels_that_changed_meanwhile_are_refused(scans, tmp_path):
+def test_voxels_that_change_during_the_training_are_refused(scans, tmp_path):
     source = in_memory(scans[0], "one")
     out = tmp_path / "a.safetensors"
 
@@ -104,6 +104,6 @@ def test_voxels_that_changed_meanwhile_are_refused(scans, tmp_path):
         train([source], out, TrainParameters(), watch=training.Watch(spoil))
 
 
-def test_a_file_that_cannot_be_read(tmp_path):
+def test_unreadable_file_is_refused(tmp_path):
     with pytest.raises(VolumeError, match=r"no\.nii: cannot be read \(No such file"):
         TrainingFile(tmp_path / "no.nii").digest()

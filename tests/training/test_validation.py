@@ -21,7 +21,7 @@ from napari_mrisr.training.validation import prepare_check
 
 @pytest.mark.parametrize("scale", [(2, 2, 2), (1, 2, 3)])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_gain_is_that_of_the_whole_run(scans, make_bank, scale, threads):
+def test_gain_equals_that_of_the_whole_volume(scans, make_bank, scale, threads):
     parameters = TrainParameters(scale)
     bank = make_bank(scale, size=0.1)
     check = prepare_check(TrainingFile(scans[1]), parameters, 4000, ThreadPool(threads))
@@ -57,7 +57,7 @@ def test_a_volume_without_a_head_is_refused(scans, monkeypatch):
         prepare_check(TrainingFile(scans[0]), TrainParameters(), 1000)
 
 
-def test_events_of_a_training(scans, tmp_path, monkeypatch):
+def test_training_reports_its_events_in_order(scans, tmp_path, monkeypatch):
     seen = []
     validation = [TrainingFile(scans[2]), TrainingFile(scans[3])]
     report = train(
@@ -90,7 +90,7 @@ def test_events_of_a_training(scans, tmp_path, monkeypatch):
     assert gains[-1].mean_db > gains[0].mean_db > 0.3
 
 
-def test_watching_changes_nothing(scans, tmp_path, monkeypatch):
+def test_validation_does_not_change_the_bank(scans, tmp_path, monkeypatch):
     a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     quiet = train(scans[:2], a, TrainParameters(), threads=1)
     watch = Watch(lambda event: None, [TrainingFile(scans[3])])

@@ -42,7 +42,7 @@ def history():
     return history
 
 
-def test_the_curve_lies_stage_beside_stage(history):
+def test_stages_lie_next_to_each_other(history):
     assert history.mean_gains == [[(1.0, pytest.approx(0.6)), (2.0, pytest.approx(1.2))]]
     history.add(GainMeasured(2, 1, (1.5, 1.7), 150_000))
     assert history.mean_gains[1] == [(4.0, pytest.approx(1.6))]
@@ -50,7 +50,7 @@ def test_the_curve_lies_stage_beside_stage(history):
     assert history.gains_per_volume[0] == [(1.0, 0.4), (2.0, 0.8)]
 
 
-def test_time_left_is_at_the_pace_so_far(history):
+def test_time_left_follows_the_pace_so_far(history):
     # 20 s for 40 %: 30 s are left, and 4 s later 26.
     assert history.eta_s == pytest.approx(30.0)
     history.clock.now += 4
@@ -61,20 +61,20 @@ def test_time_left_is_at_the_pace_so_far(history):
     assert TrainingHistory().eta_s is None
 
 
-def test_buckets_by_samples(history):
+def test_buckets_are_counted_by_samples(history):
     assert history.buckets_by_decade.tolist() == [1, 0, 3, 0, 0, 0, 0, 1]
     assert texts.support_title(history) == "Stage 1: 4 of 5 buckets used"
     assert texts.support_note(history) == "samples per bucket (median 10)"
     assert TrainingHistory().buckets_by_decade.sum() == 0
 
 
-def test_a_resume_keeps_what_is_not_learned_anew(history):
+def test_resume_keeps_the_gains_of_finished_stages(history):
     history.add(GainMeasured(2, 1, (1.5, 1.7), 1))
     history.add(TrainingStarted(2, 4, (2, 4), 80.0))
     assert sorted(history.gains) == [(1, 1), (1, 2)]
 
 
-def test_texts(history):
+def test_texts_state_numbers_with_units(history):
     assert texts.speed_text(history) == (
         "1.5 million samples/s, 21 GFLOP/s (matrix product of this machine: 80 GFLOP/s)"
     )
@@ -94,7 +94,7 @@ def test_texts(history):
     )
 
 
-def test_warnings():
+def test_warnings_about_thick_slices_and_few_volumes():
     thick = Grid((10, 20, 30), np.diag([1.0, 1.0, 4.0, 1.0]))
     even = Grid((10, 20, 30), np.diag([1.0, 1.3, 1.3, 1.0]))
     assert texts.warnings([even] * 3, 3, 1) == []
@@ -104,7 +104,7 @@ def test_warnings():
     assert texts.warnings([], 0, 0) == []
 
 
-def test_names_of_banks(tmp_path):
+def test_bank_names_that_are_no_file_names_are_refused(tmp_path):
     assert bank_path("mine") == bank_folder() / "mine.safetensors"
     assert bank_path(" mine.safetensors", tmp_path) == tmp_path / "mine.safetensors"
     for name in ("", "a/b", "..", ".hidden", "default-2x", "a.equations", 'x"y'):

@@ -1,4 +1,4 @@
-"""The training dock in a real viewer, on small made-up heads."""
+"""The training dock on small phantom heads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TrainDesk(Desk):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where banks are kept; trainings are quick."""
+    """Keep banks in a temporary folder, and make trainings quick."""
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path / "banks"))
     train_quickly(monkeypatch)
     return tmp_path / "banks"
@@ -74,7 +74,7 @@ def real_desk(folder, open_desk):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Adding samples takes its time; set to go on at full speed."""
+    """Slow down adding samples until ``fast`` is set."""
     running, fast = threading.Event(), threading.Event()
     gather = cpu_samples.gather
 
@@ -89,7 +89,7 @@ def slow(monkeypatch):
     return running
 
 
-def test_empty_state(desk):
+def test_empty_list_offers_no_training(desk):
     assert "add files" in desk.status
     buttons = (desk.panel.train_button, desk.panel.stop_button, desk.panel.resume_button)
     assert [b.isEnabled() for b in buttons] == [False] * 3
@@ -99,7 +99,7 @@ def test_empty_state(desk):
     assert not desk.folder.exists() or list(desk.folder.iterdir()) == []
 
 
-def test_train_on_layers_and_files_to_a_bank_in_super_resolve(real_desk, scans):
+def test_bank_of_layers_and_files_is_offered_in_super_resolve(real_desk, scans):
     desk = real_desk
     chooser = SuperResolveWidget(desk.viewer)
     desk.viewer.window.add_dock_widget(chooser)
@@ -132,7 +132,7 @@ def test_train_on_layers_and_files_to_a_bank_in_super_resolve(real_desk, scans):
     desk.viewer.window.remove_dock_widget(chooser)
 
 
-def test_it_is_the_engines_own_bank(desk, scans, tmp_path):
+def test_bank_equals_that_of_the_engine(desk, scans, tmp_path):
     desk.add_files(*scans[:2])
     desk.panel.names.setChecked(True)
     desk.panel.license.setText("CC0")
@@ -145,7 +145,7 @@ def test_it_is_the_engines_own_bank(desk, scans, tmp_path):
     assert ours.provenance["volumes"] == report.bank.provenance["volumes"]
 
 
-def test_stop_keeps_a_bank_and_resume_goes_on(desk, scans, slow, tmp_path):
+def test_stop_saves_a_bank_and_resume_continues_it(desk, scans, slow, tmp_path):
     desk.add_files(*scans[:2])
     desk.panel.train_button.click()
     desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0, timeout=20_000)
@@ -201,7 +201,7 @@ def test_closing_keeps_the_sums_and_leaves_no_thread(real_desk, scans, slow, how
     assert len(train(scans[:2], path, parameters, resume=True).bank.stages) == 2
 
 
-def test_an_existing_bank_is_replaced_only_when_asked(desk, scans):
+def test_existing_bank_is_replaced_only_if_ticked(desk, scans):
     desk.folder.mkdir()
     (desk.folder / "mine-2x.safetensors").write_bytes(b"mine")
     desk.add_files(scans[0])
@@ -215,7 +215,7 @@ def test_an_existing_bank_is_replaced_only_when_asked(desk, scans):
     assert not desk.panel.replace.isChecked()
 
 
-def test_names_that_cannot_be(desk, scans):
+def test_impossible_bank_names_are_refused(desk, scans):
     desk.add_files(scans[0])
     desk.panel.name.setText("default-2x")
     assert "bundled bank; choose another name" in desk.status
@@ -226,7 +226,7 @@ def test_names_that_cannot_be(desk, scans):
     assert desk.panel.train_button.isEnabled()
 
 
-def test_another_folder_and_the_suggested_name(desk, scans, tmp_path):
+def test_bank_is_saved_into_another_folder(desk, scans, tmp_path):
     desk.panel.scale.scale = (3, 3, 3)
     assert desk.panel.name.text() == "mine-3x"
     desk.widget.set_folder(tmp_path)
@@ -237,7 +237,7 @@ def test_another_folder_and_the_suggested_name(desk, scans, tmp_path):
     assert load_bank(tmp_path / "mine-3x.safetensors").scale == (3, 3, 3)
 
 
-def test_the_list_of_volumes(desk, scans, tmp_path):
+def test_list_of_volumes_follows_layers_and_files(desk, scans, tmp_path):
     volumes = desk.panel.volumes
     layer = desk.add_layer(scans[0], "a")
     desk.add_files(scans[1], scans[1])
@@ -265,8 +265,8 @@ def test_the_list_of_volumes(desk, scans, tmp_path):
     assert "missing.nii" in desk.status
 
 
-def test_charts_paint_every_state(desk, qtbot):
-    """Painting must not fail, empty or full, narrow or wide."""
+def test_charts_draw_every_state(desk, qtbot):
+    """Drawing works empty or full, narrow or wide."""
     from napari_mrisr.training.events import GainMeasured, TrainingStarted, VolumeAdded
     from napari_mrisr.viewer.train.history import TrainingHistory
 
@@ -285,7 +285,7 @@ def test_charts_paint_every_state(desk, qtbot):
     assert desk.panel.gain.grab().toImage() != empty
 
 
-def test_nothing_of_it_stays(make_napari_viewer, monkeypatch, tmp_path):
+def test_closed_dock_is_garbage_collected(make_napari_viewer, monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
     viewer = make_napari_viewer()
     widget = TrainWidget(viewer)

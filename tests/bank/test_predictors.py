@@ -1,0 +1,49 @@
+"""Predictors of the expected error: bucket, gradient strength and detail per voxel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.predictors import before_last, predict_from
+from napari_mrisr.core.volume import Region
+
+
+def test_predictors_equal_plain_numpy(make_bank, rng):
+    """Bucket of the hash, strength by scipy, detail of the cell."""
+    bank = make_bank((2, 2, 2), ("cell", "voxel"))
+    shape = (18, 16, 20)
+    image = rng.random(shape).astype(np.float32)
+    detail = rng.random((9, 8, 10)).astype(np.float32)
+    whole = Region.whole(shape)
+    found = predict_from(bank, image, (0, 0, 0), shape, detail, whole)
+    spec: HashSpec = bank.stages[-1].spec.hash
+    expected, _ = spec.hash_box(image, (0, 0, 0), shape, whole)
+    np.testing.assert_array_equal(found.bucket, expected)
+    energy = sum(np.gradient(image.astype(np.float64), axis=axis) ** 2 for axis in range(3))
+    for axis in range(3):
+        energy = ndimage.correlate1d(energy, spec.window.taps().astype(float), axis=axis)
+    r = spec.window.reach
+    inner = (slice(r, -r),) * 3
+    assert found.strength[inner].size > 0
+    np.testing.assert_allclose(found.strength[inner], np.sqrt(energy)[inner], rtol=1e-4)
+    np.testing.assert_array_equal(found.detail, detail.repeat(2, 0).repeat(2, 1).repeat(2, 2))
+
+
+def test_predictors_of_a_region_are_those_of_the_volume(make_bank, rng):
+    bank = make_bank((2, 2, 2), ("cell", "voxel"))
+    shape, box = (16, 14, 18), Region((3, 2, 5), (9, 11, 12))
+    image, detail = rng.random(shape).astype(np.float32), rng.random((8, 7, 9)).astype(np.float32)
+    whole = predict_from(bank, image, (0, 0, 0), shape, detail, Region.whole(shape))
+    part = predict_from(bank, image, (0, 0, 0), shape, detail, box)
+    for name in ("bucket", "strength", "detail"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[box.slices])
+
+
+def test_before_last_leaves_out_the_last_stage(make_bank):
+    bank = make_bank((2, 2, 2), ("cell", "voxel"))
+    assert before_last(bank).stages == bank.stages[:1]
+    assert replace(bank, stages=bank.stages[:1]).scale == before_last(bank).scale
