@@ -1,22 +1,22 @@
-"""Every error a user can meet.
+"""Every error that a user can meet.
 
 ::
 
-    MrisrError                    caught by the command line: one line, exit 2
-    ├── VolumeError               the image file or its voxels cannot be used
-    │   └── GeometryError         its affine, voxel size or shape cannot be used
-    ├── ScaleError                a scale that is malformed or has no filter bank
+    MrisrError                    shown by the command line as one line, exit code 2
+    ├── VolumeError               an image file, or voxels, that cannot be used
+    │   └── GeometryError         an affine, voxel size or shape that cannot be used
+    ├── ScaleError                a malformed scale, or one without a filter bank
     ├── BankError                 a filter bank that is damaged, unknown or does not fit
-    ├── OutputError               the result cannot be written there
-    ├── MemoryEstimateError       the run would not fit into memory
-    ├── DeviceError               a GPU that is not there, does not work or cannot do that
+    ├── OutputError               a result that cannot be written
+    ├── MemoryEstimateError       a run that would not fit into memory
+    ├── DeviceError               a GPU that is missing, fails or cannot do the work
     ├── ClusterError              a Dask cluster that cannot be used, or lost its workers
-    └── ParameterError            any other option with an impossible value
+    └── ParameterError            any other parameter with an impossible value
 
-    Cancelled                     the user asked to stop: exit 130
+    Cancelled                     the user stopped the run: exit code 130
 
-Messages are one line and name three things: the file (or option), the value
-found, and the mend. Build them with :func:`explain` so that they read alike.
+A message is one line with three parts: the file or option, the value found, and the
+remedy. :func:`explain` builds it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,21 @@ from pathlib import Path
 
 
 class MrisrError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base class of every error that a user can cause and correct.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> try:
+    ...     sr.read_volume("missing.nii.gz")
+    ... except sr.MrisrError as error:
+    ...     print(error)
+    missing.nii.gz: no such file; check the name
+    """
 
 
 class VolumeError(MrisrError, ValueError):
-    """An image that cannot be read, or whose voxels cannot be processed."""
+    """An image that cannot be read, or voxels that cannot be processed."""
 
 
 class GeometryError(VolumeError):
@@ -42,51 +52,51 @@ class ScaleError(MrisrError, ValueError):
 
 
 class BankError(MrisrError, ValueError):
-    """A filter bank that is damaged, from the future, or does not fit."""
+    """A filter bank that is damaged, too new, or does not fit."""
 
 
 class OutputError(MrisrError, OSError):
-    """A result that cannot be written where it was asked for."""
+    """A result that cannot be written to its place."""
 
 
 class MemoryEstimateError(MrisrError, MemoryError):
-    """A run that, by the estimate made before its start, would not fit."""
+    """A run that does not fit into memory, by an estimate before its start."""
 
 
 class DeviceError(MrisrError, RuntimeError):
-    """A device (GPU) that is not usable; most runs say so and go on without it."""
+    """A GPU that is not usable; most runs report it and continue on the CPU."""
 
 
 class ClusterError(MrisrError, RuntimeError):
-    """A Dask cluster that is not there, or whose workers died of a piece of work."""
+    """A missing Dask cluster, or one whose workers died of a task."""
 
 
 class ParameterError(MrisrError, ValueError):
-    """An option with an impossible value."""
+    """A parameter with an impossible value."""
 
 
 class Cancelled(Exception):
-    """The user asked to stop. Not an error, so not a :class:`MrisrError`."""
+    """The user stopped the run. It is no error, so no :class:`MrisrError`."""
 
 
-def explain(subject: object, found: str, mend: str) -> str:
-    """One line: ``subject: found; mend``.
+def explain(subject: object, found: str, remedy: str) -> str:
+    """Build a message of one line: ``subject: found; remedy``.
 
     Parameters
     ----------
     subject : object
         The file, option or layer at fault. A path is shown as given.
     found : str
-        What was found, with the offending value.
-    mend : str
-        What the user can do about it, as an instruction.
+        The problem, with the offending value.
+    remedy : str
+        An instruction for the user.
 
     Returns
     -------
     str
         The message, with line breaks folded to spaces and long values cut.
     """
-    return cut_long(" ".join(f"{subject}: {found}; {mend}".split()))
+    return cut_long(" ".join(f"{subject}: {found}; {remedy}".split()))
 
 
 def cut_long(text: str) -> str:
@@ -103,12 +113,12 @@ def describe_failure(path: object, error: Exception) -> tuple[str, bool]:
     if isinstance(error, MemoryError):
         return explain(path, "not enough memory", "use a smaller scale or crop the input"), False
     if isinstance(error, OSError) and error.strerror:
-        fix = "check its name and permissions"
-        return explain(error.filename or path, f"cannot be used ({error.strerror})", fix), True
+        remedy = "check its name and permissions"
+        return explain(error.filename or path, f"cannot be used ({error.strerror})", remedy), True
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return explain(path, f"unexpected error ({reason})", "run it alone to see where"), True
 
 
 def install(extra: str) -> str:
-    """How to add one of the package's extras, from an index or from a clone; for ``mend``."""
+    """Return the command that installs an extra of the package, as a remedy."""
     return f"pip install 'napari-mrisr[{extra}]', or '.[{extra}]' in a clone"

@@ -20,7 +20,6 @@ from napari_mrisr.errors import (
     MemoryEstimateError,
     ParameterError,
     ScaleError,
-    VolumeError,
     explain,
 )
 
@@ -96,7 +95,6 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     """Check all that can be known before a voxel is loaded."""
     from napari_mrisr.io import check_dtype, check_writable, output_path
     from napari_mrisr.io.formats import expansion_of
-    from napari_mrisr.scan.labels import looks_like_labels
 
     scan = jobs.read_scan(path, arguments.frame)
     scale = _scale(scan, arguments)
@@ -109,7 +107,6 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     plan = replace(plan, method=_method(scan, parameters, arguments))
     plan = replace(plan, memory=_memory(plan, parameters, arguments))
     if plan.memory is not None:
-        _check_labels(plan, looks_like_labels(None, path), arguments)
         _check_streamed(plan, parameters, arguments)
         return plan
     trust.check(plan, arguments)
@@ -195,17 +192,12 @@ def _memory(
     return None
 
 
-def _check_labels(plan: FilePlan, reason: str, arguments: argparse.Namespace) -> None:
-    """Refuse a label volume, given the reason to take it for one, unless its values stay."""
-    if reason and arguments.method in options.METHODS and arguments.method != "nearest":
-        found = f"holds labels ({reason}), which {arguments.method} would mix"
-        raise VolumeError(explain(plan.scan.path, found, "use --method nearest"))
-
-
 def _check_streamed(
     plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace
 ) -> None:
     """Raise, before any work, if a run from and to disk is impossible."""
+    from napari_mrisr.run.upscale import mixes_values, refuse_labels
+    from napari_mrisr.scan.labels import looks_like_labels
     from napari_mrisr.streaming import check
 
     options_given = {
@@ -218,6 +210,10 @@ def _check_streamed(
             found = "cannot be made from and to disk"
             remedy = f"drop {option}, or run without --memory on .nii.gz"
             raise ParameterError(explain(option, found, remedy))
+    if mixes_values(arguments.method):
+        # The voxels are not known yet, the name alone decides.
+        path = plan.scan.path
+        refuse_labels(path, looks_like_labels(None, path), arguments.method)
     check(_request(plan, parameters, arguments))
 
 
@@ -262,15 +258,14 @@ def _in_memory(
     plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace, session: Session
 ) -> _Outcome:
     from napari_mrisr.io import read_volume, write_volume
-    from napari_mrisr.run.upscale import check_parameters, run
-    from napari_mrisr.scan.labels import labels_found_in
+    from napari_mrisr.run.upscale import check_labels, check_parameters, run
 
     method = plan.method or check_parameters(parameters)
     with session.at_once():
         volume = read_volume(
             plan.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
-    _check_labels(plan, labels_found_in(volume), arguments)
+    check_labels(volume, parameters)
     found = trust.look_at(volume, method, session)
     result = run(method, volume, parameters, progress=session.progress)
     judged = found.judge(result, arguments, session) if trust.wanted(arguments) else None
