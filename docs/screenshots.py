@@ -47,7 +47,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
         viewer.window.screenshot(str(out / f"{name}.png"), canvas_only=False, flash=False)
 
     def wait() -> None:
-        settle(300, until=lambda: not widget.jobs.running)
+        settle(300, until=lambda: not widget.worker.running)
 
     shoot("1-empty")
     data, kwargs, _ = layer_data(read_volume(path), Path(path).name.partition(".")[0])

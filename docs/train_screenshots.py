@@ -69,10 +69,10 @@ def main(data: str, folder: str) -> None:
     widget.stop()
     settle(0.02)
     shoot("4-stopping")
-    settle(60, until=lambda: not widget.jobs.running)
+    settle(60, until=lambda: not widget.worker.running)
     shoot("4-stopped")
     widget.resume()
-    settle(300, until=lambda: not widget.jobs.running)
+    settle(300, until=lambda: not widget.worker.running)
     shoot("5-finished")
     viewer.theme = "light"
     shoot("6-light")

@@ -42,8 +42,6 @@ class Desk:
         return self.viewer.add_image(data, **kwargs)
 
     def busy(self) -> bool:
-        if hasattr(self.widget, "jobs"):
-            return self.widget.jobs.running
         return self.widget.busy
 
     def wait(self) -> None:

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from napari.utils.notifications import show_error
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -18,10 +19,12 @@ from napari_mrisr.viewer.common.contexts import ContextKeeper
 from napari_mrisr.viewer.common.fields import VerticalScroll
 from napari_mrisr.viewer.common.labels import error_line, progress_label
 from napari_mrisr.viewer.common.layer_watch import Callback, LayerWatch
-from napari_mrisr.viewer.common.theme import error_color, is_dark
 from napari_mrisr.viewer.common.worker import Work, Worker
 
 _log = logging.getLogger(__name__)
+
+# napari's own error color is hard to read as text on its dark theme.
+_ERROR_ON_DARK, _ERROR_ON_LIGHT = "#ff8a75", "#b00020"
 
 
 class FormPanel(QWidget):
@@ -122,6 +125,17 @@ class FormPanel(QWidget):
         self.show_status(text)
 
 
+def is_dark(theme: str) -> bool:
+    """Return whether a theme of napari's, by name, has a dark background."""
+    red, green, blue = get_theme(theme).background.as_rgb_tuple()[:3]
+    return red + green + blue < 3 * 128
+
+
+def error_color(theme: str) -> str:
+    """Return the color of error texts, ``#rrggbb``."""
+    return _ERROR_ON_DARK if is_dark(theme) else _ERROR_ON_LIGHT
+
+
 def note(parent: QWidget, text: str = "") -> QLabel:
     """Return a label that wraps its text and never widens the dock."""
     label = QLabel(text, parent)
@@ -130,94 +144,7 @@ def note(parent: QWidget, text: str = "") -> QLabel:
     return label
 
 
-class Docked(QWidget):
-    """Dock widget that follows being docked, taken out, and the main window's closing.
-
-    To be merged into :class:`Dock` when all docks derive from it.
-
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Or the proxy that plugins get, or in tests its model.
-    """
-
-    def __init__(self, viewer: Any) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self._contexts: ContextKeeper | None = None
-        self._attached = False
-        self._window: QWidget | None = None
-
-    def attached(self) -> None:
-        """Connect to the viewer."""
-
-    def detached(self, *, closing: bool) -> None:
-        """End all work and disconnect from the viewer.
-
-        Parameters
-        ----------
-        closing : bool
-            True if the main window closes: its layers can stay as they are.
-        """
-
-    def attach(self) -> None:
-        """Call :meth:`attached` unless the dock is attached."""
-        if not self._attached:
-            self._attached = True
-            self._contexts = ContextKeeper(self._viewer, self)
-            self.attached()
-
-    def detach(self, *, closing: bool = False) -> None:
-        """Call :meth:`detached` if the dock is attached."""
-        self._window = None
-        if self._attached:
-            self._attached = False
-            self.detached(closing=closing)
-            if self._contexts is not None:
-                self._contexts.close()
-
-    def event(self, event: QEvent) -> bool:
-        """Attach when docked or shown; detach when napari closes the dock (it takes our parent)."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self.detach()
-            else:
-                self.attach()
-        elif event.type() == QEvent.Type.Show:
-            self.attach()
-            self.follow_window()
-        return super().event(event)
-
-    def follow_window(self) -> None:
-        """Watch the main window, which is an ancestor even of a floating dock.
-
-        Called again when work starts: at the first show event the dock may not be
-        in the main window yet.
-        """
-        window: QWidget = self
-        while (parent := window.parentWidget()) is not None:
-            window = parent
-        if window is not self and window is not self._window:
-            # Filters on former windows may stay: eventFilter compares the window.
-            window.installEventFilter(self)
-            self._window = window
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Detach when the main window has closed (not when it is asked to close)."""
-        if self._window is not None and watched is self._window:
-            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
-            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
-            if hidden or closed:
-                self.detach(closing=True)
-        return False
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Detach as a window without a dock."""
-        self.detach()
-        super().closeEvent(event)
-
-
-class Dock(Docked):
+class Dock(QWidget):
     """Base of the dock widgets.
 
     The base holds what all docks share:
@@ -282,8 +209,12 @@ class Dock(Docked):
     """
 
     def __init__(self, viewer: Any, name: str, panel: Any, *, scroll: bool = True) -> None:
-        super().__init__(viewer)
+        super().__init__()
         self.setObjectName(name)
+        self._viewer = viewer
+        self._contexts: ContextKeeper | None = None
+        self._attached = False
+        self._window: QWidget | None = None
         self.panel = panel
         self.layers: LayerWatch | None = None
         self.worker = Worker()
@@ -433,6 +364,46 @@ class Dock(Docked):
         self.detached(closing=closing)
         if self._contexts is not None:
             self._contexts.close()
+
+    def event(self, event: QEvent) -> bool:
+        """Attach when docked or shown; detach when napari closes the dock (it takes our parent)."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.detach()
+            else:
+                self.attach()
+        elif event.type() == QEvent.Type.Show:
+            self.attach()
+            self.follow_window()
+        return super().event(event)
+
+    def follow_window(self) -> None:
+        """Watch the main window, which is an ancestor even of a floating dock.
+
+        Called again when work starts: at the first show event the dock may not be
+        in the main window yet.
+        """
+        window: QWidget = self
+        while (parent := window.parentWidget()) is not None:
+            window = parent
+        if window is not self and window is not self._window:
+            # Filters on former windows may stay: eventFilter compares the window.
+            window.installEventFilter(self)
+            self._window = window
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Detach when the main window has closed (not when it is asked to close)."""
+        if self._window is not None and watched is self._window:
+            hidden = event.type() == QEvent.Type.Hide and not event.spontaneous()
+            closed = event.type() == QEvent.Type.Close and not self._window.isVisible()
+            if hidden or closed:
+                self.detach(closing=True)
+        return False
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Detach as a window without a dock."""
+        self.detach()
+        super().closeEvent(event)
 
     def _follow_theme(self, event: Any = None) -> None:
         self.panel.error_color = error_color(self._viewer.theme)

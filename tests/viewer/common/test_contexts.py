@@ -8,7 +8,7 @@ from qtpy.QtGui import QOpenGLContext
 from qtpy.QtWidgets import QApplication
 from vispy import gloo
 
-from napari_mrisr.viewer.common.dock import Docked
+from napari_mrisr.viewer.common.dock import Dock, FormPanel
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.compare.window import dock_of
 from napari_mrisr.viewer.layers.convert import layer_data
@@ -56,7 +56,7 @@ def test_a_removed_layer_leaves_our_objects_alone(make_napari_viewer, qtbot, vol
 def test_napari_frees_a_layer_in_its_own_context(make_napari_viewer, qtbot):
     """In Qt's, attributes of a layer shown in 3D and in 2D stay enabled: the next frame crashes."""
     viewer = make_napari_viewer(show=True)
-    viewer.window.add_dock_widget(Docked(viewer), name="ours", area="right")
+    viewer.window.add_dock_widget(Dock(viewer, "ours", FormPanel()), name="ours", area="right")
     viewer.add_image(np.random.default_rng(0).random((20, 30, 40)), contrast_limits=(0, 1))
     layer = viewer.add_image(np.ones((25, 35, 45)), contrast_limits=(0, 2))
     for ndisplay in (2, 3, 2):

@@ -9,10 +9,11 @@ import time
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
+from napari.utils.theme import available_themes, get_theme
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_mrisr.errors import VolumeError
-from napari_mrisr.viewer.common.dock import Dock, FormPanel
+from napari_mrisr.viewer.common.dock import Dock, FormPanel, error_color, is_dark
 
 
 class Panel(FormPanel):
@@ -181,3 +182,24 @@ def test_a_hint_gives_way(qapp):
     panel.show_status("text")
     panel.show_hint("hint")
     assert panel.status.text() == "text"
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of ``#rrggbb``, as WCAG 2.1 defines it."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_dark_and_light_themes(theme):
+    assert is_dark(theme) == (theme == "dark")
+
+
+@pytest.mark.parametrize("theme", sorted({*available_themes()} - {"system"}))
+def test_errors_are_readable_on_every_theme(theme):
+    """WCAG requires a contrast of 4.5 for text."""
+    ground = get_theme(theme).background.as_rgb_tuple()[:3]
+    background = "#" + "".join(f"{int(c):02x}" for c in ground)
+    low, high = sorted((luminance(error_color(theme)), luminance(background)))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
