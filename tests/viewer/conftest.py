@@ -16,6 +16,8 @@ from napari.utils._proxies import PublicOnlyProxy
 from npe2 import PluginManager, PluginManifest
 from scipy.spatial.transform import Rotation
 
+from napari_mrisr.comparison.readouts import NumberBook
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.viewer.common import choices
 from napari_mrisr.viewer.super_resolve import widget as super_resolve
@@ -91,6 +93,14 @@ def plugin() -> None:
     if "napari-mrisr" not in manager:
         root = Path(__file__).resolve().parents[2]
         manager.register(PluginManifest.from_file(root / "napari.yaml"))
+
+
+@pytest.fixture(scope="session")
+def numbers_compiled() -> None:
+    """Compile the kernels first: a thread that compiles cannot be cancelled."""
+    noise = np.random.default_rng(0).uniform(0, 100, (20, 24, 28)).astype(np.float32)
+    volume = Volume(noise, Grid(noise.shape, np.eye(4)))
+    NumberBook({"truth": volume, "a": volume}, ("truth", "a"), "truth").prepare(Progress())
 
 
 @pytest.fixture

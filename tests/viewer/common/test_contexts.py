@@ -25,6 +25,7 @@ def alive(canvas):
     return found
 
 
+@pytest.mark.usefixtures("numbers_compiled")
 @pytest.mark.parametrize("floating", [True, False])
 def test_a_removed_layer_leaves_our_objects_alone(make_napari_viewer, qtbot, volume, floating):
     viewer = make_napari_viewer(show=True)

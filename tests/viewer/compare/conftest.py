@@ -11,8 +11,6 @@ import pytest
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.comparison.readouts import NumberBook
-from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 
 _PASSED = pytest.StashKey[bool]()
@@ -51,11 +49,8 @@ def no_leaks(request: pytest.FixtureRequest, qapp: Any) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _numbers_are_compiled() -> None:
-    """Compile the kernels first: a thread that compiles cannot be cancelled."""
-    noise = np.random.default_rng(0).uniform(0, 100, (20, 24, 28)).astype(np.float32)
-    volume = Volume(noise, Grid(noise.shape, np.eye(4)))
-    NumberBook({"truth": volume, "a": volume}, ("truth", "a"), "truth").prepare(Progress())
+def _compiled(numbers_compiled: None) -> None:
+    """Compile the kernels of the numbers before any test."""
 
 
 @pytest.fixture(autouse=True)
