@@ -184,7 +184,7 @@ def neutral_labels(
 
 
 def unique_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Number the labels that occur more than once: ``LR``, ``LR (2)``."""
+    """Append a number to labels that occur more than once: ``LR``, ``LR (2)``."""
     used: Counter[str] = Counter()
     unique = {}
     for key, label in labels.items():

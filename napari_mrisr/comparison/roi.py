@@ -1,7 +1,7 @@
-"""Regions of interest, in millimeters: which voxels of any grid lie inside.
+"""Regions of interest, in millimeters, and their voxels on any grid.
 
-A voxel belongs to a region when its center lies inside; on a border, when the
-border is the region's lower one, so that regions side by side share no voxel.
+A voxel belongs to a region if its center lies inside or on a lower border, so that
+adjacent regions share no voxel.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from napari_mrisr.errors import ParameterError, explain
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
-# Coordinates of voxels along three axes, each of as few elements as broadcasting needs.
+# Coordinates of voxels along three axes, which broadcast.
 Coordinates = tuple[FloatArray, FloatArray, FloatArray]
 
 # Positions computed through an affine miss a border by an ulp or two.
 _DECIMALS = 6
-_BESIDE_VOXELS = 1e-3
-# More labels than this are renumbered before they are looked for.
+_TOLERANCE_VOXELS = 1e-3
+# Larger labels are renumbered before the search.
 _MANY_LABELS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The voxels of a grid that lie in a region of interest.
+    """Voxels of a grid in a region of interest.
 
     Attributes
     ----------
     region : Region
-        Their bounding box, no larger than needed.
+        Bounding box of the voxels.
     mask : ndarray of bool, of ``region.shape``
         True inside.
     clipped : bool
@@ -57,7 +57,7 @@ class Selection:
         return int(np.count_nonzero(self.mask))
 
     def grown(self, voxels: int, grid: Grid) -> Selection:
-        """The same voxels in a box with ``voxels`` more at every side, where the grid has them."""
+        """Return the same voxels in a box with a margin, cut off at the grid's border."""
         start = [max(0, a - voxels) for a in self.region.start]
         stop = [min(n, b + voxels) for b, n in zip(self.region.stop, grid.shape, strict=True)]
         before = [a - b for a, b in zip(self.region.start, start, strict=True)]
@@ -68,43 +68,43 @@ class Selection:
 
 
 class Roi(Protocol):
-    """A region of interest."""
+    """Region of interest."""
 
     @property
     def name(self) -> str:
-        """Shown in the table."""
+        """Name in the table."""
 
     def describe(self) -> str:
-        """Its shape and size in words, for the protocol. No name."""
+        """Return shape and size in words, without the name, for the protocol."""
 
     def select(self, grid: Grid) -> Selection | None:
-        """The voxels inside; None where all of it lies outside the field of view."""
+        """Return the voxels inside; None if the region is outside the field of view."""
 
 
 @dataclass(frozen=True, eq=False)
 class BoxRoi:
-    """A box or ellipsoid that was drawn in a panel.
+    """Box or ellipsoid drawn in a panel.
 
     Attributes
     ----------
     box : RoiBox
-        In mm of the world.
+        Box in world mm.
     """
 
     box: RoiBox
 
     @property
     def name(self) -> str:
-        """The box's."""
+        """Name of the box."""
         return self.box.name
 
     def describe(self) -> str:
-        """Such as ``box, 20 × 20 × 10 mm``."""
+        """Return a text such as ``box, 20 × 20 × 10 mm``."""
         x, y, z = self.box.size
         return f"{self.box.shape}, {x:.4g} × {y:.4g} × {z:.4g} mm"
 
     def select(self, grid: Grid) -> Selection | None:
-        """See :class:`Roi`."""
+        """Return the voxels inside, see :class:`Roi`."""
         half = np.array(self.box.size) / 2.0
         own = np.eye(4)
         own[:3, :3] = np.reshape(self.box.axes, (3, 3)).T
@@ -129,19 +129,18 @@ class BoxRoi:
 
 @dataclass(frozen=True, eq=False)
 class PrismRoi:
-    """A polygon in a plane, extended to both sides of it.
+    """Polygon in a plane, extended to both sides.
 
     Attributes
     ----------
     name : str
-        Shown in the table.
+        Name in the table.
     plane : Plane
-        The plane that it was drawn in.
+        Plane of the polygon.
     points : (n, 2) ndarray
-        The polygon's corners (across, upward), frame mm. Where it crosses
-        itself, what is surrounded twice is outside.
+        Corners (across, upward), frame mm. The inside follows the even-odd rule.
     position : float
-        Of the polygon along the plane's normal, frame mm.
+        Position of the plane along its normal, frame mm.
     depth : float
         Thickness of the prism, mm; half of it on either side.
     rotation : (3, 3) ndarray
@@ -150,7 +149,7 @@ class PrismRoi:
     Raises
     ------
     ParameterError
-        For fewer than three corners.
+        If there are fewer than three corners.
     """
 
     name: str
@@ -168,11 +167,11 @@ class PrismRoi:
         object.__setattr__(self, "points", points)
 
     def describe(self) -> str:
-        """Such as ``axial polygon, 5 mm deep``."""
+        """Return a text such as ``axial polygon, 5 mm deep``."""
         return f"{self.plane.name} polygon, {self.depth:.4g} mm deep"
 
     def select(self, grid: Grid) -> Selection | None:
-        """See :class:`Roi`."""
+        """Return the voxels inside, see :class:`Roi`."""
         plane, half = self.plane, self.depth / 2.0
         to_frame = np.eye(4)
         to_frame[:3] = self.rotation.T @ grid.affine[:3]
@@ -192,18 +191,18 @@ class PrismRoi:
 
 @dataclass(frozen=True, eq=False)
 class LabelRoi:
-    """Marked voxels; on another grid, the voxels whose center lies in a marked one.
+    """Marked voxels; on another grid, voxels with their center in a marked voxel.
 
     Attributes
     ----------
     name : str
-        Shown in the table.
+        Name in the table.
     mask : (x, y, z) ndarray of bool
         The marked voxels.
     grid : Grid
-        Where they are.
+        Grid of the mask.
     kind : str
-        What they are, for the protocol.
+        Description for the protocol.
     """
 
     name: str
@@ -218,7 +217,7 @@ class LabelRoi:
 
     @functools.cached_property
     def _own(self) -> Selection | None:
-        """Bounding box and mask on the label's own grid; None without a marked voxel."""
+        """Selection on the label's own grid; None without a marked voxel."""
         selection = _trimmed(Region.whole(self.grid.shape), self.mask, False)
         return selection if selection.count else None
 
@@ -230,11 +229,11 @@ class LabelRoi:
         return np.asarray(index @ self.grid.affine[:3, :3].T + self.grid.affine[:3, 3])
 
     def describe(self) -> str:
-        """Its kind."""
+        """Return the kind."""
         return self.kind
 
     def select(self, grid: Grid) -> Selection | None:
-        """See :class:`Roi`."""
+        """Return the voxels inside, see :class:`Roi`."""
         if self._own is None:
             return _trimmed(Region.whole(grid.shape), np.zeros(grid.shape, np.bool_), False)
         if grid.shape == self.grid.shape and np.allclose(grid.affine, self.grid.affine, atol=1e-6):
@@ -256,7 +255,7 @@ class LabelRoi:
 
         selection = _select(grid, low, high, inside)
         if selection is not None and selection.clipped:
-            # The corners of the label's box may be empty: ask its voxels.
+            # The corners of the box may be empty: check the marked voxels.
             inverse = np.linalg.inv(grid.affine)
             at = self._marked @ inverse[:3, :3].T + inverse[:3, 3]
             beyond = ((at < -0.5) | (at > np.array(grid.shape) - 0.5)).any()
@@ -265,16 +264,16 @@ class LabelRoi:
 
 
 def label_rois(name: str, labels: NDArray[np.integer], grid: Grid) -> tuple[LabelRoi, ...]:
-    """One region for each label but 0, in ascending order.
+    """Return one region per label except 0, in ascending order.
 
     Parameters
     ----------
     name : str
-        What the labels are called; a region is ``name 3``.
+        Name of the labels; a region is ``name 3``.
     labels : (x, y, z) ndarray of int
         Label of each voxel.
     grid : Grid
-        Where the voxels are.
+        Grid of the labels.
     """
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     values: NDArray[np.integer] = np.arange(1, min(high, _MANY_LABELS) + 1)
@@ -293,7 +292,7 @@ def label_rois(name: str, labels: NDArray[np.integer], grid: Grid) -> tuple[Labe
 
 
 def in_polygon(across: FloatArray, upward: FloatArray, points: FloatArray) -> BoolArray:
-    """Whether points lie in a polygon, by counting the edges to their right.
+    """Return whether points lie in a polygon, by the even-odd rule.
 
     Parameters
     ----------
@@ -324,13 +323,13 @@ def _between(values: FloatArray, low: float, high: float) -> BoolArray:
 
 
 def _span(to_index: NDArray[np.floating], corners: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest index of corners (n, 3)."""
+    """Return the lowest and highest index of corners (n, 3)."""
     index = corners @ to_index[:3, :3].T + to_index[:3, 3]
     return index.min(axis=0), index.max(axis=0)
 
 
 def _moved(affine: FloatArray, index: Coordinates) -> Coordinates:
-    """Coordinates after an affine; those that do not depend on an axis stay thin along it."""
+    """Return coordinates after an affine, of length 1 along axes without effect."""
     x, y, z = (
         sum(
             (factor * at for factor, at in zip(row[:3], index, strict=True) if abs(factor) > 1e-9),
@@ -344,25 +343,25 @@ def _moved(affine: FloatArray, index: Coordinates) -> Coordinates:
 def _select(
     grid: Grid, low: FloatArray, high: FloatArray, inside: Callable[[Coordinates], BoolArray]
 ) -> Selection | None:
-    """What lies inside, of the voxels between two (fractional) indices."""
+    """Return the voxels inside, of those between two (fractional) indices."""
     shape = np.array(grid.shape)
     if ((high < -0.5) | (low > shape - 0.5)).any():
         return None
-    beyond = (low < -0.5 - _BESIDE_VOXELS) | (high > shape - 0.5 + _BESIDE_VOXELS)
-    start = np.clip(np.ceil(low - _BESIDE_VOXELS), 0, shape).astype(int)
-    stop = np.clip(np.floor(high + _BESIDE_VOXELS) + 1, start, shape).astype(int)
+    beyond = (low < -0.5 - _TOLERANCE_VOXELS) | (high > shape - 0.5 + _TOLERANCE_VOXELS)
+    start = np.clip(np.ceil(low - _TOLERANCE_VOXELS), 0, shape).astype(int)
+    stop = np.clip(np.floor(high + _TOLERANCE_VOXELS) + 1, start, shape).astype(int)
     region = Region(
         (int(start[0]), int(start[1]), int(start[2])), (int(stop[0]), int(stop[1]), int(stop[2]))
     )
     i, j, k = np.ogrid[region.slices]
     index = (i.astype(np.float64), j.astype(np.float64), k.astype(np.float64))
-    # A copy, since kernels would be compiled anew for an array that cannot be written to.
+    # A copy, since numba compiles kernels again for a read-only array.
     mask = np.broadcast_to(inside(index), region.shape).copy()
     return _trimmed(region, mask, bool(beyond.any()))
 
 
 def _trimmed(region: Region, mask: BoolArray, clipped: bool) -> Selection:
-    """The same voxels in the smallest box."""
+    """Return the same voxels in their smallest box."""
     start, stop = [], []
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)

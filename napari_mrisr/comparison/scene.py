@@ -1,6 +1,6 @@
-"""From a state and volumes to what every panel shows. Pure: no window, no drawing.
+"""Scene: the content of every panel, made from a state and volumes.
 
-The canvas and the publication figure draw the same :class:`Scene`.
+The canvas and the figures draw the same :class:`Scene`.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from napari_mrisr.core.volume import Volume
 _PLANE_OF = {plane.name: plane for plane in PLANES}
 _ABSOLUTE_COLORMAP = "magma"
 _OUTLINE_POINTS = 64
-# Cuts kept: some of every panel, so that going back and forth is free.
-_KEPT = 96
+# Cuts in the cache: several per panel, so that scrolling back is free.
+_MAX_CUTS = 96
 _LIMIT_PERCENTILE = 99.5
 
 
 @dataclass(frozen=True, eq=False)
 class PanelImage:
-    """One image of a panel.
+    """Image of a panel.
 
     Attributes
     ----------
     cut : Slice or None
-        None where the plane passes the volume by.
+        None if the plane misses the volume.
     look : Display
         Colormap and limits.
     kind : str
         ``volume``, ``signed`` or ``absolute`` (differences).
     title : str
-        Of the volume or difference.
+        Name of the volume or difference.
     """
 
     cut: Slice | None
@@ -60,7 +60,7 @@ class PanelImage:
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """The border of a region of interest in a panel; (n, 2) mm (across, upward), closed."""
+    """Closed border of a region of interest in a panel: (n, 2) mm (across, upward)."""
 
     name: str
     points: NDArray[np.float64]
@@ -68,19 +68,19 @@ class Outline:
 
 @dataclass(frozen=True, eq=False)
 class PanelView:
-    """What one panel shows.
+    """Content of one panel.
 
     Attributes
     ----------
     plane : Plane
-        Its axes.
+        Axes of the panel.
     title : str
-        Of the column.
+        Title of the column.
     column : int
-        Index among all columns (volumes, then differences); in the modes that
-        show a pair, that of the pair's first.
+        Index among all columns (volumes, then differences); for a pair, that of
+        its first volume.
     pictures : tuple of PanelImage
-        One; two for swipe and checkerboard.
+        One image; two for swipe and checkerboard.
     blend : str
         ``""``, ``swipe`` or ``checkerboard``.
     crosshair, center : (across, upward)
@@ -88,9 +88,9 @@ class PanelView:
     outlines : tuple of Outline
         Regions of interest that the plane cuts.
     position : float
-        Of the plane along its normal, frame mm.
+        Position of the plane along its normal, frame mm.
     inset : Outline or None
-        What the figure magnifies, where the plane cuts it.
+        Region that the figure magnifies, if the plane cuts it.
     """
 
     plane: Plane
@@ -107,16 +107,16 @@ class PanelView:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All panels, and what they share.
+    """All panels and their common settings.
 
     Attributes
     ----------
     panels : tuple of rows of PanelView
-        Rows are planes. In the modes that show a pair, one row with a panel a plane.
+        Rows are planes. A pair has one row, with one panel per plane.
     span_mm, radiological, smooth, swipe, checker_mm, crosshair_shown
         As in :class:`~napari_mrisr.comparison.state.CompareState`.
     upright : bool
-        Whether the frame is the world; else positions are along the scan's own axes.
+        True if the frame is the world; else positions are along the scan's own axes.
     """
 
     panels: tuple[tuple[PanelView, ...], ...]
@@ -130,7 +130,7 @@ class Scene:
 
 
 class Cutter:
-    """Cuts through named volumes, the latest of them kept.
+    """Cuts through volumes, with a cache of the newest.
 
     Parameters
     ----------
@@ -143,78 +143,78 @@ class Cutter:
     def __init__(self, volumes: Mapping[str, Volume], frame: Frame) -> None:
         self.volumes = volumes
         self.frame = frame
-        self._kept: OrderedDict[tuple[object, ...], Slice | None] = OrderedDict()
+        self._cuts: OrderedDict[tuple[object, ...], Slice | None] = OrderedDict()
 
     def forget(self, key: str) -> None:
-        """A volume has other voxels: cut it anew."""
-        for name in [name for name in self._kept if key in name[:2]]:
-            del self._kept[name]
+        """Delete the cuts of a volume whose voxels have changed."""
+        for name in [name for name in self._cuts if key in name[:2]]:
+            del self._cuts[name]
 
     def volume(self, key: str, plane: Plane, position: float) -> Slice | None:
-        """The cut through a volume; position along the normal in frame mm."""
+        """Return the cut through a volume; position along the normal in frame mm."""
         volume = self.volumes[key]
         middle = self._middle(volume, plane, position)
         name = (key, plane.name, middle)
-        if name not in self._kept:
-            self._keep(name, cut(volume, self.frame, plane, middle))
-        self._kept.move_to_end(name)
-        return self._kept[name]
+        if name not in self._cuts:
+            self._store(name, cut(volume, self.frame, plane, middle))
+        self._cuts.move_to_end(name)
+        return self._cuts[name]
 
     def difference(self, pair: Difference, plane: Plane, position: float) -> Slice | None:
-        """Minuend minus subtrahend at the minuend's pixels; NaN where either is missing.
+        """Return minuend minus subtrahend at the minuend's pixels; NaN if either is missing.
 
-        On one grid that of their voxels. On two, the subtrahend is interpolated
-        linearly; so is the minuend where its axes are not the frame's.
+        On one grid it is the difference of voxels. On two grids the subtrahend is
+        interpolated linearly, and so is a minuend that is oblique to the frame.
         """
         minuend, subtrahend = self.volumes[pair.minuend], self.volumes[pair.subtrahend]
-        # At the voxels' centers, where the minuend is known.
+        # At the voxels' centers, where the minuend has its values.
         middle = self._middle(minuend, plane, position)
         first = self.volume(pair.minuend, plane, middle)
         if first is None:
             return None
         name = (pair.minuend, pair.subtrahend, plane.name, middle, pair.absolute)
-        if name not in self._kept:
+        if name not in self._cuts:
             order = 0 if same_grid(minuend, subtrahend) else 1
             if order and not self.frame.is_along(minuend.grid):
                 first = sample(minuend, self.frame, plane, middle, first, order)
             second = sample(subtrahend, self.frame, plane, middle, first, order)
             values = first.values - second.values
-            self._keep(name, replace(first, values=np.abs(values) if pair.absolute else values))
-        self._kept.move_to_end(name)
-        return self._kept[name]
+            self._store(name, replace(first, values=np.abs(values) if pair.absolute else values))
+        self._cuts.move_to_end(name)
+        return self._cuts[name]
 
     def _middle(self, volume: Volume, plane: Plane, position: float) -> float:
-        """Along the frame, all positions within a voxel give the cut through its center."""
+        """Return the center of the voxel at a position, for a volume along the frame."""
         if not self.frame.is_along(volume.grid):
             return position
         affine = self.frame.affine(volume.grid)
         start, step = affine[plane.normal, 3], affine[plane.normal, plane.normal]
         return float(start + step * nearest_index((position - start) / step))
 
-    def _keep(self, name: tuple[object, ...], made: Slice | None) -> None:
-        self._kept[name] = made
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+    def _store(self, name: tuple[object, ...], made: Slice | None) -> None:
+        self._cuts[name] = made
+        while len(self._cuts) > _MAX_CUTS:
+            self._cuts.popitem(last=False)
 
 
 def same_grid(a: Volume, b: Volume) -> bool:
-    """Whether two volumes have their voxels at the same places (to 1e-3 mm)."""
+    """Return whether two volumes have the same voxel positions (to 1e-3 mm)."""
     if a.grid.shape != b.grid.shape:
         return False
     return bool(np.abs(a.grid.corners() - b.grid.corners()).max() < 1e-3)
 
 
 def build_scene(state: CompareState, cutter: Cutter, titles: Mapping[str, str]) -> Scene:
-    """What the panels show.
+    """Return the scene of a state.
 
     Parameters
     ----------
     state : CompareState
         All its keys must be among the cutter's volumes.
     cutter : Cutter
-        The volumes.
+        Cuts through the volumes.
     titles : mapping of str to str
-        What to call each volume.
+        Names of the volumes; by default their keys.
     """
     planes = [_PLANE_OF[name] for name in state.planes]
     total = len(state.columns) + len(state.differences)
@@ -313,14 +313,14 @@ def _view(
 
 
 def difference_title(pair: Difference, titles: Mapping[str, str]) -> str:
-    """Such as ``hashed − truth`` or ``|hashed − truth|``."""
+    """Return a title such as ``hashed − reference`` or ``|hashed − reference|``."""
     minuend, subtrahend = (titles.get(k, k) for k in (pair.minuend, pair.subtrahend))
     text = f"{minuend} − {subtrahend}"
     return f"|{text}|" if pair.absolute else text
 
 
 def difference_look(pair: Difference) -> Display:
-    """Diverging with zero in the middle, or from zero up."""
+    """Return diverging colors about zero, or colors from zero up for an absolute one."""
     limit = pair.limit or 1.0
     if pair.absolute:
         return Display(_ABSOLUTE_COLORMAP, (0.0, limit))
@@ -328,7 +328,7 @@ def difference_look(pair: Difference) -> Display:
 
 
 def difference_limit(cutter: Cutter, pair: Difference, position: tuple[float, ...]) -> float:
-    """A limit for a difference's colors, from the three cuts at a position (frame mm)."""
+    """Return a color limit of a difference, from its three cuts at a position (frame mm)."""
     found = []
     for plane in PLANES:
         made = cutter.difference(pair, plane, position[plane.normal])
@@ -340,7 +340,7 @@ def difference_limit(cutter: Cutter, pair: Difference, position: tuple[float, ..
 
 
 def outline(roi: RoiBox, frame: Frame, plane: Plane, position: float) -> Outline | None:
-    """Where a plane cuts a region of interest.
+    """Return the border of a region of interest in a plane.
 
     Parameters
     ----------
@@ -352,8 +352,8 @@ def outline(roi: RoiBox, frame: Frame, plane: Plane, position: float) -> Outline
     Returns
     -------
     Outline or None
-        None where the plane misses it. A region whose axes are not the
-        frame's is drawn as though they were, about the same center.
+        None if the plane misses the region. A region that is oblique to the frame is
+        drawn along the frame, about the same center.
     """
     center = frame.from_world(roi.center)
     half = np.array(roi.size) / 2.0

@@ -1,8 +1,7 @@
 """Cuts through volumes, in millimeters of one frame.
 
-The same millimeter must lie under the same pixel for volumes on any grid, so a
-cut carries its place. Along the frame's axes it is the volume's own voxels,
-untouched; across them it is sampled.
+A cut carries its position, so that volumes on any grid line up to the millimeter. A
+volume along the frame's axes is cut into its own voxels; an oblique one is sampled.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _OBLIQUE_STEP = 0.7
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A cut.
+    """Cut through a volume.
 
     Attributes
     ----------
@@ -48,32 +47,31 @@ class Slice:
         return left, left + across * self.step[0], bottom, bottom + upward * self.step[1]
 
     def centers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Coordinates of the pixel centers: across, upward, mm."""
+        """Return the coordinates of the pixel centers: across, upward, mm."""
         upward, across = (np.arange(n, dtype=np.float64) + 0.5 for n in self.values.shape)
         return self.origin[0] + across * self.step[0], self.origin[1] + upward * self.step[1]
 
 
 def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | None:
-    """The volume's voxels that a plane goes through.
+    """Return the voxels of a volume in a plane.
 
     Parameters
     ----------
     volume : Volume
         Any grid.
     frame : Frame
-        Its axes are those of the planes.
+        Axes of the planes.
     plane : Plane
-        Which plane.
+        Plane to cut.
     position : float
         Coordinate along the plane's normal, mm.
 
     Returns
     -------
     Slice or None
-        The voxels themselves where the volume's axes lie along the frame's;
-        otherwise the nearest voxels, sampled finely enough to miss none whose
-        center the plane goes through. None
-        where the plane passes the volume by.
+        The voxels themselves for a volume along the frame's axes; otherwise the nearest
+        voxels, sampled so finely that none in the plane is missed. None if the plane
+        misses the volume.
     """
     if not frame.is_along(volume.grid):
         return _oblique_cut(volume, frame, plane, position)
@@ -82,7 +80,7 @@ def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | 
     index = nearest_index((position - affine[plane.normal, 3]) / size[plane.normal])
     if not 0 <= index < volume.grid.shape[plane.normal]:
         return None
-    # What remains of (x, y, z) is (across, upward) in all three planes.
+    # Without the normal, (x, y, z) is (across, upward) in all three planes.
     values = volume.data.take(index, axis=plane.normal).T
     corner = affine[:3, 3] - size / 2.0
     a, u = plane.across, plane.upward
@@ -104,14 +102,14 @@ def _oblique_cut(volume: Volume, frame: Frame, plane: Plane, position: float) ->
 def sample(
     volume: Volume, frame: Frame, plane: Plane, position: float, like: Slice, order: int = 1
 ) -> Slice:
-    """The volume at the pixels of another cut.
+    """Return the values of a volume at the pixels of another cut.
 
     Parameters
     ----------
     volume, frame, plane, position
         As for :func:`cut`.
     like : Slice
-        Whose pixels.
+        Cut with the pixels.
     order : int
         0 for the nearest voxel, 1 for trilinear interpolation (exact on the
         volume's own voxel centers).
@@ -136,7 +134,7 @@ def sample(
 
 
 def values_at(volume: Volume, world: ArrayLike, order: int = 0) -> FloatArray:
-    """The volume at points of the world.
+    """Return the values of a volume at points of the world.
 
     Parameters
     ----------
@@ -169,12 +167,12 @@ def values_at(volume: Volume, world: ArrayLike, order: int = 0) -> FloatArray:
 
 
 def nearest_index(index: ArrayLike) -> NDArray[np.int64]:
-    """The voxel an index position lies in; its lower border belongs to it."""
+    """Return the voxel of an index position; its lower border belongs to it."""
     shifted = np.asarray(index, np.float64) + (0.5 + BORDER_TOLERANCE)
     return np.floor(shifted).astype(np.int64)
 
 
 def bounds(grid: Grid, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest frame coordinates of a grid's field of view, mm."""
+    """Return the lowest and highest frame coordinates of a field of view, mm."""
     corners = frame.from_world(grid.corners())
     return corners.min(axis=0), corners.max(axis=0)

@@ -1,8 +1,7 @@
-"""What the reading room shows: one frozen description, changed by replacing it.
+"""State of a comparison: one frozen description, changed by replacing it.
 
-The controller keeps the state, the canvas draws it, the figure prints it, a
-JSON file keeps it (document.py). Volumes appear by key (in napari: the layer's
-name); what a key stands for is the caller's.
+The canvas draws it, the figure prints it, and document.py saves it. It refers to
+volumes by key; in napari the key is the layer's name.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ ROI_SHAPES = ("box", "ellipsoid")
 
 @dataclass(frozen=True)
 class Display:
-    """How values become gray levels or colors.
+    """Colormap, limits and gamma of a volume.
 
     Attributes
     ----------
     colormap : str
-        A name that both vispy (napari) and matplotlib know, or napari's own.
+        A name known to both vispy (napari) and matplotlib, or one of napari's.
     limits : (low, high)
-        Window's ends, in the volume's intensities: level ± width / 2.
+        Ends of the window, in the volume's intensities: level ± width / 2.
     gamma : float
         1 is linear.
     """
@@ -47,7 +46,7 @@ class Display:
     gamma: float = 1.0
 
     def moved(self, level: float, width: float) -> Display:
-        """Level shifted by ``level`` and width scaled by ``width`` window widths."""
+        """Return the display with the level shifted by ``level`` widths, the width scaled."""
         low, high = self.limits
         span = high - low
         center = (low + high) / 2.0 + level * span
@@ -57,11 +56,11 @@ class Display:
 
 @dataclass(frozen=True)
 class Difference:
-    """A column that shows ``minuend`` minus ``subtrahend`` (keys of volumes).
+    """Column of ``minuend`` minus ``subtrahend`` (keys of volumes).
 
-    The subtrahend is interpolated linearly at the minuend's voxels where their
-    grids differ. Signed differences have a diverging colormap, zero in its
-    middle, with symmetric limits; ``limit`` is None until one is measured.
+    If their grids differ, the subtrahend is interpolated linearly at the minuend's
+    voxels. Signed differences have a diverging colormap with symmetric limits;
+    ``limit`` is None until it is measured.
     """
 
     minuend: str
@@ -72,12 +71,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class RoiBox:
-    """A region of interest drawn in a panel: a 3D box or ellipsoid.
+    """Region of interest drawn in a panel: a 3D box or ellipsoid.
 
     Attributes
     ----------
     name : str
-        Shown in the table.
+        Name in the table.
     shape : str
         ``box`` or ``ellipsoid`` (inscribed in the box).
     center : (x, y, z)
@@ -97,55 +96,55 @@ class RoiBox:
 
 @dataclass(frozen=True)
 class CompareState:
-    """All that is shown.
+    """Everything that a comparison shows.
 
     Attributes
     ----------
     columns : tuple of str
-        Keys of 1 to 4 volumes, left to right.
+        Keys of up to 4 volumes, left to right.
     differences : tuple of Difference
-        Further columns, to the right.
+        More columns, to the right.
     truth : str or None
-        The volume that numbers compare with.
+        Reference volume of the numbers.
     measured : str or None
-        The low-resolution volume that was measured, for consistency.
-    looks : mapping of str to Look
-        By key.
+        Measured low-resolution scan, for the consistency.
+    looks : mapping of str to Display
+        Colors by key.
     one_window : bool
-        Window/level moves all columns together.
+        Window and level are common to all columns.
     crosshair : (x, y, z)
         World, mm.
     center : (x, y, z)
-        Middle of the panels, frame mm.
+        Center of the panels, frame mm.
     span_mm : float
-        Millimeters that the shorter side of a panel shows.
+        Length of a panel's shorter side, mm.
     mode : str
         One of :data:`MODES`; the last three show ``pair`` in one column.
     pair : (int, int)
-        Columns that those modes compare.
+        Columns of those modes.
     swipe : float
-        The curtain's place, 0 (left) to 1 (right) of a panel; the first of the
-        pair is to its left.
+        Position of the swipe line, 0 (left) to 1 (right) of a panel; the first of
+        the pair is to its left.
     flicker_hz : float
-        Changes a second; 0 for by hand.
+        Flicker rate in Hz; 0 is manual.
     flicker_second : bool
-        Whether the second of the pair is up.
+        Show the second of the pair.
     checker_mm : float
-        Edge of a checkerboard's field.
+        Edge of a square of the checkerboard, mm.
     radiological : bool
-        Patient's right at the screen's left.
+        Show the patient's right at the left of the screen.
     smooth : bool
         Interpolate between pixels on screen.
     crosshair_shown : bool
-        Draw its lines.
+        Draw the crosshair.
     planes : tuple of str
-        Rows, in order.
+        Names of the planes in the rows, in order.
     maximized : (plane, column) or None
-        The only panel shown: plane's name, and index among all columns.
+        The only panel on screen: name of the plane, index among all columns.
     rois : tuple of RoiBox
-        Drawn regions of interest.
+        Regions of interest.
     inset : RoiBox or None
-        What the figure magnifies.
+        Region that the figure magnifies.
     """
 
     columns: tuple[str, ...] = ()
@@ -187,13 +186,13 @@ class CompareState:
             raise ParameterError(explain("comparison", found, "give a positive number"))
 
     def keys(self) -> tuple[str, ...]:
-        """Keys of all volumes that the state names, each once, columns first."""
+        """Return the keys of all volumes in the state, each once, columns first."""
         others = [self.truth, self.measured]
         others += [key for d in self.differences for key in (d.minuend, d.subtrahend)]
         return tuple(dict.fromkeys([*self.columns, *(key for key in others if key)]))
 
     def renamed(self, old: str, new: str) -> CompareState:
-        """The state after a volume's key changed."""
+        """Return the state after a volume's key changed."""
 
         def name(key: str | None) -> Any:
             return new if key == old else key
@@ -211,7 +210,7 @@ class CompareState:
         )
 
     def relabeled(self, names: Mapping[str, str]) -> CompareState:
-        """The state after several keys changed at once, some perhaps into one another's."""
+        """Return the state after several keys changed at once, perhaps into one another."""
         state = self
         for key in names:
             state = state.renamed(key, f"\0{key}")
@@ -220,7 +219,7 @@ class CompareState:
         return state
 
     def without(self, key: str) -> CompareState:
-        """The state after a volume went: its columns, differences and roles go too."""
+        """Return the state without a volume, its columns, differences and roles."""
         columns = tuple(k for k in self.columns if k != key)
         differences = tuple(d for d in self.differences if key not in (d.minuend, d.subtrahend))
         first, second = self.pair

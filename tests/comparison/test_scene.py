@@ -230,8 +230,8 @@ def test_cuts_are_kept_until_the_voxel_changes(cutter):
     assert cutter.difference(pair, AXIAL, 8.9) is cutter.difference(pair, AXIAL, 7.1)
 
 
-def test_old_cuts_are_dropped_and_used_ones_kept(volumes, monkeypatch):
-    monkeypatch.setattr("napari_mrisr.comparison.scene._KEPT", 4)
+def test_old_cuts_are_dropped_and_used_ones_cuts(volumes, monkeypatch):
+    monkeypatch.setattr("napari_mrisr.comparison.scene._MAX_CUTS", 4)
     cutter = Cutter(volumes, WORLD)
     used = cutter.volume("a", AXIAL, 8.9)
     dropped = cutter.volume("a", SAGITTAL, 0.0)
