@@ -1,4 +1,4 @@
-"""Sample volumes: the phantom that comes along, and real scans on request."""
+"""Sample volumes: the bundled phantom, and real scans on request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CACHE_VARIABLE = "NAPARI_MRISR_CACHE"
 
 
 def sample_path(name: str) -> Path:
-    """Path of a file that comes with the package.
+    """Return the path of a sample file of the package.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ def sample_path(name: str) -> Path:
     Returns
     -------
     Path
-        Inside the package for a wheel, beside it for an editable install.
+        Inside the package for a wheel, next to it for an editable install.
 
     Raises
     ------
     VolumeError
-        When it is in neither place.
+        When it is in neither folder.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "sample_data", package.parent / "sample_data"):
@@ -48,17 +48,17 @@ def sample_path(name: str) -> Path:
 
 
 def phantom() -> Volume:
-    """The T1-weighted head phantom that this project makes itself (CC0)."""
+    """Return the T1-weighted head phantom, computed by this project (CC0)."""
     return read_volume(sample_path(PHANTOM))
 
 
 def phantom_lesion() -> Volume:
-    """1 in the phantom's lesion, 0 elsewhere; on the phantom's grid."""
+    """Return a mask of the phantom's lesion, on the phantom's grid."""
     return read_volume(sample_path(PHANTOM_LESION))
 
 
 def openneuro_ds000011() -> Volume:
-    """A T1-weighted scan of OpenNeuro ds000011, sub-11 (PDDL).
+    """Return a T1-weighted scan of OpenNeuro ds000011, sub-11 (PDDL).
 
     Downloaded on first use (4 MB), checked by sha256 and kept in the user's
     cache folder, or in the one that ``NAPARI_MRISR_CACHE`` names.
@@ -66,7 +66,7 @@ def openneuro_ds000011() -> Volume:
     Raises
     ------
     MrisrError
-        When it cannot be downloaded, or is not the file that was expected.
+        When it cannot be downloaded, or has another checksum.
     """
     import pooch
 
@@ -80,7 +80,7 @@ def openneuro_ds000011() -> Volume:
     url = store.get_url(DS000011_FILE)
     try:
         path = store.fetch(DS000011_FILE)
-    except ValueError as error:  # pooch's word for another checksum
+    except ValueError as error:  # another checksum
         found = "the download is damaged or another file"
         raise MrisrError(explain(url, found, "try again later")) from error
     except OSError as error:  # requests' exceptions are OSErrors
@@ -91,7 +91,7 @@ def openneuro_ds000011() -> Volume:
 
 
 def mni152() -> Volume:
-    """The MNI152 template at 1 mm that nilearn brings along.
+    """Return the MNI152 template at 1 mm, which nilearn contains.
 
     Raises
     ------
@@ -108,5 +108,5 @@ def mni152() -> Volume:
         path = Path(folder) / name
         load_mni152_template(resolution=1).to_filename(path)
         volume = read_volume(path)
-    # The history would otherwise say nothing of where it comes from.
+    # Without this the history would not name the source.
     return replace(volume, history={**volume.history, "source": "MNI152 template of nilearn"})

@@ -38,7 +38,7 @@ from napari_mrisr.io.write import check_absent, cut
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import Permuted
-from napari_mrisr.run.upscale import check_parameters, compile_kernels
+from napari_mrisr.run.upscale import check_labels, check_parameters, compile_kernels
 from napari_mrisr.streaming.compute import BlockRun, Ended
 from napari_mrisr.streaming.request import (
     StreamRequest,
@@ -56,6 +56,7 @@ from napari_mrisr.streaming.survey import (
     SampledTraits,
     Statistics,
     finite_mean,
+    middle_of,
     sample_traits,
     survey,
 )
@@ -293,6 +294,8 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
             request.path, request.frame, request.folder, progress.message, progress.token.check
         )
         progress.advance()
+    with open_source(request, aid) as source:
+        check_labels(middle_of(source, progress), request.parameters)
     if request.fill_nonfinite == "mean":
         with open_source(request, aid) as source:
             request = replace(request, fill_nonfinite=finite_mean(source, progress))

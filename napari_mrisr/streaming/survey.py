@@ -27,6 +27,9 @@ _MEASURED = 24
 # A little more than 320³, some seconds of work. More voxels do not change the result.
 _MOST_MEASURED = 1 << 25
 
+# Voxels that show if a volume holds labels.
+_QUICK_LOOK = 1 << 20
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -109,6 +112,13 @@ def finite_mean(source: Source, progress: Progress) -> float:
         progress.advance()
     source.intake.check()
     return source.intake.mean
+
+
+def middle_of(source: Source, progress: Progress) -> Volume:
+    """Read the middle of a volume, which represents it for a quick look."""
+    box = _middle(source.grid.shape, _QUICK_LOOK)
+    data = source.read(box, progress.token.check)
+    return Volume(data, source.grid.cropped(box.start, box.shape), origin=source.origin)
 
 
 def sample_traits(

@@ -16,7 +16,7 @@ import pytest
 from helpers.streams import OBLIQUE, SHAPE, TALL, save_scan, small_request
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.errors import Cancelled, OutputError
+from napari_mrisr.errors import Cancelled, OutputError, VolumeError
 from napari_mrisr.io import read_volume, write_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.streaming import prepare, run_blocks, stream
@@ -370,3 +370,21 @@ def test_the_mean_fills_as_in_memory_also_after_a_resume(tmp_path, scan, suffix)
     assert prepare(request) == plan
     stream(request)
     np.testing.assert_array_equal(read_volume(out).data, expected.data)
+
+
+@pytest.mark.parametrize("name", ["labels_dseg.nii.gz", "unnamed.nii"])
+def test_labels_are_refused_by_splines(tmp_path, name):
+    labels = np.zeros((40, 40, 40), np.int16)
+    labels[10:30, 8:20, 5:35], labels[15:25, 22:34, 9:30] = 2, 1035
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / name)
+    before = set(tmp_path.iterdir())
+    for method in ("tricubic", "hashed"):
+        request = small_request(
+            tmp_path / name, tmp_path / "out.nii", UpscaleParameters(method=method, threads=1)
+        )
+        with pytest.raises(VolumeError, match=f"{name}: holds labels .* use method nearest"):
+            stream(request)
+    assert set(tmp_path.iterdir()) == before
+    parameters = UpscaleParameters(method="nearest", threads=1)
+    stream(small_request(tmp_path / name, tmp_path / "out.nii", parameters))
+    assert set(np.unique(read_volume(tmp_path / "out.nii").data)) == {0, 2, 1035}
