@@ -21,14 +21,12 @@ from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import cpu_samples, gpu_kernels
 from napari_mrisr.kernels.machine import Machine
 from napari_mrisr.methods.devices import Say, choose, say_fallen_back
+from napari_mrisr.training.cost import BATCH
 from napari_mrisr.training.normal_equations import NormalEquations
 from napari_mrisr.training.sampling import ONE_THREAD, Samples
 
 Accumulate = Callable[[NormalEquations, Samples, ThreadPool], None]
 
-# Samples per matrix product, whose sums are in float32. With the largest patches (11³)
-# a product takes about 60 ms, and a cancel waits no longer.
-_BATCH = 1024
 # A GPU needs larger products.
 _GPU_BATCH = 4096
 # More tasks than threads, so that all threads end at about the same time.
@@ -72,10 +70,10 @@ def add_samples(
     ends, taps, outputs = samples.ends, samples.taps, samples.outputs
 
     def add(buckets: tuple[int, int]) -> None:
-        patches = np.empty((_BATCH, taps), np.float32)
-        targets = np.empty((_BATCH, outputs), np.float32)
+        patches = np.empty((BATCH, taps), np.float32)
+        targets = np.empty((BATCH, outputs), np.float32)
         for bucket in range(*buckets):
-            for rows in _batches(int(ends[bucket]), int(ends[bucket + 1]), _BATCH):
+            for rows in _batches(int(ends[bucket]), int(ends[bucket + 1]), BATCH):
                 pool.check()
                 a, b = (out[: rows.stop - rows.start] for out in (patches, targets))
                 turn = samples.element[rows]

@@ -16,8 +16,12 @@ from napari_mrisr.training.presets import Preset, StagePlan
 # Bytes per voxel of the largest volume: truth, start, stage before, residual, buckets,
 # symmetries, masks and indices.
 _BYTES_PER_VOXEL = 50
-# Samples per matrix product, see accumulate.py.
-_BATCH = 1024
+BATCH = 1024
+"""Samples per matrix product on the CPU, whose sums are in float32.
+
+With the largest patches (11³) a product takes about 60 ms, and a cancel waits no longer.
+"""
+
 # Voxels of a head at 1 mm, until the first volume is known.
 _HEAD_VOXELS = 2_500_000
 # Operations per voxel of reading, degrading, hashing and the stages before.
@@ -72,7 +76,7 @@ def estimate_training(
         values = buckets * taps * (taps + outputs)
         # In double precision the sums of the first half are kept as well.
         sums += values * (2 * 4 if plan.single else 4 * 8)
-        batch = max(batch, 4 * (taps + outputs) * (_BATCH + taps))
+        batch = max(batch, 4 * (taps + outputs) * (BATCH + taps))
     voxels = largest[0] * largest[1] * largest[2]
     return MemoryNeed(sums, _BYTES_PER_VOXEL * voxels, threads * batch)
 

@@ -159,7 +159,9 @@ def train(
     --------
     >>> import napari_mrisr as sr
     >>> parameters = sr.TrainParameters(scale=(2, 2, 2))
-    >>> sr.train(["sub-01_T1w.nii.gz"], "mine.safetensors", parameters)  # doctest: +SKIP
+    >>> report = sr.train(["scan.nii.gz"], "mine.safetensors", parameters)
+    >>> [stage.spec.grid for stage in report.bank.stages]
+    ['cell', 'voxel', 'voxel']
     """
     progress, watch = progress or Progress(), watch or Watch()
     started = time.monotonic()

@@ -63,8 +63,8 @@ def test_sums_equal_products_of_plain_indexing(found, scale, number, dtype):
 
 def test_the_sums_do_not_depend_on_threads(found, monkeypatch):
     samples = found[(2, 2, 2), 1]
-    for size in (accumulate._BATCH, 50):
-        monkeypatch.setattr(accumulate, "_BATCH", size)
+    for size in (accumulate.BATCH, 50):
+        monkeypatch.setattr(accumulate, "BATCH", size)
         sums = []
         for threads in (1, 2, 3):
             sums.append(empty(samples))
