@@ -22,6 +22,7 @@ remedy. :func:`explain` builds it.
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import Path
 
 
@@ -116,7 +117,10 @@ def describe_failure(path: object, error: Exception) -> tuple[str, bool]:
         remedy = "check its name and permissions"
         return explain(error.filename or path, f"cannot be used ({error.strerror})", remedy), True
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return explain(path, f"unexpected error ({reason})", "run it alone to see where"), True
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        reason += f", at {Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return explain(path, f"unexpected error ({reason})", "report it"), True
 
 
 def install(extra: str) -> str:

@@ -95,6 +95,8 @@ class Batch:
             raise
         except Exception as error:
             text, unexpected = describe_failure(path, error)
+            if isinstance(error, clusters.WorkerFailure):
+                text = str(error)
             if self.as_json:
                 self.print_json({"input": str(path), "status": "failed", "error": as_option(text)})
             if self.alone:

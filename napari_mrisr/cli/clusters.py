@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli.session import Session, TerminalProgress, write_line
 from napari_mrisr.core.progress import CancelToken
-from napari_mrisr.errors import Cancelled, MemoryEstimateError, MrisrError, explain
+from napari_mrisr.errors import (
+    Cancelled,
+    MemoryEstimateError,
+    MrisrError,
+    describe_failure,
+    explain,
+)
 
 if TYPE_CHECKING:
     from napari_mrisr.cli.jobs import FilePlan, FileResult, Work
@@ -36,7 +42,7 @@ class WorkerOutcome:
     cautions : tuple of str
         Kinds of cautions shown.
     failure : tuple of str
-        Name and text of an unexpected exception, and its traceback.
+        One line about an unexpected exception, and its traceback.
     """
 
     result: FileResult | None
@@ -104,10 +110,10 @@ def on_cluster(
             here.progress.message(f"{plan.scan.path.name}: {message}")
         here.caution_counts.update(outcome.cautions)
         if outcome.result is None:
-            reason, trace = outcome.failure
+            text, trace = outcome.failure
             if here.verbose:
                 write_line("stderr", trace.rstrip())
-            raise WorkerFailure(reason)
+            raise WorkerFailure(text)
         return outcome.result
 
     try:
@@ -159,8 +165,8 @@ def _carry_out(
         found, remedy = "not enough memory on a worker", "give workers more memory"
         raise MemoryEstimateError(explain(plan.scan.path, found, remedy)) from error
     except Exception as error:
-        text = "".join(traceback.format_exception(error))
-        failure = (f"{type(error).__name__}: {error}", text)
+        trace = "".join(traceback.format_exception(error))
+        failure = (describe_failure(plan.scan.path, error)[0], trace)
     cautions = tuple(session.caution_counts)
     return WorkerOutcome(result, tuple(session.progress.messages), cautions, failure)
 

@@ -111,7 +111,10 @@ def test_an_unexpected_error_in_evaluate_does_not_stop_the_other_files(
     monkeypatch.setattr(experiment, "read_volume", fail)
     found = run("evaluate", two[0], "--methods", "nearest", "--json", tmp_path / "r.json")
     assert found.code == 1
-    assert "sub-01_T1w.nii: unexpected error (ZeroDivisionError: a fault of ours)" in found.error
+    assert (
+        "sub-01_T1w.nii: unexpected error (ZeroDivisionError: a fault of ours, at test_batch.py:"
+        in found.error
+    )
     rows = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert {Path(row["file"]).name for row in rows} == {"sub-02_T1w.nii"}
 
