@@ -130,7 +130,7 @@ def draw_sum(
     low, high = min(points), max(points)
     room = 0.35 * max(high - low, 0.01)
     low, high = low - room, high + room
-    axes = sheet.axes((0.4, 0.34, sheet.width - 0.5, sheet.height - 0.4))
+    axes = sheet.axes((0.4, 0.46, sheet.width - 0.5, sheet.height - 0.5))
     axes.set_xlim(-0.6, len(changes) + (1.6 if truth is None else 2.7))
     axes.set_ylim(low, high)
     # The axis does not begin at 0: write its lower end.
@@ -148,16 +148,15 @@ def draw_sum(
     bars += [(a, b, style.warm if b >= a else style.cold) for a, b in itertools.pairwise(levels)]
     bars.append((low, levels[-1], style.voxel))
     texts = [plain(start[1]), *(signed(value) for _, value in changes), plain(levels[-1])]
-    for x, ((bottom, top, color), text) in enumerate(zip(bars, texts, strict=True)):
+    # Values stand below the bars, where the line of the reference cannot cross them.
+    for x, ((bottom, top, color), name, text) in enumerate(zip(bars, names, texts, strict=True)):
         axes.bar(x, top - bottom, bottom=bottom, width=0.62, color=color)
-        axes.text(
-            x, max(bottom, top), text, ha="center", va="bottom",
-            fontsize=small, color=style.ink,
-        )  # fmt: skip
-        axes.text(
-            x, -0.04, names[x].replace(" ", "\n", 1), ha="center", va="top", fontsize=small,
-            color=style.ink, transform=axes.get_xaxis_transform(),
-        )  # fmt: skip
+        below = name.replace(" ", "\n", 1)
+        for label, weight in ((text, "bold"), (f"\n{below}", "normal")):
+            axes.text(
+                x, -0.04, label, ha="center", va="top", fontsize=small, fontweight=weight,
+                color=style.ink, transform=axes.get_xaxis_transform(),
+            )  # fmt: skip
     if truth is not None:
         axes.axhline(truth, color=style.ink, linewidth=1.0, linestyle="--")
         axes.text(

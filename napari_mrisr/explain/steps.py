@@ -396,6 +396,5 @@ def factor_text(explanation: Explanation) -> str:
 
 
 def stage_label(explanation: Explanation, number: int) -> str:
-    """Return ``2: +0.012 (upsampled voxels)``."""
-    stage = explanation.stages[number]
-    return f"{number + 1}: {signed(stage.change)} ({grid_text(stage.spec)}s)"
+    """Return the number of a stage (from 1) and its change: ``2: +0.012``."""
+    return f"{number + 1}: {signed(explanation.stages[number].change)}"

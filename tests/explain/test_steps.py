@@ -144,4 +144,4 @@ def test_labels(cascade):
     assert voxel_text((3, 1, 2)) == "x 3, y 1, z 2"
     assert factor_text(cascade) == "2 × 2 × 2"
     change = signed(cascade.stages[1].change)
-    assert stage_label(cascade, 1) == f"2: {change} (upsampled voxels)"
+    assert stage_label(cascade, 1) == f"2: {change}"

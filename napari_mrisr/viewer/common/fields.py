@@ -64,7 +64,10 @@ class VerticalScroll(QScrollArea):
     def minimumSizeHint(self) -> QSize:
         """Return the content's width and the height of a few lines."""
         bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar, 120)
+        content = self.widget()
+        # Qt's hint ignores a minimum width that was set.
+        width = max(content.minimumSizeHint().width(), content.minimumWidth())
+        return QSize(width + bar, 120)
 
     def sizeHint(self) -> QSize:
         """Return the size of the whole content."""

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -37,10 +36,8 @@ class ExplainForm(FormPanel):
         self.bank = BankField(self)
         self.find_button = QPushButton("Find an edge", self)
         self.find_button.setToolTip("Explain a voxel on a clear edge in the center of the head")
-        self.export_button = QToolButton(self)
-        self.export_button.setText("Lecture page")
+        self.export_button = QPushButton("Lecture page", self)
         self.export_button.setToolTip("Save all steps of this voxel in one file, without names")
-        self.export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.export_button)
         for suffix, text in ((".html", "HTML, one file…"), (".pdf", "PDF…")):
             action = self.menu.addAction(text)
@@ -68,7 +65,12 @@ class ExplainForm(FormPanel):
         buttons.addWidget(self.find_button, 1)
         buttons.addWidget(self.export_button)
         buttons.addWidget(self.cancel_button)
-        self.bar.setMaximumHeight(6)
+        # No space for a hidden bar and an empty line: the picture needs it.
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(False)
+        self.bar.setSizePolicy(policy)
+        self.bar.setMaximumHeight(8)
+        self.status.setMinimumHeight(0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(4)

@@ -46,6 +46,9 @@ class TourPanel(FormPanel):
         self.slides = SlideView(self)
         # "End the tour" cancels.
         self.cancel_button.hide()
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(False)
+        self.bar.setSizePolicy(policy)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.status)

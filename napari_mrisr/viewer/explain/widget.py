@@ -17,7 +17,7 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.explain import Explanation, save_lecture, steps_of
-from napari_mrisr.explain.steps import factor_text, stage_label, voxel_text
+from napari_mrisr.explain.steps import stage_label, voxel_text
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.mouse import CanvasMouse
 from napari_mrisr.viewer.common.worker import Worker
@@ -212,8 +212,7 @@ class ExplainWidget(Dock):
         self._stage = min(self._stage, len(explanation.stages) - 1)
         self.panel.show_ready(explanation=True)
         self.panel.show_status(
-            f"Voxel {voxel_text(explanation.voxel)} of the result, scale "
-            f"{factor_text(explanation)}, bank {explanation.bank_name}"
+            f"Voxel {voxel_text(explanation.voxel)}, bank {explanation.bank_name}"
         )
         self._show_slides()
 

@@ -59,6 +59,8 @@ class InspectPanel(FormPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.status.deleteLater()
+        self.status = Lines(2, self)  # type: ignore[assignment]
         self.layer = LayerField(self)
         self.scale = ScaleField(self)
         self.bank = BankField(self)
@@ -159,6 +161,10 @@ class InspectPanel(FormPanel):
         column.addWidget(self.table, 1)
         column.addWidget(self.bucket_line)
         return tab
+
+    def write_status(self, text: str, color: str | None) -> None:
+        """Write into the status lines."""
+        self.status.setText(text, color)  # type: ignore[call-arg]
 
     def show_inspected(self, inspected: bool) -> None:
         """Enable the tabs for voxel and buckets if there is a map."""

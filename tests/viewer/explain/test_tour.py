@@ -130,6 +130,8 @@ def test_layers_deleted_during_the_tour_do_no_harm(desk):
 def test_closing_while_preparing_leaves_nothing(open_desk, endless):
     desk = open_desk("Guided tour")
     assert endless.wait(5)
+    # The dock is as wide as the slides that follow.
+    assert desk.widget.minimumSizeHint().width() > desk.panel.slides.minimumSizeHint().width()
     desk.qtbot.waitUntil(lambda: "endless" in desk.widget.panel.status.text(), timeout=5000)
     desk.close()
     assert desk.names == []
