@@ -1,25 +1,25 @@
-"""Take pictures of the reading room.
+"""Take pictures of Compare.
 
 Usage::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" \
-        python docs/compare_screenshots.py VOLUME FOLDER [WIDTHxHEIGHT]
+        python scripts/pictures/compare.py VOLUME FOLDER [WIDTHxHEIGHT]
 
-Takes a 3D volume as truth, makes the low-resolution one at 2x, super-resolves
-it by tricubic and hashed, and saves a picture of each state into the folder.
+Uses a 3D volume as the reference, simulates the low-resolution scan at 2×,
+super-resolves it by tricubic and hashed, and saves a picture of each state into the
+folder.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import napari
-from qtpy.QtWidgets import QApplication
+from stage import SCALE, settle, size_of
 
 from napari_mrisr.comparison.blinded.session import Case, Reading, ReadingPlan
 from napari_mrisr.core.frames import AXIAL, CORONAL
@@ -33,26 +33,18 @@ from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.widget import CompareWidget
 
 
-def settle(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:
-    """Let Qt work for a while."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not until():
-        QApplication.processEvents()
-        time.sleep(0.01)
-
-
 def make_volumes(path: str) -> dict[str, Volume]:
-    """Truth, LR, tricubic and hashed."""
-    truth = replace(read_volume(path), history={}).cropped_to_multiple((2, 2, 2))
-    lr = degrade(truth, (2, 2, 2))
-    made = {"truth": truth, "LR 2x": lr}
+    """Return reference, low-resolution scan, tricubic and hashed."""
+    reference = replace(read_volume(path), history={}).cropped_to_multiple(SCALE)
+    lr = degrade(reference, SCALE)
+    made = {"reference": reference, "LR 2x": lr}
     for method in ("tricubic", "hashed"):
-        made[method] = upscale(lr, UpscaleParameters(scale=(2, 2, 2), method=method))
+        made[method] = upscale(lr, UpscaleParameters(scale=SCALE, method=method))
     return made
 
 
-class Room:
-    """The widget in a viewer, floating at a given size."""
+class CompareStage:
+    """Compare in a viewer, docked or floating."""
 
     def __init__(self, volumes: Mapping[str, Volume], size: tuple[int, int], out: Path) -> None:
         self.viewer = napari.Viewer(show=True)
@@ -60,7 +52,7 @@ class Room:
         self.viewer.window.resize(*size)
         if volumes:
             self.widget = add_comparison(
-                self.viewer, volumes, None, truth="truth", measured="LR 2x"
+                self.viewer, volumes, None, truth="reference", measured="LR 2x"
             )
         else:
             self.widget = CompareWidget(self.viewer)
@@ -68,7 +60,7 @@ class Room:
         self.size = size
 
     def float(self) -> None:
-        """As a window of its own."""
+        """Make the dock a separate window."""
         dock = self.widget.parentWidget()
         while not hasattr(dock, "setFloating"):
             dock = dock.parentWidget()
@@ -77,7 +69,7 @@ class Room:
         settle(0.5)
 
     def shoot(self, name: str, whole: bool = False) -> None:
-        """A picture of the widget, or of the viewer's whole window."""
+        """Save a picture of the dock, or of the whole window."""
         settle()
         settle(30, until=lambda: not self.widget.meter.busy)
         settle()
@@ -86,24 +78,24 @@ class Room:
 
 
 def main(path: str, folder: str, size: str = "1600x1000") -> None:
-    """Go through the states."""
+    """Take the pictures."""
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    width, height = (int(n) for n in size.split("x"))
+    window = size_of(size)
     volumes = make_volumes(path)
 
-    empty = Room({}, (width, height), out)
+    empty = CompareStage({}, window, out)
     empty.shoot("00-empty", whole=True)
     empty.viewer.close()
 
-    room = Room(volumes, (width, height), out)
-    widget, controller = room.widget, room.widget.controller
-    room.shoot("01-docked", whole=True)
-    room.float()
+    stage = CompareStage(volumes, window, out)
+    widget, controller = stage.widget, stage.widget.controller
+    stage.shoot("01-docked", whole=True)
+    stage.float()
     x, _, z = controller.position()
     # At the level of the basal ganglia.
     controller.point_at(CORONAL, float(x), float(z) + 24.0)
-    room.shoot("02-side-by-side")
+    stage.shoot("02-side-by-side")
     at = controller.position()
     roi = drawn(
         "ROI 1",
@@ -116,65 +108,65 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     controller.put_roi(roi)
     box = ((at[0] - 48, at[1] - 40), (at[0] - 18, at[1] - 20))
     controller.put_roi(drawn("ROI 2", "box", controller.frame, AXIAL, box, (at[2], 16.0)))
-    room.shoot("03-roi")
-    controller.set_columns(["truth", "tricubic", "hashed"])
+    stage.shoot("03-roi")
+    controller.set_columns(["reference", "tricubic", "hashed"])
     controller.toggle_difference()
     controller.set_pair(0, 2)
     controller.toggle_difference()
-    room.shoot("04-differences")
+    stage.shoot("04-differences")
     controller.set_differences([])
     controller.toggle_difference(absolute=True)
-    room.shoot("05-absolute")
+    stage.shoot("05-absolute")
     controller.set_differences([])
     controller.set_pair(1, 2)
     for mode in ("swipe", "checkerboard", "flicker"):
         controller.set_mode(mode)
-        room.shoot(f"06-{mode}")
+        stage.shoot(f"06-{mode}")
     controller.set_mode("side-by-side")
     controller.zoom(3.0, (AXIAL, float(at[0]), float(at[1])))
-    room.shoot("07-zoomed")
+    stage.shoot("07-zoomed")
     controller.toggle("smooth")
-    room.shoot("07-zoomed-smooth")
+    stage.shoot("07-zoomed-smooth")
     controller.toggle("smooth")
     controller.fit()
     controller.toggle_maximized(CORONAL, 2)
-    room.shoot("08-maximized")
+    stage.shoot("08-maximized")
     controller.toggle_maximized(CORONAL, 2)
     controller.toggle("radiological")
-    room.shoot("09-neurological")
+    stage.shoot("09-neurological")
     controller.toggle("radiological")
     widget.view.toggle_help()
-    room.shoot("10-help")
+    stage.shoot("10-help")
     widget.view.toggle_help()
     controller.change(truth=None)
-    room.shoot("11-no-truth")
-    controller.change(truth="truth")
-    live = UpscaleParameters(scale=(2, 2, 2), method="hashed")
-    controller.set_columns(["truth", "LR 2x", "tricubic"])
-    widget.toggle_live(room.viewer.layers["LR 2x"], live)
+    stage.shoot("11-no-truth")
+    controller.change(truth="reference")
+    live = UpscaleParameters(scale=SCALE, method="hashed")
+    controller.set_columns(["reference", "LR 2x", "tricubic"])
+    widget.toggle_live(stage.viewer.layers["LR 2x"], live)
     name = "LR 2x hashed 2x (live)"
     settle(60, until=lambda: widget.live.share() > 0.2)
-    room.shoot("12-live")
+    stage.shoot("12-live")
     menu, button = widget.controls.live_menu, widget.controls.live
     menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
     settle()
-    room.viewer.window._qt_window.screen().grabWindow(0).save(str(out / "12-live-menu.png"))
+    stage.viewer.window._qt_window.screen().grabWindow(0).save(str(out / "12-live-menu.png"))
     menu.close()
     settle(120, until=lambda: name not in controller.state.columns)
-    room.shoot("12-live-finished")
-    controller.set_columns(["truth", "tricubic", "hashed"])
-    room.viewer.layers["hashed"].name = "a layer whose name is far too long " * 3
-    room.viewer.theme = "light"
-    room.shoot("12-long-names-light")
-    room.viewer.theme = "dark"
-    room.viewer.close()
+    stage.shoot("12-live-finished")
+    controller.set_columns(["reference", "tricubic", "hashed"])
+    stage.viewer.layers["hashed"].name = "a layer whose name is far too long " * 3
+    stage.viewer.theme = "light"
+    stage.shoot("12-long-names-light")
+    stage.viewer.theme = "dark"
+    stage.viewer.close()
     settle()
 
-    shoot_blinded(volumes, (width, height), out)
+    shoot_blinded(volumes, window, out)
 
 
 def shoot_blinded(volumes: Mapping[str, Volume], size: tuple[int, int], out: Path) -> None:
-    """The first case of a blinded reading."""
+    """Save a picture of the first case of a blinded reading."""
     with tempfile.TemporaryDirectory() as scratch:
         files = {}
         for method in ("tricubic", "hashed"):

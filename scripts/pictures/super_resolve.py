@@ -1,65 +1,43 @@
-"""Take pictures of the napari plugin at work.
+"""Take pictures of the super-resolution dock.
 
 Usage::
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py VOLUME FOLDER [BANK]
+    xvfb-run -a -s "-screen 0 1600x1000x24" \
+        python scripts/pictures/super_resolve.py VOLUME FOLDER [BANK]
 
-Takes a 3D volume as truth, simulates the low-resolution one, super-resolves
-it, and saves a picture of each state into the folder.
+Uses a 3D volume as the reference, simulates the low-resolution scan, super-resolves it,
+and saves a picture of each state into the folder.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import napari
-from qtpy.QtWidgets import QApplication
+from stage import Stage, settle
 
 from napari_mrisr.io import read_volume
-from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
-
-WINDOW = (1280, 720)
-
-
-def settle(seconds: float = 0.5, until: Callable[[], bool] = lambda: False) -> None:
-    """Let Qt work for a while."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not until():
-        QApplication.processEvents()
-        time.sleep(0.01)
 
 
 def main(path: str, folder: str, bank: str | None = None) -> None:
-    """Go through the states; with a bank file in place of the bundled bank."""
-    out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    viewer = napari.Viewer(show=True)
-    viewer.window.resize(*WINDOW)
-    widget = SuperResolveWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
+    """Take the pictures; a bank file replaces the bundled bank."""
+    stage = Stage(SuperResolveWidget, "Super-resolve", folder)
+    viewer, widget, shoot = stage.viewer, stage.widget, stage.shoot
 
-    def shoot(name: str) -> None:
-        settle()
-        viewer.window.screenshot(str(out / f"{name}.png"), canvas_only=False, flash=False)
-
-    def wait() -> None:
-        settle(300, until=lambda: not widget.worker.running)
+    def wait_for_preview() -> None:
+        settle(60, until=lambda: widget.live.layer is not None and not widget.live.busy)
 
     shoot("1-empty")
-    data, kwargs, _ = layer_data(read_volume(path), Path(path).name.partition(".")[0])
-    viewer.add_image(data, **kwargs)
+    stage.add(read_volume(path), Path(path).name.partition(".")[0])
     if bank is not None:
         widget.open_bank(bank)
     shoot("2-loaded")
     widget.simulate()
-    wait()
+    stage.wait()
     shoot("3-simulated")
     widget.panel.live.setChecked(True)
-    settle(60, until=lambda: widget.live.layer is not None and not widget.live.busy)
+    wait_for_preview()
     shoot("3-preview")
     viewer.layers[0].visible = False
     viewer.canvas.grid.enabled = True
@@ -78,7 +56,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     viewer.dims.order = (0, 1, 2)
     viewer.reset_view()
     widget.cancel()
-    wait()
+    stage.wait()
     shoot("3-preview-cancelled")
     widget.panel.live.setChecked(False)
     widget.panel.method.setCurrentText("tricubic")
@@ -87,12 +65,12 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     settle(60, until=lambda: "left" in widget.panel.status.text())
     shoot("4-running")
     widget.cancel()
-    wait()
+    stage.wait()
     shoot("4-cancelled")
     widget.panel.method.setCurrentText("hashed")
     widget.panel.scale.scale = (2, 2, 2)
     widget.run()
-    wait()
+    stage.wait()
     shoot("5-result")
     for layer in viewer.layers[:-2]:
         layer.visible = False
@@ -117,24 +95,22 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     widget.panel.scale.scale = (3, 1, 5)
     shoot("8-light")
     widget.panel.live.setChecked(True)
-    settle(60, until=lambda: widget.live.layer is not None and not widget.live.busy)
+    wait_for_preview()
     shoot("8-light-preview")
     widget.panel.live.setChecked(False)
-    viewer.layers[
-        -1
-    ].name = "a layer whose name is far too long for any dock widget to show in full"
+    viewer.layers[-1].name = "a layer whose name is far too long for any dock to show in full"
     widget.panel.layer.layer = viewer.layers[-1]
     viewer.window.resize(800, 500)
     shoot("9-small")
     widget.panel.live.setChecked(True)
-    settle(60, until=lambda: widget.live.layer is not None and not widget.live.busy)
+    wait_for_preview()
     shoot("9-small-preview")
     widget.panel.live.setChecked(False)
     viewer.theme = "dark"
     widget.panel.scale.scale = (8, 8, 8)
     widget.panel.degradation.setCurrentText("slice-profile")
     shoot("9-small-dark")
-    viewer.close()
+    stage.close()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Draw docs/images/trust.png: the report's picture for the sample phantom.
+"""Draw docs/images/trust.png: figure of the trust report for the sample head.
 
-python docs/trust_picture.py
+python scripts/pictures/trust.py
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ SCALE = (2, 2, 2)
 
 
 def main() -> None:
-    """Super-resolve, judge, draw."""
+    """Super-resolve the sample, compute its trust maps, draw them."""
     low = degrade(phantom(), SCALE)
     result = upscale(low, UpscaleParameters(SCALE))
     maps = trust_maps(low, result, load_bank("default-2x"))
     picture = Image.open(io.BytesIO(png_of(trust_figure(low, result, maps, SCALE))))
-    # Few colors keep the file small.
+    # 96 colors keep the file small.
     small = picture.convert("RGB").resize((1100, picture.height * 1100 // picture.width))
-    small.quantize(96).save(Path(__file__).parent / "images" / "trust.png", optimize=True)
+    small.quantize(96).save(
+        Path(__file__).parents[2] / "docs" / "images" / "trust.png", optimize=True
+    )
 
 
 if __name__ == "__main__":

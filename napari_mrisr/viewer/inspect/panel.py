@@ -60,7 +60,7 @@ class InspectPanel(FormPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.status.deleteLater()
-        self.status = Lines(2, self)  # type: ignore[assignment]
+        self.status = Lines(2, self)
         self.layer = LayerField(self)
         self.scale = ScaleField(self)
         self.bank = BankField(self)
@@ -164,7 +164,7 @@ class InspectPanel(FormPanel):
 
     def write_status(self, text: str, color: str | None) -> None:
         """Write into the status lines."""
-        self.status.setText(text, color)  # type: ignore[call-arg]
+        self.status.setText(text, color)
 
     def show_inspected(self, inspected: bool) -> None:
         """Enable the tabs for voxel and buckets if there is a map."""
