@@ -3,10 +3,11 @@
 #   scripts/setup.sh demo   what napari needs
 #   scripts/setup.sh test   that, Xvfb and the developers' tools
 #   scripts/setup.sh bench  the engine and what the benchmarks compare with; no napari
+#   scripts/setup.sh docs   the engine and what builds the documents
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?demo, test or bench}
+purpose=${1:?demo, test, bench or docs}
 python=${PYTHON:-python3}
 
 say() { printf '%s\n' "$*"; }
@@ -33,7 +34,7 @@ libxcb-shape.so.0 libxcb-shape0'
 
 missing=()
 if [ "$(uname -s)" = Linux ]; then
-    if [ "$purpose" != bench ]; then
+    if [ "$purpose" = demo ] || [ "$purpose" = test ]; then
         present=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p || true)
         while read -r library package; do
             grep -q "^[[:space:]]*${library//./\\.} " <<<"$present" || missing+=("$package")
@@ -72,7 +73,8 @@ fi
 extras=gui
 [ "$purpose" = test ] && extras=gui,dev
 [ "$purpose" = bench ] && extras=bench
-# An environment keeps the folder it was made in: one that moved is made anew.
+[ "$purpose" = docs ] && extras=docs
+# An environment keeps the folder it was made in: one that moved is created again.
 if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.folder 2>/dev/null)" != "$PWD" ]; then
     "$python" -m venv --clear .venv
     say "$PWD" >.venv/.folder

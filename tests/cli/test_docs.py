@@ -13,7 +13,7 @@ from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
 @pytest.fixture
 def commands(repository):
     """Arguments of every command, with the file that has it."""
-    pages = [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+    pages = [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
     found = []
     for page in pages:
         for line in page.read_text("utf-8").splitlines():
@@ -25,7 +25,7 @@ def commands(repository):
 
 def test_commands_in_the_documents_parse_and_have_a_bank(commands):
     parser = build_parser()
-    assert {page for page, _ in commands} >= {"README.md", "large-volumes.md", "training.md"}
+    assert {page for page, _ in commands} >= {"README.md", "large-volumes.md", "train.md"}
     for page, words in commands:
         try:
             arguments = parser.parse_args(words)
