@@ -16,7 +16,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 def help_pages() -> str:
     """Return the help of every command, one section per command."""
-    os.environ["COLUMNS"] = "88"
+    os.environ["COLUMNS"] = "76"
     from napari_mrisr.cli import build_parser
 
     parser = build_parser()
