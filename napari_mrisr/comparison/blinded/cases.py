@@ -1,4 +1,4 @@
-"""The list of cases of a blinded reading: a CSV file or a folder."""
+"""List of cases of a blinded reading: a CSV file or a folder."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.io import read_grid
 from napari_mrisr.io.formats import PathLike, is_listed, stem_of
 
-_HEADER = "give a header such as case,tricubic,hashed and a line for each case"
+_HEADER = "give a header such as case,tricubic,hashed and one line per case"
 
 
 def read_plan(path: PathLike, seed: int = 0, question: str = QUESTION) -> ReadingPlan:
-    """A plan from a list of cases.
+    """Read the plan of a reading from a list of cases.
 
     Parameters
     ----------
     path : str or path
-        A CSV file with the header ``case,METHOD,METHOD[,...]`` and a line for
-        each case, whose files are relative to it; or a folder with a folder for
-        each case, in which every image is named by its method
-        (``case-1/tricubic.nii.gz``).
+        A CSV file with the header ``case,METHOD,METHOD[,...]`` and one line per case,
+        with files relative to it; or a folder with one folder per case, in which every
+        image has the name of its method (``case-1/tricubic.nii.gz``).
     seed : int
-        Of the shuffled columns.
+        Seed of the shuffled columns.
     question : str
-        Asked for each case.
+        Question for each case.
 
     Returns
     -------
     ReadingPlan
-        Headers of all images were read, no voxels.
+        All images exist and have readable headers.
 
     Raises
     ------
     ParameterError
-        When the list is damaged or not of two to four methods.
+        If the list is damaged or does not have two to four methods.
     VolumeError
-        When an image is missing or no image.
+        If an image is missing or unreadable.
     """
     path = Path(path)
     methods, cases = _folder(path) if path.is_dir() else _table(path)
@@ -46,7 +45,7 @@ def read_plan(path: PathLike, seed: int = 0, question: str = QUESTION) -> Readin
         found = f"{len(methods)} methods ({', '.join(methods) or 'none'})"
         raise ParameterError(explain(path, found, f"give 2 to {len(LETTERS)}"))
     if not cases:
-        raise ParameterError(explain(path, "no case", _HEADER))
+        raise ParameterError(explain(path, "has no case", _HEADER))
     for case in cases:
         for file in case.files.values():
             read_grid(file)
@@ -56,7 +55,7 @@ def read_plan(path: PathLike, seed: int = 0, question: str = QUESTION) -> Readin
 def _table(path: Path) -> tuple[tuple[str, ...], list[Case]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            # Where the comma is the decimal sign, spreadsheets write semicolons.
+            # Spreadsheets in countries with a decimal comma write semicolons.
             comma = ";" if file.readline().startswith("case;") else ","
             file.seek(0)
             rows = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=comma)]
@@ -69,7 +68,7 @@ def _table(path: Path) -> tuple[tuple[str, ...], list[Case]]:
     methods = tuple(rows[0][1:])
     if len(set(methods)) < len(methods) or not all(methods):
         found = f"methods {', '.join(map(repr, methods))}"
-        raise ParameterError(explain(path, found, "name each, none twice"))
+        raise ParameterError(explain(path, found, "give each column a different name"))
     cases: dict[str, Case] = {}
     for number, row in enumerate(rows[1:], 2):
         if not any(row):
@@ -79,8 +78,8 @@ def _table(path: Path) -> tuple[tuple[str, ...], list[Case]]:
             found = f"line {number} has {len([c for c in row if c])} entries"
             raise ParameterError(explain(path, found, f"give {len(methods) + 1}"))
         if name in cases:
-            found = f"line {number} has case {name!r} again"
-            raise ParameterError(explain(path, found, "name every case differently"))
+            found = f"line {number} repeats case {name!r}"
+            raise ParameterError(explain(path, found, "give every case a different name"))
         paths = [path.parent / file for file in files]
         cases[name] = Case(name, dict(zip(methods, paths, strict=True)))
     return methods, list(cases.values())
@@ -92,7 +91,7 @@ def _folder(path: Path) -> tuple[tuple[str, ...], list[Case]]:
         files = sorted(file for file in folder.iterdir() if _is_image(file))
         cases.append(Case(folder.name, {stem_of(file): file for file in files}))
     if not cases:
-        raise ParameterError(explain(path, "has no folder in it", "give a folder for each case"))
+        raise ParameterError(explain(path, "has no folder", "give one folder per case"))
     methods = tuple(cases[0].files)
     for case in cases:
         if set(case.files) != set(methods):

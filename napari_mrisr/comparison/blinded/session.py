@@ -1,11 +1,11 @@
-"""Blinded reading: cases whose columns are shuffled and named A, B, C, D.
+"""Blinded reading: cases with shuffled columns named A, B, C, D.
 
-A plan says which cases and methods; the answers go, one at once, into a CSV file
-that has no names of methods, and what the letters stood for into a key file
-beside it (``reading.csv``, ``reading.key.json``). Neither has paths.
+Each answer is written at once to a CSV file without names of methods
+(``reading.csv``). The key file next to it (``reading.key.json``) assigns letters to
+methods. Neither has paths.
 
-Two columns are compared: −2 "A much better" to +2 "B much better". Three or four
-are rated, each from 1 (worst) to 5 (best).
+The reader compares two columns, from −2 "A much better" to +2 "B much better", or
+rates three or four, each from 1 (worst) to 5 (best).
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a reading.
+    """Case of a reading.
 
     Attributes
     ----------
     name : str
-        As the user's list has it; it appears in the answers.
+        Name in the user's list and in the answers.
     files : mapping of str to Path
-        Method to image.
+        Image of each method.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Case:
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """What is read, and in which order.
+    """Cases, methods and order of a reading.
 
     Attributes
     ----------
     cases : tuple of Case
-        Read in this order.
+        Cases in reading order.
     methods : tuple of str
-        Two to four; every case has an image of each.
+        Two to four methods; every case has an image of each.
     seed : int
-        Of the shuffled columns.
+        Seed of the shuffled columns.
     question : str
-        Asked for each case.
+        Question for each case.
     """
 
     cases: tuple[Case, ...]
@@ -78,33 +78,33 @@ class ReadingPlan:
 
     @property
     def letters(self) -> tuple[str, ...]:
-        """What columns are called, left to right."""
+        """Names of the columns, left to right."""
         return tuple(LETTERS[: len(self.methods)])
 
     @property
     def compares(self) -> bool:
-        """Whether two columns are compared; else each one is rated."""
+        """True if the reader compares two columns; else the reader rates each one."""
         return len(self.methods) == 2
 
     @property
     def scale(self) -> Mapping[int, str]:
-        """The five answers and their meaning."""
+        """Possible answers and their meaning."""
         return PREFERENCES if self.compares else RATINGS
 
     @property
     def identity(self) -> str:
-        """Twelve characters that differ for every other plan."""
+        """Twelve characters, unique for this plan."""
         content = [[case.name for case in self.cases], self.methods, self.seed, self.question]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
     def order(self, case: Case) -> tuple[str, ...]:
-        """Methods from left to right: A, B, ...; random, the same for the same seed."""
+        """Return the methods from left to right, in an order given by the seed."""
         methods = list(self.methods)
         random.Random(f"{self.seed}/{case.name}").shuffle(methods)
         return tuple(methods)
 
     def key(self) -> str:
-        """The key file's text."""
+        """Return the text of the key file."""
         content = {
             "napari_mrisr_reading": _FORMAT,
             "question": self.question,
@@ -119,16 +119,16 @@ class ReadingPlan:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said to one case.
+    """Answer to one case.
 
     Attributes
     ----------
     case : str
-        Its name.
+        Name of the case.
     values : tuple of int
-        One preference, or a rating of each column.
+        One preference, or one rating per column.
     seconds : float
-        How long the case was looked at.
+        Reading time.
     """
 
     case: str
@@ -137,21 +137,21 @@ class Answer:
 
 
 class Reading:
-    """A reading on disk: it goes on where it was left.
+    """Reading on disk, which resumes an unfinished one.
 
     Parameters
     ----------
     plan : ReadingPlan
-        What is read.
+        Cases to read.
     path : str or path
-        The CSV file of the answers. Where it exists it must be of this plan.
+        CSV file of the answers. An existing file must belong to this plan.
 
     Raises
     ------
     OutputError
-        When the file cannot be written.
+        If the file cannot be written.
     ParameterError
-        When it, or its key, belongs to another plan.
+        If the file or its key belongs to another plan.
     """
 
     def __init__(self, plan: ReadingPlan, path: PathLike) -> None:
@@ -164,7 +164,7 @@ class Reading:
         key = key_path(self.path)
         if not key.exists():
             if self._answers:
-                mend = "put it back; without it nobody knows the columns"
+                mend = "put it back: it assigns the columns to methods"
                 raise ParameterError(explain(self.path, f"its key {key.name} is missing", mend))
             write_text(key, plan.key())
         elif key.read_text("utf-8", errors="replace") != plan.key():
@@ -173,22 +173,22 @@ class Reading:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """Those given so far."""
+        """Answers so far."""
         return tuple(self._answers)
 
     @property
     def remaining(self) -> tuple[Case, ...]:
-        """Cases without an answer, in the plan's order."""
+        """Cases without an answer, in reading order."""
         done = {answer.case for answer in self._answers}
         return tuple(case for case in self.plan.cases if case.name not in done)
 
     def volumes(self, case: Case) -> dict[str, Volume]:
-        """The case's images by letter, left to right; nothing in them names a method.
+        """Read the images of a case, by letter from left to right, without their history.
 
         Raises
         ------
         VolumeError
-            When one cannot be read.
+            If an image cannot be read.
         """
         made = {}
         for letter, method in zip(self.plan.letters, self.plan.order(case), strict=True):
@@ -197,31 +197,31 @@ class Reading:
         return made
 
     def answer(self, case: Case, values: Sequence[int], seconds: float) -> None:
-        """Keep the answer to a case, in memory and on disk at once.
+        """Save the answer to a case.
 
         Parameters
         ----------
         case : Case
-            Of the plan, not answered yet.
+            Case of the plan without an answer.
         values : sequence of int
-            One of -2 to 2 for two columns; else one of 1 to 5 for each, left to right.
+            One value of -2 to 2 for two columns; else 1 to 5 per column, left to right.
         seconds : float
-            How long it was looked at.
+            Reading time.
 
         Raises
         ------
         ParameterError
-            For a case that is not to be answered, or values that are no answer.
+            If the case is not open, or the values are no answer.
         OutputError
-            When the file cannot be written; then nothing changed.
+            If the file cannot be written; the answers then stay unchanged.
         """
         if case not in self.remaining:
-            raise ParameterError(explain(case.name, "is not to be read", "go on to the next case"))
+            raise ParameterError(explain(case.name, "is not open", "continue with the next case"))
         made = Answer(case.name, _checked(values, self.plan, case.name), round(seconds, 1))
         self._save([*self._answers, made])
 
     def take_back(self) -> Case | None:
-        """Drop the latest answer, on disk too; the case that is to be read again."""
+        """Delete the latest answer, also on disk, and return its case."""
         if not self._answers:
             return None
         name = self._answers[-1].case
@@ -234,44 +234,46 @@ class Reading:
 
 
 def key_path(path: PathLike) -> Path:
-    """Where the key of a file of answers is."""
+    """Return the path of the key of a file of answers."""
     return Path(path).with_suffix(".key.json")
 
 
 def answers_csv(answers: Sequence[Answer], plan: ReadingPlan) -> str:
-    """The file of answers: one row a case, no method named."""
+    """Return the file of answers: one row per case, without methods."""
     rows = [[plan.identity, a.case, *a.values, f"{a.seconds:.1f}"] for a in answers]
     return csv_text([_header(plan), *rows])
 
 
 def read_answers(path: Path, plan: ReadingPlan) -> list[Answer]:
-    """Read :func:`answers_csv`.
+    """Read what :func:`answers_csv` wrote.
 
     Raises
     ------
     ParameterError
-        When it is not of this plan, or damaged.
+        If the file belongs to another plan or is damaged.
     """
-    mend = "choose another name for the answers, or the list they belong to"
+    mend = "choose another file, or the list of cases that it belongs to"
     rows = _rows(path)
     if not rows or rows[0] != _header(plan):
-        raise ParameterError(explain(path, "is no file of answers to this reading", mend))
+        raise ParameterError(explain(path, "is no file of answers of this reading", mend))
     names = {case.name for case in plan.cases}
     answers: dict[str, Answer] = {}
     for number, row in enumerate(rows[1:], 2):
         if row[:1] != [plan.identity]:
-            found = f"line {number} is of another reading ({row[0]})"
+            found = f"line {number} belongs to another reading ({row[0]})"
             raise ParameterError(explain(path, found, mend))
         try:
             _, name, *values, seconds = row
             if name not in names or name in answers:
-                raise ValueError(f"case {name!r} is unknown or there twice")
+                raise ValueError(f"case {name!r} is unknown or occurs twice")
             if not 0.0 <= float(seconds) < 1e6:
                 raise ValueError(f"{seconds[:20]} seconds")
             checked = _checked([int(v) for v in values], plan, name)
             answers[name] = Answer(name, checked, float(seconds))
         except ValueError as error:
-            raise ParameterError(explain(path, f"line {number}: {error}", "mend it")) from error
+            raise ParameterError(
+                explain(path, f"line {number}: {error}", "correct the line")
+            ) from error
     return list(answers.values())
 
 
@@ -321,16 +323,16 @@ def load_key(path: PathLike) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``question``, ``methods``, ``seed``, and ``cases``: for each its letters'
-        methods.
+        ``question``, ``methods``, ``seed`` and ``cases``: the method of each letter per
+        case.
 
     Raises
     ------
     ParameterError
-        When it is none, or of a later version.
+        If the file is no key or has a later version.
     """
     path = Path(path)
-    mend = "give the .key.json file that lies beside the answers"
+    mend = "give the .key.json file in the folder of the answers"
     try:
         content = json.loads(path.read_text("utf-8"))
         version = content["napari_mrisr_reading"]

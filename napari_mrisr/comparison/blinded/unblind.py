@@ -1,4 +1,4 @@
-"""A blinded reading, unblinded: preference per method, with counts and a test."""
+"""Unblinding of a reading: scores per method, with counts and a sign test."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from napari_mrisr.io.formats import PathLike
 
 @dataclass(frozen=True)
 class UnblindedAnswer:
-    """An answer with the methods' names.
+    """Answer with scores per method.
 
     Attributes
     ----------
     case : str
-        Its name.
+        Name of the case.
     scores : tuple of int
-        In the order of the methods: ratings; or, of a preference, that for the
-        method (2: it is much better, −2: the other one is).
+        One per method: its rating, or the preference for it (2: much better, −2: the
+        other method is much better).
     seconds : float
-        How long it was looked at.
+        Reading time.
     """
 
     case: str
@@ -45,16 +45,16 @@ class UnblindedAnswer:
 
 @dataclass(frozen=True)
 class MethodPair:
-    """Two methods over all cases, and a two-sided sign test.
+    """Two methods over all cases, with a two-sided sign test.
 
     Attributes
     ----------
     first, second : str
-        Methods.
+        Names of the methods.
     wins, losses, ties : int
-        Cases in which the first is better, worse, no different.
+        Number of cases in which the first is better, worse, equal.
     p : float
-        Two-sided; cases without a difference left out. 1 without any case.
+        Two-sided, without ties; 1 without any case.
     """
 
     first: str
@@ -67,18 +67,18 @@ class MethodPair:
 
 @dataclass(frozen=True)
 class Unblinded:
-    """The whole reading.
+    """Unblinded reading.
 
     Attributes
     ----------
     question : str
-        That was asked.
+        Question for each case.
     methods : tuple of str
-        In the order of the list of cases.
+        Methods in the order of the list of cases.
     answers : tuple of UnblindedAnswer
-        As they were given.
+        Answers in reading order.
     planned : int
-        Cases of the plan, answered or not.
+        Number of cases in the plan.
     """
 
     question: str
@@ -87,14 +87,14 @@ class Unblinded:
     planned: int
 
     def counts(self, method: str) -> dict[int, int]:
-        """How often the method had each of the five scores."""
+        """Return how often a method had each of the five scores."""
         column = self.methods.index(method)
         scale = PREFERENCES if len(self.methods) == 2 else RATINGS
         scores = [answer.scores[column] for answer in self.answers]
         return {score: scores.count(score) for score in scale}
 
     def pairs(self) -> list[MethodPair]:
-        """Every method against every other one."""
+        """Compare every method with every other."""
         return [self._pair(a, b) for a, b in combinations(range(len(self.methods)), 2)]
 
     def _pair(self, first: int, second: int) -> MethodPair:
@@ -106,7 +106,7 @@ class Unblinded:
         return MethodPair(self.methods[first], self.methods[second], wins, losses, ties, p)
 
     def summary(self) -> str:
-        """Counts and tests in words, each with its n."""
+        """Return counts and tests as text, each with its n."""
         n = len(self.answers)
         lines = [f"{self.question} {n} of {self.planned} cases answered."]
         kind = "preference" if len(self.methods) == 2 else "rating"
@@ -117,7 +117,7 @@ class Unblinded:
             lines.append(f"{method}: mean {kind} {_signed(kind, round(mean, 2))} ({each})")
         pairs = self.pairs() if n else []
         lines += [
-            f"{p.first} better than {p.second} in {p.wins}, worse in {p.losses}, no different in "
+            f"{p.first} better than {p.second} in {p.wins}, worse in {p.losses}, equal in "
             f"{p.ties}: two-sided sign test p = {p.p:.3g}, n = {p.wins + p.losses} (without ties)"
             for p in pairs
         ]
@@ -126,7 +126,7 @@ class Unblinded:
         return "\n".join(lines)
 
     def to_csv(self) -> str:
-        """One row a case: its name, the score of each method, seconds."""
+        """Return one row per case: its name, the score of each method, seconds."""
         rows = [[a.case, *a.scores, f"{a.seconds:.1f}"] for a in self.answers]
         return csv_text([["case", *self.methods, "seconds"], *rows])
 
@@ -137,14 +137,14 @@ def unblind(path: PathLike, key: PathLike | None = None) -> Unblinded:
     Parameters
     ----------
     path : str or path
-        The answers.
+        File of answers.
     key : str or path, optional
-        By default the file beside the answers.
+        Key file; by default the one in the folder of the answers.
 
     Raises
     ------
     ParameterError
-        When one of them is damaged, or they do not belong together.
+        If one of them is damaged, or they do not belong together.
     """
     content = load_key(key or key_path(path))
     cases = tuple(Case(name, {}) for name in content["cases"])

@@ -97,5 +97,5 @@ def test_the_key_of_another_reading_does_not_fit(tmp_path):
     path = read_as(tmp_path, ("a", "b"), lambda i, order: [0], count=3)
     (tmp_path / "two").mkdir()
     other = read_as(tmp_path / "two", ("a", "b"), lambda i, order: [0], count=4)
-    with pytest.raises(ParameterError, match=r"r\.csv: line 2 is of another reading"):
+    with pytest.raises(ParameterError, match=r"r\.csv: line 2 belongs to another reading"):
         unblind(path, key_path(other))
