@@ -1,23 +1,14 @@
-"""From a change to new pixels: live previews in Super-resolve and in the reading room.
+"""Milliseconds from a change to computed pixels on screen, in Super-resolve and in Compare.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/live_preview.py [--size 128]
 
-A phantom of ``--size`` cubed low-resolution voxels, 2x, real widgets in a real
-window, kernels warm. For each kind of change: milliseconds from it until the
-canvas has painted the computed pixels, median and 95th percentile, in a median
-run the processor's milliseconds of all threads (which hardly count what else
-the machine does; software OpenGL included), and the longest wait of a 5 ms
-timer (GUI stall) in all runs. Before a change the groundwork is laid and all
-that is likely is computed ahead, as it is while nobody does anything for some
-seconds; but not where somebody goes on at once, nor where it says that nothing
-is laid: there only the neighbors of the plane on screen and the other two are.
-The reading room's columns are not filled: there, too, planes are computed.
+A phantom of ``--size`` cubed voxels, 2x, hashed, in real windows with warm kernels. Median and
+95th percentile; the longest wait of a 5 ms timer shows how long the GUI stood still.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,97 +17,93 @@ import napari
 import numpy as np
 from harness import where
 from qtpy.QtCore import QEventLoop, QTimer
-from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QApplication
 
-from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.io.samples import phantom
-from napari_mrisr.run.upscale import UpscaleParameters
-from napari_mrisr.viewer.compare import live as compare_live
+from napari_mrisr.run.preview import OutwardFill
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.compare.window import dock_of
 from napari_mrisr.viewer.layers.convert import layer_data
-from napari_mrisr.viewer.preview import compute as workshop
-from napari_mrisr.viewer.preview.array import LiveArray
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
-METHODS = ("hashed", "tricubic")
-FAR = 37  # to a slice where nobody has been
+HASHED = UpscaleParameters((2, 2, 2), "hashed")
+_step = OutwardFill.step
 
 
-class Meter:
-    """Times changes, and how long Qt's loop does not come around."""
+def set_fill(on: bool) -> None:
+    """Let the background fill run, or block it to time single slices before it."""
 
-    def __init__(self, runs: int, canvas: QOpenGLWidget) -> None:
-        self.runs, self._frames, self._told = runs, 0, -1
-        canvas.frameSwapped.connect(self._count)
-        self._longest, self._last = 0.0, time.perf_counter()
-        self._timer = QTimer()
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(5)
+    def blocked(self: OutwardFill, focus: int, pool: Any) -> Any:
+        while True:
+            pool.check()
+            time.sleep(0.002)
 
-    def _count(self) -> None:
-        self._frames += 1
-
-    def tell(self) -> None:
-        """New voxels are to be painted."""
-        self._told = self._frames
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self._longest = max(self._longest, now - self._last)
-        self._last = now
-
-    def measure(
-        self,
-        name: str,
-        change: Callable[[int], Any],
-        seen: Callable[[], bool],
-        settled: Callable[[], bool],
-        before: Callable[[int], Any] = lambda run: None,
-    ) -> None:
-        """Print what a change costs until ``seen``; everything is ``settled`` before each."""
-        wall, processor, stall = [], [], 0.0
-        for run in range(-1, self.runs):  # one to warm up
-            before(run)
-            until(settled)
-            self._longest, self._last = 0.0, time.perf_counter()
-            self._told = -1
-            start, used = time.perf_counter(), time.process_time()
-            change(run)
-            until(seen)
-            frames = self._frames if self._told < 0 else self._told
-            until(lambda frames=frames: self._frames > frames)
-            if run >= 0:
-                wall.append(1000 * (time.perf_counter() - start))
-                processor.append(1000 * (time.process_time() - used))
-                stall = max(stall, 1000 * self._longest)
-        print(
-            f"{name:<55s}{np.median(wall):6.0f} ms   95 %{np.percentile(wall, 95):6.0f} ms"
-            f"   processor{statistics.median(processor):6.0f} ms   stall{stall:5.0f} ms",
-            flush=True,
-        )
+    OutwardFill.step = _step if on else blocked  # type: ignore[method-assign]
 
 
 def until(ready: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not ready():
-        # As the event loop does: a thread that asks all the time would keep Python to itself.
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         if time.monotonic() > end:
             raise TimeoutError("the preview did not come")
 
 
-def settle(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
+class Meter:
+    """Times changes, and the GUI thread's longest pause."""
+
+    def __init__(self, canvas: Any, runs: int) -> None:
+        self.runs, self.frames, self._longest, self._last = runs, 0, 0.0, 0.0
+        canvas.frameSwapped.connect(self._count)
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(5)
+
+    def _count(self) -> None:
+        self.frames += 1
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._longest, self._last = max(self._longest, now - self._last), now
+
+    def measure(
+        self,
+        name: str,
+        change: Callable[[int], Any],
+        shown: Callable[[], bool],
+        before: Callable[[int], Any] = lambda run: None,
+    ) -> None:
+        took, pauses = [], []
+        for run in range(-1, self.runs):  # one to warm up
+            before(run)
+            until(lambda: not self._idle_frames())
+            self._longest, self._last = 0.0, time.perf_counter()
+            start = time.perf_counter()
+            change(run)
+            until(shown)
+            frames = self.frames
+            until(lambda frames=frames: self.frames > frames, 2.0)
+            if run >= 0:
+                took.append(1000 * (time.perf_counter() - start))
+                pauses.append(1000 * self._longest)
+        print(
+            f"{name:<48s}{np.median(took):6.0f} ms   95 %{np.percentile(took, 95):6.0f} ms"
+            f"   GUI pause{np.median(pauses):5.0f} ms",
+            flush=True,
+        )
+
+    def _idle_frames(self) -> bool:
+        """Paint what is left from before."""
+        frames = self.frames
+        end = time.monotonic() + 0.1
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.005)
+        return self.frames > frames + 1
 
 
 def head(size: int) -> Volume:
-    """A head of ``size`` cubed voxels."""
     data = phantom().data
     for axis in range(3):
         index = np.linspace(0, data.shape[axis] - 1, size).round().astype(int)
@@ -132,19 +119,20 @@ def in_super_resolve(volume: Volume, runs: int) -> None:
     widget = SuperResolveWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Super-resolve", area="right")
     panel, live = widget.panel, widget.live
+    meter = Meter(viewer.window._qt_viewer.canvas.native, runs)
 
-    def on_screen() -> bool:
-        """Sliced by napari, that is; the next frame shows it."""
-        array = live.array
-        if array is None or array.awaits(array.shown):
-            return False
-        return array.holds(array.shown) and live.layer.data is array
+    def shown() -> bool:
+        """napari has sliced computed voxels; its next frame shows them."""
+        preview = live.preview
+        return (
+            preview is not None
+            and preview.complete
+            and live._image.shows(preview)
+            and not preview.array.missing
+        )
 
-    def settled() -> bool:
-        return on_screen() and not live.busy and not live._foresight.waiting
-
-    def choose(method: str) -> None:
-        panel.method.setCurrentText(method)
+    def filled() -> bool:
+        return shown() and live.preview.filled
 
     def move(steps: int) -> None:
         begin, end, step = viewer.dims.range[0]
@@ -152,55 +140,57 @@ def in_super_resolve(volume: Volume, runs: int) -> None:
         index = round((viewer.dims.point[0] - begin) / step) + steps
         viewer.dims.set_point(0, begin + step * (index % count))
 
-    meter = Meter(runs, viewer.window._qt_viewer.canvas.native)
+    def choose(method: str) -> None:
+        panel.method.name = method
+
+    def forget(run: int) -> None:
+        panel.live.setChecked(False)
+        panel.live.setChecked(True)
+        until(shown)
+
     panel.live.setChecked(True)
-    for method, other in (METHODS, METHODS[::-1]):
-
-        def elsewhere(run: int, other: str = other) -> None:
-            choose(other)
-            move(FAR)
-
-        meter.measure(
-            f"Super-resolve: method becomes {method}",
-            lambda run, method=method: choose(method),
-            on_screen,
-            settled,
-            elsewhere,
-        )
-        meter.measure(
-            f"Super-resolve: back to {method}",
-            lambda run, method=method: choose(method),
-            on_screen,
-            settled,
-            lambda run, other=other: choose(other),
-        )
+    until(filled)
+    meter.measure("Super-resolve, filled: next slice", lambda run: move(1), shown)
+    meter.measure("Super-resolve, filled: a slice far away", lambda run: move(37), shown)
+    choose("tricubic")
+    until(filled)
+    methods = ("hashed", "tricubic")
+    meter.measure(
+        "Super-resolve, filled: another method", lambda run: choose(methods[(run + 1) % 2]), shown
+    )
     choose("hashed")
-    for factor, other in ((3, 2), (2, 3)):
+    for fill in (True, False):
+        set_fill(fill)
+        state = "while it fills" if fill else "before the fill"
+        for name, steps in (("next slice", 1), ("a slice far away", 37)):
+            meter.measure(
+                f"Super-resolve, {state}: {name}",
+                lambda run, steps=steps: move(steps),
+                shown,
+                forget if fill or name == "next slice" else lambda run: until(shown),
+            )
 
-        def resize(run: int, factor: int = factor) -> None:
-            panel.scale.scale = (factor, factor, factor)
+    def other_method(run: int) -> None:
+        choose("tricubic")
+        forget(run)
 
-        def from_elsewhere(run: int, other: int = other) -> None:
-            panel.scale.scale = (other, other, other)
-            move(FAR)
-
-        name = f"Super-resolve, hashed: scale becomes {factor}"
-        meter.measure(name, resize, on_screen, settled, from_elsewhere)
-    for method in METHODS:
-        choose(method)
-        until(settled)
-        for name, ready in (("next slice", settled), ("next slices, without a pause", on_screen)):
-            meter.measure(f"Super-resolve, {method}: {name}", lambda run: move(1), on_screen, ready)
-        far = f"Super-resolve, {method}: a slice far off"
-        meter.measure(far, lambda run: move(FAR), on_screen, settled)
-        if method == "hashed":
-
-            def forget(run: int) -> None:
-                live.workshop.forget()
-
-            most, workshop.MOST_LAID = workshop.MOST_LAID, 0
-            meter.measure(f"{far}, nothing laid", lambda run: move(FAR), on_screen, settled, forget)
-            workshop.MOST_LAID = most
+    meter.measure(
+        "Super-resolve, before the fill: another method",
+        lambda run: choose("hashed"),
+        shown,
+        other_method,
+    )
+    set_fill(True)
+    start = time.perf_counter()
+    forget(0)
+    first = time.perf_counter() - start
+    until(filled)
+    last = time.perf_counter() - start
+    print(f"Super-resolve: first slice {1000 * first:.0f} ms, filled {1000 * last:.0f} ms")
+    start = time.perf_counter()
+    widget.run()
+    until(lambda: not widget.busy)
+    print(f"Super-resolve, filled: Run {1000 * (time.perf_counter() - start):.0f} ms")
     viewer.close()
 
 
@@ -210,86 +200,47 @@ def in_compare(volume: Volume, runs: int) -> None:
     source = viewer.add_image(data, **kwargs)
     widget = CompareWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Compare", area="right")
-    dock_of(widget).setFloating(True)
-    dock_of(widget).setGeometry(0, 0, 1600, 1000)
-    settle(1.0)
-    controller = widget.controller
+    until(lambda: not widget.meter.busy)
+    controller, live = widget.controller, widget.live
+    meter = Meter(widget.view.canvas.native, runs)
 
-    def array() -> LiveArray | None:
-        names = widget.live.names()
-        return viewer.layers[names[0]].data if names else None
-
-    def on_screen() -> bool:
-        """All three planes at the crosshair, and the reading room has been told."""
-        made = array()
-        if made is None or any(column._live.busy for column in widget.live._columns):
-            return False
-        return all(made.holds(n) for n in widget.live._places(made.grid))
+    def shown() -> bool:
+        return bool(live.names()) and all(column.preview.complete for column in live._columns)
 
     def go(steps: int) -> None:
         x, y, z = controller.state.crosshair
-        size = 0.5 * steps
-        controller.go_to((x + size, y + size, z + size))
+        controller.go_to((x + 0.5 * steps, y + 0.5 * steps, z + 0.5 * steps))
 
-    meter = Meter(runs, widget.view.canvas.native)
-    widget.live.changed.connect(lambda _: meter.tell())
-    for method in METHODS:
-        parameters = UpscaleParameters((2, 2, 2), method)
+    def forget(run: int) -> None:
+        if live.names():
+            widget.toggle_live(source, HASHED)
+        live._previews.clear()
 
-        def none(run: int, parameters: Any = parameters) -> None:
-            if widget.live.names():
-                widget.toggle_live(source, parameters)
-
-        for note in ("", ", foreseen"):
-
-            def foresee(run: int, parameters: Any = parameters, note: str = note) -> None:
-                none(run)
-                if note:
-                    widget.live.foresee(source, parameters)
-
-            def ready() -> bool:
-                foreseen = widget.live._foreseen
-                if foreseen is not None and (foreseen.busy or not foreseen._live.array):
-                    return False
-                return not widget.meter.busy
-
-            meter.measure(
-                f"Compare: a column of {method} appears{note}",
-                lambda run, parameters=parameters: widget.toggle_live(source, parameters),
-                on_screen,
-                ready,
-                foresee,
-            )
-        settled = on_screen
-        for laid in (False, True) if method == "hashed" else (True,):
-            if laid:
-                column = widget.live._columns[0]
-                column._workshop.lay(column.subject, lambda: False, Progress())
-            note = "" if laid else ", nothing laid"
-            meter.measure(
-                f"Compare, {method}: crosshair by a voxel{note}",
-                lambda run: go(1),
-                on_screen,
-                settled,
-            )
-            meter.measure(
-                f"Compare, {method}: crosshair far off{note}",
-                lambda run: go((FAR + run) * (-1 if run % 2 else 1)),
-                on_screen,
-                settled,
-            )
-        widget.toggle_live(source, parameters)
+    set_fill(False)
+    meter.measure(
+        "Compare: a column appears", lambda run: widget.toggle_live(source, HASHED), shown, forget
+    )
+    meter.measure("Compare, before the fill: next crosshair", lambda run: go(1), shown)
+    meter.measure(
+        "Compare, before the fill: crosshair far away",
+        lambda run: go((37 + run) * (-1 if run % 2 else 1)),
+        shown,
+    )
+    set_fill(True)
     viewer.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=128, help="voxels an axis of the input")
-    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--size", type=int, default=128, help="voxels per axis of the input")
+    parser.add_argument("--runs", type=int, default=9)
     arguments = parser.parse_args()
     print(where())
     volume = head(arguments.size)
-    compare_live._FILL_AFTER_MS = 10_000_000  # planes only
+    upscale(volume, HASHED)
+    start = time.perf_counter()
+    upscale(volume, HASHED)
+    print(f"upscale without a viewer: {1000 * (time.perf_counter() - start):.0f} ms")
     in_super_resolve(volume, arguments.runs)
     in_compare(volume, arguments.runs)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +21,6 @@ from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.preview.controller import lower_priority
 
 _log = logging.getLogger(__name__)
 
@@ -178,3 +181,10 @@ def measure(book: NumberBook, rois: Sequence[Roi], progress: Progress | None = N
     tables = [book.region(roi, progress) for roi in rois]
     tables += [book.contrast_to_noise(rois[0], roi) for roi in rois[1:]]
     return sum(tables[1:], tables[0]) if tables else Table(())
+
+
+def lower_priority() -> None:
+    """Let the GUI thread go first, before this thread and those that it starts."""
+    if sys.platform == "linux":  # elsewhere this number is not a thread's
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

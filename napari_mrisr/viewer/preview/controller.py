@@ -14,11 +14,8 @@ nothing.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +34,7 @@ from napari_mrisr.run.preview import Band, OutwardFill
 from napari_mrisr.run.upscale import (
     UpscaleParameters,
     as_result,
+    check_labels,
     check_memory,
     check_parameters,
     upscale,
@@ -284,7 +282,6 @@ class PreviewController:
             self._thread.start()
 
     def _work(self) -> None:
-        lower_priority()
         announced = time.monotonic()
         while True:
             with self._lock:
@@ -321,6 +318,7 @@ class PreviewController:
             preview._volume = preview.source.to_volume()
             preview._lr = preview._volume.normalized()
             _ = preview._lr.extrema  # kept with it
+        check_labels(preview._volume, preview.parameters)
         name, scale = preview.source.name, preview.parameters.scale
         preview.array = PreviewArray(name, preview._volume, scale)
 
@@ -382,10 +380,3 @@ def _place(source: LayerSnapshot) -> tuple[Any, ...]:
     if isinstance(data, np.ndarray):  # frames of a series are new arrays of the same memory
         memory = (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str)
     return memory, source.frame, grid.shape, grid.affine.tobytes()
-
-
-def lower_priority() -> None:
-    """Let the GUI thread go first, before this thread and those that it starts."""
-    if sys.platform == "linux":  # elsewhere this number is not a thread's
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -26,7 +26,7 @@ from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     ScanRecord,
 )
-from napari_mrisr.viewer.preview.array import PlaneName
+from napari_mrisr.viewer.preview.array import PlaneName, PreviewArray
 from napari_mrisr.viewer.preview.controller import Preview, PreviewController, preview_key
 
 _log = logging.getLogger(__name__)
@@ -54,16 +54,24 @@ class PreviewImage:
         self._viewer = viewer
         self.layer: Any = None
         self.changing = False
+        self._array: PreviewArray | None = None
+        self._filled = False  # napari has sliced a filled array
 
     @property
     def exists(self) -> bool:
         """True if there is a layer and the user has not deleted it."""
         return self.layer is not None and self.layer in self._viewer.layers
 
+    def shows(self, preview: Preview) -> bool:
+        """Return True if the layer shows the array of a preview."""
+        # Not by the layer's data, which the viewer that plugins get wraps in a proxy.
+        return self.exists and self._array is preview.array
+
     def put(self, preview: Preview, name: str) -> None:
         """Show the array of a preview; a new layer gets the look of its source."""
         array, source = preview.array, preview.source
         assert array is not None, "not read yet"
+        self._array, self._filled = array, preview.filled
         scale, translate = geometry.scale_and_translate(array.grid)
         scan = ScanRecord(array.grid, history=_UNFINISHED, source_id=source.layer_id)
         record = {METADATA_KEY: scan}
@@ -89,18 +97,21 @@ class PreviewImage:
             layer.data = array
         layer.name = name
 
-    def refresh(self, preview: Preview) -> None:
-        """Slice the array again if it has other voxels than napari shows."""
+    def refresh(self, preview: Preview) -> bool:
+        """Slice the array again if it has other voxels than napari shows; True if so."""
         array = preview.array
         if self.layer is None or array is None:
-            return
-        in_3d = preview.filled and self._viewer.dims.ndisplay == 3
-        if in_3d or any(array.holds(plane) for plane in array.missing):
-            self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+            return False
+        in_3d = self._viewer.dims.ndisplay == 3 and preview.filled and not self._filled
+        if not in_3d and not any(array.holds(plane) for plane in array.missing):
+            return False
+        self._filled = preview.filled
+        self.layer.refresh(thumbnail=False, highlight=False, extent=False)
+        return True
 
     def keep(self, result: LayerData | None = None) -> Any:
         """Leave the layer to the user, with a result in it; return the layer."""
-        layer, self.layer = self.layer, None
+        layer, self.layer, self._array = self.layer, None, None
         if result is not None:
             data, kwargs, _ = result
             layer.metadata = kwargs["metadata"]
@@ -237,29 +248,44 @@ class LayerPreview(QObject):
             self._listening = on
             events = self._viewer.dims.events
             for event in (events.point, events.order):
-                (event.connect if on else event.disconnect)(self._look)
+                if on:
+                    event.connect(self._look, position="last")  # after napari has sliced
+                else:
+                    event.disconnect(self._look)
 
     def _look(self, event: Any = None) -> None:
-        """Tell the controller which plane napari shows."""
-        if self.preview is not None and not self._image.changing:
-            planes = planes_at(self._viewer.dims, self.preview.grid)
-            self.controller.look(self.preview, planes[:1])
+        """Tell the controller which planes napari shows."""
+        preview = self.preview
+        if preview is None or self._image.changing:
+            return
+        planes = planes_at(self._viewer.dims, preview.grid)[:1]
+        if preview.array is not None:
+            # Between two planes napari may have rounded to the other; thick slices have several.
+            planes += [plane for plane in preview.array.missing if plane not in planes]
+        self.controller.look(preview, planes)
+        self._update(preview)
 
     def _receive(self, preview: Preview) -> None:
         if preview is not self.preview:
             return
-        if preview.error is not None:
-            self._image.remove()
-            if not isinstance(preview.error, MrisrError):
-                _log.error("preview failed", exc_info=preview.error)
-            self.failed.emit(preview.error)
-        elif preview.complete and preview.array is not None:
-            # Until the first plane is there, the layer shows the preview before.
-            if not self._image.exists or self.layer.data is not preview.array:
-                self._image.put(preview, self._name)
-            else:
-                self._image.refresh(preview)
-            self.arrived.emit()
+        if preview.error is None:
+            self._update(preview)
+            return
+        self._image.remove()
+        if not isinstance(preview.error, MrisrError):
+            _log.error("preview failed", exc_info=preview.error)
+        self.failed.emit(preview.error)
+
+    def _update(self, preview: Preview) -> None:
+        """Show new voxels. Until the visible planes are there, the layer stays as it is."""
+        if not preview.complete:
+            return
+        if not self._image.shows(preview):
+            self._image.put(preview, self._name)
+        elif not self._image.refresh(preview):
+            return
+        self.arrived.emit()
+        self._look()  # napari may have sliced other planes
 
 
 def planes_at(dims: Any, grid: Grid) -> list[PlaneName]:

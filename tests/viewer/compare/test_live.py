@@ -108,7 +108,7 @@ def test_no_numbers_before_it_is_whole(desk):
     widget = desk.widget
     desk.qtbot.waitUntil(lambda: not widget.meter.busy, timeout=20_000)
     assert {row.volume for row in widget.numbers.table.rows} <= {"truth", "LR"}
-    assert "LR tricubic 2x (live) is computed; numbers follow" in widget.numbers.status.text()
+    assert "LR tricubic 2x (live) computed; its numbers follow" in widget.numbers.status.text()
     widget.controller.change(truth="LR tricubic 2x (live)")
     desk.qtbot.waitUntil(lambda: not widget.meter.busy, timeout=20_000)
     assert all("PSNR" not in row.values for row in widget.numbers.table.rows)

@@ -10,6 +10,7 @@ import pytest
 from napari.layers import Image
 
 from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import Cancelled, MemoryEstimateError
 from napari_mrisr.run import preview as engine
 from napari_mrisr.run.preview import Band, OutwardFill
@@ -266,6 +267,16 @@ def test_an_error_is_announced_and_does_not_stop_other_previews(controller, sour
     assert "no such bank" in str(broken.error)
     assert broken in announced
     assert controller.get(source, broken.parameters).error is None  # asked again
+
+
+def test_labels_are_refused_as_by_a_run(controller):
+    mask = np.zeros((20, 21, 22), np.float32)
+    mask[3:17, 4:19, 5:18] = 1
+    data, kwargs, _ = layer_data(Volume(mask, Grid(mask.shape, np.eye(4))), "mask")
+    preview = show(controller, snapshot(Image(data, **kwargs)), TRICUBIC, [(2, 6)])
+    wait_until(lambda: controller._thread is None)
+    assert "holds labels" in str(preview.error)
+    assert preview.array is None
 
 
 def test_a_method_of_the_whole_volume_is_shown_when_it_is_whole(

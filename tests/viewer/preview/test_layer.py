@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from napari.components import Dims, ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
@@ -14,6 +15,7 @@ from napari_mrisr.methods import get_method
 from napari_mrisr.run.preview import Band, OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, run_method
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
+from napari_mrisr.viewer.preview import layer as module
 from napari_mrisr.viewer.preview.array import PreviewArray
 from napari_mrisr.viewer.preview.controller import Preview
 from napari_mrisr.viewer.preview.layer import LayerPreview, PreviewImage, planes_at
@@ -29,7 +31,8 @@ class Desk:
         self.viewer = ViewerModel()
         data, kwargs, _ = layer_data(volume, "scan")
         self.scan = self.viewer.add_image(data, **kwargs)
-        self.live = LayerPreview(self.viewer)
+        # As from the menu: napari gives plugins a proxy, which wraps what it returns.
+        self.live = LayerPreview(PublicOnlyProxy(self.viewer))
         self.qtbot = qtbot
         self.failed = []
         self.live.failed.connect(self.failed.append)
@@ -46,7 +49,7 @@ class Desk:
                 preview is not None
                 and preview.complete
                 and self.live.layer is not None
-                and self.live.layer.data is preview.array
+                and self.live._image.shows(preview)
                 and not any(preview.array.holds(name) for name in preview.array.missing)
             )
 
@@ -59,7 +62,8 @@ class Desk:
         self.viewer.dims.set_point(0, place)
 
     def shown(self):
-        return np.asarray(self.live.layer._slice.image.raw)
+        layer = self.viewer.layers["result (preview)"]
+        return np.asarray(layer._slice.image.raw)
 
 
 @pytest.fixture
@@ -115,6 +119,27 @@ def test_another_order_of_axes_computes_its_plane(desk, volume):
     desk.viewer.dims.order = (1, 0, 2)
     desk.settle()
     np.testing.assert_array_equal(desk.shown(), sliced(volume, TRICUBIC, desk.viewer))
+
+
+@pytest.mark.usefixtures("no_fill")
+def test_the_plane_that_napari_rounds_to_is_computed(desk, monkeypatch):
+    """The sliders of a scan stand exactly between two planes of a result at 2x."""
+    monkeypatch.setattr(module, "planes_at", lambda dims, grid: [(2, 3)])
+    desk.show(NEAREST)
+    desk.settle()
+    assert not desk.live.preview.array.missing
+
+
+@pytest.mark.usefixtures("no_fill")
+def test_all_planes_of_a_thick_slice_are_computed(desk):
+    desk.show(NEAREST)
+    desk.settle()
+    desk.live.layer.projection_mode = "mean"
+    desk.viewer.dims.thickness = (3.0, 0, 0)
+    desk.viewer.dims.set_point(0, desk.viewer.dims.range[0].start + 6.0)
+    desk.settle()
+    held = [index for index in range(30) if desk.live.preview.array.holds((2, index))]
+    assert len(held) > 3
 
 
 def test_the_3d_view_shows_the_filled_result(desk, volume):

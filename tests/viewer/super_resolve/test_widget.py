@@ -467,7 +467,7 @@ def test_hashed_with_a_bank_of_ones_own(desk, make_bank, monkeypatch, tmp_path):
     path = tmp_path / "mine.safetensors"
     make_bank().save(path)
     data = np.zeros((20, 22, 24), np.float32)
-    data[6:14, 7:15, 8:16] = 100
+    data[6:14, 7:15, 8:16] = 100 + np.linspace(-1, 1, 8)  # few whole values would be labels
     desk.add(Volume(data, Grid(data.shape, np.eye(4))))
     desk.panel.method.name = "hashed"
     browse(desk, monkeypatch, str(path))
