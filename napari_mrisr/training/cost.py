@@ -86,7 +86,7 @@ def check_memory(need: MemoryNeed, preset: str) -> None:
     found = f"preset {preset} ({gigabytes(need.sums)} for its sums"
     if need.volume:
         found += f", {gigabytes(need.volume)} for the largest volume"
-    mend = "crop the volumes" if need.volume > need.sums else "use --preset default"
+    mend = "crop the volumes" if need.volume > need.sums else "use the preset default"
     require_memory(need.total, f"{found}) needs", mend)
 
 

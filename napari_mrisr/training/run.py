@@ -167,7 +167,7 @@ def train(
     started = time.monotonic()
     target = Path(out)
     if target.exists() and not (overwrite or resume):
-        raise BankError(explain(target, "exists", "pass --overwrite or --resume"))
+        raise BankError(explain(target, "exists", "overwrite or resume it"))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
     pool = ThreadPool(threads or processors(), CancelToken(partial(_check, progress, watch)))
     check_memory(estimate_training(preset, parameters.scale, threads=pool.threads), preset.name)

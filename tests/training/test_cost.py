@@ -35,7 +35,9 @@ def test_training_that_does_not_fit_is_refused_with_a_remedy(monkeypatch):
     free = type("Memory", (), {"available": 3 * 2**30})()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     check_memory(MemoryNeed(2**31, 2**29, 0), "default")
-    with pytest.raises(MemoryEstimateError, match=r"needs 4\.0 GB, 3\.0 GB are free; use --preset"):
+    with pytest.raises(
+        MemoryEstimateError, match=r"needs 4\.0 GB, 3\.0 GB are free; use the preset"
+    ):
         check_memory(MemoryNeed(2**32, 0, 0), "paper")
     with pytest.raises(
         MemoryEstimateError, match=r"8\.0 GB for the largest volume.*; crop the volumes"

@@ -71,7 +71,7 @@ def test_default_uses_all_symmetries_of_the_scale():
 def test_unknown_preset_is_refused_with_the_names():
     with pytest.raises(ParameterError) as caught:
         get_preset("best", (2, 2, 2))
-    assert str(caught.value) == "--preset: 'best'; choose from default, paper"
+    assert str(caught.value) == "preset: 'best'; choose from default, paper"
 
 
 def test_presets_differ():

@@ -223,7 +223,7 @@ def test_cancel_within_a_volume_leaves_whole_volumes(scans, tmp_path, checks):
 def test_existing_bank_is_kept_without_overwrite(scans, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(b"mine")
-    with pytest.raises(BankError, match="exists; pass --overwrite or --resume"):
+    with pytest.raises(BankError, match="exists; overwrite or resume it"):
         train(scans[:1], path, TrainParameters())
     assert path.read_bytes() == b"mine"
     train(scans[:1], path, TrainParameters(), overwrite=True)

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
-from napari_mrisr.training.presets import PRESETS
+from napari_mrisr.training.presets import PRESET_SUMMARIES
 from napari_mrisr.viewer.common.choices import COMMON_SCALES
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import ScaleField, narrow
@@ -28,18 +28,8 @@ from napari_mrisr.viewer.train.history import TrainingHistory, speed_text
 from napari_mrisr.viewer.train.request import UNKNOWN_LICENSE
 from napari_mrisr.viewer.train.volumes import VolumeList
 
-SET_UP, PROGRESS = 0, 1
-
-_PRESET_SUMMARIES = dict(
-    zip(
-        PRESETS,
-        (
-            "Three stages: a minute or two for three volumes",
-            "Recipe of the 2021 paper: one stage, several GB, slow",
-        ),
-        strict=True,
-    )
-)
+PROGRESS = 1
+"""Index of the tab with the charts."""
 
 
 class TrainPanel(FormPanel):
@@ -54,7 +44,7 @@ class TrainPanel(FormPanel):
         self.scale.set_scales(COMMON_SCALES, True)
         self.degradation = _choices(self, DEGRADATION_SUMMARIES)
         self.degradation.setToolTip("Simulates the low-resolution volumes")
-        self.preset = _choices(self, _PRESET_SUMMARIES)
+        self.preset = _choices(self, PRESET_SUMMARIES)
         self.license = QLineEdit(self)
         self.license.setPlaceholderText(UNKNOWN_LICENSE)
         self.license.setToolTip("License of these volumes, such as CC0; saved in the bank")
