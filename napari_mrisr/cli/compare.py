@@ -115,14 +115,14 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if not headless:
         _check_window()
     if arguments.cases is not None:
-        return _read_blinded(arguments)
+        return _read_blinded(arguments, session)
     opened = _open(arguments, session)
     if headless:
         _write(opened, arguments, session)
         return EXIT_GOOD
     from napari_mrisr.viewer.compare import open_comparison
 
-    session.progress.close()
+    session.end()
     open_comparison(opened.volumes, opened.state, truth=opened.truth, measured=opened.measured)
     return EXIT_GOOD
 
@@ -311,7 +311,7 @@ def _table(opened: _Opened, state: CompareState, session: Session) -> str:
     return table.csv({key: key for key in opened.volumes})
 
 
-def _read_blinded(arguments: argparse.Namespace) -> int:
+def _read_blinded(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.comparison.blinded.cases import read_plan
     from napari_mrisr.comparison.blinded.session import QUESTION, Reading
 
@@ -319,6 +319,7 @@ def _read_blinded(arguments: argparse.Namespace) -> int:
     Reading(plan, arguments.out)  # everything is checked before a window opens
     from napari_mrisr.viewer.compare import open_reading
 
+    session.end()
     open_reading(plan, arguments.out)
     return EXIT_GOOD
 

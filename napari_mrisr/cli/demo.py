@@ -148,4 +148,5 @@ def _show(comparison: Comparison, session: Session) -> None:
         return
     from napari_mrisr.viewer.demo import open_demo
 
+    session.end()
     open_demo(_volumes(comparison))

@@ -98,8 +98,13 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Remove the bar and restore the signal handlers, also before a window opens."""
         self.progress.close()
-        for number, handler in self._handlers.items():
+        while self._handlers:
+            number, handler = self._handlers.popitem()
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     @property

@@ -196,8 +196,6 @@ def _check_streamed(
     plan: FilePlan, parameters: UpscaleParameters, arguments: argparse.Namespace
 ) -> None:
     """Raise, before any work, if a run from and to disk is impossible."""
-    from napari_mrisr.run.upscale import mixes_values, refuse_labels
-    from napari_mrisr.scan.labels import looks_like_labels
     from napari_mrisr.streaming import check
 
     options_given = {
@@ -210,10 +208,6 @@ def _check_streamed(
             found = "cannot be made from and to disk"
             remedy = f"drop {option}, or run without --memory on .nii.gz"
             raise ParameterError(explain(option, found, remedy))
-    if mixes_values(arguments.method):
-        # The voxels are not known yet, the name alone decides.
-        path = plan.scan.path
-        refuse_labels(path, looks_like_labels(None, path), arguments.method)
     check(_request(plan, parameters, arguments))
 
 

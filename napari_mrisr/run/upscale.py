@@ -243,20 +243,11 @@ def _scale_of(
 
 def check_labels(volume: Volume, parameters: UpscaleParameters) -> None:
     """Raise :class:`VolumeError` if a method would mix the values of a label volume."""
-    if mixes_values(parameters.method):
+    if parameters.method not in METHOD_SUMMARIES or parameters.method == "nearest":
+        return
+    if reason := labels_found_in(volume):
         name = volume.origin.name if volume.origin is not None else "volume"
-        refuse_labels(name, labels_found_in(volume), parameters.method)
-
-
-def mixes_values(method: str) -> bool:
-    """Return True for a built-in method that would mix the values of a label volume."""
-    return method in METHOD_SUMMARIES and method != "nearest"
-
-
-def refuse_labels(name: object, reason: str, method: str) -> None:
-    """Raise :class:`VolumeError` for a volume that holds labels for a reason, if not empty."""
-    if reason:
-        found = f"holds labels ({reason}), which {method} would mix"
+        found = f"holds labels ({reason}), which {parameters.method} would mix"
         raise VolumeError(explain(name, found, "use method nearest"))
 
 

@@ -164,6 +164,13 @@ def test_every_stop_signal_leaves_nothing(
     assert files() == before
 
 
+def test_a_window_is_opened_with_the_signal_handlers_of_before():
+    before = [signal.getsignal(number) for number, _ in SIGNALS]
+    with Session() as session:
+        session.end()
+        assert [signal.getsignal(number) for number, _ in SIGNALS] == before
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on Windows")
 def test_nohup_is_respected(run, scan, tmp_path, monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
