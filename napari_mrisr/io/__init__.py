@@ -3,7 +3,8 @@
 formats     suffixes of each format
 naming      scans in folders, names of results
 geometry    orientation of stored axes, contradictions in a header
-header      open a file and check its header
+loading     let nibabel open a file, and explain failures
+header      check everything that a header can tell
 read        voxels to RAS+ float32
 ngff        OME-Zarr in and out
 nifti       headers of results, the note about their history
@@ -11,6 +12,7 @@ write       save a volume
 atomic      files and folders that appear complete or not at all, locks
 csv_tables  CSV text that a spreadsheet does not run
 samples     sample scans
+convert     arrays and nibabel images to volumes and back
 """
 
 from __future__ import annotations

@@ -55,8 +55,10 @@ def find_volumes(
             if unread is None and errors:
                 raise errors[0]
             if not images and not errors:
-                mend = "give a folder with NIfTI or MGH images (convert DICOM with dcm2niix first)"
-                raise VolumeError(explain(entry, "has no image in it", mend))
+                remedy = (
+                    "give a folder with NIfTI or MGH images (convert DICOM with dcm2niix first)"
+                )
+                raise VolumeError(explain(entry, "has no image in it", remedy))
             if unread is not None:
                 unread += errors
             found.update(dict.fromkeys(images))
@@ -87,8 +89,8 @@ def _search(top: Path, errors: list[VolumeError]) -> Iterator[Path]:
                 entries = sorted(iterator, key=lambda entry: entry.name)
         except OSError as error:
             found = f"cannot be read ({error.strerror or error})"
-            mend = "correct the link" if folder.is_symlink() else "change its permissions"
-            errors.append(VolumeError(explain(folder, found, mend)))
+            remedy = "correct the link" if folder.is_symlink() else "change its permissions"
+            errors.append(VolumeError(explain(folder, found, remedy)))
             continue
         for entry in entries:
             if entry.name.startswith("."):

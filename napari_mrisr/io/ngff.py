@@ -30,7 +30,8 @@ from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import GeometryError, MrisrError, VolumeError, explain, install
 from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.geometry import axis_codes, grid_in_ras, times
-from napari_mrisr.io.header import check_thickness, checked_affine, choose_frame, printable
+from napari_mrisr.io.header import check_thickness, checked_affine, choose_frame
+from napari_mrisr.io.loading import printable
 from napari_mrisr.io.nifti import software
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ class NgffImage:
         except MemoryError:
             raise
         except Exception as error:
-            fix = "copy or export it again"
-            raise VolumeError(explain(self.path, "its voxels cannot be read", fix)) from error
+            remedy = "copy or export it again"
+            raise VolumeError(explain(self.path, "its voxels cannot be read", remedy)) from error
         return box.transpose(2, 1, 0)
 
 
@@ -193,8 +194,8 @@ def open_ngff(path: PathLike, frame: int | None = None) -> NgffImage:
     except MrisrError:
         raise
     except Exception as error:
-        fix = "export it again"
-        raise VolumeError(explain(path, "is no readable OME-Zarr image", fix)) from error
+        remedy = "export it again"
+        raise VolumeError(explain(path, "is no readable OME-Zarr image", remedy)) from error
 
 
 def _first_image(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:

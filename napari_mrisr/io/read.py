@@ -18,7 +18,8 @@ from napari_mrisr.core.volume import FloatArray, Grid, Origin, Volume
 from napari_mrisr.errors import MemoryEstimateError, ParameterError, VolumeError, explain
 from napari_mrisr.io.formats import PathLike, expansion_of, is_zarr
 from napari_mrisr.io.geometry import turn_to_ras
-from napari_mrisr.io.header import Scan, open_scan, quiet_nibabel, unpacking
+from napari_mrisr.io.header import Scan, open_scan
+from napari_mrisr.io.loading import quiet_nibabel, unpacking
 from napari_mrisr.io.ngff import open_ngff
 
 MAX_MAGNITUDE = 1e37
@@ -195,8 +196,8 @@ class Intake:
         fill: object = self.fill  # may come from the command line
         if not isinstance(fill, int | float) or not abs(fill) <= MAX_MAGNITUDE:
             found = f"{str(fill)[:80]} cannot fill voxels"
-            fix = "give a finite number such as 0, or mean"
-            raise ParameterError(explain("--fill-nonfinite", found, fix))
+            remedy = "give a finite number such as 0, or mean"
+            raise ParameterError(explain("--fill-nonfinite", found, remedy))
 
     def take(self, stored: NDArray[Any]) -> NDArray[np.float64]:
         """Return the intensities of stored voxels, and count and compare them."""
@@ -232,15 +233,15 @@ class Intake:
         """Raise :class:`VolumeError` when the voxels cannot be processed."""
         if self.nans + self.infinities and self.fill is None:
             found = f"{self.nans} NaN and {self.infinities} infinite voxels of {self.count}"
-            fix = "replace them with --fill-nonfinite 0"
-            raise VolumeError(explain(self.path, found, fix))
+            remedy = "replace them with --fill-nonfinite 0"
+            raise VolumeError(explain(self.path, found, remedy))
         low, high = self.low, self.high
         if low > high:
             raise VolumeError(explain(self.path, "no finite voxel", "give a scan with contrast"))
         if max(-low, high) > MAX_MAGNITUDE:
             found = f"intensities from {low:g} to {high:g}"
-            fix = f"rescale it to magnitudes of at most {MAX_MAGNITUDE:g}"
-            raise VolumeError(explain(self.path, found, fix))
+            remedy = f"rescale it to magnitudes of at most {MAX_MAGNITUDE:g}"
+            raise VolumeError(explain(self.path, found, remedy))
         if low == high:
             found = "all voxels are 0" if low == 0 else f"all voxels are {low:g}"
             raise VolumeError(explain(self.path, found, "give a scan with contrast"))
@@ -262,8 +263,8 @@ def _in_memory(
     except VolumeError:
         raise
     except Exception as error:
-        fix = "copy or export it again"
-        raise VolumeError(explain(path, "its voxels cannot be read", fix)) from error
+        remedy = "copy or export it again"
+        raise VolumeError(explain(path, "its voxels cannot be read", remedy)) from error
 
 
 def _stored_voxels(scan: Scan, intake: Intake) -> NDArray[Any]:

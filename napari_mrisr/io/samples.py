@@ -85,8 +85,10 @@ def openneuro_ds000011() -> Volume:
         raise MrisrError(explain(url, found, "try again later")) from error
     except OSError as error:  # requests' exceptions are OSErrors
         found = f"cannot be fetched ({type(error).__name__})"
-        mend = f"connect to the internet, or open the sample phantom; downloads go to {store.path}"
-        raise MrisrError(explain(url, found, mend)) from error
+        remedy = (
+            f"connect to the internet, or open the sample phantom; downloads go to {store.path}"
+        )
+        raise MrisrError(explain(url, found, remedy)) from error
     return read_volume(path)
 
 

@@ -258,8 +258,8 @@ def _check_place(path: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(explain(folder, "no such folder", "create it first"))
     if not os.access(folder, os.W_OK | os.X_OK):
-        fix = "choose another folder or change its permissions"
-        raise OutputError(explain(folder, "folder cannot be written to", fix))
+        remedy = "choose another folder or change its permissions"
+        raise OutputError(explain(folder, "folder cannot be written to", remedy))
     if not overwrite:
         names = _pair_names(path) if suffix in PAIR else [path]
         check_absent([*names, sidecar_of(path)] if suffix in MGH else names)
@@ -275,8 +275,8 @@ def check_absent(paths: list[Path]) -> None:
     """Raise :class:`OutputError` when one of the outputs exists."""
     for path in paths:
         if path.exists() or path.is_symlink():
-            fix = "choose another name or allow overwriting with --overwrite"
-            raise OutputError(explain(path, "exists already", fix))
+            remedy = "choose another name or allow overwriting with --overwrite"
+            raise OutputError(explain(path, "exists already", remedy))
 
 
 def check_space(path: Path, needed: int, held: int = 0) -> None:

@@ -221,8 +221,8 @@ def choose_block(
 def _check_method(request: StreamRequest) -> Method:
     method = check_parameters(request.parameters)
     if request.parameters.device == "gpu":
-        fix = "use --device cpu, the result is the same"
-        raise DeviceError(explain("--device gpu", "streaming computes on the CPU", fix))
+        remedy = "use --device cpu, the result is the same"
+        raise DeviceError(explain("--device gpu", "streaming computes on the CPU", remedy))
     if method.halo is None:
         found = f"{method.name} needs the whole volume at once"
         raise ParameterError(explain("--method", found, "drop --memory or choose another"))
@@ -239,8 +239,8 @@ def _check_place(request: StreamRequest) -> None:
     check_writable(out, overwrite=request.overwrite)
     if request.folder.exists() and not (request.overwrite or request.resume):
         found = "an unfinished run exists"
-        fix = "continue it with --resume or start again with --overwrite"
-        raise OutputError(explain(out, found, fix))
+        remedy = "continue it with --resume or start again with --overwrite"
+        raise OutputError(explain(out, found, remedy))
 
 
 def _check_room(request: StreamRequest, shape: Shape, source: Source) -> None:

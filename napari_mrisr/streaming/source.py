@@ -32,7 +32,8 @@ from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.formats import expansion_of
 from napari_mrisr.io.geometry import grid_in_ras
-from napari_mrisr.io.header import Scan, open_scan, printable
+from napari_mrisr.io.header import Scan, open_scan
+from napari_mrisr.io.loading import printable
 from napari_mrisr.io.ngff import NgffImage, open_ngff
 from napari_mrisr.io.read import TRAILING_DATA, Fill, Intake, check_stream
 
@@ -189,8 +190,8 @@ class FileSource(Source):
                 content = self.stream.read(size)
             return np.frombuffer(content, self.dtype).reshape((nx, ny), order="F")
         except (OSError, ValueError) as error:
-            fix = "copy or export it again"
-            raise VolumeError(explain(self.path, "its voxels cannot be read", fix)) from error
+            remedy = "copy or export it again"
+            raise VolumeError(explain(self.path, "its voxels cannot be read", remedy)) from error
 
 
 @contextlib.contextmanager

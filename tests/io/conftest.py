@@ -1,4 +1,4 @@
-"""Scans on disk, and an oracle of their geometry that does not use our code."""
+"""Scan files, and an independent reader of their geometry."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def axis_aligned(request: pytest.FixtureRequest) -> np.ndarray:
 
 @pytest.fixture
 def oblique() -> np.ndarray:
-    """Rotated about all three axes, anisotropic, one axis reversed; (4, 4), mm."""
+    """Affine rotated about all three axes, anisotropic, one axis reversed; (4, 4), mm."""
     affine = np.eye(4)
     affine[:3, :3] = rotation(0.3, -0.2, 0.4) @ np.diag([-1.5, 0.8, 2.25])
     affine[:3, 3] = [40.0, -25.0, 12.5]
@@ -118,7 +118,7 @@ def patch(save: Callable[..., Path]) -> Callable[[Path, str, int, float], Path]:
 
 @pytest.fixture
 def field_of_view() -> Callable[[Path], np.ndarray]:
-    """World corners of a NIfTI file, from its bytes by the formulas of nifti1.h."""
+    """Compute the world corners of a NIfTI file from its bytes, by the formulas of nifti1.h."""
 
     def corners(path: Path) -> np.ndarray:
         shape, affine = nifti_geometry(path)
@@ -134,7 +134,7 @@ def field_of_view() -> Callable[[Path], np.ndarray]:
 
 
 def nifti_geometry(path: Path) -> tuple[tuple[int, ...], list[list[float]]]:
-    """Shape and affine (rows) of a NIfTI file, read without nibabel."""
+    """Read shape and affine (rows) of a NIfTI file without nibabel."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     two = 540 in struct.unpack_from("<i", raw) + struct.unpack_from(">i", raw)
     order = "<" if struct.unpack_from("<i", raw)[0] in (348, 540) else ">"

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
 
 
 @pytest.mark.parametrize("name", ["a.json", "scan.nii.gz", "noext", ("n" * 240) + ".csv"])
-def test_the_file_appears_at_the_end(name: str, tmp_path: Path) -> None:
+def test_file_appears_when_complete(name: str, tmp_path: Path) -> None:
     target = tmp_path / name
     with atomic_write(target) as temporary:
         assert temporary.parent == tmp_path
@@ -31,7 +31,7 @@ def test_the_file_appears_at_the_end(name: str, tmp_path: Path) -> None:
 
 
 @posix
-def test_private_while_written_ordinary_afterwards(tmp_path: Path) -> None:
+def test_file_is_private_until_complete(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:
         with atomic_write(tmp_path / "a.json") as temporary:
@@ -44,7 +44,7 @@ def test_private_while_written_ordinary_afterwards(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, Cancelled, SystemExit])
 @pytest.mark.parametrize("old", [None, "old"])
-def test_failure_leaves_what_was_there(
+def test_failure_keeps_the_old_file(
     error: type[BaseException], old: str | None, tmp_path: Path
 ) -> None:
     target = tmp_path / "a.json"
@@ -58,7 +58,7 @@ def test_failure_leaves_what_was_there(
     )
 
 
-def test_the_block_may_replace_its_file(tmp_path: Path) -> None:
+def test_block_may_replace_the_temporary_file(tmp_path: Path) -> None:
     # Some libraries write by renaming themselves.
     with atomic_write(tmp_path / "a.json") as temporary:
         temporary.unlink()
@@ -66,7 +66,7 @@ def test_the_block_may_replace_its_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text() == "new"
 
 
-def test_a_block_that_loses_its_file_fails(tmp_path: Path) -> None:
+def test_removed_temporary_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError), atomic_write(tmp_path / "a.json") as temporary:
         temporary.unlink()
     assert not list(tmp_path.iterdir())
@@ -93,12 +93,14 @@ def test_content_is_flushed_before_the_rename(
     assert events == ["fsync", "rename"]
 
 
-def test_two_writers_do_not_meet(tmp_path: Path) -> None:
+def test_two_writers_use_different_temporary_files(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "a.json") as one, atomic_write(tmp_path / "a.json") as two:
         assert one != two
 
 
-def test_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_pair_are_written_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     targets = [tmp_path / "a.img", tmp_path / "a.hdr"]
     with atomic.atomic_write_all(targets) as (image, header):
         assert image.with_suffix(".hdr") == header
@@ -121,7 +123,7 @@ def test_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "noext", ("[n" * 100) + ".nii"])
-def test_what_a_kill_leaves_is_found(name: str, tmp_path: Path) -> None:
+def test_leftovers_are_found(name: str, tmp_path: Path) -> None:
     target = tmp_path / name
     with atomic_write(tmp_path / f"other-{name}"), atomic_write(target) as temporary:
         assert atomic.leftovers(target) == [temporary]
@@ -132,7 +134,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_private_folder_and_what_leaves_it(tmp_path: Path) -> None:
+def test_file_moved_from_a_private_folder_gets_ordinary_modes(tmp_path: Path) -> None:
     folder = tmp_path / "part"
     atomic.make_private(folder)
     assert mode(folder) == 0o700
@@ -144,7 +146,7 @@ def test_a_private_folder_and_what_leaves_it(tmp_path: Path) -> None:
     assert mode(tmp_path / "out.nii") == mode(tmp_path / "other")
 
 
-def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+def test_folder_replaces_an_older_folder(tmp_path: Path) -> None:
     folder = tmp_path / "part"
     atomic.make_private(folder)
     for parent, name in ((folder / "result.ome.zarr", "new"), (tmp_path / "out.ome.zarr", "old")):
@@ -165,7 +167,7 @@ with atomic_write(sys.argv[1]), private_folder(Path(sys.argv[2])) as folder:
 """.replace("import os, sys", "import os, sys; from pathlib import Path")
 
 
-def test_the_next_write_removes_the_leftovers_of_a_killed_process(tmp_path: Path) -> None:
+def test_next_write_removes_leftovers_of_a_killed_process(tmp_path: Path) -> None:
     file, folder = tmp_path / "a.nii.gz", tmp_path / "b.ome.zarr"
     killed = subprocess.run([sys.executable, "-c", KILLED, file, folder], check=False)
     assert killed.returncode == 9
@@ -182,7 +184,7 @@ def test_the_next_write_removes_the_leftovers_of_a_killed_process(tmp_path: Path
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.nii.gz", "other.nii.gz"]
 
 
-def test_one_process_holds_the_lock_of_an_output(tmp_path: Path) -> None:
+def test_second_lock_of_an_output_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "a.nii.gz"
     with (
         atomic.exclusive(out),

@@ -1,4 +1,4 @@
-"""Each bad input gives one line with the file, the value found and the mend."""
+"""One line per unusable input: the file, the value found and the remedy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_missing_folder_empty_and_odd_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+def test_pipe_is_refused_without_hanging(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.nii"
     os.mkfifo(pipe)
     refused(pipe, VolumeError, "no regular file")
@@ -140,7 +140,7 @@ def test_header_promises_more_than_the_file_has(name: str, tmp_path: Path) -> No
     assert str(6000 * 6 * 7 * 2)[:3] in message
 
 
-def test_a_small_lie_of_a_compressed_header(save: Save) -> None:
+def test_compressed_file_shorter_than_its_header_says(save: Save) -> None:
     path = save(np.arange(210, dtype=np.int16).reshape(5, 6, 7))
     content = bytearray(path.read_bytes())
     struct.pack_into("<h", content, 42, 6)
@@ -150,7 +150,7 @@ def test_a_small_lie_of_a_compressed_header(save: Save) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_absurd_dimensions_make_no_room(suffix: str, voxels: np.ndarray, save: Save) -> None:
+def test_absurd_dimensions_allocate_no_memory(suffix: str, voxels: np.ndarray, save: Save) -> None:
     path = save(voxels)
     content = bytearray(path.read_bytes())
     struct.pack_into("<3h", content, 42, 32767, 32767, 32767)
@@ -190,7 +190,7 @@ def test_voxel_file_of_a_pair_too_short(voxels: np.ndarray, save: Save) -> None:
         ((5, 1, 7, 3), "only one voxel thin (5 × 1 × 7 × 3)"),
     ],
 )
-def test_no_volume(shape: tuple[int, ...], words: str, tmp_path: Path) -> None:
+def test_too_few_axes_or_voxels(shape: tuple[int, ...], words: str, tmp_path: Path) -> None:
     path = tmp_path / "flat.nii"
     data = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     nib.save(nib.Nifti1Image(data, np.eye(4)), path)
@@ -222,7 +222,7 @@ def test_impossible_voxel_size_of_mgh(voxels: np.ndarray, tmp_path: Path) -> Non
     refused(path, GeometryError, "voxel size 1 × -2 × 1 mm")
 
 
-def test_nibabels_repairs_are_not_printed(
+def test_nibabel_log_is_silent(
     voxels: np.ndarray, save: Save, patch: Patch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -300,14 +300,14 @@ def test_all_nan_filled_is_constant(save: Save) -> None:
     refused(path, VolumeError, "all voxels are 3", fill_nonfinite=3.0)
 
 
-def test_what_float32_cannot_hold(save: Save) -> None:
+def test_intensities_beyond_float32_are_refused(save: Save) -> None:
     data = np.random.default_rng(1).normal(size=(5, 6, 7))
     path = save(data * 1e200)
     refused(path, VolumeError, "intensities from", "e+200", "rescale", header=False)
     refused(save(data * 1e-40), VolumeError, "differ by", "e-40 only", header=False)
 
 
-def test_surface_in_nifti_clothes(tmp_path: Path) -> None:
+def test_cifti_surface_is_refused(tmp_path: Path) -> None:
     path = Path(nib.__file__).parent / "tests" / "data" / "row_major.dconn.nii"
     if not path.exists():
         pytest.skip("nibabel was installed without its test data")
@@ -332,7 +332,7 @@ def test_unreadable_file(voxels: np.ndarray, save: Save, monkeypatch: pytest.Mon
     refused(path, VolumeError, "cannot be read (Permission denied)")
 
 
-def test_messages_keep_the_patient_out(voxels: np.ndarray, save: Save, patch: Patch) -> None:
+def test_messages_hold_no_patient_name(voxels: np.ndarray, save: Save, patch: Patch) -> None:
     for path in (patch(save(voxels), "f", 80, -1.0), patch(save(voxels), "f", 280, np.nan)):
         assert "DOE" not in refused(path, GeometryError)
 

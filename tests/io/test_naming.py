@@ -1,4 +1,4 @@
-"""Suffixes, searching folders, names of results, and the note in the header."""
+"""Suffixes, folder search, names of results, and notes in headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OME-Zarr metadata: written by the specification, read as others write it."""
+"""OME-Zarr: written by the specification, read from other programs too."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_grid_comes_back(tmp_path, affine):
     assert found.history == {"scale": "2"}
 
 
-def test_an_affine_that_no_longer_fits_is_not_believed(tmp_path):
+def test_outdated_affine_is_ignored(tmp_path):
     attributes = metadata(Grid((4, 5, 6), OBLIQUE_RAS), 1, "a", {}, (0.0, 1.0))
     steps = attributes["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     steps[1]["translation"][0] += 2.0  # as a program that crops would
@@ -174,7 +174,7 @@ OLD = {"version": "0.1", "datasets": [{"path": "0"}]}
         ({"multiscales": [OLD]}, {}, VolumeError, "version 0.1 without axes"),
     ],
 )
-def test_what_cannot_be_used(tmp_path, attributes, options, kind, text):
+def test_unusable_images_are_refused(tmp_path, attributes, options, kind, text):
     path = write(tmp_path / "a.zarr", attributes, **options)
     with pytest.raises(kind, match=text) as caught:
         open_ngff(path)
@@ -190,7 +190,7 @@ def test_no_such_folder_and_no_zarr_in_it(tmp_path):
         open_ngff(tmp_path / "b.zarr")
 
 
-def test_halves_are_means(rng):
+def test_coarser_levels_are_means(rng):
     data = rng.random((4, 6, 5), dtype=np.float32)
     found = half(data)
     assert found.shape == (2, 3, 3)
@@ -220,7 +220,7 @@ def put(data, out, **options):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_boxes_make_up_the_volume(tmp_path, data, monkeypatch, threads):
+def test_blocks_make_up_the_volume(tmp_path, data, monkeypatch, threads):
     monkeypatch.setattr(writing, "_ZARR_BLOCK", (64, 64, 64))
     boxes = put(data, tmp_path / "a.ome.zarr", threads=threads)
     assert len(boxes) == 2 * 2 * 3
@@ -231,7 +231,7 @@ def test_boxes_make_up_the_volume(tmp_path, data, monkeypatch, threads):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.ome.zarr"]
 
 
-def test_an_older_one_is_replaced_when_asked(tmp_path, data):
+def test_older_image_is_replaced_with_overwrite(tmp_path, data):
     out = tmp_path / "a.ome.zarr"
     put(data, out)
     with pytest.raises(OutputError, match=r"a\.ome\.zarr: exists already"):
@@ -243,7 +243,7 @@ def test_an_older_one_is_replaced_when_asked(tmp_path, data):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.ome.zarr"]
 
 
-def test_a_strange_folder_stays(tmp_path, data):
+def test_other_folders_are_never_replaced(tmp_path, data):
     out = tmp_path / "a.ome.zarr"
     out.mkdir()
     (out / "thesis.txt").touch()
@@ -253,7 +253,7 @@ def test_a_strange_folder_stays(tmp_path, data):
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
-def test_a_failure_leaves_what_was_there(tmp_path, data, monkeypatch, error):
+def test_failure_keeps_the_old_image(tmp_path, data, monkeypatch, error):
     out = tmp_path / "a.ome.zarr"
     put(data, out)
 
@@ -267,7 +267,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, data, monkeypatch, error):
     np.testing.assert_array_equal(open_ngff(out).levels[0][:], data.transpose(2, 1, 0))
 
 
-def test_room_is_asked_for_first(tmp_path, data, monkeypatch):
+def test_disk_space_is_checked_first(tmp_path, data, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1 << 20))
     with pytest.raises(OutputError, match="needs 2 MiB and the disk has 1"):
         put(data, tmp_path / "a.ome.zarr")

@@ -1,4 +1,4 @@
-"""Notes in headers: what was written is read back; text files are whole."""
+"""Notes in headers are read back; text files are complete."""
 
 from __future__ import annotations
 

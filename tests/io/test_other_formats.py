@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 
 def nibabels(name: str) -> Path:
-    """A file of nibabel's own test data."""
+    """Return a file of nibabel's test data."""
     if not (DATA / name).exists():
         pytest.skip(f"nibabel was installed without its test data ({name})")
     return DATA / name
@@ -35,7 +35,7 @@ def doubled(volume: Volume) -> Volume:
 
 
 def corner_set(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """The eight corners by hand, sorted so that the order of axes is no matter."""
+    """Compute the eight corners, sorted so that the order of axes does not matter."""
     corners = []
     for bits in range(8):
         at = [-0.5 if bits >> axis & 1 else shape[axis] - 0.5 for axis in range(3)]

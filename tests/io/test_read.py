@@ -1,4 +1,4 @@
-"""What read_volume makes of good files."""
+"""Volumes from usable files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_oblique_axes_lie_closest_to_the_worlds(
 
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
-def test_slope_and_intercept_of_every_type(dtype: str, big_endian: bool, save: Save) -> None:
+def test_slope_and_intercept_of_every_voxel_type(dtype: str, big_endian: bool, save: Save) -> None:
     stored = (np.arange(210).reshape(5, 6, 7) % 120).astype(dtype)
     path = save(stored, big_endian=big_endian, slope=(0.37, -11.25))
     # Put the stored numbers themselves into the file: nibabel unscaled on saving.
@@ -126,7 +126,7 @@ def test_the_affine_is_sform_before_qform_before_the_fallback(
 
 
 @pytest.mark.parametrize(("units", "factor"), [("meter", 1e3), ("mm", 1.0), ("micron", 1e-3)])
-def test_the_grid_is_in_mm_whatever_the_header_counts_in(
+def test_grid_is_in_mm_for_every_unit(
     units: str, factor: float, voxels: np.ndarray, save: Save
 ) -> None:
     grid = read_grid(save(voxels, np.diag([1.0, 2.0, 4.0, 1.0]), units=units))
@@ -197,7 +197,7 @@ def test_nonfinite_voxels_are_replaced_when_asked(save: Save) -> None:
     np.testing.assert_array_equal(read_volume(save(data), fill_nonfinite=-3.5).data, expected)
 
 
-def test_the_file_is_not_held(voxels: np.ndarray, save: Save) -> None:
+def test_file_is_closed_after_reading(voxels: np.ndarray, save: Save) -> None:
     path = save(voxels.astype(np.float32))
     volume = read_volume(path)
     path.write_bytes(b"\0" * path.stat().st_size)

@@ -1,4 +1,4 @@
-"""Sample loaders, with a server of our own in the place of the real one."""
+"""Sample loaders, with a local server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from napari_mrisr.io import samples
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder served in the place of OpenNeuro, and an empty cache."""
+    """Serve a folder instead of OpenNeuro, with an empty cache."""
     folder = tmp_path / "served"
     (folder / samples.DS000011_FILE).parent.mkdir(parents=True)
     handler = functools.partial(_Quiet, directory=str(folder))

@@ -1,4 +1,4 @@
-"""What write_volume leaves on the disk."""
+"""Files that write_volume makes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HISTORY = {"method": "hashed", "scale": "2x3x1", "bank": "t1w"}
 
 
 def upsampled(volume: Volume, scale: Scale) -> Volume:
-    """Every voxel repeated: enough to see where voxels go."""
+    """Repeat every voxel, to see where voxels go."""
     data = volume.data
     for axis, factor in enumerate(scale):
         data = np.repeat(data, factor, axis)
@@ -45,7 +45,7 @@ def upsampled(volume: Volume, scale: Scale) -> Volume:
 
 
 def repeated(path: Path, stored_scale: Scale) -> np.ndarray:
-    """The stored voxels of a file, repeated along stored axes."""
+    """Return the stored voxels of a file, repeated along stored axes."""
     data = nib.load(path).get_fdata(dtype=np.float32)
     for axis, factor in enumerate(stored_scale):
         data = np.repeat(data, factor, axis)
@@ -224,7 +224,7 @@ def test_a_crop_of_a_file_without_orientation_stays_in_place(
 
 @pytest.mark.parametrize("x_step", [1.0, -1.0])
 @pytest.mark.parametrize("codes", [(1, 0), (1, 2), (0, 0)])
-def test_a_grid_that_is_not_the_inputs_is_written_as_it_is(
+def test_new_grid_is_written_unchanged(
     x_step: float, codes: tuple[int, int], voxels: np.ndarray, save: Save, tmp_path: Path
 ) -> None:
     turned = np.array([[0, 0, 2.0, 1], [1.0, 0, 0, 2], [0, 1.5, 0, 3], [0, 0, 0, 1]])
@@ -305,7 +305,7 @@ def test_no_free_text_of_the_input_is_passed_on(
         assert b"DOE" not in file.read_bytes()
 
 
-def test_existing_files_are_kept_unless_told(tmp_path: Path) -> None:
+def test_existing_files_are_kept_without_overwrite(tmp_path: Path) -> None:
     volume = Volume(np.ones((2, 3, 4), np.float32), Grid((2, 3, 4), np.eye(4)))
     for name, taken in [
         ("a.nii.gz", "a.nii.gz"),

@@ -1,4 +1,4 @@
-"""A scan on disk, a small filter bank, and a request for small blocks."""
+"""Scan file, small filter bank, and request for small blocks."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def bank(make_bank: Callable, tmp_path: Path) -> str:
 
 @pytest.fixture
 def ask() -> Callable[..., StreamRequest]:
-    """A request whose memory allows blocks of 64 planes and no more."""
+    """Return a request whose memory allows blocks of 64 planes and no more."""
     return small_request

@@ -1,4 +1,4 @@
-"""Blocks of every method, anywhere: the bits of the whole run."""
+"""Blocks of every method: the same bits as the whole run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def small_scan(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["nearest", "tricubic", "quadratic"])
 @pytest.mark.parametrize("scale", [(2, 2, 2), (1, 3, 4)])
-def test_interpolation(small_scan, name, scale):
+def test_blocks_of_interpolation(small_scan, name, scale):
     check(get_method(name, scale), small_scan)
 
 
@@ -57,11 +57,11 @@ def test_interpolation(small_scan, name, scale):
     ("scale", "grids"),
     [((2, 2, 2), ("cell", "voxel", "voxel")), ((3, 1, 2), ("voxel",)), ((1, 2, 3), ("cell",))],
 )
-def test_hashed(small_scan, make_bank, scale, grids):
+def test_blocks_of_hashed(small_scan, make_bank, scale, grids):
     check(Hashed(make_bank(scale, grids)), small_scan)
 
 
-def test_the_bundled_bank(small_scan):
+def test_blocks_with_the_bundled_bank(small_scan):
     check(get_method("hashed", (2, 2, 2)), small_scan)
 
 
@@ -109,7 +109,7 @@ def test_boxes_inside_and_outside(rng):
     assert len(asked) == 3
 
 
-def test_it_is_no_array():
+def test_box_array_is_never_loaded_as_a_whole():
     lazy = BoxArray(np.zeros((2, 2, 2), np.float32), (0, 0, 0), (4, 4, 4))
     with pytest.raises(TypeError, match="only a box"):
         np.asarray(lazy)
@@ -117,7 +117,7 @@ def test_it_is_no_array():
         lazy[0:3, 0:1, 0:1]
 
 
-def test_extremes_are_given():
+def test_lazy_volume_knows_its_extrema():
     lazy = BoxArray(np.zeros((2, 2, 2), np.float32), (0, 0, 0), (4, 4, 4))
     volume = LazyVolume(lazy, Grid((4, 4, 4), np.eye(4)), bounds=(np.float32(-1), np.float32(3)))
     assert volume.extrema == (-1, 3)

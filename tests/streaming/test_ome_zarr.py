@@ -1,4 +1,4 @@
-"""OME-Zarr in and out: the bits of the run in memory, the field of view, coarser levels."""
+"""OME-Zarr as input and output of streamed runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def levels_of(path):
 
 
 @pytest.mark.parametrize("method", ["hashed", "tricubic"])
-def test_out_and_in_again(tmp_path, bank, method, monkeypatch):
+def test_ome_zarr_round_trip_equals_the_run_in_memory(tmp_path, bank, method, monkeypatch):
     scan = save_scan(tmp_path / "scan.nii", shape=TALL)
     monkeypatch.setattr(ngff, "_COARSE", 40)
     bank = bank if method == "hashed" else None
@@ -58,8 +58,8 @@ def test_out_and_in_again(tmp_path, bank, method, monkeypatch):
 
 
 @pytest.mark.parametrize("codes", ["zyx", "xyz", "yxz"])
-def test_boxes_of_a_foreign_image(tmp_path, rng, codes):
-    """Axes in any order, one of them backwards: each voxel where its metadata say."""
+def test_boxes_of_an_image_of_another_program(tmp_path, rng, codes):
+    """Place each voxel by its metadata, with axes in any order and one of them reversed."""
     shape = dict(zip("xyz", (9, 11, 14), strict=True))
     data = rng.integers(0, 999, [2, *(shape[c] for c in codes)]).astype(np.uint16)
     group = zarr.create_group(str(tmp_path / "a.zarr"), zarr_format=2)
@@ -101,7 +101,7 @@ def test_identity_changes_with_a_chunk(tmp_path):
     assert open_zarr(tmp_path / "a.zarr", None, None).identity != before
 
 
-def test_an_older_folder_is_replaced_whole(tmp_path, scan):
+def test_older_folder_is_replaced_completely(tmp_path, scan):
     out = tmp_path / "out.ome.zarr"
     stream(small_request(scan, out))
     (out / "stale").touch()

@@ -1,4 +1,4 @@
-"""A plan: the file of the run in memory, in any process and order; resumed after a kill."""
+"""Streamed runs: same file as in memory, in any process and order; resumed after a kill."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def in_memory(path, parameters, out):
 
 
 @pytest.mark.parametrize("method", ["hashed", "tricubic", "nearest"])
-def test_the_file_of_the_run_in_memory(tmp_path, scan, bank, method):
+def test_result_equals_the_run_in_memory(tmp_path, scan, bank, method):
     parameters = UpscaleParameters(
         method=method, bank=bank if method == "hashed" else None, threads=2
     )
@@ -138,7 +138,7 @@ def begun(scan, out, **options):
 
 
 @pytest.mark.parametrize("change", ["method", "input", "fill", "bank", "journal"])
-def test_another_run_starts_anew_and_says_so(tmp_path, scan, make_bank, bank, change):
+def test_another_run_starts_again_with_a_message(tmp_path, scan, make_bank, bank, change):
     out = tmp_path / "out.nii"
     parameters = UpscaleParameters(bank=bank, threads=1)
     request = begun(scan, out, parameters=parameters)
@@ -159,14 +159,14 @@ def test_another_run_starts_anew_and_says_so(tmp_path, scan, make_bank, bank, ch
     assert "starting again" in progress.said[0]
 
 
-def test_the_same_run_goes_on_with_other_threads(tmp_path, scan):
+def test_run_is_resumed_with_other_threads(tmp_path, scan):
     request = begun(scan, tmp_path / "out.nii")
     threads = replace(request.parameters, threads=1)
     plan = prepare(replace(request, resume=True, parameters=threads))
     assert plan.finished() == {0}
 
 
-def test_blocks_too_large_for_less_memory_start_anew(tmp_path, scan):
+def test_blocks_too_large_for_less_memory_start_again(tmp_path, scan):
     request = begun(scan, tmp_path / "out.nii", planes=128)
     smaller = small_request(scan, tmp_path / "out.nii").memory
     progress = Listen()
@@ -175,14 +175,14 @@ def test_blocks_too_large_for_less_memory_start_anew(tmp_path, scan):
     assert "too large for --memory; starting again" in progress.said[0]
 
 
-def test_an_unfinished_run_is_not_lost_by_mistake(tmp_path, scan):
+def test_unfinished_run_is_kept_without_overwrite(tmp_path, scan):
     request = begun(scan, tmp_path / "out.nii")
     with pytest.raises(OutputError, match="unfinished run exists; continue it with --resume"):
         prepare(request)
     assert prepare(replace(request, overwrite=True)).finished() == set()
 
 
-def test_missing_blocks_are_not_taken_for_a_result(tmp_path, scan):
+def test_missing_blocks_are_an_error(tmp_path, scan):
     plan = prepare(small_request(scan, tmp_path / "out.nii"))
     plan.compute(1)
     with pytest.raises(OutputError, match="2 of 3 blocks are not computed"):
@@ -190,7 +190,7 @@ def test_missing_blocks_are_not_taken_for_a_result(tmp_path, scan):
     assert not (tmp_path / "out.nii").exists()
 
 
-def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, scan):
+def test_file_created_during_the_run_is_kept(tmp_path, scan):
     plan = prepare(small_request(scan, tmp_path / "out.nii"))
     for number in range(3):
         plan.compute(number)
@@ -200,7 +200,7 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path, scan):
     assert (tmp_path / "out.nii").read_bytes() == b"somebody's"
 
 
-def test_the_partial_result_is_private_and_names_nothing(tmp_path, scan):
+def test_partial_result_is_private(tmp_path, scan):
     plan = prepare(small_request(scan, tmp_path / "out.nii"))
     assert plan.request.folder.stat().st_mode & 0o077 == 0
     assert str(tmp_path) not in (plan.request.folder / "plan.json").read_text()
@@ -237,7 +237,7 @@ def test_nifti_from_a_frame_and_two_files(tmp_path):
 
 
 class Watch(Progress):
-    """Remember what was shown; cancel at a task, after so many steps."""
+    """Progress that records its tasks, and cancels after a number of steps of one."""
 
     def __init__(self, task="nothing", at=0):
         super().__init__()
@@ -255,7 +255,7 @@ def ours():
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_every_step_is_shown(tmp_path, scan, suffix):
+def test_progress_shows_every_step(tmp_path, scan, suffix):
     progress = Watch()
     plan = stream(small_request(scan, tmp_path / f"out{suffix}"), progress)
     assert [entry.name for entry in tmp_path.iterdir() if entry != scan] == [f"out{suffix}"]
@@ -320,7 +320,7 @@ def test_a_full_disk(tmp_path, scan, monkeypatch, resume):
         assert request.out.exists()
 
 
-def test_voxels_that_cannot_be_used_leave_nothing(tmp_path):
+def test_unusable_voxels_leave_no_file(tmp_path):
     path = save_scan(tmp_path / "scan.nii", dtype="<f4", slope=None)
     content = bytearray(path.read_bytes())
     content[-4:] = np.array([np.nan], "<f4").tobytes()
@@ -330,7 +330,7 @@ def test_voxels_that_cannot_be_used_leave_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_older_result_stays_until_the_new_one_is_there(tmp_path, scan):
+def test_older_result_stays_until_the_new_one_is_complete(tmp_path, scan):
     out = tmp_path / "out.nii"
     out.write_bytes(b"old")
     request = small_request(scan, out, overwrite=True)

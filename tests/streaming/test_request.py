@@ -1,4 +1,4 @@
-"""What is refused before any work, in one line each."""
+"""Requests refused before any work, and the choice of blocks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Usage = namedtuple("Usage", "total used free")
 
 @dataclass
 class Whole:
-    """A method that needs everything at once."""
+    """Method that needs the whole volume at once."""
 
     name: str = "whole"
     scale: tuple[int, int, int] = (2, 2, 2)
@@ -40,7 +40,7 @@ def refused(request, kind, text, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_grid_of_a_good_request(tmp_path, scan):
+def test_check_returns_the_grid(tmp_path, scan):
     grid = check(small_request(scan, tmp_path / "out.nii"))
     assert sorted(grid.shape) == [19, 23, 66]
 
@@ -57,7 +57,7 @@ def test_the_grid_of_a_good_request(tmp_path, scan):
         ("old.nii", "exists already"),
     ],
 )
-def test_places(tmp_path, scan, name, text):
+def test_impossible_outputs(tmp_path, scan, name, text):
     (tmp_path / "folder.nii").mkdir()
     (tmp_path / "folder.ome.zarr").mkdir()
     (tmp_path / "old.nii").touch()
@@ -65,7 +65,7 @@ def test_places(tmp_path, scan, name, text):
     refused(replace(good, out=tmp_path / name), OutputError, text, tmp_path)
 
 
-def test_a_folder_that_is_no_zarr_is_never_replaced(tmp_path, scan):
+def test_other_folders_are_never_replaced(tmp_path, scan):
     (tmp_path / "thesis.ome.zarr").mkdir()
     (tmp_path / "thesis.ome.zarr" / "chapter-1.txt").touch()
     request = small_request(scan, tmp_path / "good.nii", overwrite=True)
@@ -75,7 +75,7 @@ def test_a_folder_that_is_no_zarr_is_never_replaced(tmp_path, scan):
 @pytest.mark.parametrize(
     ("name", "factor"), [("out.nii", 1.0), ("out.nii.gz", 2.0), ("out.ome.zarr", 1.0)]
 )
-def test_room_on_the_disk(tmp_path, scan, monkeypatch, name, factor):
+def test_disk_space(tmp_path, scan, monkeypatch, name, factor):
     request = small_request(scan, tmp_path / name)
     needed = int(4 * 8 * 19 * 23 * 66 * factor)
     for free in (needed, needed - 1):
@@ -95,7 +95,7 @@ def test_memory_device_and_method(tmp_path, scan, monkeypatch):
     refused(good, ParameterError, "needs the whole volume at once", tmp_path)
 
 
-def test_an_input_that_is_none(tmp_path):
+def test_damaged_input(tmp_path):
     path = save_scan(tmp_path / "a.nii")
     path.write_bytes(path.read_bytes()[:1000])
     scan = save_scan(tmp_path / "scan.nii")
@@ -117,12 +117,12 @@ LOW = (300, 200, 250)
         ("3000000", 3_000_000),
     ],
 )
-def test_memory_is_read(text, expected):
+def test_memory_sizes_are_parsed(text, expected):
     assert parse_memory(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1GB", "2PB", "GB", "1.2.3GB", "2 i"])
-def test_other_words_are_refused(text):
+def test_other_memory_sizes_are_refused(text):
     with pytest.raises(ParameterError, match="--memory: cannot read"):
         parse_memory(text)
 
@@ -157,8 +157,8 @@ def test_too_little_memory():
         choose_block(LOW, method, 2, 10**8, 2)
 
 
-def test_a_run_holds_what_was_reckoned(tmp_path, monkeypatch):
-    """All arrays together, as Python's allocator counts them (numpy tells it)."""
+def test_run_stays_within_the_estimated_memory(tmp_path, monkeypatch):
+    """Count all arrays by Python's allocator, to which numpy reports."""
     for module in (requests, compute):
         monkeypatch.setattr(module, "PIECE_VOXELS", 20_000)
     path = save_scan(tmp_path / "scan.nii", shape=(80, 76, 200))

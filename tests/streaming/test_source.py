@@ -1,4 +1,4 @@
-"""Boxes of a file are boxes of the volume that read_volume gives."""
+"""Boxes read from files: the same as boxes of the volume from read_volume."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_frame(tmp_path):
         pass
 
 
-def test_what_cannot_be_read_in_pieces_is_refused(tmp_path):
+def test_formats_without_contiguous_voxels_are_refused(tmp_path):
     colors = np.zeros(SHAPE, [("R", "u1"), ("G", "u1"), ("B", "u1")])
     nib.save(nib.Nifti1Image(colors, np.eye(4)), tmp_path / "a.nii")
     with (
@@ -118,7 +118,7 @@ def test_damaged_gzip_is_refused(tmp_path, monkeypatch, indexed):
         prepare_file(path, None, tmp_path, lambda text: None, go_on)
 
 
-def test_reading_asks_whether_to_go_on(scan):
+def test_reading_is_cancelled(scan):
     count = itertools.count()
 
     def check():

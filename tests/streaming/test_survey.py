@@ -1,4 +1,4 @@
-"""Percentile, window and extremes of a file: those of the volume in memory, bit for bit."""
+"""Intensities and traits of a file: the same as those of the volume in memory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_voxels_are_judged_as_in_memory(tmp_path, value):
     assert str(streamed.value) == str(in_memory.value)
 
 
-def test_what_is_not_finite_is_filled(tmp_path):
+def test_nonfinite_voxels_are_filled(tmp_path):
     path = save_scan(tmp_path / "scan.nii", dtype="<f4", slope=None)
     content = bytearray(path.read_bytes())
     content[-4:] = np.array([np.nan], "<f4").tobytes()
@@ -84,7 +84,7 @@ SHAPE = (70, 81, 66)
 
 @pytest.fixture
 def scan(tmp_path):
-    """A head, stored from right to left and from head to foot, its planes along x."""
+    """Head stored right to left and superior to inferior, with planes along x."""
     data = head(7, SHAPE).astype(np.int16)
     affine = np.diag([1.0, 1.1, 2.5, 1.0]) @ nib.orientations.inv_ornt_aff(
         np.array([[2, -1], [1, 1], [0, -1]]), SHAPE
@@ -110,7 +110,7 @@ def as_zarr(scan):
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".ome.zarr"])
-def test_whole_it_is_as_in_memory(scan, suffix):
+def test_traits_of_a_volume_that_fits_equal_those_in_memory(scan, suffix):
     expected = measure_traits(read_volume(scan))
     path = scan if suffix == ".nii" else as_zarr(scan)
     assert plan_of(path).traits() == SampledTraits(expected)
@@ -120,7 +120,9 @@ def test_whole_it_is_as_in_memory(scan, suffix):
 @pytest.mark.parametrize(
     ("count", "edge", "steps"), [(150_000, 53, (2, 2, 1)), (30_000, 31, (3, 3, 2))]
 )
-def test_parts_stand_for_what_is_too_large(scan, suffix, monkeypatch, count, edge, steps):
+def test_traits_of_a_large_volume_come_from_two_parts(
+    scan, suffix, monkeypatch, count, edge, steps
+):
     path = scan if suffix == ".nii" else as_zarr(scan)
     few(monkeypatch, count)
     found = plan_of(path).traits()
@@ -148,7 +150,7 @@ def test_a_flat_volume_keeps_its_short_axis():
 
 
 @pytest.mark.parametrize("count", [10**9, 700_000])
-def test_it_takes_no_more_memory_than_it_may(tmp_path, monkeypatch, count):
+def test_traits_stay_within_their_memory(tmp_path, monkeypatch, count):
     shape = (98, 107, 101)
     data = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 977
     nib.save(nib.Nifti1Image(data.astype(np.int16), np.eye(4)), tmp_path / "scan.nii")
@@ -165,7 +167,7 @@ def test_it_takes_no_more_memory_than_it_may(tmp_path, monkeypatch, count):
     assert peak < surveys._MEASURED * min(count, data.size)
 
 
-def test_it_can_be_stopped(scan, monkeypatch):
+def test_traits_are_cancelled(scan, monkeypatch):
     few(monkeypatch, 100_000)
     plan = plan_of(scan)
 

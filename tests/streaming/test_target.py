@@ -1,4 +1,4 @@
-"""Files written in boxes, in any order: the same bytes as in one go."""
+"""Files written box by box, in any order: the same bytes as at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def corners():
 @pytest.mark.parametrize(
     "header", [None, nib.Nifti1Header, nib.Nifti2Header, nib.MGHImage.header_class]
 )
-def test_boxes_make_the_file_of_one_go(tmp_path, rng, suffix, codes, header):
+def test_boxes_in_any_order_make_the_same_file(tmp_path, rng, suffix, codes, header):
     data = rng.random(SHAPE, dtype=np.float32)
     origin = Origin("scan.nii", tuple(codes), None if header is None else header())
     volume = Volume(data, Grid(SHAPE, OBLIQUE), origin=origin, history=HISTORY)
