@@ -14,13 +14,12 @@ lecture.py  all steps as an HTML or PDF file
 from napari_mrisr.explain.lecture import save_lecture
 from napari_mrisr.explain.model import Explanation, StageTrace
 from napari_mrisr.explain.steps import Step, steps_of
-from napari_mrisr.explain.trace import check_truth, explain_voxel, truth_scale
+from napari_mrisr.explain.trace import explain_voxel, truth_scale
 
 __all__ = [
     "Explanation",
     "StageTrace",
     "Step",
-    "check_truth",
     "explain_voxel",
     "save_lecture",
     "steps_of",

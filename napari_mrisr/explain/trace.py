@@ -19,6 +19,7 @@ from napari_mrisr.errors import GeometryError, ParameterError, explain
 from napari_mrisr.explain.model import Explanation, Gradients, Matrix, StageTrace
 from napari_mrisr.inspection.filters import output_at, reorient
 from napari_mrisr.inspection.maps import feature_values
+from napari_mrisr.inspection.source import check_reference
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.hashed import Hashed, padded
@@ -79,7 +80,7 @@ def explain_voxel(
     grid = lr.grid.upsampled(bank.scale)
     one = _one_voxel(voxel, grid.shape)
     if truth is not None:
-        check_truth(truth.grid, lr.grid, bank.scale)
+        check_reference(truth.grid, lr.grid, bank.scale)
     lr = lr.normalized()
     method = Hashed(bank)
     images = list(method.images(lr, one, len(bank.stages)))
@@ -111,15 +112,6 @@ def explain_voxel(
     )
 
 
-def check_truth(truth: Grid, lr: Grid, scale: Scale) -> None:
-    """Raise :class:`GeometryError` if a reference does not lie on the output grid."""
-    grid = lr.upsampled(scale)
-    if truth.shape != grid.shape or not np.allclose(truth.affine, grid.affine, atol=1e-2):
-        found = f"grid {truth.shape} differs from the output grid {grid.shape} in size or position"
-        remedy = "choose the volume from which the low-resolution scan was made, or none"
-        raise GeometryError(explain("reference", found, remedy))
-
-
 def truth_scale(truth: Grid, lr: Grid) -> Scale:
     """Return the scale at which a reference lies on the output grid.
 
@@ -132,7 +124,7 @@ def truth_scale(truth: Grid, lr: Grid) -> Scale:
     if max(x, y, z) > MAX_SCALE or (x, y, z) == (1, 1, 1):
         found = f"grid {truth.shape} is no multiple of the low-resolution grid {lr.shape}"
         raise GeometryError(explain("reference", found, "choose another volume, or none"))
-    check_truth(truth, lr, (x, y, z))
+    check_reference(truth, lr, (x, y, z))
     return x, y, z
 
 

@@ -16,8 +16,8 @@ from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import FloatArray, Volume
-from napari_mrisr.errors import BankError, GeometryError, ParameterError, explain
-from napari_mrisr.inspection.source import StageInput, check_stage
+from napari_mrisr.errors import BankError, ParameterError, explain
+from napari_mrisr.inspection.source import StageInput, check_reference, check_stage
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory, run_method
@@ -280,12 +280,7 @@ def measure_gain(
     """
     lr, scale = source.lr, source.bank.scale
     grid = lr.grid.upsampled(scale)
-    if truth.grid.shape != grid.shape or not np.allclose(
-        truth.grid.affine, grid.affine, rtol=1e-4, atol=1e-2
-    ):
-        found = f"grid {truth.grid.shape} differs from the upsampled grid {grid.shape}"
-        remedy = "choose the volume from which the low-resolution scan was made"
-        raise GeometryError(explain("reference", found, remedy))
+    check_reference(truth.grid, lr.grid, scale)
     check_memory(lr.grid, UpscaleParameters(scale))
     wanted = lr.window.to_unit(truth.restored().data)
     head = _planes_on(grid.shape, source.head(progress))

@@ -14,7 +14,7 @@ from napari_mrisr.core.progress import Progress, message_after
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
-from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.errors import GeometryError, ParameterError, explain
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import block_regions, compiling_message
 from napari_mrisr.scan.masks import head_mask
@@ -84,6 +84,17 @@ def check_stage(bank: FilterBank, number: int) -> Stage:
         found, remedy = f"stage {number + 1}", f"give 1 to {len(bank.stages)}"
         raise ParameterError(explain(f"bank {bank.name}", found, remedy))
     return bank.stages[number]
+
+
+def check_reference(reference: Grid, lr: Grid, scale: Scale) -> None:
+    """Raise :class:`GeometryError` if a reference does not lie on the upsampled grid."""
+    grid = lr.upsampled(scale)
+    if reference.shape != grid.shape or not np.allclose(reference.affine, grid.affine, atol=1e-2):
+        found = f"grid {reference.shape} differs from the upsampled grid {grid.shape}"
+        if reference.shape == grid.shape:
+            found = "its position differs from that of the upsampled grid"
+        remedy = "choose the volume from which the low-resolution scan was made, or none"
+        raise GeometryError(explain("reference", found, remedy))
 
 
 def stage_input(

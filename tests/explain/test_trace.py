@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import GeometryError, ParameterError
-from napari_mrisr.explain import check_truth, explain_voxel, truth_scale
+from napari_mrisr.explain import explain_voxel, truth_scale
 from napari_mrisr.explain.trace import blank_outside
+from napari_mrisr.inspection.source import check_reference
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed, hash_cells
 
@@ -225,14 +226,14 @@ def test_errors_name_voxel_and_grid():
         explain_voxel(volume, bank, (18, 0, 0))
     with pytest.raises(ParameterError, match=r"\(0, -1, 0\)"):
         explain_voxel(volume, bank, (0, -1, 0))
-    with pytest.raises(GeometryError, match=r"grid \(9, 11, 13\) differs from the output grid"):
+    with pytest.raises(GeometryError, match=r"grid \(9, 11, 13\) differs from the upsampled grid"):
         explain_voxel(volume, bank, (0, 0, 0), volume)
     grid = volume.grid.upsampled((2, 2, 2))
-    check_truth(grid, volume.grid, (2, 2, 2))
+    check_reference(grid, volume.grid, (2, 2, 2))
     affine = grid.affine.copy()
     affine[1, 3] += 0.4
     with pytest.raises(GeometryError):
-        check_truth(Grid(grid.shape, affine), volume.grid, (2, 2, 2))
+        check_reference(Grid(grid.shape, affine), volume.grid, (2, 2, 2))
 
 
 def test_scale_of_a_reference():

@@ -20,5 +20,5 @@ def truth() -> Volume:
 
 @pytest.fixture(scope="session")
 def lr(truth) -> Volume:
-    """As a coarse scan sees it."""
+    """Return the low-resolution scan of the head."""
     return degrade(truth, (2, 2, 2))
