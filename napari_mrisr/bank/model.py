@@ -338,7 +338,7 @@ def _read(path: Path) -> FilterBank:
         return _build(path, document, tensors)
     except BankError as error:
         raise BankError(explain(path, str(error), "train it again")) from error
-    except (AttributeError, KeyError, TypeError, ValueError, MrisrError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, MrisrError) as error:
         found = f"its description cannot be understood ({error})"
         raise BankError(explain(path, found, "train it again")) from error
 

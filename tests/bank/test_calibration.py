@@ -206,6 +206,17 @@ def test_a_noise_level_or_exponent_beyond_reason_is_refused(saved, name, value):
         load_bank(saved)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("noise", 10**400), ("volumes", float("inf")), ("spread", 10**400)]
+)
+def test_a_number_too_large_for_a_float_is_refused(saved, name, value):
+    from bank.test_model import rewrite
+
+    rewrite(saved, lambda document: document["calibration"].update({name: value}))
+    with pytest.raises(BankError, match=r"calibrated\.safetensors: .*train it again"):
+        load_bank(saved)
+
+
 def test_a_calibration_without_its_tensors_is_refused(saved):
     from bank.test_model import rewrite
 

@@ -144,6 +144,26 @@ def test_figure_and_table_need_no_window_and_contain_no_file_names(
         assert "jane" not in text
 
 
+def test_a_scan_coarser_than_the_result_gets_no_psnr(run, tmp_path):
+    """The scan that the result was computed from is the measured one."""
+    scan, table = make_scan(tmp_path / "thick.nii.gz", shape=(24, 20, 8)), tmp_path / "t.csv"
+    result = tmp_path / "result.nii.gz"
+    made = run("upscale", scan, result, "--scale", "1x1x3", "--method", "tricubic", "-q")
+    assert made.code == 0, made.error
+    assert run("compare", scan, result, "--table", table).code == 0
+    rows = rows_of(table)
+    assert "psnr_db" not in rows[0]
+    assert [row["volume"] for row in rows] == ["LR", "tricubic 1x1x3"]
+    assert {row["role"] for row in rows} == {"compared"}
+
+
+def test_one_file_is_not_both_reference_and_measured_scan(run, scans):
+    truth, _, result = scans
+    found = run("compare", result, "--truth", truth, "--measured", truth)
+    assert found.code == 2
+    assert "is both" in found.error
+
+
 def test_the_table_of_a_saved_comparison_has_its_regions_first(run, saved, tmp_path):
     found = run("compare", saved, "--table", tmp_path / "t.csv", "--figure", tmp_path / "f.png")
     assert found.code == 0
