@@ -25,7 +25,9 @@ def measure(data: str, options: list[str]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
         command = [sys.executable, "-m", "napari_mrisr", "evaluate", data, *options]
-        subprocess.run([*command, "--quiet", "--json", str(out)], check=True)
+        subprocess.run(
+            [*command, "--quiet", "--json", str(out)], check=True, stdout=subprocess.DEVNULL
+        )
         rows: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))["rows"]
         return rows
 
