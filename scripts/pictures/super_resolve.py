@@ -59,7 +59,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     stage.wait()
     shoot("3-preview-cancelled")
     widget.panel.live.setChecked(False)
-    widget.panel.method.setCurrentText("tricubic")
+    widget.panel.method.name = "tricubic"
     widget.panel.scale.scale = (5, 5, 5)
     widget.run()
     settle(60, until=lambda: "left" in widget.panel.status.text())
@@ -67,7 +67,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     widget.cancel()
     stage.wait()
     shoot("4-cancelled")
-    widget.panel.method.setCurrentText("hashed")
+    widget.panel.method.name = "hashed"
     widget.panel.scale.scale = (2, 2, 2)
     widget.run()
     stage.wait()
@@ -91,7 +91,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     viewer.dims.ndisplay = 2
     viewer.reset_view()
     viewer.theme = "light"
-    widget.panel.method.setCurrentText("tricubic")
+    widget.panel.method.name = "tricubic"
     widget.panel.scale.scale = (3, 1, 5)
     shoot("8-light")
     widget.panel.live.setChecked(True)
@@ -108,7 +108,7 @@ def main(path: str, folder: str, bank: str | None = None) -> None:
     widget.panel.live.setChecked(False)
     viewer.theme = "dark"
     widget.panel.scale.scale = (8, 8, 8)
-    widget.panel.degradation.setCurrentText("slice-profile")
+    widget.panel.degradation.name = "slice-profile"
     shoot("9-small-dark")
     stage.close()
 
