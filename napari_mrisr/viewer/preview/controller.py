@@ -14,6 +14,7 @@ nothing.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import threading
@@ -67,6 +68,8 @@ class Preview:
         None until the layer was read.
     visible : tuple of (axis, index)
         Planes on screen, the most urgent first.
+    filled : bool
+        True when the array holds the whole result.
     error : Exception or None
         Reason why it cannot be computed.
     key : tuple
@@ -78,6 +81,7 @@ class Preview:
     needs_whole: bool = False
     array: PreviewArray | None = None
     visible: tuple[PlaneName, ...] = ()
+    filled: bool = False
     error: Exception | None = None
     key: tuple[Any, ...] = field(init=False, repr=False)
     grid: Grid = field(init=False)
@@ -91,11 +95,6 @@ class Preview:
     def __post_init__(self) -> None:
         self.key = preview_key(self.source, self.parameters)
         self.grid = self.source.grid.upsampled(self.parameters.scale)
-
-    @property
-    def filled(self) -> bool:
-        """True if the whole is computed."""
-        return self._fill is not None and self._fill.done
 
     @property
     def complete(self) -> bool:
@@ -237,12 +236,12 @@ class PreviewController:
         If it is not shown any more or cannot be filled, run :func:`upscale`.
         """
         progress.begin(f"{parameters.method} {scale_label(parameters.scale)}", 100)
-        with self._changed:
-            while not preview.filled:
-                if preview not in self._shown or preview.error or preview._planes_only:
-                    return upscale(volume, parameters, progress=progress)
-                share = preview.array.share if preview.array is not None else 0.0
-                progress.advance(int(100 * share) - progress.state.done)
+        while not preview.filled:
+            if preview not in self._shown or preview.error or preview._planes_only:
+                return upscale(volume, parameters, progress=progress)
+            share = preview.array.share if preview.array is not None else 0.0
+            progress.advance(int(100 * share) - progress.state.done)
+            with self._changed:
                 self._changed.wait(_POLL_S)
         progress.advance(100)
         return preview.result()
@@ -303,16 +302,16 @@ class PreviewController:
             late = time.monotonic() - announced > _TOGETHER_S
             if preview.error or job.urgency or preview.complete or late:
                 announced = time.monotonic()
-                self._notify(preview)
+                with contextlib.suppress(RuntimeError):  # the application is gone
+                    self._notify(preview)
 
     def _read(self, preview: Preview, pool: ThreadPool) -> None:
         """Read the layer, unless another preview has done so, and check the parameters."""
         preview._method = check_parameters(preview.parameters)
         with self._lock:
-            others = [other for other in self._cache.values() if other.array is not None]
-        place = _place(preview.source)
+            others = tuple(self._cache.values())
         for other in others:
-            if _place(other.source) == place:
+            if other.array is not None and other.key[:-1] == preview.key[:-1]:
                 preview._volume, preview._lr = other._volume, other._lr
         if preview._volume is None or preview._lr is None:
             preview._volume = preview.source.to_volume()
@@ -337,7 +336,7 @@ class PreviewController:
         if array.volume is None:
             try:
                 self._allocate(preview, pool)
-            except MemoryEstimateError:
+            except (MemoryEstimateError, MemoryError):
                 preview._planes_only = True
                 return
         axis, focus = preview.visible[0] if preview.visible else (0, array.shape[2] // 2)
@@ -346,8 +345,8 @@ class PreviewController:
         fill = preview._fill
         focus = focus if axis == fill.axis else (fill.start + fill.stop) // 2
         array.put(fill.axis, *fill.step(focus, pool))
-        if fill.done:
-            preview._bands = {}
+        if fill.done:  # only now, when the last slab is in the array
+            preview.filled, preview._fill, preview._bands = True, None, {}
 
     def _evict(self, needed: int = 0) -> None:
         """Drop the oldest previews that are not shown, until ``needed`` bytes more fit."""
@@ -370,13 +369,8 @@ def _compute(plane: PlaneName, preview: Preview, pool: ThreadPool) -> None:
 
 def preview_key(source: LayerSnapshot, parameters: UpscaleParameters) -> tuple[Any, ...]:
     """Return what is equal for the same voxels, at the same place, with the same parameters."""
-    return *_place(source), parameters
-
-
-def _place(source: LayerSnapshot) -> tuple[Any, ...]:
-    """Return what differs between layers with other voxels or another position."""
     data, grid = source.data, source.grid
     memory: Any = id(data)
     if isinstance(data, np.ndarray):  # frames of a series are new arrays of the same memory
         memory = (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str)
-    return memory, source.frame, grid.shape, grid.affine.tobytes()
+    return memory, source.frame, grid.shape, grid.affine.tobytes(), parameters

@@ -108,6 +108,22 @@ def test_a_filled_preview_is_the_result_of_the_run(controller, source, volume, c
     assert result.history == expected.history
 
 
+def test_a_preview_is_filled_only_when_its_array_is(controller, source, computed, monkeypatch):
+    put, seen = arrays.PreviewArray.put, []
+
+    def slow(self, axis, start, values):
+        time.sleep(0.01)  # a run must not take the array now
+        seen.append(preview.filled)
+        put(self, axis, start, values)
+
+    monkeypatch.setattr(arrays.PreviewArray, "put", slow)
+    preview = controller.get(source, TRICUBIC)
+    controller.show([preview])
+    wait_until(lambda: preview.filled)
+    assert len(seen) > 3
+    assert not any(seen)
+
+
 def test_visible_planes_come_first_then_the_rest(controller, source, computed):
     preview = show(controller, source, TRICUBIC, [(2, 6), (0, 3), (1, 5)])
     wait_until(lambda: preview.filled)
@@ -257,6 +273,23 @@ def test_a_run_computes_by_itself_when_its_preview_is_gone(controller, source, v
     threading.Timer(0.1, controller.clear).start()
     result = controller.wait(preview, volume, TRICUBIC, progress=Progress())
     np.testing.assert_array_equal(result.data, upscale(volume, TRICUBIC).data)
+
+
+@pytest.mark.usefixtures("no_fill")
+def test_the_gui_does_not_wait_for_a_run(controller, source, volume, monkeypatch):
+    preview = show(controller, source, TRICUBIC, [(2, 6)])
+    waited = []
+
+    def run(*args, **kwargs):
+        looking = threading.Thread(target=controller.look, args=(preview, [(2, 7)]))
+        looking.start()
+        looking.join(2.0)
+        waited.append(looking.is_alive())
+
+    monkeypatch.setattr(module, "upscale", run)
+    controller.clear()
+    controller.wait(preview, volume, TRICUBIC, progress=Progress())
+    assert waited == [False]
 
 
 def test_an_error_is_announced_and_does_not_stop_other_previews(controller, source, announced):
