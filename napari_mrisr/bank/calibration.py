@@ -1,23 +1,21 @@
-"""What error to expect of a bank: a table that is learned while it is trained.
+"""Expected error of a bank: a table that is learned during training.
 
 Filters are fitted to one half of the training volumes and applied to the other,
-so that no volume is judged by filters that know it. The squared errors are
-sorted by two things that can be seen without the truth:
+so that the filters never saw the volume they are judged on. The squared errors are
+sorted by two measures that need no truth:
 
 strength
     Root of the trace of the structure tensor at an output voxel, where the last
-    stage hashes it; engine units a voxel.
+    stage hashes it; engine units per voxel.
 detail
     Root mean square of the low-resolution volume's finest detail around the
-    voxel (third mixed differences, see :func:`detail_of`), engine units. Flat
-    tissue shows the noise there, and everywhere a scan that is blurred or
-    interpolated shows less of it than a sharp one.
+    voxel (third mixed differences, see :func:`detail_of`), engine units. In flat
+    tissue it is the noise. A blurred or interpolated scan has less of it than a sharp one.
 
 Cells hold the middle of the spread of the training volumes, not their mean: a new scanner
-is as likely on the one side as on the other. Cells with few samples lean on
-their neighbors. A factor for each bucket of the last stage says how much more
-or less than that its voxels err, and a power of the whole volume's noise level
-(:attr:`napari_mrisr.scan.traits.Traits.noise`) how much more a noisy scan does.
+is as likely on either side. Cells with few samples are smoothed with their neighbors. Each
+bucket of the last stage has a factor on this error, and the noise of the whole volume
+(:attr:`napari_mrisr.scan.traits.Traits.noise`) another, by a power law.
 """
 
 from __future__ import annotations
@@ -36,15 +34,15 @@ STRENGTH_CUTS = np.geomspace(0.003, 0.5, 20, dtype=np.float32)
 DETAIL_CUTS = np.geomspace(0.002, 0.2, 20, dtype=np.float32)
 
 DETAIL_SIGMA = 1.0
-"""Gaussian in which detail is averaged, low-resolution voxels."""
+"""Standard deviation of the Gaussian that averages detail, in low-resolution voxels."""
 
-# Samples' worth of evidence: of a cell's neighborhood, and of "like all other buckets".
+# Evidence, in samples, of a cell's neighborhood and of the mean over all buckets.
 _CELL_EVIDENCE = 3000.0
 _BUCKET_EVIDENCE = 1000.0
-# A volume counts in a cell when it has this many voxels there.
+# Fewest voxels of a volume in a cell.
 _VOLUME_EVIDENCE = 300
 
-# No farther than this factor is the noise level believed.
+# The noise level is used within this factor of the training's.
 _NOISE_REACH = 2.0
 # Training gives exponents from 0 to 2.
 _MOST_EXPONENT = 10.0
@@ -56,11 +54,10 @@ NDFloat = NDArray[np.float64]
 
 
 def detail_of(lr: FloatArray) -> FloatArray:
-    """Local root mean square of a volume's finest detail.
+    """Compute the local root mean square of a volume's finest detail.
 
-    The second difference along each of the three axes in turn, which keeps only
-    what alternates along all of them, scaled so that white noise of standard deviation σ
-    gives σ. The volume is mirrored at its edges.
+    The detail is the second difference along each of the three axes in turn, scaled so that
+    white noise of standard deviation σ gives σ. The volume is mirrored at its edges.
 
     Parameters
     ----------
@@ -89,21 +86,21 @@ class Calibration:
     Attributes
     ----------
     strength_cuts, detail_cuts : (n,), (m,) ndarray of float32
-        Ascending; values below the first and above the last have cells too.
+        Ascending. There are also cells below the first and above the last cut.
     squared_error : (n + 1, m + 1) ndarray of float32
         Engine units, squared.
     samples : (n + 1, m + 1) ndarray of int64
-        Voxels that were seen in each cell.
+        Training voxels in each cell.
     factor : (buckets,) ndarray of float32
-        Of the last stage's buckets, on the squared error.
+        Factor on the squared error, per bucket of the last stage.
     noise, exponent : float
-        The table is for volumes of this noise level (engine units); for others
-        the squared error goes with that power of the ratio.
+        The table holds for volumes of this noise level (engine units). For others the
+        squared error is multiplied by this power of the ratio.
     volumes : int
-        Training volumes it was learned from.
+        Number of training volumes.
     spread : float
-        How far the volumes lay apart: factor on the RMSE, 1 or more, within
-        which about two thirds of them stayed.
+        Spread of the volumes: factor on the RMSE, 1 or more, that holds about two thirds
+        of them.
     """
 
     strength_cuts: FloatArray
@@ -117,7 +114,7 @@ class Calibration:
     spread: float
 
     def cells(self, strength: FloatArray, detail: FloatArray) -> NDArray[np.intp]:
-        """Flat index into the table for each voxel."""
+        """Return the flat index into the table of each voxel."""
         rows = np.searchsorted(self.strength_cuts, strength, side="right")
         columns = np.searchsorted(self.detail_cuts, detail, side="right")
         return rows * np.intp(self.squared_error.shape[1]) + columns
@@ -129,43 +126,43 @@ class Calibration:
         detail: FloatArray,
         noise: float,
     ) -> FloatArray:
-        """RMSE to expect at each voxel, engine units.
+        """Compute the expected RMSE of each voxel, in engine units.
 
         Parameters
         ----------
         bucket, strength, detail : ndarray
-            Of one shape.
+            Arrays of one shape.
         noise : float
-            Of the whole low-resolution volume; NaN where it is not known.
+            Noise of the whole low-resolution volume; NaN if unknown.
         """
         square = self.squared_error.reshape(-1)[self.cells(strength, detail)] * self.factor[bucket]
         return np.asarray(np.sqrt(square * np.float32(self.noise_factor(noise))), dtype=np.float32)
 
     def noise_factor(self, noise: float) -> float:
-        """What a volume's noise level makes of the squared error; 1 where it is not known."""
+        """Return the factor of a noise level on the squared error; 1 if it is unknown."""
         if not noise > 0.0:
             return 1.0
         ratio = min(max(noise / self.noise, 1.0 / _NOISE_REACH), _NOISE_REACH)
         return float(ratio**self.exponent)
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name, for saving."""
+        """Return the arrays by name, for saving."""
         return {f"calibration.{name}": getattr(self, name) for name in _ARRAYS}
 
     def to_json(self) -> dict[str, float]:
-        """What is no array."""
+        """Return the numbers that are no arrays, for saving."""
         return {name: getattr(self, name) for name in _NUMBERS}
 
     @classmethod
     def read(
         cls, data: Mapping[str, Any] | None, tensors: Mapping[str, Any], buckets: int
     ) -> Calibration | None:
-        """Inverse of :meth:`tensors` and :meth:`to_json`; None without data.
+        """Read the output of :meth:`tensors` and :meth:`to_json`; None without data.
 
         Raises
         ------
         ValueError, KeyError, TypeError
-            For anything else, or for another number of buckets.
+            For other data or another number of buckets.
         """
         if data is None:
             return None
@@ -202,11 +199,11 @@ class VolumeErrors:
     Attributes
     ----------
     noise : float
-        Of the volume, engine units.
+        Noise of the volume, engine units.
     squares : (cells, buckets) ndarray of float64
         Sums of squared errors.
     counts : (cells, buckets) ndarray of int64
-        Voxels.
+        Numbers of voxels.
     """
 
     noise: float
@@ -215,12 +212,12 @@ class VolumeErrors:
 
 
 class CalibrationSums:
-    """Squared errors of held-out volumes, volume by volume.
+    """Squared errors of held-out volumes, one volume after the other.
 
     Parameters
     ----------
     buckets : int
-        Of the last stage.
+        Number of buckets of the last stage.
     """
 
     def __init__(self, buckets: int) -> None:
@@ -230,12 +227,12 @@ class CalibrationSums:
         self.volumes: list[VolumeErrors] = []
 
     def begin_volume(self, noise: float) -> None:
-        """What is added from here on is of another volume, of that noise level."""
+        """Start another volume, of that noise level."""
         size = (int(np.prod(self.shape)), self.buckets)
         self.take(VolumeErrors(noise, np.zeros(size), np.zeros(size, np.int64)))
 
     def take(self, volume: VolumeErrors) -> None:
-        """Add a volume that somebody else has summed."""
+        """Add a volume that was summed elsewhere."""
         self.volumes.append(volume)
 
     def add(
@@ -245,7 +242,7 @@ class CalibrationSums:
         detail: FloatArray,
         error: FloatArray,
     ) -> None:
-        """Add voxels of the volume, on any thread; one-dimensional arrays of one length.
+        """Add voxels of the volume, on any thread; 1D arrays of one length.
 
         ``error`` is the result minus the truth, engine units.
         """
@@ -261,7 +258,7 @@ class CalibrationSums:
             counts += numbers
 
     def solve(self) -> Calibration | None:
-        """The calibration; None when fewer than two volumes have voxels."""
+        """Compute the calibration; None if fewer than two volumes have voxels."""
         known = [volume for volume in self.volumes if volume.counts.any() and volume.noise > 0.0]
         if len(known) < 2:
             return None
@@ -293,10 +290,10 @@ class CalibrationSums:
 
 
 def _line(noise: NDFloat, level: NDFloat) -> tuple[float, float]:
-    """Middle of the range of log noise, and the slope of log level over it, 0 to 2.
+    """Return the middle of the range of log noise, and the slope of log level, 0 to 2.
 
-    Held back by as much evidence as two volumes 10 % off the middle in noise: volumes of
-    one scanner, all alike, say nothing of other noise.
+    A prior as strong as two volumes with 10 % other noise holds the slope back, because
+    volumes of one scanner carry no information about other noise levels.
     """
     away = noise - noise.mean()
     slope = float((away * level).sum() / ((away**2).sum() + 2 * 0.1**2))
@@ -304,7 +301,7 @@ def _line(noise: NDFloat, level: NDFloat) -> tuple[float, float]:
 
 
 def _smoothed(squares: NDFloat, counts: NDArray[np.int64], shape: tuple[int, int]) -> NDFloat:
-    """Mean squared errors of cells; where samples are few, of ever wider neighborhoods."""
+    """Return mean squared errors of cells; with few samples, of wider neighborhoods."""
     square, count = squares.reshape(shape), counts.reshape(shape).astype(np.float64)
     mean = np.full(shape, squares.sum() / counts.sum())
     for sigma in (8.0, 4.0, 2.0, 1.0, 0.0):
@@ -317,16 +314,16 @@ def _smoothed(squares: NDFloat, counts: NDArray[np.int64], shape: tuple[int, int
 def _blurred(array: NDFloat, sigma: float) -> NDFloat:
     from scipy import ndimage
 
-    # Scaled to the sum over the neighborhood, so that evidence is counted in samples.
+    # Scaled to the sum over the neighborhood: evidence counts samples.
     blurred = ndimage.gaussian_filter(array, sigma, mode="constant")
     return np.asarray(blurred * (4.0 * np.pi * sigma**2))
 
 
 def _middle(squares: NDFloat, counts: NDArray[np.int64], pooled: NDFloat) -> NDFloat:
-    """For each cell, half way between the volumes that err little and those that err much.
+    """Return per cell the middle between volumes with small and with large errors.
 
-    Of those with enough voxels, the mean of the 10th and 90th percentile of the mean
-    squared error; the pooled value where there are fewer than two.
+    This is the mean of the 10th and 90th percentile of the mean squared error of volumes
+    with enough voxels; the pooled value if there are fewer than two.
     """
     mean = squares / np.maximum(counts, 1)
     mean[counts < _VOLUME_EVIDENCE] = np.nan

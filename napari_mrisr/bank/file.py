@@ -1,9 +1,8 @@
-"""A filter bank as a file: named tensors and a JSON document, in safetensors, no pickle.
+"""File format of a filter bank: named tensors and a JSON document, in safetensors, no pickle.
 
-The document stands in the file's metadata under the key ``napari_mrisr``. To
-what the caller puts into it come ``format_version`` and ``sha256``, a checksum
-over the tensors. What the tensors and the other entries mean is
-:mod:`napari_mrisr.bank.model`'s affair.
+The document is the entry ``napari_mrisr`` of the file's metadata. This module adds
+``format_version`` and ``sha256``, a checksum of the tensors. :mod:`napari_mrisr.bank.model`
+defines the tensors and the other entries.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def write_bank_file(path: Path, document: Mapping[str, Any], tensors: Tensors) -> None:
-    """Write a bank's file, atomically; one that is there is replaced.
+    """Write a bank's file atomically; an existing file is replaced.
 
     Parameters
     ----------
     path : Path
     document : mapping
-        What JSON can hold.
+        JSON data.
     tensors : mapping of str to ndarray
     """
     from safetensors.numpy import save
@@ -52,12 +51,12 @@ def read_bank_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
     document : dict
         A JSON object; its entries are not checked.
     tensors : dict of str to ndarray
-        As they were written, by their checksum.
+        Their checksum is verified.
 
     Raises
     ------
     BankError
-        When the file is no bank, damaged, or from a later version.
+        If the file is no bank, damaged, or from a later version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -82,7 +81,7 @@ def read_bank_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
 
 def checksum(tensors: Tensors) -> str:
-    """SHA-256 over the tensors' names, types, shapes and bytes."""
+    """Return the SHA-256 of the tensors' names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name}{tensors[name].dtype}{tensors[name].shape}".encode())

@@ -1,4 +1,4 @@
-"""Filter banks of one's own: a folder of the user's, whose files can be named without a path."""
+"""The user's folder of filter banks, which can be named without a path."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import sys
 from pathlib import Path
 
 BANKS_VARIABLE = "NAPARI_MRISR_BANKS"
-"""Environment variable that names another folder for banks of one's own."""
+"""Environment variable with another folder for the user's banks."""
 
 SUFFIX = ".safetensors"
 SUMS_SUFFIX = ".equations.safetensors"
-"""What the sums beside a bank end with: they are no bank."""
+"""Suffix of a training's saved sums, which are no bank."""
 
 
 def bank_folder() -> Path:
-    """The folder for banks of one's own, whether or not it exists.
+    """Return the folder for the user's banks; it may not exist.
 
-    The one that ``NAPARI_MRISR_BANKS`` names, or ``napari-mrisr/banks`` where
-    the system keeps a user's data: ``%LOCALAPPDATA%`` on Windows,
-    ``~/Library/Application Support`` on macOS, ``$XDG_DATA_HOME`` or
+    ``NAPARI_MRISR_BANKS``, or ``napari-mrisr/banks`` in the system's folder for user data:
+    ``%LOCALAPPDATA%`` on Windows, ``~/Library/Application Support`` on macOS, ``$XDG_DATA_HOME`` or
     ``~/.local/share`` elsewhere.
     """
     if named := os.environ.get(BANKS_VARIABLE):
@@ -34,7 +33,7 @@ def bank_folder() -> Path:
 
 
 def user_banks() -> dict[str, Path]:
-    """Files in that folder by name, in alphabetical order; none where it cannot be read."""
+    """List the banks in that folder by name, sorted; none if it cannot be read."""
     try:
         paths = [path for path in bank_folder().iterdir() if path.name.endswith(SUFFIX)]
     except OSError:
@@ -42,6 +41,6 @@ def user_banks() -> dict[str, Path]:
     return {
         path.name.removesuffix(SUFFIX): path
         for path in sorted(paths)
-        # Names with a dot in front are those of files being written.
+        # Files that are being written begin with a dot.
         if not path.name.endswith(SUMS_SUFFIX) and not path.name.startswith(".")
     }

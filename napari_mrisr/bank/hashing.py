@@ -1,4 +1,4 @@
-"""How a patch becomes a bucket.
+"""Hashing: from a patch to its bucket.
 
 Each voxel's structure tensor gives eigenvalues λ1 ≥ λ2 ≥ λ3 ≥ 0 and a first
 eigenvector v. From these come six features, each cut into bins; a bucket id is
@@ -9,26 +9,24 @@ elevation   angle of v to z (paper: arccos v_z), or, for canonical directions,
             to the nearest axis; degrees
 azimuth     angle of v in the x-y plane, 0 to 180 (a line has no sign), or, for
             canonical directions, of the two smaller components, 0 to 45; degrees
-strength    √λ1, engine units a voxel
+strength    √λ1, engine units per voxel
 coherence   (√λ1 − √λ2 − √λ3) / (√λ1 + √λ2 + √λ3) (paper, equation 5), −1/3 to 1
-asymmetry   slope of the gradient energy along v over the energy, per voxel: how
-            far off an edge's middle the voxel lies
-curvature   second derivatives across v, signed so that swapping bright and dark
-            changes nothing, over the root of the energy: whether the surface
-            bends towards or away from its edge
+asymmetry   slope of the gradient energy along v over the energy, per voxel: the
+            distance of the voxel from the middle of an edge
+curvature   second derivatives across v over the root of the energy, signed so that
+            swapping bright and dark changes nothing: the bend of the edge's surface
 ==========  ====================================================================
 
 **Canonical patches.** With the symmetry ``cube``, v is pointed to where the
 gradient energy grows (a choice that does not depend on contrast), its
-components are made positive and sorted by size. The one of the cube's 48
-symmetries that does this is applied to the patch as well, so patches that are
-copies of each other but for a rotation or reflection share a bucket and its
-filter. Sub-voxel phases (where in its low-resolution voxel an output voxel
-lies) turn with the patch. ``flips`` leaves the sorting out, for scales that
+components are made positive and sorted by size. The same one of the cube's 48
+symmetries is applied to the patch, so rotated and reflected copies of a patch share a
+bucket and its filter. Sub-voxel phases (the position of an output voxel in its
+low-resolution voxel) turn with the patch. ``flips`` does not sort, for scales that
 differ between axes.
 
-Flat voxels, whose tensor's trace is below ``flat²``, have a bucket of their
-own, the last, with no filter. Without a direction (equal eigenvalues) v is x.
+Flat voxels, whose tensor's trace is below ``flat²``, share the last bucket, which has
+no filter. Without a direction (equal eigenvalues) v is x.
 """
 
 from __future__ import annotations
@@ -67,7 +65,7 @@ SYMMETRIES = tuple(_CANONICAL_RANGES)
 
 Cuts = tuple[float, ...]
 
-_SHORT = 4  # times as long must lines along y be for swapping the axes to be worth it
+_SHORT = 4  # swap the axes if y-lines are at least 4 times longer
 
 PERMUTATIONS = tuple(itertools.permutations(range(3)))
 SIGNS = tuple(itertools.product((1, -1), repeat=3))
@@ -83,21 +81,21 @@ axis ``permutation[i]``. The identity is element 0."""
 
 @dataclass(frozen=True)
 class HashSpec:
-    """Which features make a bucket, and where they are cut.
+    """Features of a bucket and their cuts.
 
     Attributes
     ----------
     window : Window
         Window of the structure tensor, in voxels of the hashed grid.
     cuts : mapping of str to tuple of float
-        Ascending cuts of each feature (degrees for angles); a feature without
-        cuts plays no part.
+        Ascending cuts of each feature (degrees for angles); a feature without cuts is
+        not used.
     symmetry : str
-        Make patches canonical by: ``none``, ``flips`` or ``cube``.
+        Symmetry that makes patches canonical: ``none``, ``flips`` or ``cube``.
     phases : tuple of int
-        Sub-voxel phases an axis that buckets tell apart; (1, 1, 1) for none.
+        Sub-voxel phases per axis that have their own buckets; (1, 1, 1) for none.
     flat : float
-        Root of the tensor's trace (engine units a voxel) below which a voxel
+        Root of the tensor's trace (engine units per voxel) below which a voxel
         is flat; 0 for no such bucket.
     """
 
@@ -145,11 +143,11 @@ class HashSpec:
         return self.filter_count + (1 if self.flat > 0.0 else 0)
 
     def range_of(self, name: str) -> tuple[float, float]:
-        """The values that a feature can take."""
+        """Return the range of a feature."""
         return _CANONICAL_RANGES[self.symmetry].get(name, _RANGES[name])
 
     def decode(self, bucket: int) -> dict[str, tuple[float, float]]:
-        """The ranges of each feature in a bucket.
+        """Return the range of each feature in a bucket.
 
         Parameters
         ----------
@@ -159,13 +157,13 @@ class HashSpec:
         Returns
         -------
         dict of str to (low, high)
-            One entry a feature that is cut, low end included; ``phase`` gives
-            the canonical phase twice; ``flat`` alone for the flat bucket.
+            One entry per feature with cuts, low end included; ``phase`` holds the
+            canonical phase twice; the flat bucket has ``flat`` alone.
 
         Raises
         ------
         ParameterError
-            When there is no such bucket.
+            If there is no such bucket.
         """
         if not 0 <= bucket < self.bucket_count:
             mend = f"give 0 to {self.bucket_count - 1}"
@@ -189,7 +187,7 @@ class HashSpec:
 
     @cached_property
     def code(self) -> HashTables:
-        """The spec compiled for the kernels."""
+        """Tables for the kernels."""
         rows = [np.asarray(self.cuts.get(name, ()), dtype=np.float64) for name in FEATURES]
         rows[0] = -np.cos(np.radians(rows[0]))
         rows[1] = np.radians(rows[1])
@@ -211,7 +209,7 @@ class HashSpec:
     def hash_box(
         self, source: FloatArray, corner: Shape, shape: Shape, region: Region
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """Buckets and symmetries of a region's voxels.
+        """Compute buckets and symmetries of a region's voxels.
 
         Parameters
         ----------
@@ -226,7 +224,7 @@ class HashSpec:
             Index into :data:`ELEMENTS` of the symmetry that makes the patch
             canonical; 0 (the identity) without symmetry.
         """
-        # The kernels work on lines; along y where those along z are short, to the same bits.
+        # The kernels work on lines: along y if those along z are short, with the same bits.
         swapped = _SHORT * region.shape[2] < region.shape[1]
         tensor, smooth = tensor_box(source, corner, shape, region, self.window, swapped)
         bucket, element = cpu_hash.hash_voxels(tensor, smooth, region.start, self.code, swapped)
@@ -235,11 +233,11 @@ class HashSpec:
         return bucket, element
 
     def with_cuts(self, **cuts: Cuts) -> HashSpec:
-        """The spec with some features cut anew."""
+        """Return the spec with other cuts of some features."""
         return replace(self, cuts={**self.cuts, **cuts})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; inverse of :meth:`from_json`."""
+        """Return plain data for JSON; inverse of :meth:`from_json`."""
         return asdict(self)
 
     @classmethod
@@ -256,13 +254,13 @@ class HashSpec:
 
 
 def patch_offsets(width: int) -> NDArray[np.int64]:
-    """Offsets of a patch's voxels from its center, shape ``(width**3, 3)``, z fastest."""
+    """Return offsets of a patch's voxels from its center, ``(width**3, 3)``, z fastest."""
     steps = np.arange(width) - width // 2
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def element_offsets(width: int, strides: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Where each canonical tap lies in a flat array, for each symmetry.
+    """Return the offset of each canonical tap in a flat array, for each symmetry.
 
     Parameters
     ----------
@@ -283,7 +281,7 @@ def element_offsets(width: int, strides: tuple[int, int, int]) -> NDArray[np.int
 
 
 def phase_offsets(scale: Scale) -> NDArray[np.int64]:
-    """The phase (position in its low-resolution voxel) of each canonical phase.
+    """Return the phase (position in the low-resolution voxel) of each canonical phase.
 
     Returns
     -------
@@ -304,6 +302,6 @@ def phase_offsets(scale: Scale) -> NDArray[np.int64]:
 
 
 def phase_table(scale: Scale) -> NDArray[np.int64]:
-    """Canonical phase of each phase, for each symmetry, shape ``(48, prod(scale))``."""
+    """Return the canonical phase of each phase per symmetry, ``(48, prod(scale))``."""
     offsets = phase_offsets(scale) @ np.array([scale[1] * scale[2], scale[2], 1])
     return np.argsort(offsets, axis=1)

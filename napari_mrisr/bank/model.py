@@ -1,4 +1,4 @@
-"""A filter bank: what it consists of, and which there are.
+"""Filter bank: stages, filters and their provenance; the list of banks.
 
 A bank is a cascade of stages. Each hashes its source, filters a patch of it and
 adds the result to the volume made so far:
@@ -10,8 +10,8 @@ adds the result to the volume made so far:
 In its file (:mod:`napari_mrisr.bank.file`) the tensors are ``stage<i>.weights``,
 ``.support``, ``.error`` and ``.start_error``; everything else is JSON: preset,
 scale, degradation, start, each stage's spec, the training volumes with licenses
-and hashes. What error to expect of the bank is optional: the tensors
-``calibration.<name>`` and the JSON entry ``calibration``.
+and hashes. The expected error is optional: the tensors ``calibration.<name>`` and the JSON
+entry ``calibration``.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ MOST_WEIGHT = 1e6
 
 @dataclass(frozen=True)
 class StageSpec:
-    """What a stage looks at.
+    """Grid, hash and patch of a stage.
 
     Attributes
     ----------
     grid : str
         ``cell`` (low-resolution voxels) or ``voxel`` (upsampled voxels).
     hash : HashSpec
-        How its patches become buckets.
+        Maps patches to buckets.
     width : int
         Patch width, odd, in voxels of its grid.
     residual : bool
@@ -73,7 +73,7 @@ class StageSpec:
         if self.grid == "cell" and not self.residual:
             raise BankError(explain("stage", "a cell stage without residual", "set residual"))
         if self.hash.flat > 0.0 and not self.residual:
-            # Their bucket has no filter, so there would be nothing to put in their place.
+            # Flat voxels have no filter, so nothing could replace them.
             raise BankError(explain("stage", "flat voxels without residual", "set residual"))
 
     @property
@@ -83,17 +83,17 @@ class StageSpec:
 
     @property
     def reach(self) -> int:
-        """Voxels needed around a voxel, of the stage's grid."""
+        """Voxels of the stage's grid needed around a voxel."""
         return max(self.width // 2, self.hash.window.reach)
 
     def outputs(self, scale: Scale) -> int:
-        """Values that one patch gives."""
+        """Return the number of values per patch."""
         return int(np.prod(scale)) if self.grid == "cell" else 1
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Filters of a stage and what is known of them.
+    """Filters of a stage and their statistics.
 
     Attributes
     ----------
@@ -114,14 +114,14 @@ class Stage:
 
     @functools.cached_property
     def rows(self) -> FloatArray:
-        """The filters of a voxel stage as the kernel reads them."""
+        """Filters of a voxel stage in the layout of the kernel."""
         from napari_mrisr.kernels.cpu_voxels import filter_rows
 
         return filter_rows(self.weights[:, :, 0], self.spec.width)
 
     @functools.cached_property
     def padded_weights(self) -> FloatArray:
-        """The weights with outputs padded by zeros to a multiple of eight, for the kernel."""
+        """Weights with outputs padded by zeros to a multiple of eight, for the kernel."""
         rest = -self.weights.shape[2] % LANES
         return np.pad(self.weights, ((0, 0), (0, 0), (0, rest)))
 
@@ -144,7 +144,7 @@ class FilterBank:
     name : str
         For tables and file headers.
     calibration : Calibration or None
-        What error to expect; None for a bank that was trained without.
+        Expected error; None for a bank that was trained without it.
     """
 
     scale: Scale
@@ -168,7 +168,7 @@ class FilterBank:
         return str(self.provenance.get("preset", "custom"))
 
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
-        """Write the file, atomically."""
+        """Write the file atomically."""
         target = Path(path)
         if target.exists() and not overwrite:
             raise BankError(explain(target, "exists", "choose another name or pass --overwrite"))
@@ -192,7 +192,7 @@ class FilterBank:
         write_bank_file(target, document, _tensors(self))
 
     def describe(self) -> str:
-        """Several lines for a person."""
+        """Return several lines that describe the bank."""
         lines = [
             f"{self.name}: scale {format_scale(self.scale)}, degradation {self.degradation}, "
             f"preset {self.preset}, start {self.start}"
@@ -233,7 +233,7 @@ def load_bank(name: str | Path) -> FilterBank:
     Raises
     ------
     BankError
-        When there is no such bank, or the file is damaged or from a later version.
+        If there is no such bank, or the file is damaged or from a later version.
 
     Examples
     --------
@@ -265,20 +265,20 @@ def list_banks() -> list[str]:
 
 
 def bundled_banks() -> list[str]:
-    """Names of the bundled banks."""
+    """List the bundled banks."""
     folder = resources.files("napari_mrisr") / "banks"
     names = [f.name for f in folder.iterdir()] if folder.is_dir() else []
     return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
 
 
 def bundled_name(scale: Scale, preset: str = "default", degradation: str = "standard") -> str:
-    """Name of the bundled bank for a scale, whether or not it is there."""
+    """Return the name of the bundled bank for a scale; it may not exist."""
     suffix = "" if degradation == "standard" else f"-{degradation}"
     return f"{preset}-{format_scale(scale)}x{suffix}"
 
 
 def bundled_scales() -> list[Scale]:
-    """Scales that have a bundled bank of the default preset."""
+    """List the scales with a bundled bank of the default preset."""
     names = [n for n in bundled_banks() if n.startswith("default-") and n.endswith("x")]
     return sorted(parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
 
@@ -300,9 +300,9 @@ def bank_for(
     Raises
     ------
     ScaleError
-        When no bundled bank has the scale; names those there are.
+        If no bundled bank has the scale; the message lists their scales.
     BankError
-        When the named bank is for another scale.
+        If the named bank is for another scale.
     """
     if name is None:
         if any_order:
@@ -406,7 +406,7 @@ def _tensors(bank: FilterBank) -> dict[str, Any]:
 
 
 def _gain_db(stage: Stage) -> float:
-    """Gain of a stage over what came before it, on its training samples."""
+    """Return the gain of a stage over the stage before, on its training samples."""
     n = stage.support
     before = np.nansum(stage.start_error.astype(np.float64) ** 2 * n)
     after = np.nansum(stage.error.astype(np.float64) ** 2 * n)

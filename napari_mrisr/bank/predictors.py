@@ -1,4 +1,4 @@
-"""What the expected error is read off: the last stage's bucket, strength and detail."""
+"""Predictors of the expected error: the last stage's bucket, strength and detail."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from napari_mrisr.operators.gradients import tensor_box
 
 @dataclass(frozen=True, eq=False)
 class Predictors:
-    """At every voxel of a region.
+    """Predictors of every voxel of a region.
 
     Attributes
     ----------
     bucket : ndarray of int32
-        Of the last stage.
+        Bucket of the last stage.
     strength : ndarray of float32
-        Root of the trace of the last stage's structure tensor, engine units a voxel.
+        Root of the trace of the last stage's structure tensor, engine units per voxel.
     detail : ndarray of float32
         See :func:`napari_mrisr.bank.calibration.detail_of`.
     """
@@ -34,7 +34,7 @@ class Predictors:
 
 
 def before_last(bank: FilterBank) -> FilterBank:
-    """The bank without its last stage, whose result the last stage hashes."""
+    """Return the bank without its last stage; its result is what the last stage hashes."""
     return replace(bank, stages=bank.stages[:-1], calibration=None)
 
 
@@ -46,16 +46,15 @@ def predict_from(
     detail: FloatArray,
     box: Region,
 ) -> Predictors:
-    """Predictors of a box.
+    """Compute the predictors of a box.
 
     Parameters
     ----------
     bank : FilterBank
         Its last stage works on voxels.
     image : ndarray of float32
-        What the stages before make of the volume, of ``box`` and the last
-        hash's reach around it; it begins at ``corner`` of the output, whose
-        shape is ``shape``.
+        Result of the stages before, on ``box`` and the reach of the last hash around it;
+        it starts at ``corner`` of the output, whose shape is ``shape``.
     corner, shape : tuple of int
     detail : (x, y, z) ndarray of float32
         Of the whole low-resolution volume.
@@ -71,6 +70,6 @@ def predict_from(
 
 
 def at_cells(lr: FloatArray, scale: Scale, box: Region) -> FloatArray:
-    """The value of its low-resolution voxel at each output voxel of a box."""
+    """Return the value of the low-resolution voxel of each output voxel of a box."""
     index = [np.arange(a, b) // s for a, b, s in zip(box.start, box.stop, scale, strict=True)]
     return lr[np.ix_(*index)]

@@ -2,8 +2,8 @@
 
 A :class:`Frame` is a RAS+ system of axes in mm: x grows toward the patient's
 right, y toward anterior, z toward superior. That of an upright scan is the
-world; an oblique scan is looked at along its own axes, which are the world's
-turned about its origin.
+world; the frame of an oblique scan is the world rotated about its origin to the scan's
+axes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from napari_mrisr.core.volume import Grid
 Matrix = NDArray[np.float64]
 Letters = tuple[str, str, str, str]
 
-# Largest part of a direction off its axis that does not count: 0.01 mm at 100 mm.
+# Largest deviation of a direction that counts as upright: 0.01 mm at 100 mm.
 UPRIGHT_TOLERANCE = 1e-4
 
 
 def rotation_of(affine: Matrix) -> Matrix:
-    """The rotation nearest to the affine's axis directions; exactly 1 if upright.
+    """Return the rotation nearest to the affine's axes; exactly 1 if upright.
 
     Parameters
     ----------
@@ -57,25 +57,25 @@ class Frame:
 
     @classmethod
     def of(cls, grid: Grid) -> Frame:
-        """The axes of a scan."""
+        """Return the frame of a scan."""
         return cls(rotation_of(grid.affine))
 
     def to_world(self, position: ArrayLike) -> Matrix:
-        """Frame to world; positions of shape (..., 3), mm."""
+        """Convert positions of shape (..., 3), in mm, from frame to world."""
         return np.asarray(position, dtype=np.float64) @ self.rotation.T
 
     def from_world(self, position: ArrayLike) -> Matrix:
-        """World to frame; positions of shape (..., 3), mm."""
+        """Convert positions of shape (..., 3), in mm, from world to frame."""
         return np.asarray(position, dtype=np.float64) @ self.rotation
 
     def affine(self, grid: Grid) -> Matrix:
-        """Voxel index to frame, (4, 4)."""
+        """Return the affine from voxel index to frame, (4, 4)."""
         affine = grid.affine.copy()
         affine[:3] = self.rotation.T @ grid.affine[:3]
         return affine
 
     def is_along(self, grid: Grid) -> bool:
-        """Whether the grid's axes lie along the frame's, in order and direction."""
+        """Return True if the grid's axes are the frame's, in order and direction."""
         steps = self.affine(grid)[:3, :3]
         off = np.abs(steps / np.linalg.norm(steps, axis=0) - np.eye(3)).max()
         return bool(off < UPRIGHT_TOLERANCE)
@@ -99,7 +99,7 @@ class Plane:
     upward: int
 
     def grows_rightward(self, radiological: bool) -> bool:
-        """Whether ``across`` grows toward the right of the screen.
+        """Return True if ``across`` grows toward the right of the screen.
 
         In radiological convention the patient's right is at the left of the
         screen; in neurological convention at the right side. In the sagittal
@@ -108,7 +108,7 @@ class Plane:
         return self.across == 0 and not radiological
 
     def letters(self, radiological: bool = True) -> Letters:
-        """Where the patient's sides are: left, right, top and bottom of the screen."""
+        """Return the patient's sides at the left, right, top and bottom of the screen."""
         low, high = _ENDS[self.across]
         left, right = (low, high) if self.grows_rightward(radiological) else (high, low)
         bottom, top = _ENDS[self.upward]

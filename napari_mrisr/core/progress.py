@@ -126,7 +126,7 @@ class Progress:
 
     @property
     def state(self) -> ProgressState:
-        """The current state."""
+        """Current state."""
         elapsed = time.monotonic() - self._started
         return ProgressState(self._task, self._done, self._total, elapsed)
 

@@ -36,7 +36,7 @@ class ThreadPool:
 
     @property
     def progress(self) -> Progress:
-        """A silent progress with this pool's token."""
+        """Silent progress with the token of this pool."""
         return Progress(self.token)
 
     def each(

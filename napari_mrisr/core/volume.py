@@ -1,9 +1,8 @@
-"""A volume and where its voxels are.
+"""Volume, grid, region: voxels and their positions.
 
 Inside the engine every array is indexed (x, y, z) and the axes point to the
-patient's right, anterior and superior (RAS+, millimeters), as in nibabel. How
-the file stored it is kept in :class:`Origin`, so that a result can be written
-back in the input's orientation.
+patient's right, anterior and superior (RAS+, millimeters), as in nibabel.
+:class:`Origin` keeps the orientation of the file, so that a result can be written in it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ CLIP_PERCENTILE = 99.9
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Where voxels are.
+    """Positions of the voxels of a volume.
 
     Attributes
     ----------
@@ -60,7 +59,7 @@ class Grid:
         return float(x), float(y), float(z)
 
     def corners(self) -> NDArray[np.float64]:
-        """World position of the field of view's eight corners, shape (8, 3), mm.
+        """Return the world positions of the eight corners of the field of view, (8, 3), mm.
 
         The field of view reaches half a voxel beyond the outer voxel centers.
         """
@@ -69,7 +68,7 @@ class Grid:
         return (index @ self.affine.T)[:, :3]
 
     def upsampled(self, scale: Scale) -> Grid:
-        """The grid with ``scale`` times the voxels over the same field of view.
+        """Return the grid with ``scale`` times the voxels over the same field of view.
 
         The first voxel's center moves by half an old minus half a new voxel.
         """
@@ -77,12 +76,12 @@ class Grid:
         return self._rescaled([1.0 / s for s in scale], shape)
 
     def degraded(self, scale: Scale) -> Grid:
-        """The grid with ``scale`` times fewer voxels over the same field of view.
+        """Return the grid with ``scale`` times fewer voxels over the same field of view.
 
         Raises
         ------
         GeometryError
-            When an axis is no multiple of its factor (crop first).
+            If an axis is no multiple of its factor.
         """
         if any(n % s for n, s in zip(self.shape, scale, strict=True)):
             found = f"shape {self.shape} is no multiple of {scale}"
@@ -92,7 +91,7 @@ class Grid:
         )
 
     def cropped(self, start: Shape, shape: Shape) -> Grid:
-        """The box of ``shape`` voxels that begins at voxel ``start``."""
+        """Return the box of ``shape`` voxels that starts at voxel ``start``."""
         affine = self.affine.copy()
         affine[:3, 3] = (self.affine @ [*start, 1.0])[:3]
         return replace(self, shape=shape, affine=affine)
@@ -106,18 +105,26 @@ class Grid:
 
 @dataclass(frozen=True)
 class IntensityWindow:
-    """The scan's intensities that the engine calls 0 and 1."""
+    """Intensities of the scan that are 0 and 1 in engine units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_mrisr as sr
+    >>> sr.IntensityWindow(0.0, 500.0).to_unit(np.array([250.0], np.float32))
+    array([0.5], dtype=float32)
+    """
 
     low: float = 0.0
     high: float = 1.0
 
     @classmethod
     def of(cls, data: FloatArray, check: Callable[[], None] = go_on) -> IntensityWindow:
-        """Zero (or the minimum, if negative) to the 99.9th percentile.
+        """Return the window from zero (or a negative minimum) to the 99.9th percentile.
 
-        The percentile is the paper's (section 3.1). Where so few voxels are
-        set that it is no higher than the low end, the maximum stands in.
-        ``check`` is asked now and then, and raises to stop.
+        The percentile is that of the 2021 paper (section 3.1). If it is not above the low
+        end, because few voxels are not zero, the maximum replaces it. ``check`` is called
+        regularly; it raises to stop.
         """
         top = percentile(data, CLIP_PERCENTILE, check)
         return cls.between(float(data.min()), float(data.max()), top)
@@ -132,13 +139,13 @@ class IntensityWindow:
         return cls(low, low + 1.0)  # a constant volume; any width will do
 
     def to_unit(self, data: FloatArray) -> FloatArray:
-        """Scan's intensities to engine units. Values above ``high`` exceed 1."""
+        """Convert the scan's intensities to engine units; values above ``high`` exceed 1."""
         unit = data - np.float32(self.low)
-        unit *= np.float32(1.0 / (self.high - self.low))  # in place: to allocate takes longer
+        unit *= np.float32(1.0 / (self.high - self.low))  # in place: allocating takes longer
         return unit.astype(np.float32, copy=False)
 
     def from_unit(self, data: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Inverse of :meth:`to_unit`; into ``out`` where it is given."""
+        """Invert :meth:`to_unit`, into ``out`` if given."""
         scan = np.multiply(data, np.float32(self.high - self.low), out=out)
         scan += np.float32(self.low)
         return scan.astype(np.float32, copy=False)
@@ -146,7 +153,7 @@ class IntensityWindow:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """How a file stored the volume.
+    """Orientation, header and name of the file of a volume.
 
     Attributes
     ----------
@@ -171,7 +178,7 @@ class Origin:
 
     @property
     def ras_axis(self) -> tuple[int, int, int]:
-        """For each stored axis the RAS axis (0 = x) it lies along."""
+        """RAS axis (0 = x) of each stored axis."""
         lookup = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
         a, b, c = (lookup[code] for code in self.axis_codes)
         return a, b, c
@@ -184,7 +191,7 @@ class Origin:
         return ras[0], ras[1], ras[2]
 
     def from_ras(self, scale: Scale) -> Scale:
-        """Inverse of :meth:`to_ras`."""
+        """Reorder per-axis factors from RAS order to stored order."""
         a, b, c = self.ras_axis
         return scale[a], scale[b], scale[c]
 
@@ -193,19 +200,27 @@ class Origin:
 class Volume:
     """Voxels with their grid.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_mrisr as sr
+    >>> data = np.zeros((4, 5, 6), np.float32)
+    >>> volume = sr.Volume(data, sr.Grid((4, 5, 6), np.diag([1.0, 1.0, 3.0, 1.0])))
+    >>> volume.grid.voxel_size
+    (1.0, 1.0, 3.0)
+
     Attributes
     ----------
     data : ndarray of float32
         Indexed (x, y, z), axes RAS+, C order.
     grid : Grid
-        Where the voxels are.
+        Positions of the voxels.
     window : IntensityWindow
-        Maps ``data`` back to the scan's intensities; the identity (0, 1) for a
-        volume as read.
+        Maps ``data`` to the scan's intensities; the identity (0, 1) for a volume as read.
     origin : Origin or None
-        How the file stored it; None for one made in memory.
+        The file; None for a volume made in memory.
     history : mapping of str to str
-        How it was made (method, bank, scale ...), written into saved headers.
+        Method, bank, scale and so on, written into saved headers.
     """
 
     data: FloatArray
@@ -229,14 +244,14 @@ class Volume:
     def normalized(
         self, window: IntensityWindow | None = None, check: Callable[[], None] = go_on
     ) -> Volume:
-        """The volume in engine units: 0 to 1 over the window.
+        """Return the volume in engine units: 0 to 1 over the window.
 
         Parameters
         ----------
         window : IntensityWindow, optional
             By default :meth:`IntensityWindow.of` of the data.
         check : callable
-            Asked now and then; raises to stop.
+            Called regularly; raises to stop.
         """
         if self.window != IntensityWindow():
             return self
@@ -265,13 +280,13 @@ class Volume:
         return to_nibabel(self)
 
     def restored(self) -> Volume:
-        """The volume in the scan's intensities; inverse of :meth:`normalized`."""
+        """Return the volume in the scan's intensities; inverse of :meth:`normalized`."""
         if self.window == IntensityWindow():
             return self
         return replace(self, data=self.window.from_unit(self.data), window=IntensityWindow())
 
     def cropped(self, start: Shape, shape: Shape) -> Volume:
-        """The box of ``shape`` voxels that begins at voxel ``start``."""
+        """Return the box of ``shape`` voxels that starts at voxel ``start``."""
         box = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
         return replace(self, data=self.data[box], grid=self.grid.cropped(start, shape))
 
@@ -283,7 +298,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Region:
-    """A box of output voxels: ``start`` inclusive, ``stop`` exclusive."""
+    """A box of voxels: ``start`` inclusive, ``stop`` exclusive."""
 
     start: Shape
     stop: Shape
@@ -302,7 +317,7 @@ class Region:
 
     @classmethod
     def whole(cls, shape: Shape) -> Region:
-        """All of a volume of that shape."""
+        """Return the region of a whole volume of that shape."""
         return cls((0, 0, 0), shape)
 
 

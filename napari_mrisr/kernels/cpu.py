@@ -1,4 +1,4 @@
-"""The kernels in numba. Meaning and shapes: :mod:`napari_mrisr.kernels.reference`."""
+"""Filter and gradient kernels in numba; documented in :mod:`napari_mrisr.kernels.reference`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _product(array, first, second, out):  # type: ignore[no-untyped-def]
 def gradient_products(
     array: FloatArray, components: Sequence[int] = range(6), swapped: bool = False
 ) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.gradient_products`; some components only.
+    """Compute some of :func:`napari_mrisr.kernels.reference.gradient_products`.
 
     ``swapped``: both arrays lie as (x, z, y).
     """
@@ -75,7 +75,7 @@ def _take(source, x, y, z, start, stop, out):  # type: ignore[no-untyped-def]
 
 
 def take(source: FloatArray, index: Sequence[IndexArray]) -> FloatArray:
-    """``source[np.ix_(*index)]``, fast where the last index counts up by one.
+    """Return ``source[np.ix_(*index)]``, fast if the last index counts up by one.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def filter_cells(
     scale: tuple[int, int, int],
     out: FloatArray,
 ) -> None:
-    """See :func:`napari_mrisr.kernels.reference.filter_cells`."""
+    """Filter voxels; see :func:`napari_mrisr.kernels.reference.filter_cells`."""
     radius = (source.shape[0] - bucket.shape[0]) // 2
     if weights.shape[2] % LANES:
         raise ValueError(f"weights have {weights.shape[2]} outputs; pad them to a multiple of 8")

@@ -1,10 +1,9 @@
 """Eigen-analysis of structure tensors in numba, a row of voxels at a time.
 
-Rows are computed in the precision of the arrays that receive them. Features
-that are shown or cut into terciles are in double precision. Hashing only asks
-on which side of a few cuts a feature lies: single precision does, at twice the
-lanes, but where λ1 hardly stands out from λ2 or λ3; those voxels are done again
-in double precision. Meaning: :mod:`napari_mrisr.kernels.reference`.
+Rows are computed in the precision of the arrays that receive them. Features for display and
+terciles are in double precision. Hashing only compares features with a few cuts: single
+precision is enough, at twice the lanes, unless λ1 is close to λ2 or λ3; those voxels are
+computed again in double precision. Documented in :mod:`napari_mrisr.kernels.reference`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from napari_mrisr.kernels.jit import jit
 
 
 def _fit_cosine_of_third(degree: int = 12) -> tuple[float, ...]:
-    """Chebyshev fit of cos(2/3 arccos u) on 0..1, highest power first."""
+    """Fit a Chebyshev polynomial to cos(2/3 arccos u) on 0..1, highest power first."""
     fit = np.polynomial.Chebyshev.interpolate(
         lambda u: np.cos(2.0 / 3.0 * np.arccos(np.clip(u, -1.0, 1.0))), degree, domain=[0, 1]
     )
@@ -28,10 +27,10 @@ COSINE_OF_THIRD = _fit_cosine_of_third()
 
 @jit
 def _degenerate_direction(xx, xy, xz, yy, yz, zz, first):  # type: ignore[no-untyped-def]
-    """The first eigenvector where the cross products of rows vanish.
+    """Return the first eigenvector if the cross products of rows vanish.
 
     Without a direction (flat, or equal eigenvalues) it is x by definition.
-    With λ1 = λ2 any direction across the longest row of T - λ1 will do.
+    With λ1 = λ2 it is any direction across the longest row of T - λ1.
     """
     trace = xx + yy + zz
     a, b, c = xx - first, yy - first, zz - first
@@ -55,14 +54,14 @@ def _degenerate_direction(xx, xy, xz, yy, yz, zz, first):  # type: ignore[no-unt
 
 @jit
 def _eigen_row(xx, xy, xz, yy, yz, zz, least_spread, values, direction):  # type: ignore[no-untyped-def]
-    """Eigenvalues (descending, not negative) and first eigenvectors of a row of tensors.
+    """Compute eigenvalues (descending, not negative) and first eigenvectors of a row.
 
     Trigonometric solution (Smith 1961, doi 10.1145/355578.366316); the vector
     is the longest cross product of two rows of T - λ1. cos(arccos(h) / 3) is a
     polynomial in √((1 + h) / 2), in which it is smooth (within 1e-9). No
     branches, so that the loop is vectorized. ``values`` receives λ1, λ2, λ3 and
     ``direction`` the eigenvectors and the squared length of that product for a
-    trace of 1: near zero the vector means nothing. It is 0 where the spread of
+    trace of 1: near zero the vector is undefined. It is 0 if the spread of
     the eigenvalues is below ``least_spread``.
     """
     real = values.dtype.type
@@ -129,8 +128,8 @@ def _eigen_row(xx, xy, xz, yy, yz, zz, least_spread, values, direction):  # type
 
 
 @jit
-def _mend(xx, xy, xz, yy, yz, zz, least_length, values, direction):  # type: ignore[no-untyped-def]
-    """Put in the place of vectors that mean nothing what is defined for them."""
+def _replace_undefined(xx, xy, xz, yy, yz, zz, least_length, values, direction):  # type: ignore[no-untyped-def]
+    """Replace undefined vectors by their definition."""
     length, poor = direction[3], 0
     for k in range(length.size):  # hardly any row has one: vectors find that out
         poor += 1 if length[k] < least_length else 0
@@ -169,7 +168,7 @@ def _mend(xx, xy, xz, yy, yz, zz, least_length, values, direction):  # type: ign
 
 @jit
 def trace_of(tensor):  # type: ignore[no-untyped-def]
-    """The gradient energy: xx + yy + zz of (6, x, y, z) tensors."""
+    """Return the gradient energy: xx + yy + zz of (6, x, y, z) tensors."""
     out = np.empty(tensor.shape[1:], np.float32)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -181,9 +180,9 @@ def trace_of(tensor):  # type: ignore[no-untyped-def]
 
 @jit
 def _three(field, i, j, start, size):  # type: ignore[no-untyped-def]
-    """A row of a bordered array: behind, at, and ahead of its voxels.
+    """Return a row of a bordered array: behind, at, and ahead of its voxels.
 
-    Slices, since an index that might be negative stops the vectorizer.
+    Slices, because an index that might be negative prevents vectorization.
     """
     row = field[i, j]
     return (
@@ -197,7 +196,7 @@ def _three(field, i, j, start, size):  # type: ignore[no-untyped-def]
 def _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape):  # type: ignore[no-untyped-def]
     """Point a row's directions to growing energy; asymmetry and curvature into ``shape``.
 
-    Voxel k of row (i, j) stands at (i + 1, j + 1, start + k + 1) of the bordered arrays.
+    Voxel k of row (i, j) is at (i + 1, j + 1, start + k + 1) of the bordered arrays.
     """
     real = values.dtype.type
     zero, half, one = real(0.0), real(0.5), real(1.0)
@@ -217,7 +216,7 @@ def _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape):  
     s210, s211, s212 = _three(smooth, i + 2, j + 1, start, n)
     _, s221, _ = _three(smooth, i + 2, j + 2, start, n)
     if swapped:
-        # Rows lie along y: what was said of y above holds for z.
+        # Rows lie along y: the comment on y above holds for z.
         behind_y, behind_z, ahead_y, ahead_z = behind_z, behind_y, ahead_z, ahead_y
         s010, s001, s012, s021 = s001, s010, s021, s012
         s101, s110, s121, s112 = s110, s101, s112, s121
@@ -237,7 +236,7 @@ def _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape):  
         x, y, z, slope = sign * x, sign * y, sign * z, half * sign * slope
         dx[k], dy[k], dz[k] = x, y, z
         asymmetry[k] = slope / safe
-    # A second loop: with more arrays in one, the vectorizer gives up.
+    # A second loop: LLVM does not vectorize one loop with more arrays.
     for k in range(l1.size):
         x, y, z = dx[k], dy[k], dz[k]
         energy = l1[k] + l2[k] + l3[k]
@@ -262,14 +261,14 @@ def _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape):  
 def analyze_row(  # type: ignore[no-untyped-def]
     tensor, trace, smooth, i, j, start, swapped, values, direction, shape
 ):
-    """Features of voxels of row (i, j), in the precision of the last three arrays.
+    """Compute features of voxels of row (i, j), in the precision of the last three arrays.
 
     Parameters
     ----------
     tensor, smooth : ndarray of float32
         As :func:`napari_mrisr.kernels.reference.voxel_features`.
     trace : ndarray of float32
-        Of the tensor, from :func:`trace_of`.
+        Trace of the tensor, from :func:`trace_of`.
     i, j, start : int
         First voxel, not counting the border.
     swapped : bool
@@ -294,5 +293,5 @@ def analyze_row(  # type: ignore[no-untyped-def]
     )
     single = values.itemsize == 4
     _eigen_row(xx, xy, xz, yy, yz, zz, 1e-3 if single else 1e-7, values, direction)
-    _mend(xx, xy, xz, yy, yz, zz, 1e-9 if single else 1e-24, values, direction)
+    _replace_undefined(xx, xy, xz, yy, yz, zz, 1e-9 if single else 1e-24, values, direction)
     _shape_row(trace, smooth, i, j, start, swapped, values, direction, shape)

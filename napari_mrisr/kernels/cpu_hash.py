@@ -1,7 +1,4 @@
-"""Hashing in numba: features, buckets.
-
-Meaning and shapes: :mod:`napari_mrisr.kernels.reference`.
-"""
+"""Hashing in numba: features and buckets; documented in :mod:`napari_mrisr.kernels.reference`."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ def _features(tensor, smooth, out):  # type: ignore[no-untyped-def]
 
 
 def voxel_features(tensor: FloatArray, smooth: FloatArray) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.voxel_features`."""
+    """Compute features; see :func:`napari_mrisr.kernels.reference.voxel_features`."""
     nx, ny, nz = smooth.shape
     out = np.empty((nx - 2, ny - 2, nz - 2, 8), np.float32)
     _features(tensor, smooth, out)
@@ -40,7 +37,7 @@ def voxel_features(tensor: FloatArray, smooth: FloatArray) -> FloatArray:
 
 @jit
 def _turned_row(direction, elevation, azimuth, element):  # type: ignore[no-untyped-def]
-    """Canonical angles of a row of directions, and the cube symmetry that makes them so.
+    """Compute canonical angles of a row of directions, and their cube symmetries.
 
     The order of symmetries is that of itertools.permutations, times signs; ties
     go to the earlier axis. No branches, so that the loop is vectorized.
@@ -70,7 +67,7 @@ def _turned_row(direction, elevation, azimuth, element):  # type: ignore[no-unty
 
 @jit
 def _flipped_row(direction, elevation, azimuth, element):  # type: ignore[no-untyped-def]
-    """As :func:`_turned_row`, without sorting the axes."""
+    """Compute as :func:`_turned_row`, without sorting the axes."""
     zero = np.float32(0.0)
     for k in range(element.size):
         x, y, z = direction[0, k], direction[1, k], direction[2, k]
@@ -81,7 +78,7 @@ def _flipped_row(direction, elevation, azimuth, element):  # type: ignore[no-unt
 
 @jit
 def _plain_row(direction, elevation, azimuth, element):  # type: ignore[no-untyped-def]
-    """Negated cosine of the elevation, and the azimuth in radians, of a row of lines."""
+    """Compute the negated cosine of the elevation, and the azimuth in radians, of a row."""
     zero = np.float32(0.0)
     for k in range(element.size):
         x, y, z = direction[0, k], direction[1, k], direction[2, k]
@@ -94,7 +91,7 @@ def _plain_row(direction, elevation, azimuth, element):  # type: ignore[no-untyp
 
 @jit
 def _strength_row(values, strength, coherence):  # type: ignore[no-untyped-def]
-    """√λ1, and how far it stands out from √λ2 + √λ3 (paper, equation 5)."""
+    """Compute strength √λ1 and coherence (paper, equation 5)."""
     zero, one = np.float32(0.0), np.float32(1.0)
     l1, l2, l3 = values[0], values[1], values[2]
     for k in range(strength.size):
@@ -106,7 +103,7 @@ def _strength_row(values, strength, coherence):  # type: ignore[no-untyped-def]
 
 @jit
 def _add_digits(number, cuts, stride, bucket):  # type: ignore[no-untyped-def]
-    """Add ``stride`` to the buckets of a row for each cut that is reached."""
+    """Add ``stride`` to the buckets of a row per cut that the feature reaches."""
     for c in range(cuts.size):
         cut = cuts[c]
         for k in range(bucket.size):
@@ -115,10 +112,10 @@ def _add_digits(number, cuts, stride, bucket):  # type: ignore[no-untyped-def]
 
 @jit
 def _add_phases(bucket, element, phase, first, step, count, begin):  # type: ignore[no-untyped-def]
-    """Add the canonical phases of a row of voxels, whose phases are ``first`` and some steps."""
+    """Add the canonical phases of a row of voxels, which starts at phase ``first``."""
     table = phase.reshape(-1)
     for z in range(count):
-        # Every voxel of one phase; unsigned, since an index might else be negative.
+        # All voxels of one phase; unsigned, because an index must not be negative.
         place = np.uint64(first + (begin + z) % count * step)
         for k in range(np.uint64(z), np.uint64(bucket.size), np.uint64(count)):
             bucket[k] += table[np.uint64(element[k]) * np.uint64(phase.shape[1]) + place]
@@ -126,7 +123,7 @@ def _add_phases(bucket, element, phase, first, step, count, begin):  # type: ign
 
 @jit
 def _busy_range(energy, flat):  # type: ignore[no-untyped-def]
-    """The range of a row in which the energy reaches ``flat``."""
+    """Return the range of a row in which the energy reaches ``flat``."""
     start, stop = 0, energy.size
     while start < stop and energy[start] < flat:
         start += 1
@@ -137,7 +134,7 @@ def _busy_range(energy, flat):  # type: ignore[no-untyped-def]
 
 @jit
 def _rows(work, first, count, size):  # type: ignore[no-untyped-def]
-    """Some contiguous rows of scratch."""
+    """Return contiguous scratch rows."""
     return work[first * size : (first + count) * size].reshape(count, size)
 
 
@@ -193,16 +190,16 @@ def hash_voxels(
     code: HashTables,
     swapped: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """See :func:`napari_mrisr.kernels.reference.hash_voxels`.
+    """Hash voxels; see :func:`napari_mrisr.kernels.reference.hash_voxels`.
 
-    ``swapped``: tensor and smooth lie as (x, z, y), and so does what is returned.
+    ``swapped``: tensor, smooth and results lie as (x, z, y).
     """
     a, b, c = smooth.shape
     bucket = np.empty((a - 2, b - 2, c - 2), np.int32)
     element = np.empty(bucket.shape, np.uint8)
     _, sy, sz = code.scale
     grid = np.array([origin, code.scale, (sy * sz, sz, 1)])[:, [0, 2, 1] if swapped else [0, 1, 2]]
-    # What a cut counts for in the mixed-radix number.
+    # Value of a cut in the mixed-radix number.
     radices = np.append(code.counts + 1, code.phase.shape[1])
     strides = np.cumprod(radices[::-1])[-2::-1]
     cuts = tuple(

@@ -3,8 +3,8 @@
 SSIM is Wang's (2004, doi 10.1109/TIP.2003.819861) as in ``skimage.metrics.
 structural_similarity(gaussian_weights=True, sigma=1.5,
 use_sample_covariance=False)``, at voxels whose window lies wholly inside the
-box. The filters of the truth are shared by the images. Everything is summed in
-float64: a variance is the small difference of two large means.
+box. The images share the filters of the truth. Sums are in float64, because a variance is
+the small difference of two large means.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SUMS = 8
 
 
 def empty_moments(images: int) -> NDArray[np.float64]:
-    """Sums to add to, (images, 8): the columns are named by the constants above."""
+    """Return empty sums, (images, 8); the constants above name the columns."""
     sums = np.zeros((images, _SUMS))
     sums[:, LOWEST], sums[:, HIGHEST] = math.inf, -math.inf
     return sums
@@ -43,8 +43,8 @@ def add_moments(images, mask, shift, sums):  # type: ignore[no-untyped-def]
     Parameters
     ----------
     images : (m, nx, ny, nz) ndarray of float32
-        The first is the truth. A voxel counts for an image where it and the
-        truth are finite.
+        The first is the truth. A voxel counts for an image if it and the truth are
+        finite.
     mask : (nx, ny, nz) ndarray of bool
         Voxels to count.
     shift : (m,) ndarray of float64
@@ -64,7 +64,7 @@ def add_moments(images, mask, shift, sums):  # type: ignore[no-untyped-def]
                 for k in range(row.size):
                     value = np.float64(row[k])
                     error = value - np.float64(truth[k])
-                    # Not finite as soon as either is not; equal infinities give NaN.
+                    # Not finite if either is not; equal infinities give NaN.
                     if inside[k] and math.isfinite(error):
                         count += 1
                         total += value - away
@@ -86,7 +86,7 @@ def add_moments(images, mask, shift, sums):  # type: ignore[no-untyped-def]
 
 @jit
 def add_gradients(image, mask, step, sums):  # type: ignore[no-untyped-def]
-    """Add gradient magnitudes of a slab's masked voxels that have all six neighbors in it.
+    """Add gradient magnitudes of a slab's masked voxels with all six neighbors.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def add_gradients(image, mask, step, sums):  # type: ignore[no-untyped-def]
     step : (3,) ndarray of float64
         Voxel size, mm.
     sums : (3,) ndarray of float64
-        Count, sum of magnitudes (per mm), sum of intensities. A voxel counts
-        where all of these are finite.
+        Count, sum of magnitudes (per mm), sum of intensities. A voxel counts if all of
+        these are finite.
     """
     fx, fy, fz = 0.5 / step[0], 0.5 / step[1], 0.5 / step[2]
     count, magnitudes, values = 0, 0.0, 0.0
@@ -122,7 +122,7 @@ def add_gradients(image, mask, step, sums):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, fastmath={"contract", "nsz"}, inline="always")
 def _smooth(source, start, step, w, out):  # type: ignore[no-untyped-def]
-    """out[k] = Σ_t w[t] source[start + k + t step]; w is symmetric."""
+    """Compute out[k] = Σ_t w[t] source[start + k + t step]; w is symmetric."""
     n = out.size
     a0 = source[start : start + n]
     a1 = source[start + step : start + step + n]
@@ -149,7 +149,7 @@ def _smooth(source, start, step, w, out):  # type: ignore[no-untyped-def]
 
 @jit
 def _smooth_plane(first, second, w, product, rows, out):  # type: ignore[no-untyped-def]
-    """Filter first · second along z, then y; ``out`` is 10 smaller along both."""
+    """Filter first · second along z, then y; ``out`` is 10 voxels smaller along both."""
     ny, nz = first.shape
     inner = out.shape[1]
     for j in range(ny):
@@ -163,7 +163,7 @@ def _smooth_plane(first, second, w, product, rows, out):  # type: ignore[no-unty
 
 @jit
 def _ssim_plane(ring, oldest, mask, w, c1, c2, lines, sums, counts):  # type: ignore[no-untyped-def]
-    """Filter the ring of planes along x and add up the similarity where the mask is set."""
+    """Filter the ring of planes along x and sum the similarity inside the mask."""
     maps = ring.shape[1]
     ny, nz = ring.shape[2], ring.shape[3]
     for j in range(ny):
@@ -217,17 +217,17 @@ def _add_slab(images, first, mask, w, ring, work, c1, c2, sums, counts):  # type
 
 
 class SimilaritySum:
-    """The sum of the SSIM map of several images, plane by plane.
+    """Sum of the SSIM map of several images, plane by plane.
 
     Parameters
     ----------
     mask : (nx, ny, nz) ndarray of bool
         Voxels whose similarity is summed; those less than 5 voxels from the
-        box's border are left out. At least 11 voxels an axis.
+        box's border are excluded. At least 11 voxels per axis.
     images : int
-        Images beside the truth.
+        Number of images without the truth.
     data_range : float
-        Of the intensities.
+        Range of the intensities.
     """
 
     def __init__(self, mask: NDArray[np.bool_], images: int, data_range: float) -> None:
@@ -246,9 +246,9 @@ class SimilaritySum:
         self._next = 0
 
     def add(self, images: FloatArray) -> None:
-        """Take the next planes: (1 + images, planes, ny, nz), the truth first.
+        """Add the next planes: (1 + images, planes, ny, nz), the truth first.
 
-        A window with a value that is not finite is left out.
+        A window with a value that is not finite is excluded.
         """
         _add_slab(
             np.ascontiguousarray(images),  # of one layout, compiled once

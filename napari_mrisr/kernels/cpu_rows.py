@@ -1,4 +1,4 @@
-"""Banded matrices along axes, in numba; see :mod:`napari_mrisr.kernels.reference`."""
+"""Banded matrices along axes in numba; see :mod:`napari_mrisr.kernels.reference`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _weigh_group: Any = weigh_group
 
 @jit
 def _along_z(source, begin, first, taps, line, scratch, target, place):  # type: ignore[no-untyped-def]
-    """One line: ``target[place + k]`` from the line of ``source`` that begins at ``begin``."""
+    """Compute one line: ``target[place + k]`` from the ``source`` line at ``begin``."""
     runs, groups, weights = line
     period = runs.shape[0]
     for phase in range(period):
@@ -78,9 +78,9 @@ def _rows_z(array, first, taps, line, scratch, out):  # type: ignore[no-untyped-
 
 
 def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int) -> FloatArray:
-    """See :func:`napari_mrisr.kernels.reference.apply_rows`."""
+    """Apply a banded matrix; see :func:`napari_mrisr.kernels.reference.apply_rows`."""
     if axis == 2 and first.size < _SHORT < array.shape[1]:
-        # Lines too short for vectors: lie them along y meanwhile, to the same bits.
+        # Lines too short for vectors are computed along y, with the same bits.
         turned = apply_rows(array.transpose(0, 2, 1), first, taps, 1)
         return np.ascontiguousarray(turned.transpose(0, 2, 1))
     if axis == 1 and array.shape[2] < LANES < array.shape[1]:
@@ -102,14 +102,14 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
 def _rows_xyz(array, x, y, z, line, plane, lines, scratch, out):  # type: ignore[no-untyped-def]
     ny, nz = array.shape[1], array.shape[2]
     source, target = array.reshape(-1), out.reshape(-1)
-    # Strips of y, so that the planes that one of the output reads are still there for the next.
+    # Strips of y, so that the planes that an output plane reads stay in the cache for the next.
     for strip in range(0, y[0].size, _STRIP):
         end = min(strip + _STRIP, y[0].size)
         low, high = y[0][strip:end].min(), y[0][strip:end].max() + y[1].shape[1]
         size = (high - low) * nz
         for i in range(x[0].size):
             _weigh(source, (x[0][i] * ny + low) * nz, ny * nz, x[1], i, size, plane, 0)
-            # Some lines at a time: one read as soon as it is written would wait for the stores.
+            # Several lines per step: a line read right after writing would wait for the stores.
             for first in range(strip, end, _LINES):
                 some = min(_LINES, end - first)
                 for j in range(some):
@@ -135,14 +135,14 @@ def _rows_of_short_z(array, x, y, z, line, plane, lines, scratch, out):  # type:
 
 
 class RowsXYZ:
-    """:func:`apply_rows` along x, then y, then z, plane by plane, so that nothing leaves the cache.
+    """Apply :func:`apply_rows` along x, y and z, plane by plane, within the cache.
 
     Parameters
     ----------
     rows : sequence of three (first, taps)
-        Of x, y and z.
+        Operators of x, y and z.
     swapped : bool
-        Arrays lie as (x, z, y): faster where z is short.
+        Arrays lie as (x, z, y), which is faster if z is short.
     """
 
     def __init__(self, rows: Sequence[Rows], swapped: bool = False) -> None:
@@ -167,21 +167,20 @@ Line = tuple[IndexArray, IndexArray, FloatArray]
 
 
 def _line_of(first: IndexArray, taps: FloatArray) -> Line:
-    """How a line of outputs along z is made: most from a run of equal rows, eight a time the rest.
+    """Plan a line of outputs along z: a run of equal rows, and groups of eight rows.
 
     Returns
     -------
     runs : (period, 3) ndarray of int64
-        The longest run of rows that are copies of those a period before, one voxel
-        further. For each phase of it: its first row, that row's first voxel, and how
-        many rows there are.
+        Longest run of rows that repeat those of a period before, one voxel further. Per
+        phase: first row, its first voxel, and number of rows.
     groups : (n, 4) ndarray of int64
-        For eight rows each, that cover what is not in the run: the first row, its first
-        voxel, how many voxels they read, and where their weights begin.
+        Groups of eight rows that cover the rows outside the run: first row, its first
+        voxel, number of voxels that they read, and start of their weights.
     weights : (m, 8) ndarray of float32
-        Of each voxel in each of eight rows.
+        Weight of each voxel in each of eight rows.
     """
-    # The blocks of a run ask for the same, over and over.
+    # Cached, because the blocks of a run repeat the same lines.
     return _line_among((first - first[:1]).tobytes(), taps.tobytes(), taps.shape, int(first[0]))
 
 
@@ -196,7 +195,7 @@ def _line_among(steps: bytes, weights: bytes, shape: tuple[int, int], begin: int
 
 
 def _run_among(first: IndexArray, taps: FloatArray) -> tuple[int, int, int]:
-    """The longest run: start, stop, period; all 0 where none is worth it."""
+    """Return the longest run: start, stop, period; all 0 if none is long enough."""
     best = (0, 0, 0)
     for period in range(1, 9):
         same = (first[period:] - first[:-period] == 1) & (taps[period:] == taps[:-period]).all(1)
@@ -216,7 +215,7 @@ def _groups_beside(
     size, width = taps.shape
     if size < LANES:
         return np.empty((0, 4), np.int64), np.empty((0, LANES), np.float32)
-    # The last of each end overlaps its neighbors, to the same bits.
+    # The last group at each end overlaps its neighbor, with the same bits.
     begins = [
         min(row, size - LANES)
         for begin, end in ((0, start), (stop, size))

@@ -1,11 +1,10 @@
 """Filtering voxels in numba, a patch's rows as vectors; see :mod:`napari_mrisr.kernels.reference`.
 
 A canonical patch is the volume's patch turned by one of the cube's 48
-symmetries. Gathering its taps one by one would cost a load for each. Here the
-volume lies in memory three times, with x, y and z contiguous in turn: whatever
-axis the symmetry makes the last one, its rows are contiguous somewhere, and the
-other two axes are steps of any size and sign. Rows that the symmetry reverses
-are read forward, against filters whose rows are reversed.
+symmetries. Gathering its taps one by one would cost a load per tap. Here the volume is in
+memory three times, with x, y and z contiguous in turn: the rows along the patch's last axis
+are contiguous in one of them, and the other two axes are steps of any size and sign. Rows
+that the symmetry reverses are read forward, with filters whose rows are reversed.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _weigh_patch: Any = weigh_patch  # mypy takes an intrinsic for what builds it
 
 
 def filter_rows(weights: FloatArray, width: int) -> FloatArray:
-    """Filters as :func:`filter_voxels` wants them.
+    """Return filters in the layout of :func:`filter_voxels`.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def filter_rows(weights: FloatArray, width: int) -> FloatArray:
     Returns
     -------
     (2 filters, width², lanes) ndarray of float32
-        Each filter, then the same with its rows reversed; rows padded by zeros.
+        Each filter, followed by its copy with reversed rows; rows padded by zeros.
     """
     taps = weights.reshape(-1, 1, width * width, width)
     rows = _aligned((taps.shape[0], 2, width * width, -(-width // LANES) * LANES))
@@ -49,7 +48,7 @@ def filter_rows(weights: FloatArray, width: int) -> FloatArray:
 
 
 def _aligned(shape: tuple[int, ...]) -> FloatArray:
-    """Memory in which no row of eight lies across two lines of the cache."""
+    """Return memory in which no row of eight crosses a cache line."""
     size = int(np.prod(shape))
     memory = np.empty(size + 15, np.float32)
     first = -memory.ctypes.data % 64 // 4
@@ -96,7 +95,7 @@ def filter_voxels(
     rows: FloatArray,
     centered: bool,
 ) -> FloatArray:
-    """Filter voxels, one value each.
+    """Filter voxels, one value per voxel.
 
     Parameters
     ----------
@@ -105,12 +104,12 @@ def filter_voxels(
     elements : (48, 2, 3) ndarray of int64
         The cube's symmetries: axes, signs.
     rows : ndarray of float32
-        The filters, from :func:`filter_rows`.
+        Filters from :func:`filter_rows`.
 
     Returns
     -------
     (nx, ny, nz) ndarray of float32
-        A voxel's sum is taken in the same order whatever region it is in.
+        A voxel's sum has the same order in every region.
     """
     width = source.shape[0] - bucket.shape[0] + 1
     r = width // 2

@@ -1,7 +1,7 @@
-"""The GPU: kernels of the folder ``cuda`` compiled and run by CuPy.
+"""GPU: kernels of the folder ``cuda``, compiled and run by CuPy.
 
-The only module that imports CuPy; import it only where
-:func:`napari_mrisr.methods.devices.choose` has found that installed.
+Only this module imports CuPy. Import it only after
+:func:`napari_mrisr.methods.devices.choose` found CuPy installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Gpu:
     Raises
     ------
     DeviceError
-        When there is none, or its driver does not fit this CuPy.
+        If there is none, or its driver does not fit this CuPy.
     """
 
     xp = cupy
@@ -77,7 +77,7 @@ class Gpu:
 
 @functools.cache
 def _module(file: str, width: int) -> Any:
-    # CuPy keeps the machine code in a folder of its own from run to run.
+    # CuPy keeps the machine code in its own cache folder.
     return cupy.RawModule(code=source_of(file), options=(f"-DWIDTH={width}",))
 
 

@@ -1,7 +1,7 @@
-"""The kernels of the folder ``cuda``, called with arrays of a machine.
+"""Calls of the kernels of the folder ``cuda`` with arrays of a machine.
 
-Meaning and shapes: :mod:`napari_mrisr.kernels.reference`. Arrays have fewer
-than 2³¹ values a component, as kernels count in 32 bits.
+Documented in :mod:`napari_mrisr.kernels.reference`. Arrays have fewer than 2³¹ values per
+component, because kernels count in 32 bits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FOUR = 4
 
 
 def take_box(machine: Machine, source: Array, index: Sequence[NDArray[np.int64]]) -> Array:
-    """``source[np.ix_(*index)]``.
+    """Return ``source[np.ix_(*index)]``.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def apply_rows(
     taps: NDArray[np.float32],
     axis: int,
 ) -> Array:
-    """See :func:`napari_mrisr.kernels.reference.apply_rows`.
+    """Apply a banded matrix; see :func:`napari_mrisr.kernels.reference.apply_rows`.
 
-    ``array`` may have more axes in front, which ``axis`` counts and which are
-    done one by one; ``first`` and ``taps`` lie on the host.
+    ``array`` may have more axes in front, which ``axis`` counts; they are computed one by
+    one. ``first`` and ``taps`` are on the host.
     """
     array = machine.xp.ascontiguousarray(array)
     x, y, z = array.shape[-3:]
@@ -75,7 +75,7 @@ def apply_rows(
 
 
 def gradient_products(machine: Machine, array: Array) -> Array:
-    """See :func:`napari_mrisr.kernels.reference.gradient_products`; and the voxels as a seventh.
+    """Compute :func:`napari_mrisr.kernels.reference.gradient_products`, then the voxels.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def gradient_products(machine: Machine, array: Array) -> Array:
 
 
 def voxel_features(machine: Machine, tensor: Array, smooth: Array) -> Array:
-    """See :func:`napari_mrisr.kernels.reference.voxel_features`."""
+    """Compute features; see :func:`napari_mrisr.kernels.reference.voxel_features`."""
     shape = tuple(n - 2 for n in smooth.shape)
     out = machine.xp.empty((*shape, 8), np.float32)
     machine.launch("hash.voxel_features", out[..., 0].size, [tensor, smooth, *int32(*shape), out])
@@ -96,7 +96,7 @@ def voxel_features(machine: Machine, tensor: Array, smooth: Array) -> Array:
 
 
 def put_code(machine: Machine, code: HashTables) -> HashTables:
-    """The compiled spec with its tables on the machine."""
+    """Return the hash tables on the machine."""
     return code._replace(
         cuts=machine.xp.asarray(code.cuts),
         counts=machine.xp.asarray(code.counts.astype(np.int32)),
@@ -107,7 +107,7 @@ def put_code(machine: Machine, code: HashTables) -> HashTables:
 def hash_voxels(
     machine: Machine, tensor: Array, smooth: Array, origin: Shape, code: HashTables
 ) -> tuple[Array, Array]:
-    """See :func:`napari_mrisr.kernels.reference.hash_voxels`; the code by :func:`put_code`."""
+    """Hash voxels with tables by :func:`put_code`; see ``kernels.reference.hash_voxels``."""
     shape = tuple(n - 2 for n in smooth.shape)
     bucket = machine.xp.empty(shape, np.int32)
     element = machine.xp.empty(shape, np.uint8)
@@ -130,7 +130,7 @@ def hash_voxels(
 
 
 def put_voxel_weights(machine: Machine, weights: NDArray[np.float32], width: int) -> Array:
-    """Filters (filters, taps) as :func:`filter_voxels` takes them: planes of whole fours."""
+    """Return filters (filters, taps) in the layout of :func:`filter_voxels`: planes of fours."""
     planes = weights.reshape(-1, width, width**2)
     return machine.xp.asarray(np.pad(planes, ((0, 0), (0, 0), (0, -(width**2) % _FOUR))))
 
@@ -146,21 +146,21 @@ def filter_voxels(
     add: bool = False,
     low: float = -np.inf,
 ) -> Array:
-    """See :func:`napari_mrisr.kernels.reference.filter_voxels`.
+    """Filter voxels; see :func:`napari_mrisr.kernels.reference.filter_voxels`.
 
     Parameters
     ----------
     machine : Machine
     source, bucket, element
-        As there.
+        As in the reference.
     weights : array
         By :func:`put_voxel_weights`.
     centered : bool
-        As there.
+        As in the reference.
     add : bool
-        Whether to add the voxels themselves.
+        Add the voxels themselves.
     low : float
-        The result is nowhere below.
+        Lower limit of the result.
     """
     out = machine.xp.empty(bucket.shape, np.float32)
     filters, width, _ = weights.shape
@@ -191,22 +191,22 @@ def filter_cells(
     *,
     low: float = -np.inf,
 ) -> None:
-    """See :func:`napari_mrisr.kernels.reference.filter_cells`.
+    """Filter voxels; see :func:`napari_mrisr.kernels.reference.filter_cells`.
 
     Parameters
     ----------
     machine : Machine
     source, bucket, element
-        As there.
+        As in the reference.
     places : (48, outputs) ndarray of int
-        As there, on the host.
+        As in the reference, on the host.
     weights : (filters, taps, outputs padded to a multiple of eight) array of float32
     width : int
         Patch width.
     scale, out
-        As there.
+        As in the reference.
     low : float
-        Where something is added the result is nowhere below.
+        Lower limit of changed voxels.
     """
     arguments = [
         source,
@@ -228,7 +228,7 @@ def filter_cells(
 def gather(
     machine: Machine, source: Array, base: Array, element: Array, offsets: Array, centered: bool
 ) -> Array:
-    """See :func:`napari_mrisr.kernels.reference.gather`; the offsets are of int32."""
+    """Gather patches; see :func:`napari_mrisr.kernels.reference.gather`; int32 offsets."""
     taps = offsets.shape[1]
     out = machine.xp.empty((base.size, taps), np.float32)
     arguments = [

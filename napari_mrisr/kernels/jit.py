@@ -1,9 +1,8 @@
-"""How all kernels are compiled, and where their machine code is kept.
+"""Compilation of the kernels, and the cache of their machine code.
 
-A kernel is compiled when it is first called. numba keeps the machine code in the
-first of these folders that can be written to: ``NUMBA_CACHE_DIR``, the
-``__pycache__`` beside the source, the user's cache folder. Without any, each
-process compiles anew.
+A kernel is compiled at its first call. numba keeps the machine code in the first writable
+folder of ``NUMBA_CACHE_DIR``, the ``__pycache__`` of the source, and the user's cache
+folder. Without one, each process compiles again.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _FOLDER = Path(__file__).parent
 
 
 def _sources_stamp() -> tuple[tuple[str, float, int], ...]:
-    """When the files were changed that any kernel's machine code may come from."""
+    """Return the times and sizes of all files of kernels."""
     stats = ((path.name, path.stat()) for path in sorted(_FOLDER.glob("*.py")))
     return tuple((name, stat.st_mtime, stat.st_size) for name, stat in stats)
 
@@ -37,7 +36,7 @@ _STAMP = _sources_stamp()
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile a function with numba, and keep its machine code where that is possible."""
+    """Compile a function with numba, and cache its machine code if possible."""
     # Contraction (a * b + c in one rounding) is the same in a vector body and in
     # its scalar rest, so it keeps results independent of the region; reordering
     # sums ("reassoc") would not, and stays off.
@@ -56,10 +55,10 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def _watch_all_sources(kernel: Any) -> None:
-    """Compile anew after a change of any file of kernels.
+    """Make numba compile again after a change of any file of kernels.
 
-    numba looks at the kernel's own file only, not at those whose kernels and
-    intrinsics it was compiled with. It has no public way to say so.
+    numba checks the kernel's own file only, not the files of the kernels and intrinsics that
+    it uses, and has no public option for that.
     """
     file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if file is not None and hasattr(file, "_source_stamp"):
@@ -67,6 +66,6 @@ def _watch_all_sources(kernel: Any) -> None:
 
 
 def cache_folder() -> Path | None:
-    """Where the machine code is kept; None where it cannot be."""
+    """Return the folder of the machine code; None if it is not cached."""
     path = KERNELS[0].stats.cache_path if KERNELS else None
     return Path(path) if path else None

@@ -1,9 +1,8 @@
-"""What runs the kernels of the folder ``cuda``: a GPU, or in the tests this processor.
+"""Interface that runs the kernels of the folder ``cuda``: a GPU, or the CPU in the tests.
 
-The orchestration (:mod:`napari_mrisr.kernels.gpu_kernels`,
-:mod:`napari_mrisr.methods.on_device`) knows only this interface, so the very
-kernels and the very orchestration are tested where there is no GPU: the tests
-compile the same sources with a C++ compiler.
+:mod:`napari_mrisr.kernels.gpu_kernels` and :mod:`napari_mrisr.methods.on_device` use only
+this interface, so they and the kernels are tested without a GPU: the tests compile the same
+sources with a C++ compiler.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ class Machine(Protocol):
     Attributes
     ----------
     name : str
-        For a person: ``NVIDIA H200``.
+        Name for messages: ``NVIDIA H200``.
     xp : module
         numpy, or cupy with the same functions.
     failures : tuple of exception types
-        What is raised when it fails at work, ``MemoryError`` among them.
+        Exceptions of a failed run, among them ``MemoryError``.
     """
 
     @property
@@ -63,7 +62,7 @@ class Machine(Protocol):
         kernel : str
             File and function: ``rows.apply_rows``.
         threads : int
-            How many along the grid's first axis; the kernel sees to a rest.
+            Number along the grid's first axis; the kernel handles a remainder.
         arguments : sequence
             Arrays of the machine, C contiguous, and numpy scalars of the
             kernel's own types.
@@ -75,24 +74,24 @@ class Machine(Protocol):
         ...
 
     def get(self, array: Array) -> NDArray[Any]:
-        """A copy in the processor's memory, once all kernels before have ended."""
+        """Return a copy in the CPU's memory after all kernels ended."""
         ...
 
     def free_bytes(self) -> int:
-        """Memory that arrays may still take."""
+        """Return the bytes that arrays may still use."""
         ...
 
     def release(self) -> None:
-        """Give memory of dropped arrays back to other programs."""
+        """Free the memory of deleted arrays for other programs."""
         ...
 
 
 def source_of(file: str) -> str:
-    """The text of a file of kernels, by its name without the extension."""
+    """Return the text of a file of kernels by its name without the suffix."""
     folder = resources.files("napari_mrisr.kernels") / "cuda"
     return (folder / f"{file}.cu").read_text("utf-8")
 
 
 def int32(*numbers: int) -> list[np.int32]:
-    """Numbers as kernels take them."""
+    """Convert numbers to the kernels' type."""
     return [np.int32(number) for number in numbers]

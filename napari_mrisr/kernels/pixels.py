@@ -1,4 +1,4 @@
-"""A volume at the pixels of a plane that lies in it anyhow."""
+"""Sample a volume at the pixels of an oblique plane."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_mrisr.kernels.cpu import FloatArray
 from napari_mrisr.kernels.jit import jit
 
-# A position computed from an affine misses the border of a voxel by an ulp or two.
+# A position computed from an affine may miss a voxel's border by rounding.
 BORDER_TOLERANCE = 5e-7
 
 
@@ -31,7 +31,7 @@ def _nearest(data, start, across, upward, out):  # type: ignore[no-untyped-def]
 
 @jit
 def _below(index, size):  # type: ignore[no-untyped-def]
-    """The voxel below a position and the weight of the one above; borders repeat."""
+    """Return the voxel below a position and the weight of the one above; borders repeat."""
     index = min(max(index, 0.0), size - 1.0)
     lower = min(int(index), max(size - 2, 0))
     return lower, index - lower
@@ -73,7 +73,7 @@ def sample_pixels(
     shape: tuple[int, int],
     order: int,
 ) -> FloatArray:
-    """A volume at pixels in rows and columns.
+    """Sample a volume at pixels in rows and columns.
 
     Parameters
     ----------

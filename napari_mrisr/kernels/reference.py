@@ -1,8 +1,7 @@
-"""The oracle: each kernel of :mod:`napari_mrisr.kernels.cpu` and ``cpu_hash``, to be read.
+"""Reference implementation of each kernel of ``cpu``, ``cpu_hash`` and ``cpu_rows``.
 
-Plain loops, double precision, :func:`numpy.linalg.eigh`. Nothing here is fast;
-the tests hold the fast kernels against it. The meaning and the shapes of all
-arguments are stated here once.
+Plain loops, double precision, :func:`numpy.linalg.eigh`. The tests compare the fast kernels
+with it. The arguments of all kernels are documented here.
 """
 
 from __future__ import annotations
@@ -58,17 +57,17 @@ def apply_rows(array: FloatArray, first: IndexArray, taps: FloatArray, axis: int
 
 
 def gradient_products(array: FloatArray) -> FloatArray:
-    """Products of the gradient's components, by central differences.
+    """Compute products of the gradient's components, by central differences.
 
     Parameters
     ----------
     array : (nx, ny, nz) ndarray of float32
-        Intensities, with a border of one voxel around the voxels wanted.
+        Intensities, with a border of one voxel.
 
     Returns
     -------
     (6, nx - 2, ny - 2, nz - 2) ndarray of float32
-        The products xx, xy, xz, yy, yz, zz; squared intensity a squared voxel.
+        The products xx, xy, xz, yy, yz, zz; squared intensity per squared voxel.
     """
     gradient = []
     for axis in range(3):
@@ -80,7 +79,7 @@ def gradient_products(array: FloatArray) -> FloatArray:
 
 
 def voxel_features(tensor: FloatArray, smooth: FloatArray) -> FloatArray:
-    """Eigen-analysis of each voxel's structure tensor, and two signs of what bends there.
+    """Analyze each voxel's structure tensor: eigenvalues, direction, asymmetry, curvature.
 
     Parameters
     ----------
@@ -96,18 +95,18 @@ def voxel_features(tensor: FloatArray, smooth: FloatArray) -> FloatArray:
         For each voxel inside the border
 
         0-2
-            eigenvalues λ1 ≥ λ2 ≥ λ3 ≥ 0 (what rounding made negative is 0);
+            eigenvalues λ1 ≥ λ2 ≥ λ3 ≥ 0 (0 if negative by rounding);
         3-5
             first eigenvector v, of length 1, pointed to where the energy (the
             tensor's trace) grows. Any unit vector across the third eigenvector
-            where λ1 = λ2; (1, 0, 0) where all three are equal or zero;
+            if λ1 = λ2; (1, 0, 0) if all three are equal or zero;
         6
             asymmetry: slope of the energy along v, over the energy;
         7
-            curvature: sum of the second derivatives across v, negated where
+            curvature: sum of the second derivatives across v, negated if
             the intensities fall along v, over the root of the energy.
 
-        Asymmetry and curvature are 0 where the energy is.
+        Asymmetry and curvature are 0 if the energy is 0.
     """
     nx, ny, nz = smooth.shape
     out = np.zeros((nx - 2, ny - 2, nz - 2, FEATURE_COUNT))
@@ -117,7 +116,7 @@ def voxel_features(tensor: FloatArray, smooth: FloatArray) -> FloatArray:
 
 
 def _features(whole_tensor: FloatArray, whole_smooth: FloatArray, index: tuple[int, ...]) -> Vector:
-    """Features of a voxel, whose index does not count the border."""
+    """Compute the features of a voxel, whose index does not count the border."""
     around = tuple(slice(i, i + 3) for i in index)
     tensor = whole_tensor[(slice(None), *around)].astype(np.float64)
     smooth = whole_smooth[around].astype(np.float64)
@@ -136,7 +135,7 @@ def _features(whole_tensor: FloatArray, whole_smooth: FloatArray, index: tuple[i
 
 
 def _eigen(components: Vector) -> tuple[Vector, Vector]:
-    """Eigenvalues, descending and not negative, and the first eigenvector."""
+    """Compute eigenvalues, descending and not negative, and the first eigenvector."""
     xx, xy, xz, yy, yz, zz = components
     values, vectors = np.linalg.eigh(np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
     trace = xx + yy + zz
@@ -148,13 +147,13 @@ def _eigen(components: Vector) -> tuple[Vector, Vector]:
 
 
 def _central_difference(cube: NDArray[np.float64]) -> Vector:
-    """Gradient in the middle of a 3³ cube."""
+    """Compute the gradient in the middle of a 3³ cube."""
     along_x, along_y, along_z = cube[:, 1, 1], cube[1, :, 1], cube[1, 1, :]
     return np.array([(line[2] - line[0]) / 2.0 for line in (along_x, along_y, along_z)])
 
 
 def _hessian(cube: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Second derivatives in the middle of a 3³ cube."""
+    """Compute the second derivatives in the middle of a 3³ cube."""
     hessian = np.empty((3, 3))
     for a, b in itertools.product(range(3), repeat=2):
         step_a, step_b = np.eye(3, dtype=int)[[a, b]]
@@ -173,23 +172,23 @@ def hash_voxels(
     origin: tuple[int, int, int],
     code: HashTables,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Bucket and symmetry of each voxel.
+    """Compute bucket and symmetry of each voxel.
 
     Parameters
     ----------
     tensor, smooth
         As :func:`voxel_features`.
     origin : tuple of int
-        Index in the volume of the first voxel inside the border; what
-        sub-voxel phases are counted from.
+        Index in the volume of the first voxel inside the border; sub-voxel phases start
+        there.
     code : HashTables
-        The compiled hash spec.
+        Tables of the hash spec.
 
     Returns
     -------
     bucket : (nx - 2, ny - 2, nz - 2) ndarray of int32
         The mixed-radix number of the features' bins and the canonical phase.
-        A flat voxel (trace below ``code.flat``) has the one after the last.
+        A flat voxel (trace below ``code.flat``) has the number after the last.
     element : (nx - 2, ny - 2, nz - 2) ndarray of uint8
         Index of the cube symmetry that makes the patch canonical; 0, the
         identity, without symmetry and for flat voxels.
@@ -221,19 +220,19 @@ def hash_voxels(
 
 
 def _strength_and_coherence(values: Vector) -> tuple[float, float]:
-    """√λ1, and how far it stands out from √λ2 + √λ3 (paper, equation 5)."""
+    """Compute strength √λ1 and coherence (paper, equation 5)."""
     a, b, c = np.sqrt(values)
     total = a + b + c
     return float(a), float((a - b - c) / total) if total > 0.0 else 0.0
 
 
 def _angles(v: Vector, symmetry: int) -> tuple[float, float, int]:
-    """Elevation (as −cosine), azimuth and symmetry of a direction.
+    """Compute elevation (as −cosine), azimuth and symmetry of a direction.
 
     The azimuth is in radians without symmetry, else its tangent.
     """
     if symmetry == 0:
-        # A line has no sign: look at it from the side of positive y, then x, then z.
+        # A line has no sign: take the sign with positive y, then x, then z.
         x, y, z = v if (v[1], v[0], v[2]) >= (0.0, 0.0, 0.0) else -v
         return float(-z), float(np.arctan2(y, x)) if np.hypot(x, y) > 1e-6 else 0.0, 0
     if symmetry == 1:
@@ -246,7 +245,7 @@ def _angles(v: Vector, symmetry: int) -> tuple[float, float, int]:
 
 
 def _canonical(v: Vector, element: int) -> Vector:
-    """The direction seen along the canonical axes."""
+    """Return the direction along the canonical axes."""
     permutation, signs = _ELEMENTS[element]
     return v[list(permutation)] * signs
 
@@ -268,7 +267,7 @@ def gather(
     offsets: IndexArray,
     centered: bool,
 ) -> FloatArray:
-    """Canonical patches of chosen voxels, one a row.
+    """Gather canonical patches of chosen voxels, one per row.
 
     Parameters
     ----------
@@ -282,7 +281,7 @@ def gather(
         Steps from the center to each tap in the flat array, by symmetry
         (:func:`napari_mrisr.bank.hashing.element_offsets`).
     centered : bool
-        Whether to subtract the center.
+        Subtract the center.
 
     Returns
     -------
@@ -305,21 +304,21 @@ def filter_cells(
     scale: tuple[int, int, int],
     out: FloatArray,
 ) -> None:
-    """Filter low-resolution voxels; add what each gives to its block of ``out``.
+    """Filter low-resolution voxels and add the results to their blocks of ``out``.
 
     Parameters
     ----------
     source : (nx + 2 r, ny + 2 r, nz + 2 r) ndarray of float32
         Low-resolution voxels with half a patch around them.
     bucket, element : (nx, ny, nz) ndarray of int32 and uint8
-        Of each voxel. A bucket without a filter adds nothing.
+        Bucket and symmetry of each voxel. A bucket without a filter adds nothing.
     offsets : (48, taps) ndarray of int
         As in :func:`gather`, for ``source``.
     places : (48, outputs) ndarray of int
-        Steps in the flat ``out`` from a block's first voxel to where each
-        output goes, by symmetry (:func:`napari_mrisr.bank.hashing.phase_offsets`).
+        Steps in the flat ``out`` from a block's first voxel to each output,
+        by symmetry (:func:`napari_mrisr.bank.hashing.phase_offsets`).
     weights : (filters, taps, outputs or more) ndarray of float32
-        Applied to the patch less its center. The numba kernel wants the last
+        Applied to the patch minus its center. The numba kernel needs the last
         axis padded to a multiple of eight.
     scale : tuple of int
         Size of a block.
@@ -347,20 +346,20 @@ def filter_voxels(
     weights: FloatArray,
     centered: bool,
 ) -> FloatArray:
-    """Filter voxels, one value each.
+    """Filter voxels, one value per voxel.
 
     Parameters
     ----------
     source : (nx + 2 r, ny + 2 r, nz + 2 r) ndarray of float32
         Voxels with half a patch around them.
     bucket, element : (nx, ny, nz) ndarray of int32 and uint8
-        Of each voxel. A bucket without a filter gives 0.
+        Bucket and symmetry of each voxel. A bucket without a filter gives 0.
     offsets : (48, taps) ndarray of int
         As in :func:`gather`, for ``source``.
     weights : (filters, taps) ndarray of float32
-        One filter a bucket.
+        One filter per bucket.
     centered : bool
-        Whether filters see the patch less its center.
+        Filters see the patch minus its center.
 
     Returns
     -------

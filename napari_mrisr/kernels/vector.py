@@ -1,8 +1,8 @@
-"""Eight sums at once: numba intrinsics.
+"""Numba intrinsics that compute eight sums at once.
 
-Numba vectorizes loops over arrays, but keeps running sums in memory. These
-emit the loops where that matters, with the sums in registers, as plain
-LLVM vectors of eight floats; LLVM maps them to whatever the machine has.
+numba vectorizes loops over arrays, but keeps running sums in memory. These intrinsics emit
+the critical loops with the sums in registers, as LLVM vectors of eight floats, which LLVM
+maps to the machine's vectors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _VECTOR = ir.VectorType(_FLOAT, LANES)
 
 
 def _multiply_add(builder, kind, suffix):  # type: ignore[no-untyped-def]
-    """Sum of a product and a number, in one rounding where the machine can."""
+    """Emit a product plus a number, in one rounding if the machine can."""
     signature = ir.FunctionType(kind, [kind] * 3)
     return cgutils.get_or_insert_function(builder.module, signature, f"llvm.fmuladd.{suffix}")
 
@@ -43,7 +43,7 @@ def _store(builder, value, pointer, place):  # type: ignore[no-untyped-def]
 
 
 def _spread(builder, value):  # type: ignore[no-untyped-def]
-    """A vector of one number."""
+    """Emit a vector of one number."""
     single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, _INDEX(0))
     mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(single, single, mask)
@@ -55,11 +55,11 @@ def _zeros():  # type: ignore[no-untyped-def]
 
 @intrinsic
 def weigh_rows(typing_context, source, start, step, taps, row, count, target, place):  # type: ignore[no-untyped-def]
-    """``target[place + k] = Σ_t taps[row, t] * source[start + t * step + k]``, k < ``count``.
+    """Compute ``target[place + k] = Σ_t taps[row, t] * source[start + t * step + k]``, k < count.
 
     ``source`` and ``target`` are one-dimensional, ``taps`` is two-dimensional; C
-    contiguous arrays of float32. Every sum runs over t in order, whichever vector or
-    rest it is in. A row by its number: a slice would cost as much as a short line.
+    contiguous arrays of float32. Every sum runs over t in order, in vectors and in the
+    remainder. ``row`` is a number, because a slice would cost as much as a short line.
     """
     index = types.intp
     signature = types.void(source, index, index, taps, index, index, target, index)
@@ -104,7 +104,7 @@ def weigh_rows(typing_context, source, start, step, taps, row, count, target, pl
                 builder.store(builder.load(total), builder.gep(out, [k]))
 
         def cover(size, work):  # type: ignore[no-untyped-def]
-            """Pieces of ``size`` vectors; the last overlaps the one before, to the same bits."""
+            """Emit pieces of ``size`` vectors; the last one overlaps, with the same bits."""
             piece = _INDEX(size * LANES)
             last = builder.sub(length, piece)
             with cgutils.for_range_slice(builder, _INDEX(0), length, piece) as (k, _):
@@ -129,9 +129,9 @@ def weigh_rows(typing_context, source, start, step, taps, row, count, target, pl
 
 @intrinsic
 def weigh_group(typing_context, source, start, weights, first, count, target, place):  # type: ignore[no-untyped-def]
-    """``target[place + k] = Σ_t weights[first + t, k] * source[start + t]``, k < 8, t < ``count``.
+    """Compute ``target[place + k] = Σ_t weights[first + t, k] * source[start + t]``, k < 8.
 
-    Sums as in :func:`weigh_rows`, of eight rows with weights of their own. ``source`` and
+    t < ``count``. Sums as in :func:`weigh_rows`, of eight rows with own weights. ``source`` and
     ``target`` are one-dimensional, ``weights`` is (n, 8); C contiguous arrays of float32.
     """
     index = types.intp
@@ -161,7 +161,7 @@ def weigh_group(typing_context, source, start, weights, first, count, target, pl
 def weigh_cell(  # type: ignore[no-untyped-def]
     typing_context, source, corner, steps, middle, rows, number, start, width, totals
 ):
-    """Σ_t ``rows[number, t, o] * (source[...] - middle)`` to ``totals[o]``: eight o from ``start``.
+    """Add Σ_t ``rows[number, t, o] * (source[...] - middle)`` to eight ``totals[o]``.
 
     Tap t = (a * w + b) * w + c, for a, b, c < w, the length of the tuple ``width`` (its
     type, so that the loops over b and c unroll), lies at ``corner + a * steps[0] + b *
@@ -224,11 +224,11 @@ def weigh_cell(  # type: ignore[no-untyped-def]
 def weigh_patch(  # type: ignore[no-untyped-def]
     typing_context, source, corner, first_step, second_step, middle, rows, number, width
 ):
-    """Σ ``rows[number, a * w + b, t] * (source[corner + a * s + b * u + t] - middle)``.
+    """Sum ``rows[number, a * w + b, t] * (source[corner + a * s + b * u + t] - middle)``.
 
     The sum is over a, b < w, the length of the tuple ``width`` (its type, so that
-    the loops unroll), and t < 8 or 16: rows are read as vectors, so those of
-    ``rows`` are padded by zeros. ``source`` (n,) and ``rows`` (filters, w², 8 or 16)
+    the loops unroll), and t < 8 or 16: rows are read as vectors, so ``rows`` is padded
+    by zeros. ``source`` (n,) and ``rows`` (filters, w², 8 or 16)
     are C contiguous arrays of float32; s and u are ``first_step`` and
     ``second_step``. There is a chain of sums for each b, in the order of a.
     """
@@ -270,7 +270,7 @@ def weigh_patch(  # type: ignore[no-untyped-def]
 
 
 def _sum_of_lanes(builder, vector):  # type: ignore[no-untyped-def]
-    """Halves added until one number is left."""
+    """Add halves until one number is left."""
     lanes = LANES
     while lanes > 1:
         lanes //= 2

@@ -1,9 +1,9 @@
-"""The methods and their registry.
+"""Super-resolution methods and their registry.
 
 A method turns a low-resolution volume into any region of the super-resolved
-one. The built-in ones are ``nearest``, ``tricubic``, ``quadratic`` (the 2021
-paper's "tricubic") and ``hashed``; packages add their own by an entry point in
-the group ``napari_mrisr.methods`` that names a :data:`MethodFactory`.
+volume. The built-in methods are ``nearest``, ``tricubic``, ``quadratic`` (the 2021
+paper's "tricubic") and ``hashed``. Other packages add methods
+by an entry point in the group ``napari_mrisr.methods`` that names a :data:`MethodFactory`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Where to compute: on the GPU if there is one that works, else on the CPU.
+"""Choice of the device: a GPU if one works, else the CPU.
 
-``auto`` takes a GPU where CuPy and a device are there, and says nothing where
-they are not; ``gpu`` says in one line why it computes on the CPU. A device is
-used only after a trial, a small volume computed as the CPU does it: a driver
-or compiler that does not fit costs a line, not a result.
+``auto`` uses a GPU if CuPy and a device are present; ``gpu`` also says in one line why it
+computes on the CPU. A device must first reproduce the CPU's result on a small volume, so an
+unsuitable driver or compiler costs a line, not a result.
 """
 
 from __future__ import annotations
@@ -24,18 +23,17 @@ _said: set[str] = set()
 
 
 def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine | None:
-    """The device to compute on.
+    """Return the device to compute on.
 
     Parameters
     ----------
     wanted : str
         One of :data:`DEVICES`.
     trial : callable
-        Computes something small on a device, and raises when the result is not the
-        CPU's: :class:`DeviceError`. ``NotImplementedError`` when it has no kernels for it.
+        Computes a small volume on a device. Raises :class:`DeviceError` if the result
+        differs from the CPU's, ``NotImplementedError`` if the device has no kernels for it.
     say : callable
-        Told, once a process, why a GPU that was asked for is not used, or one
-        that is there does not work.
+        Receives, once per process, the reason why a GPU is not used.
 
     Returns
     -------
@@ -65,14 +63,14 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
 
 
 def say_fallen_back(machine: Machine, error: Exception, say: Say) -> None:
-    """Say that a device failed at work and the CPU takes over."""
+    """Report that a device failed during a run and the CPU takes over."""
     found = "not enough memory" if isinstance(error, MemoryError) else str(error)
     _say_once(machine.name, found, say)
 
 
 @functools.cache
 def _find() -> tuple[Machine | None, str]:
-    """The GPU, or None and why there is none to use."""
+    """Return the GPU, or None and the reason."""
     # CuPy takes a second to import.
     if importlib.util.find_spec("cupy") is None:
         return None, f"CuPy is not installed ({install('gpu')})"

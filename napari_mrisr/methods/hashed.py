@@ -1,9 +1,9 @@
-"""The method ``hashed``: interpolate, then filter each voxel by its bucket's filter.
+"""Method ``hashed``: interpolate, then filter each voxel with the filter of its bucket.
 
-A region is computed from a slightly larger one: each stage that works on
-upsampled voxels needs its reach around what the next one wants. Everything is
-local, so the whole run, which goes stage by stage to do nothing twice, and any
-region agree bit for bit.
+A region is computed from a slightly larger one, because each stage on upsampled voxels
+needs its reach around the region of the next stage. All steps are local. The whole run,
+which goes stage by stage to compute nothing twice, therefore agrees bit for bit with any
+region.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Buckets = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 ELEMENT_TABLE = np.array(ELEMENTS)
 
-# Of fewer voxels a line, boxes are copied before they are read.
+# Boxes with fewer voxels per line are copied before they are read.
 _SHORT = 64
 
 _START_HALO = {"tricubic": interpolate.TRICUBIC_HALO, "quadratic": 3}
@@ -40,7 +40,7 @@ class Hashed:
     Attributes
     ----------
     bank : FilterBank
-        Stages to run, in order.
+        Bank with the stages to run, in order.
     """
 
     bank: FilterBank
@@ -61,11 +61,11 @@ class Hashed:
         return x, y, z
 
     def compute(self, lr: Volume, region: Region) -> FloatArray:
-        """See :class:`~napari_mrisr.methods.Method`."""
+        """Compute a region; see :class:`~napari_mrisr.methods.Method`."""
         return self.run(lr, region, len(self.bank.stages))
 
     def run(self, lr: Volume, region: Region, stages: int) -> FloatArray:
-        """The result of the first ``stages`` stages; all of them: :meth:`compute`."""
+        """Compute the result of the first ``stages`` stages on a region."""
         for _, image in self.images(lr, region, stages):  # noqa: B007 (only the last counts)
             pass
         return self._finish(lr, image, region)
@@ -73,11 +73,11 @@ class Hashed:
     def images(
         self, lr: Volume, region: Region, stages: int
     ) -> Iterator[tuple[Region, FloatArray]]:
-        """What a region is made from: the start, then the result of each stage.
+        """Yield the images that a region is made from: the start, then each stage.
 
-        Each comes with the box it covers, as large as the next stage needs it;
-        the last box is the region. :meth:`compute` is the last image, but that
-        above the clip the start is its floor.
+        Each image comes with its box, as large as the next stage needs it; the last box
+        is the region. :meth:`compute` returns the last image; above the clip the start is
+        its lower limit.
         """
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         boxes = [region]
@@ -91,27 +91,27 @@ class Hashed:
 
     @property
     def passes(self) -> int:
-        """See :class:`~napari_mrisr.methods.MultiPass`: the start, then each stage."""
+        """Number of passes: the start, then each stage."""
         return len(self.bank.stages) + 1
 
     def compute_pass(
         self, number: int, lr: Volume, previous: FloatArray, region: Region
     ) -> FloatArray:
-        """See :class:`~napari_mrisr.methods.MultiPass`."""
+        """Compute a region in a pass; see :class:`~napari_mrisr.methods.MultiPass`."""
         if number == 0:
             return self._begin(lr, region)
         image = self._continue(number - 1, lr, previous, (0, 0, 0), region)
         return self._finish(lr, image, region) if number == self.passes - 1 else image
 
     def needs(self, number: int, region: Region, shape: Shape) -> Region:
-        """See :class:`~napari_mrisr.methods.MultiPass`."""
+        """Return the box that a pass reads; see :class:`~napari_mrisr.methods.MultiPass`."""
         spec = self.bank.stages[number - 1].spec
         if spec.grid == "cell":
             return whole_cells(region, self.scale)
         return grown(region, spec.reach, shape)
 
     def _begin(self, lr: Volume, region: Region) -> FloatArray:
-        """The interpolation that the first stage starts from."""
+        """Compute the interpolation from which the first stage starts."""
         start = interpolate.tricubic if self.bank.start == "tricubic" else interpolate.quadratic
         image = start(lr.data, self.scale, region)
         return np.clip(image, *lr.extrema, out=image)
@@ -119,7 +119,7 @@ class Hashed:
     def _continue(
         self, number: int, lr: Volume, image: FloatArray, corner: Shape, region: Region
     ) -> FloatArray:
-        """A stage's result on a region, from an image that begins at ``corner``."""
+        """Compute a stage on a region, from an image that starts at ``corner``."""
         stage = self.bank.stages[number]
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         if stage.spec.grid == "cell":
@@ -133,14 +133,14 @@ class Hashed:
         return np.maximum(result, lr.extrema[0], out=result)
 
     def _finish(self, lr: Volume, image: FloatArray, region: Region) -> FloatArray:
-        """Above the clip the start is the floor: a vessel keeps its brightness."""
+        """Keep voxels above the clip at least as bright as the start, for vessels."""
         if lr.extrema[1] > 1.0:
             start = self._begin(lr, region)
             image = np.where(start > 1.0, np.maximum(image, start), image)
         return np.ascontiguousarray(image)
 
     def provenance(self) -> dict[str, str]:
-        """See :class:`~napari_mrisr.methods.Method`."""
+        """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
         return {
             "method": self.name,
             "bank": self.bank.name,
@@ -150,14 +150,14 @@ class Hashed:
 
 
 def cell_box(box: Region, scale: Scale) -> Region:
-    """The low-resolution voxels of a box of whole cells."""
+    """Return the low-resolution voxels of a box of whole cells."""
     a, b, c = (n // s for n, s in zip(box.start, scale, strict=True))
     d, e, f = (n // s for n, s in zip(box.stop, scale, strict=True))
     return Region((a, b, c), (d, e, f))
 
 
 def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
-    """Buckets and symmetries of low-resolution voxels."""
+    """Compute buckets and symmetries of low-resolution voxels."""
     shape = (lr.shape[0], lr.shape[1], lr.shape[2])
     box = grown(cells, stage.spec.hash.window.reach, shape)
     source = lr[box.slices]
@@ -194,10 +194,10 @@ def add_cell_stage(
 def voxel_stage(
     stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
 ) -> FloatArray:
-    """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
+    """Compute a voxel stage on ``region``; ``image`` starts at ``corner``."""
     residual = stage.spec.residual
     if image.shape[2] < _SHORT:
-        image = np.ascontiguousarray(image)  # read several times, of many lines a little
+        image = np.ascontiguousarray(image)  # many short lines are read several times
     out = crop(image, corner, region).copy()
     if box := _busy(stage, image, corner, shape, region):
         bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
@@ -213,10 +213,10 @@ def voxel_stage(
 def _busy(
     stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
 ) -> Region | None:
-    """The part of a region that holds all voxels that are not flat; None without any.
+    """Return the part of a region that holds all voxels that are not flat; None without any.
 
-    Where all intensities that a window sees lie within d of each other, no
-    central difference exceeds d / 2, nor the tensor's trace 3 d² / 4.
+    If all intensities in a window lie within d of each other, no central difference
+    exceeds d / 2, and the tensor's trace does not exceed 3 d² / 4.
     """
     spec = stage.spec.hash
     if not (spec.flat and stage.spec.residual):
@@ -242,7 +242,7 @@ def _busy(
 def padded(
     source: FloatArray, corner: Shape, shape: Shape, region: Region, width: int
 ) -> FloatArray:
-    """A region with the half patch around it, mirrored at the volume's edges."""
+    """Return a region with half a patch around it, mirrored at the volume's edges."""
     r = width // 2
     spans = [(a - r, b + r) for a, b in zip(region.start, region.stop, strict=True)]
     return mirrored_box(source, corner, shape, spans)
@@ -259,26 +259,26 @@ def _places(scale: Scale, ny: int, nz: int) -> NDArray[np.int64]:
 
 
 def grown(region: Region, reach: int, shape: Shape) -> Region:
-    """A region and what lies around it, as far as the volume goes."""
+    """Return a region enlarged by ``reach`` within the volume."""
     a, b, c = (max(0, n - reach) for n in region.start)
     d, e, f = (min(s, n + reach) for n, s in zip(region.stop, shape, strict=True))
     return Region((a, b, c), (d, e, f))
 
 
 def whole_cells(region: Region, scale: Scale) -> Region:
-    """The smallest box of whole low-resolution voxels that holds a region."""
+    """Return the smallest box of whole low-resolution voxels that holds a region."""
     a, b, c = (n // s * s for n, s in zip(region.start, scale, strict=True))
     d, e, f = (-(-n // s) * s for n, s in zip(region.stop, scale, strict=True))
     return Region((a, b, c), (d, e, f))
 
 
 def crop(image: FloatArray, corner: Shape, region: Region) -> FloatArray:
-    """A region of an image that begins at ``corner``."""
+    """Return a region of an image that starts at ``corner``."""
     return image[_inner(corner, region)]
 
 
 def _inner(corner: Shape, region: Region) -> tuple[slice, ...]:
-    """Where a region lies in an array that begins at ``corner``."""
+    """Return the index of a region in an array that starts at ``corner``."""
     return tuple(
         slice(a - c, b - c) for a, b, c in zip(region.start, region.stop, corner, strict=True)
     )

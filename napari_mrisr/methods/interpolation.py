@@ -36,17 +36,17 @@ class Interpolation:
         return x, y, z
 
     def compute(self, lr: Volume, region: Region) -> FloatArray:
-        """See :class:`~napari_mrisr.methods.Method`."""
+        """Compute a region; see :class:`~napari_mrisr.methods.Method`."""
         out = self.upsample(lr.data, self.scale, region)
         return np.clip(out, *lr.extrema, out=out)
 
     def provenance(self) -> dict[str, str]:
-        """See :class:`~napari_mrisr.methods.Method`."""
+        """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
         return {"method": self.name}
 
 
 def make_nearest(scale: Scale, bank: str | None = None) -> Method:
-    """Every voxel repeated."""
+    """Copy of the nearest voxel."""
     return Interpolation("nearest", scale, interpolate.nearest, _no_bank("nearest", bank))
 
 
@@ -57,7 +57,7 @@ def make_tricubic(scale: Scale, bank: str | None = None) -> Method:
 
 
 def make_quadratic(scale: Scale, bank: str | None = None) -> Method:
-    """What the 2021 paper calls tricubic; only to reproduce its figures."""
+    """Quadratic spline, called tricubic in the 2021 paper; to reproduce its figures."""
     _no_bank("quadratic", bank)
     # Voxel centers move against the scale by up to half a voxel over the volume.
     return Interpolation("quadratic", scale, interpolate.quadratic, 3)
@@ -66,6 +66,6 @@ def make_quadratic(scale: Scale, bank: str | None = None) -> Method:
 def _no_bank(name: str, bank: str | None) -> int:
     if bank is not None:
         raise ParameterError(
-            explain("--bank", f"{bank!r} given with method {name}", "drop it, or use hashed")
+            explain("--bank", f"{bank!r} given with method {name}", "leave it out, or use hashed")
         )
     return 0

@@ -1,16 +1,14 @@
-"""The methods on a GPU: the same steps and boxes, its kernels, and the run in blocks.
+"""Methods on a GPU: the same steps and boxes with its kernels, and the run in blocks.
 
 :class:`HashedOnDevice` is :class:`~napari_mrisr.methods.hashed.Hashed` with
-every computation put on a :class:`~napari_mrisr.kernels.machine.Machine`; which
-box each stage needs stays that class's affair. Intermediate images never leave
-the device. The output is cut along x into as few blocks as the device's free
-memory allows, which is one for most volumes, and each block is copied back
-once. When memory runs out all the same, blocks are halved.
+every computation on a :class:`~napari_mrisr.kernels.machine.Machine`. Intermediate images
+never leave the device. The output is cut along x into as few blocks as the device's free
+memory allows, one for most volumes, and each block is copied back once. If memory still
+runs out, blocks are halved.
 
 Sums run in single precision as on the CPU, eigen-analysis in double. Tensors
-have the CPU's own bits where its processor fuses multiplication and addition,
-so a voxel's bucket can differ only where a feature lies within rounding of a
-cut.
+equal the CPU's bit for bit if the CPU fuses multiplication and addition, so a voxel's
+bucket differs only if a feature is within rounding of a cut.
 """
 
 from __future__ import annotations
@@ -41,21 +39,21 @@ from napari_mrisr.methods.registry import Method
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.gradients import Window, window_rows
 
-# Bytes a voxel of a block at the peak: seven smoothed parts twice, what they are made from,
-# image, buckets, symmetries and result.
+# Bytes per voxel of a block at the peak: seven smoothed parts twice, their input, image,
+# buckets, symmetries and result.
 _BYTES_A_VOXEL = 80
 _SHARE_OF_FREE = 0.8
-# Kernels count in 32 bits; and a block is what a cancelled run still ends.
+# Kernels count in 32 bits, and a cancelled run still computes its block to the end.
 MOST_VOXELS = 2**27
 
-# The trial: a result may differ by this, but where a bucket's cut is within rounding.
+# Trial: largest difference, and the part of voxels that may exceed it (a bucket's cut).
 _TOLERANCE = 1e-4
 _MAY_DIFFER = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Resident:
-    """A low-resolution volume on the device.
+    """Low-resolution volume on the device.
 
     Attributes
     ----------
@@ -76,7 +74,7 @@ class Resident:
 
 @dataclass(frozen=True)
 class StageOnDevice:
-    """A stage's tables and filters on the device."""
+    """Tables and filters of a stage on the device."""
 
     code: HashTables
     weights: Array
@@ -95,7 +93,7 @@ class StageOnDevice:
 
 @dataclass(frozen=True, eq=False)
 class InterpolationOnDevice:
-    """An interpolation on the device; see :class:`Interpolation`."""
+    """Interpolation on the device; see :class:`Interpolation`."""
 
     method: Interpolation
     machine: Machine
@@ -106,7 +104,7 @@ class InterpolationOnDevice:
         return self.method.scale
 
     def compute(self, lr: Any, region: Region) -> Array:
-        """A region of the result, in engine units, on the device; ``lr`` is :class:`Resident`."""
+        """Compute a region, in engine units, on the device; ``lr`` is :class:`Resident`."""
         upsample = cast("Callable[..., Array]", self.method.upsample)
         image = upsample(lr.data, self.scale, region, _rows_kernel(self.machine))
         return self.machine.xp.clip(image, *lr.extrema)
@@ -114,12 +112,12 @@ class InterpolationOnDevice:
 
 @dataclass(frozen=True, eq=False)
 class HashedOnDevice(Hashed):
-    """The hashed method on the device."""
+    """Hashed method on the device."""
 
     machine: Machine = field(kw_only=True)
 
     def compute(self, lr: Any, region: Region) -> Array:
-        """A region of the result, in engine units, on the device; ``lr`` is :class:`Resident`."""
+        """Compute a region, in engine units, on the device; ``lr`` is :class:`Resident`."""
         return super().compute(lr, region)
 
     @cached_property
@@ -182,11 +180,11 @@ class HashedOnDevice(Hashed):
         region: Region,
         low: np.float32,
     ) -> Array:
-        """A voxel stage's result on ``region``; ``image`` begins at ``corner``."""
+        """Compute a voxel stage on ``region``; ``image`` starts at ``corner``."""
         stage, spec = self._stages[number], self.bank.stages[number].spec
         tensor, smooth = tensor_box(self.machine, image, corner, shape, region, spec.hash.window)
         buckets = gpu_kernels.hash_voxels(self.machine, tensor, smooth, region.start, stage.code)
-        # The largest arrays by far; what is next may take their place.
+        # By far the largest arrays; the next ones take their memory.
         del tensor, smooth
         source = mirrored(self.machine, image, corner, shape, region, spec.width // 2)
         return gpu_kernels.filter_voxels(
@@ -203,7 +201,7 @@ class HashedOnDevice(Hashed):
 def tensor_box(
     machine: Machine, source: Array, corner: Shape, shape: Shape, region: Region, window: Window
 ) -> tuple[Array, Array]:
-    """See :func:`napari_mrisr.operators.gradients.tensor_box`."""
+    """Compute a structure tensor; see :func:`napari_mrisr.operators.gradients.tensor_box`."""
     rows = [
         window_rows(n, a - 1, b + 1, window)
         for n, a, b in zip(shape, region.start, region.stop, strict=True)
@@ -223,7 +221,7 @@ def tensor_box(
 def mirrored(
     machine: Machine, source: Array, corner: Shape, shape: Shape, region: Region, radius: int
 ) -> Array:
-    """A region and ``radius`` voxels around it, mirrored at the volume's edges."""
+    """Return a region and ``radius`` voxels around it, mirrored at the volume's edges."""
     spans = [(a - radius, b + radius) for a, b in zip(region.start, region.stop, strict=True)]
     return _mirrored_spans(machine, source, corner, shape, spans)
 
@@ -231,9 +229,9 @@ def mirrored(
 def _mirrored_spans(
     machine: Machine, source: Array, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
 ) -> Array:
-    """See :func:`napari_mrisr.operators.gradients.mirrored_box`."""
+    """Return a box; see :func:`napari_mrisr.operators.gradients.mirrored_box`."""
     index = [
-        # Rows near an edge read, with weight zero, beyond what the source need hold.
+        # Rows near an edge read voxels beyond the source with weight zero.
         np.clip(interpolate.mirror_index(np.arange(a, b), n) - c, 0, m - 1)
         for (a, b), n, c, m in zip(spans, shape, corner, source.shape, strict=True)
     ]
@@ -256,14 +254,14 @@ def on_device(method: Method, machine: Machine) -> HashedOnDevice | Interpolatio
 
 
 def try_out(method: Method, machine: Machine) -> None:
-    """Have a small volume computed on both, which also compiles the kernels.
+    """Compare a small volume on the device with the CPU's; this also compiles the kernels.
 
     Raises
     ------
     NotImplementedError
-        When the method has no kernels there.
+        If the device has no kernels for the method.
     DeviceError
-        When the device's result is not the CPU's.
+        If the device's result differs from the CPU's.
     """
     there = on_device(method, machine)
     if isinstance(method, Permuted):
@@ -282,25 +280,25 @@ def try_out(method: Method, machine: Machine) -> None:
 
 
 def run(method: Method, volume: Volume, machine: Machine, progress: Progress) -> FloatArray:
-    """The whole result in the scan's intensities.
+    """Compute the whole result, in the scan's intensities.
 
     Parameters
     ----------
     method : Method
-        One that :func:`on_device` knows.
+        A method that :func:`on_device` supports.
     volume : Volume
         Low resolution.
     machine : Machine
     progress : Progress
-        One step a block; asked every 50 ms whether to go on. A block in flight
-        then ends by itself, and nobody waits for it.
+        One step per block; its token is checked every 50 ms. A cancelled run does not
+        wait for the running block.
 
     Raises
     ------
     MemoryError
-        When not even the smallest block fits.
+        If not even the smallest block fits.
     Cancelled
-        When asked to stop.
+        If the token was set.
     """
     if isinstance(method, Permuted):
         turned = method.permuted(volume)
@@ -358,7 +356,7 @@ def _run_block(
 
 
 def _voxels_that_fit(method: Method, machine: Machine, shape: Shape) -> int:
-    """Voxels of a block that free memory allows, what is around it set aside."""
+    """Return the voxels per block that free memory allows, without the halo."""
     fit = int(_SHARE_OF_FREE * machine.free_bytes()) // _BYTES_A_VOXEL
     halo = method.halo or (0, 0, 0)
     if fit < shape[0] * shape[1] * shape[2]:
@@ -367,16 +365,16 @@ def _voxels_that_fit(method: Method, machine: Machine, shape: Shape) -> int:
 
 
 def block_regions(shape: Shape, cell: int, voxels: int) -> list[Region]:
-    """The output cut along x into blocks of about equal size, of whole cells.
+    """Cut the output along x into blocks of about equal size, of whole cells.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the output.
+        Shape of the output.
     cell : int
-        Output voxels of a low-resolution voxel along x.
+        Output voxels per low-resolution voxel along x.
     voxels : int
-        At most so many a block, but at least one cell along x.
+        Most voxels per block; a block has at least one cell along x.
     """
     x, y, z = shape
     most = max(1, voxels // (cell * y * z))

@@ -1,4 +1,4 @@
-"""What a method is, and how to get one by name."""
+"""Interface of a method, and the registry of methods by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENTRY_POINT_GROUP = "napari_mrisr.methods"
 
 
 class Method(Protocol):
-    """Low resolution in, any region of the super-resolved volume out.
+    """Computes any region of a super-resolved volume from the low-resolution volume.
 
     Attributes
     ----------
@@ -24,8 +24,8 @@ class Method(Protocol):
     scale : tuple of int
         Factor of each axis.
     halo : tuple of int or None
-        Low-resolution voxels needed around a region along each axis; None
-        when a voxel's result depends on the whole volume.
+        Low-resolution voxels needed around a region along each axis; None if a voxel's
+        result depends on the whole volume.
     """
 
     @property
@@ -44,7 +44,7 @@ class Method(Protocol):
         ...
 
     def compute(self, lr: Volume, region: Region) -> FloatArray:
-        """The region's voxels, bit for bit as in the whole run.
+        """Compute the region's voxels, bit for bit as in the whole run.
 
         Parameters
         ----------
@@ -60,37 +60,37 @@ class Method(Protocol):
         ...
 
     def provenance(self) -> dict[str, str]:
-        """What a saved file should say of how it was made."""
+        """Return what a saved file states about how it was made."""
         ...
 
 
 @runtime_checkable
 class MultiPass(Protocol):
-    """A method whose whole run goes faster in passes over the volume.
+    """A method that runs faster in passes over the whole volume.
 
-    Each pass computes any region from the whole result of the pass before, so
-    that neighboring regions do not compute their common halo twice. The last
-    pass gives the same bits as ``compute``.
+    Each pass computes any region from the whole result of the pass before, so that
+    neighboring regions do not compute their common halo twice. The last pass gives the same
+    bits as ``compute``.
     """
 
     @property
     def passes(self) -> int:
-        """Passes in all."""
+        """Number of passes."""
         ...
 
     def compute_pass(
         self, number: int, lr: Volume, previous: FloatArray, region: Region
     ) -> FloatArray:
-        """A region's voxels after pass ``number`` (from 0).
+        """Compute a region's voxels after pass ``number`` (from 0).
 
-        ``previous`` is the output after the pass before, whole or (behind the same
-        indices) a box that holds what :meth:`needs` says; the first pass must not
-        read it.
+        ``previous`` is the output after the pass before: the whole, or with the same
+        indices a box that holds the region of :meth:`needs`. The first pass must not read
+        it.
         """
         ...
 
     def needs(self, number: int, region: Region, shape: Shape) -> Region:
-        """The box of the image before that pass ``number`` (from 1) reads for a region.
+        """Return the box of the image before that pass ``number`` (from 1) reads.
 
         ``shape`` is that of the whole output.
         """
@@ -98,17 +98,17 @@ class MultiPass(Protocol):
 
 
 def passes_of(method: Method) -> int:
-    """How many passes the whole run takes; a method without passes has one."""
+    """Return the number of passes of the whole run; 1 for a method without passes."""
     return method.passes if isinstance(method, MultiPass) else 1
 
 
 def pass_regions(
     method: Method, region: Region, shape: Shape, passes: int | None = None
 ) -> list[Region]:
-    """What must be there after each pass for a region of the output; the last is the region.
+    """Return the region needed after each pass for a region of the output, which is the last.
 
-    ``shape`` is that of the whole output. With ``passes``, the region is wanted of the image
-    after so many passes.
+    ``shape`` is that of the whole output. With ``passes``, the region is one of the image
+    after that number of passes.
     """
     regions = [region]
     if isinstance(method, MultiPass):
@@ -143,7 +143,7 @@ def available_methods() -> list[str]:
 
 
 def method_summary(name: str) -> str:
-    """Return one line about a method: for others than the built-in ones, of its factory."""
+    """Return one line about a method; for methods of other packages, of its factory."""
     if name in METHOD_SUMMARIES:
         return METHOD_SUMMARIES[name]
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
@@ -169,9 +169,9 @@ def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
     Raises
     ------
     ParameterError
-        When there is no such method.
+        If there is no such method.
     ScaleError, BankError
-        When no bank fits.
+        If no bank fits.
 
     Examples
     --------

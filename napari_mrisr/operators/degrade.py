@@ -1,4 +1,4 @@
-"""Forward models: how a low-resolution volume comes from a high-resolution one.
+"""Forward models: from a high-resolution to a low-resolution volume.
 
 ================  ==============================================================
 ``standard``      Gaussian anti-aliasing, then cubic B-spline at the new voxel
@@ -12,8 +12,8 @@
                   n-th sample; thick slices
 ================  ==============================================================
 
-All are separable. Every one keeps the field of view, except ``paper-2021``,
-which stretches it by less than a voxel (that is part of what it reproduces).
+All are separable. All keep the field of view, except ``paper-2021``, which stretches it by
+less than a voxel, as in the paper.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PROFILES = ("boxcar", "gaussian")
 
 MIN_LR_VOXELS = 2
 
-# Wider than the upsampling's: the composed operator is applied once, so taps are cheap.
+# Wider than for upsampling: the composed operator is applied once, so taps are cheap.
 _PREFILTER_RADIUS = 14
 
 _SLAB_VOXELS = 2_000_000
@@ -57,7 +57,14 @@ _SLAB_VOXELS = 2_000_000
 
 @dataclass(frozen=True)
 class Degradation:
-    """A named forward model with its options.
+    """A forward model with its options.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> str(sr.Degradation("kspace", apodization="hann"))
+    'kspace:hann'
+
 
     Attributes
     ----------
@@ -85,7 +92,7 @@ class Degradation:
             raise ParameterError(explain("fwhm", str(self.fwhm), "give a width above 0, up to 4"))
 
     def __str__(self) -> str:
-        """The name with its options; :func:`get_degradation` reads it back."""
+        """Return the name with its options, as :func:`get_degradation` reads it."""
         if self.name == "kspace" and self.apodization != "none":
             return f"kspace:{self.apodization}"
         if self.name == "slice-profile":
@@ -104,7 +111,7 @@ class Degradation:
         scale : tuple of int
             Factor of each axis; an axis of factor 1 is left alone.
         progress : Progress, optional
-            One step an axis.
+            One step per axis.
 
         Returns
         -------
@@ -126,7 +133,7 @@ class Degradation:
     ) -> FloatArray:
         across = 1 if axis == 0 else 0
         parts = []
-        # In slabs, so that a cancel does not wait for a large one.
+        # In slabs, so that a cancel takes effect soon.
         for slab in np.array_split(array, max(1, array.size // _SLAB_VOXELS), axis=across):
             progress.token.check()
             parts.append(self._apply_slab(slab, axis, factor))
@@ -200,7 +207,7 @@ def degrade(
     Raises
     ------
     GeometryError
-        When fewer than two voxels would be left along an axis.
+        If fewer than two voxels would remain along an axis.
 
     Examples
     --------
@@ -227,7 +234,7 @@ def degrade(
 
 @functools.lru_cache(maxsize=64)
 def standard_operator(n: int, factor: int) -> AxisOperator:
-    """Gaussian of σ = (factor − 1) / 2 voxels, then cubic B-spline sampling.
+    """Return a Gaussian of σ = (factor − 1) / 2 voxels and cubic B-spline sampling.
 
     The two and the spline's prefilter are symmetric and mirror at the same
     edges, so they compose to one kernel (checked against scikit-image).
@@ -245,7 +252,7 @@ def standard_operator(n: int, factor: int) -> AxisOperator:
 
 @functools.lru_cache(maxsize=64)
 def profile_operator(n: int, factor: int, profile: str, fwhm: float) -> AxisOperator:
-    """Mean of the voxels under a slice profile, each weighted by its overlap with it.
+    """Return the mean of the voxels under a slice profile, weighted by their overlap.
 
     ``fwhm`` is in output voxels, so ``fwhm * factor`` input voxels.
     """

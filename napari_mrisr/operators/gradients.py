@@ -23,14 +23,14 @@ MAX_RADIUS = 32
 
 @dataclass(frozen=True)
 class Window:
-    """Gaussian window in which gradients are averaged.
+    """Gaussian window that averages gradients.
 
     Attributes
     ----------
     sigma : float
         Standard deviation, voxels.
     radius : int
-        Half width: the window has ``2 * radius + 1`` voxels an axis.
+        Half width: the window has ``2 * radius + 1`` voxels per axis.
     """
 
     sigma: float
@@ -48,7 +48,7 @@ class Window:
         return self.radius + 2
 
     def taps(self) -> FloatArray:
-        """Weights, sum 1."""
+        """Return the weights; their sum is 1."""
         weights = np.exp(-0.5 * (np.arange(-self.radius, self.radius + 1) / self.sigma) ** 2)
         return np.asarray(weights / weights.sum(), dtype=np.float32)
 
@@ -61,7 +61,7 @@ def tensor_box(
     window: Window,
     swapped: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
-    """Structure tensor and smoothed intensities of a region and a one-voxel border.
+    """Compute structure tensor and smoothed intensities of a region and a one-voxel border.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ def tensor_box(
     shape : tuple of int
         Shape of the whole volume.
     region : Region
-        Voxels wanted.
+        Voxels to compute.
     window : Window
         Averaging window.
     swapped : bool
-        Give the same bits lying as (x, z, y), which is faster where z is short.
+        Return the same bits as (x, z, y), which is faster if z is short.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def tensor_box(
         window_rows(n, a - 1, b + 1, window)
         for n, a, b in zip(shape, region.start, region.stop, strict=True)
     ]
-    # One voxel more on each side for the differences; mirrored where the volume ends.
+    # One more voxel on each side for the differences; mirrored at the volume's edges.
     reads = [rows.reads for rows in spans]
     padded = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in reads])
     rows = [(span.first - low, span.taps) for span, (low, _) in zip(spans, reads, strict=True)]
@@ -100,7 +100,7 @@ def tensor_box(
         padded = np.ascontiguousarray(padded.transpose(0, 2, 1))
     smoothing = cpu_rows.RowsXYZ(rows, swapped)
     for number, component in enumerate(out[:6]):
-        # One at a time: the products take more memory than anything else here.
+        # One at a time: the products are the largest arrays here.
         product = cpu.gradient_products(padded, (number,), swapped)[0]
         smoothing.apply(product, component)
     smoothing.apply(padded[1:-1, 1:-1, 1:-1], out[6])
@@ -110,17 +110,17 @@ def tensor_box(
 def mirrored_box(
     source: FloatArray, corner: Shape, shape: Shape, spans: list[tuple[int, int]]
 ) -> FloatArray:
-    """The voxels of ``spans`` (start, stop per axis), mirrored beyond the volume's edges.
+    """Return the voxels of ``spans`` (start, stop per axis), mirrored at the volume's edges.
 
-    Of ``source`` only the shape and one box are asked.
+    Only the shape and one box of ``source`` are read.
     """
     index = [
         mirror_index(np.arange(a, b), n) - c
         for (a, b), n, c in zip(spans, shape, corner, strict=True)
     ]
-    # Near an edge rows read, with weight zero, beyond what the source need hold: any voxel will do.
+    # Near an edge, rows read voxels beyond the source with weight zero: any voxel serves.
     index = [np.clip(i, 0, m - 1) for i, m in zip(index, source.shape, strict=True)]
-    # Only the box that is read, since the source may be a file.
+    # Only this box is read, because the source may be a file.
     low = [int(i.min()) for i in index]
     box = source[tuple(slice(a, int(i.max()) + 1) for a, i in zip(low, index, strict=True))]
     return cpu.take(box, [i - a for i, a in zip(index, low, strict=True)])
@@ -133,7 +133,7 @@ def _window_operator(n: int, window: Window) -> AxisOperator:
 
 
 def window_rows(n: int, start: int, stop: int, window: Window) -> AxisOperator:
-    """Rows start..stop of the smoothing along an axis of ``n`` voxels.
+    """Return rows start..stop of the smoothing along an axis of ``n`` voxels.
 
     Rows outside the volume mirror those inside.
     """

@@ -1,11 +1,9 @@
 """Interpolation and blurring as banded one-axis operators, any region.
 
-Everything linear and separable that the engine does to a volume (cubic
-B-spline interpolation, nearest neighbor, the degradations) is one
-:class:`AxisOperator` per axis: a banded matrix whose rows are output voxels.
-A region of the output is a range of rows, so every operator is
-region-addressable for free, and edges are exact because mirrored taps are
-folded into the rows near them.
+Every linear and separable operation on a volume (cubic B-spline interpolation, nearest
+neighbor, the degradations) is one :class:`AxisOperator` per axis: a banded matrix whose
+rows are output voxels. A region of the output is a range of rows. Edges are exact because
+mirrored taps are folded into the rows near them.
 
 The cubic B-spline needs its coefficients first. The recursive prefilter is
 global; here it is the finite filter √3 · z^|k| with z = √3 − 2 (Unser 1999,
@@ -32,7 +30,7 @@ SPLINE_RADIUS = 2
 TRICUBIC_HALO = PREFILTER_RADIUS + SPLINE_RADIUS
 
 RowsKernel = Callable[[Any, NDArray[np.int64], FloatArray, int], Any]
-"""What applies a banded matrix: array, first, taps, axis; see ``kernels.reference.apply_rows``."""
+"""Applies a banded matrix: array, first, taps, axis; see ``kernels.reference.apply_rows``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +49,7 @@ class AxisOperator:
     taps: FloatArray
 
     def rows(self, start: int, stop: int) -> AxisOperator:
-        """The operator for the outputs ``start`` to ``stop``."""
+        """Return the operator for the outputs ``start`` to ``stop``."""
         return AxisOperator(self.first[start:stop], self.taps[start:stop])
 
     @property
@@ -65,7 +63,7 @@ class AxisOperator:
 
 
 def mirror_index(index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Indices outside 0..n-1 reflected about the outer voxels' centers."""
+    """Reflect indices outside 0..n-1 about the outer voxels' centers."""
     if n == 1:
         return np.zeros_like(index)
     period = 2 * (n - 1)
@@ -99,7 +97,7 @@ def operator_from_taps(
 
 
 def cubic_weights(offset: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cubic B-spline at the given distances (Unser 1999, equation 10)."""
+    """Evaluate the cubic B-spline at distances (Unser 1999, equation 10)."""
     t = np.abs(offset)
     near = 2.0 / 3.0 - t**2 + t**3 / 2.0
     far = np.clip(2.0 - t, 0.0, None) ** 3 / 6.0
@@ -107,21 +105,21 @@ def cubic_weights(offset: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def prefilter_taps(radius: int = PREFILTER_RADIUS) -> NDArray[np.float64]:
-    """The finite cubic B-spline prefilter, sum 1."""
+    """Return the finite cubic B-spline prefilter; its sum is 1."""
     taps = np.sqrt(3.0) * (np.sqrt(3.0) - 2.0) ** np.abs(np.arange(-radius, radius + 1))
     return np.asarray(taps / taps.sum())
 
 
 @functools.lru_cache(maxsize=64)
 def prefilter_operator(n: int) -> AxisOperator:
-    """Samples to cubic B-spline coefficients, mirrored edges."""
+    """Return the operator from samples to cubic B-spline coefficients, mirrored edges."""
     taps = np.tile(prefilter_taps(), (n, 1))
     return operator_from_taps(np.arange(n) - PREFILTER_RADIUS, taps, n)
 
 
 @functools.lru_cache(maxsize=64)
 def spline_operator(n: int, factor: int) -> AxisOperator:
-    """Coefficients of ``n`` voxels to the spline at ``n * factor`` voxels.
+    """Return the operator from coefficients of ``n`` voxels to ``n * factor`` voxels.
 
     Output i lies at input (i + 0.5) / factor − 0.5: same field of view.
     """
@@ -133,24 +131,24 @@ def spline_operator(n: int, factor: int) -> AxisOperator:
 
 @functools.lru_cache(maxsize=64)
 def nearest_operator(n: int, factor: int) -> AxisOperator:
-    """Each voxel repeated ``factor`` times."""
+    """Return the operator that repeats each voxel ``factor`` times."""
     return AxisOperator(np.repeat(np.arange(n), factor), np.ones((n * factor, 1), np.float32))
 
 
 @functools.lru_cache(maxsize=64)
 def quadratic_operator(n: int, n_out: int) -> AxisOperator:
-    """What ``scipy.ndimage.zoom(order=2, prefilter=False)`` does along an axis.
+    """Return the operator of ``scipy.ndimage.zoom(order=2, prefilter=False)`` along an axis.
 
     The interpolation behind the figures of the 2021 paper: a quadratic
     B-spline without its prefilter, end voxels' centers on end voxels' centers.
-    The matrix is read off scipy itself, one unit impulse at a time.
+    The matrix is SciPy's response to unit impulses.
     """
     from scipy import ndimage
 
     columns = [ndimage.zoom(unit, n_out / n, order=2, prefilter=False) for unit in np.eye(n)]
     matrix = np.stack(columns, axis=1)
     used = np.abs(matrix) > 1e-12
-    # scipy takes the last position of some sizes for one beyond the array: a row of zeros.
+    # For some sizes SciPy places the last position beyond the array: a row of zeros.
     empty = ~used.any(axis=1)
     first = np.where(empty, n - 1, used.argmax(axis=1))
     last = n - 1 - used[:, ::-1].argmax(axis=1)
@@ -176,9 +174,9 @@ def apply_chain(
     chains : list of three lists of AxisOperator
         For each axis the operators in order of application; empty for none.
     region : Region
-        Which output voxels are wanted.
+        Output voxels to compute.
     kernel : callable
-        What applies an operator, where ``array`` lies on another machine.
+        Applies an operator; for an ``array`` on another device.
     corner : tuple of int
         Index of the array's first voxel.
 
@@ -191,7 +189,7 @@ def apply_chain(
     array = array[
         tuple(slice(low - c, high - c) for (_, (low, high)), c in zip(plans, corner, strict=True))
     ]
-    # x first: a slab of x then never carries its halo through the other axes.
+    # x first: then a slab of x does not carry its halo through the other axes.
     for axis, (steps, _) in enumerate(plans):
         for operator, offset in steps:
             array = kernel(array, operator.first - offset, operator.taps, axis)
@@ -202,9 +200,9 @@ def apply_chain(
 def _plan(
     chain: tuple[AxisOperator, ...], start: int, stop: int
 ) -> tuple[tuple[tuple[AxisOperator, int], ...], tuple[int, int]]:
-    """Rows of each operator that the outputs need, and the input range.
+    """Return the rows of each operator that the outputs need, and the input range.
 
-    Kept, since the blocks of a run share their ranges along an axis.
+    Cached, because the blocks of a run share their ranges along an axis.
     """
     steps: list[tuple[AxisOperator, int]] = []
     for operator in reversed(chain):
@@ -220,7 +218,7 @@ def tricubic(
     region: Region | None = None,
     kernel: RowsKernel = cpu_rows.apply_rows,
 ) -> FloatArray:
-    """Cubic B-spline interpolation, the field of view kept.
+    """Interpolate by a cubic B-spline over the same field of view.
 
     Equals ``skimage.transform.resize(order=3)`` (mirrored edges) to 1e-5 of
     the data range.
@@ -232,7 +230,7 @@ def tricubic(
     scale : tuple of int
         Factor of each axis; 1 leaves an axis as it is.
     region : Region, optional
-        Output voxels wanted; all by default.
+        Output voxels to compute; all by default.
     kernel : callable
         As :func:`apply_chain`.
     """
@@ -240,7 +238,7 @@ def tricubic(
     sizes = list(zip(array.shape, scale, strict=True))
     prefilters = [[prefilter_operator(n)] if s > 1 else [] for n, s in sizes]
     splines = [[spline_operator(n, s)] if s > 1 else [] for n, s in sizes]
-    # All coefficients before the first spline: there are fewest of them then.
+    # All coefficients before the first spline, while there are fewest.
     reads = [_plan(tuple(c), region.start[a], region.stop[a])[1] for a, c in enumerate(splines)]
     (a, d), (b, e), (c, f) = reads
     needed = Region((a, b, c), (d, e, f))
@@ -254,7 +252,7 @@ def nearest(
     region: Region | None = None,
     kernel: RowsKernel = cpu_rows.apply_rows,
 ) -> FloatArray:
-    """Every voxel repeated; parameters as :func:`tricubic`."""
+    """Repeat every voxel; parameters as for :func:`tricubic`."""
     chains = [[nearest_operator(n, s)] for n, s in zip(array.shape, scale, strict=True)]
     return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
 
@@ -265,7 +263,7 @@ def quadratic(
     region: Region | None = None,
     kernel: RowsKernel = cpu_rows.apply_rows,
 ) -> FloatArray:
-    """The 2021 paper's "tricubic" (:func:`quadratic_operator`); parameters as :func:`tricubic`."""
+    """Interpolate as in the 2021 paper (:func:`quadratic_operator`); see :func:`tricubic`."""
     chains = [
         [quadratic_operator(n, n * s)] if s > 1 else []
         for n, s in zip(array.shape, scale, strict=True)
@@ -274,6 +272,6 @@ def quadratic(
 
 
 def upsampled_shape(array: FloatArray, scale: Scale) -> Shape:
-    """Shape after upsampling by ``scale``."""
+    """Return the shape after upsampling by ``scale``."""
     x, y, z = (n * s for n, s in zip(array.shape, scale, strict=True))
     return x, y, z

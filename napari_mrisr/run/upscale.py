@@ -1,8 +1,8 @@
-"""Run a method over a volume: checks, device, blocks, threads, progress, cancel.
+"""Super-resolve: input, checks, device, blocks, threads, progress, cancel.
 
-The output is cut into blocks along x. Methods are region-addressable, so blocks
-are independent: threads compute several at once, progress counts them, and
-cancel takes effect between them.
+The output is cut into blocks along x and y. Methods compute any region, so blocks are
+independent: threads compute several at once, progress counts them, and a cancel takes effect
+between them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from napari_mrisr.methods import METHOD_SUMMARIES, Method, MultiPass, get_method
 from napari_mrisr.methods.devices import DEVICES, choose, say_fallen_back
 from napari_mrisr.scan.labels import labels_found_in
 
-# Large enough that a block's halo costs little, small enough for a smooth progress
-# and for its temporaries to stay in a cache.
+# Large enough that a block's halo costs little, small enough for a smooth progress and for
+# its temporaries to fit into the cache.
 BLOCK_VOXELS = 250_000
 _BLOCKS_AT_LEAST = 20
 
-# Arrays of the output's size, and of a block's size a thread, that a run holds at its
-# peak; see benchmarks/tracking/engine.py. Other methods are taken to be as hungry as hashed.
+# Arrays of the output's size, and of a block's size per thread, at the peak of a run; see
+# benchmarks/tracking/engine.py. Other methods are assumed to need as much as hashed.
 _HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
 _HOLDS_AT_MOST = (2, 18)
 _MEMORY_MEND = "use a smaller scale or crop the input"
@@ -52,7 +52,14 @@ _MEMORY_MEND = "use a smaller scale or crop the input"
 
 @dataclass(frozen=True)
 class UpscaleParameters:
-    """Everything that decides a result.
+    """Parameters that determine a result.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> sr.UpscaleParameters((1, 1, 2), "tricubic").scale
+    (1, 1, 2)
+
 
     Attributes
     ----------
@@ -65,7 +72,7 @@ class UpscaleParameters:
     device : str
         ``auto``, ``cpu`` or ``gpu``; see :mod:`napari_mrisr.methods.devices`.
     threads : int or None
-        Threads; None for one a processor.
+        Number of threads; None for one per CPU.
     """
 
     scale: Scale = (2, 2, 2)
@@ -84,7 +91,7 @@ class UpscaleParameters:
 
     @property
     def thread_count(self) -> int:
-        """Threads to use."""
+        """Number of threads to use."""
         return self.threads or processors()
 
 
@@ -299,8 +306,8 @@ def run_method(
 
 
 def as_result(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
-    """The result with what a saved file should say of it."""
-    # In the file's own axis order, as on the command line.
+    """Return the result with the history for saved files."""
+    # In the file's axis order, as on the command line.
     scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
     history = {
         **volume.history,
@@ -322,7 +329,7 @@ def _compute_block(
     out: FloatArray,
     block: Region,
 ) -> None:
-    """One block of one pass into ``out``; the last pass in the scan's intensities."""
+    """Compute a block of a pass into ``out``; the last pass in the scan's intensities."""
     if isinstance(method, MultiPass):
         image = method.compute_pass(number, lr, previous, block)
     else:
@@ -334,13 +341,13 @@ def _compute_block(
 
 
 def block_regions(grid: Grid, scale: Scale) -> list[Region]:
-    """The output cut along x and y into blocks of whole low-resolution voxels.
+    """Cut the output along x and y into blocks of whole low-resolution voxels.
 
-    Along z they are whole, since the kernels work on lines along z.
+    Blocks are whole along z, because the kernels work on lines along z.
     """
     x, y, z = grid.shape
     side = math.sqrt(_block_voxels(x * y * z) / z)
-    # Longer along y, where the kernels reuse what they have for the row before.
+    # Longer along y, where the kernels reuse results of the row before.
     x_edges, y_edges = _edges(x, scale[0], side / 1.4), _edges(y, scale[1], side * 1.4)
     return [
         Region((a, c, 0), (b, d, z))
@@ -350,7 +357,7 @@ def block_regions(grid: Grid, scale: Scale) -> list[Region]:
 
 
 def _edges(size: int, cell: int, thick: float) -> list[int]:
-    """Edges of about equal pieces of whole cells, about so thick."""
+    """Return the edges of about equal pieces of whole cells, about ``thick`` voxels each."""
     cells = -(-size // cell)
     pieces = min(cells, max(1, round(size / thick)))
     return [min(size, cells * n // pieces * cell) for n in range(pieces + 1)]
@@ -380,7 +387,7 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
 
 
 def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
-    """Raise :class:`MemoryEstimateError` when :func:`upscale` would not fit."""
+    """Raise :class:`MemoryEstimateError` if :func:`upscale` would not fit."""
     shape = " × ".join(str(n) for n in grid.upsampled(parameters.scale).shape)
     found = f"an output of {shape} voxels needs"
     require_memory(estimate_memory(grid, parameters), found, _MEMORY_MEND)

@@ -1,9 +1,8 @@
-"""Where the head is, and which voxels lie safely inside it.
+"""Masks of the head and of its interior.
 
-A head fills a third to a half of its field of view. Metrics over everything
-count the empty rest as well reconstructed, so they are also given inside the
-head. The mask comes from the truth alone and from nothing random: the same
-volume gives the same mask, on every machine.
+A head fills a third to a half of its field of view. Metrics over all voxels count the empty
+rest as well reconstructed, so they are also given inside the head. The mask depends on the
+truth alone: the same volume gives the same mask on every machine.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ BoolArray = NDArray[np.bool_]
 
 _CLIP_PERCENTILE = 99.0
 _HISTOGRAM_BINS = 256
-# Otsu's cut may lie between dark and bright tissue; below half of it is air,
-# apart from some skull and cerebrospinal fluid that the median does not feel.
+# Otsu's cut may lie between dark and bright tissue. Below half of it is air and a little
+# skull and cerebrospinal fluid, which do not change the median.
 _OTSU_FRACTION = 0.5
 _FLOOR_FRACTION = 0.08
 _NOISE_FACTOR = 6.0
@@ -32,7 +31,7 @@ _SMOOTHING_VOXELS = 0.5
 _CLOSING_VOXELS = 3
 _LARGE_AXIS = 96
 
-# Planes at a time, few enough to stay in a cache; even, since pairs of them are averaged.
+# Planes per step, few enough for the cache; even, because pairs are averaged.
 _SLAB = 16
 # Neighbors along x and y.
 _IN_PLANE = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
@@ -49,7 +48,7 @@ def head_mask(data: NDArray[np.floating], progress: Progress | None = None) -> B
     data : (x, y, z) ndarray of float
         Intensities in any unit, finite. Negative values count as background.
     progress : Progress, optional
-        Asked whether to stop, every tenth of a second for 320³ voxels.
+        Its token is checked every tenth of a second for 320³ voxels.
 
     Returns
     -------
@@ -59,14 +58,14 @@ def head_mask(data: NDArray[np.floating], progress: Progress | None = None) -> B
     Raises
     ------
     ParameterError
-        When ``data`` is not three-dimensional.
+        If ``data`` is not three-dimensional.
     Cancelled
-        When asked to stop.
+        If the token was set.
 
     Notes
     -----
-    Axes longer than 96 voxels are halved first: the threshold and the outline
-    do not need the detail, and the time falls to an eighth.
+    Axes longer than 96 voxels are halved first, which takes an eighth of the time;
+    threshold and outline do not need the detail.
     """
     if data.ndim != 3:
         found = f"{data.ndim} axes, shape {data.shape}"
@@ -88,18 +87,18 @@ def interior_mask(
 ) -> BoolArray:
     """Mask the voxels that are at least ``margin_voxels`` away from empty ones.
 
-    Skull-stripped and defaced volumes are zero, exactly, where something was
-    cut away. The cut is no anatomy, so nothing is to be learned at its rim.
+    Skull-stripped and defaced volumes are exactly zero in the removed parts. The border of
+    these parts is no anatomy, so training excludes it.
 
     Parameters
     ----------
     data : (x, y, z) ndarray of float
         Intensities. Voxels equal to zero (or not finite) are empty.
     margin_voxels : int
-        Width of the rim to leave out, counted in city-block steps; 0 leaves
-        out the empty voxels alone. The border of the array is no rim.
+        Width of the rim to exclude, in city-block steps; 0 excludes only the empty
+        voxels. The border of the array is no rim.
     progress : Progress, optional
-        Asked whether to stop, now and then.
+        Its token is checked regularly.
 
     Returns
     -------
@@ -109,7 +108,7 @@ def interior_mask(
     Raises
     ------
     ParameterError
-        When the margin is negative.
+        If the margin is negative.
     """
     return eroded(np.isfinite(data) & (data != 0), margin_voxels, progress)
 
@@ -120,11 +119,11 @@ def eroded(mask: BoolArray, margin_voxels: int, progress: Progress | None = None
     Parameters
     ----------
     mask : (x, y, z) ndarray of bool
-        The mask. The border of the array is no rim.
+        Mask. The border of the array is no rim.
     margin_voxels : int
         Width of the rim; 0 returns a copy.
     progress : Progress, optional
-        Asked whether to stop, now and then.
+        Its token is checked regularly.
 
     Returns
     -------
@@ -134,7 +133,7 @@ def eroded(mask: BoolArray, margin_voxels: int, progress: Progress | None = None
     Raises
     ------
     ParameterError
-        When the margin is negative.
+        If the margin is negative.
     """
     if margin_voxels < 0:
         raise ParameterError(explain("margin", f"{margin_voxels} voxels", "give 0 or more"))
@@ -150,7 +149,7 @@ def eroded(mask: BoolArray, margin_voxels: int, progress: Progress | None = None
 
 
 def box_around(mask: BoolArray, margin: int = 0) -> tuple[slice, slice, slice]:
-    """The smallest box that holds a mask, and a margin where there are voxels left.
+    """Return the smallest box that holds a mask and a margin within the volume.
 
     Parameters
     ----------

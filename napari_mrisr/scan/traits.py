@@ -1,19 +1,19 @@
-"""What kind of scan a low-resolution volume is, in a few numbers that need no truth.
+"""Traits of a low-resolution volume: contrast, noise, filled spectrum, modality.
 
 contrast
-    Where the middle of the inner head's intensities lies between dark and
-    bright: (q95 + q5 − 2 q50) / (q95 − q5), −1 to 1. Below or near 0 for
+    Position of the inner head's median intensity between dark and bright:
+    (q95 + q5 − 2 q50) / (q95 − q5), −1 to 1. Below or near 0 for
     T1-weighted brains (bright white matter), well above for T2-weighted ones
     (bright fluid).
 noise
-    Standard deviation of the finest detail inside the head, in parts of the
-    intensity window: the median of what the third mixed differences leave, so that
-    edges hardly count. Noise, and texture that cannot be told from it.
+    Standard deviation of the finest detail inside the head, as a part of the intensity
+    window, from the median of third mixed differences, so that edges hardly count. It is
+    noise and fine texture.
 band
-    How much of the spectrum along each axis is filled: the frequency, in parts
-    of the highest, up to which the power stays above 1 % of that at 5 to 10 %
-    of the sampling rate. Interpolated and zero-filled axes fill about half. Of 256
-    or more voxels along another axis, lines through every second (third ...) are enough.
+    Filled part of the spectrum along each axis: the highest frequency, as a part of the
+    Nyquist frequency, at which the power is above 1 % of that at 5 to 10 % of the sampling
+    rate. Interpolated and zero-filled axes fill about half. With 256 or more voxels along
+    another axis, every second (third ...) line is used.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from napari_mrisr.scan.masks import box_around, eroded, head_mask
 
 Triple = tuple[float, float, float]
 
-# The inner head: the deepest voxels of it, where scalp and skull do not reach.
+# Inner head: its deepest voxels, without scalp and skull.
 _INNER_PART = 0.4
 _FLOOR_DB = -20.0
-# Below so many voxels an axis has too few frequencies.
+# Shorter axes have too few frequencies.
 _FEWEST_VOXELS = 16
 _PLANES = 8
 
@@ -44,13 +44,13 @@ _PLANES = 8
 _CT_LOWEST = (-3100.0, -900.0)
 _CT_AIR = -200.0
 _CT_PART = 0.05
-# The power is averaged over at least so many lines each way, where there are so many.
+# Fewest lines along each axis over which the power is averaged.
 _LINES = 128
 
 
 @dataclass(frozen=True)
 class Traits:
-    """Of one volume.
+    """Traits of one volume.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Traits:
     contrast : float
         −1 to 1; NaN without a head.
     noise : float
-        Parts of the intensity window (engine units); NaN without a head.
+        Part of the intensity window (engine units); NaN without a head.
     band : tuple of float
         Filled part of the spectrum along x, y, z, 0 to 1; NaN for an axis of
         fewer than 16 voxels.
@@ -76,7 +76,7 @@ class Traits:
 
 @dataclass(frozen=True)
 class TraitRanges:
-    """Lowest and highest value among a bank's training volumes, as they are degraded.
+    """Lowest and highest values of a bank's training volumes, after degradation.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class TraitRanges:
 
     @classmethod
     def of(cls, volumes: Iterable[Traits]) -> TraitRanges | None:
-        """The ranges of some volumes; None without any that has a head."""
+        """Return the ranges of volumes; None if none has a head."""
         known = [v for v in volumes if np.isfinite(v.contrast) and np.isfinite(v.noise)]
         if not known:
             return None
@@ -105,7 +105,7 @@ class TraitRanges:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; inverse of :meth:`from_json`."""
+        """Return plain data for JSON; inverse of :meth:`from_json`."""
         return asdict(self)
 
     @classmethod
@@ -127,14 +127,14 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     Parameters
     ----------
     volume : Volume
-        In any intensity unit.
+        Volume in any intensity unit.
     progress : Progress, optional
-        Asked whether to stop, every tenth of a second or so.
+        Its token is checked about every tenth of a second.
 
     Raises
     ------
     Cancelled
-        When asked to stop.
+        If the token was set.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     (2.0, 2.0, 2.0)
     """
     progress = progress or Progress()
-    progress.begin("looking at the scan", 5)
+    progress.begin("measuring the scan", 5)
     unit = volume.normalized(check=progress.token.check)
     data = unit.data
     mask = eroded(head_mask(data, progress), 2, progress)
@@ -177,10 +177,10 @@ def _is_ct(unit: Volume) -> bool:
 
 
 def filled_band(data: FloatArray, axis: int, progress: Progress | None = None) -> float:
-    """Part of the spectrum along an axis that holds detail, 0 to 1; see the module.
+    """Measure the part of the spectrum along an axis that holds detail, 0 to 1.
 
-    The power is averaged over lines along the axis, tapered by a Hann window
-    (the head seldom ends at zero), and over a twentieth of the frequencies.
+    The power is averaged over lines along the axis and over a twentieth of the frequencies.
+    A Hann window tapers the lines, because the head rarely ends at zero.
     """
     n = data.shape[axis]
     if n < _FEWEST_VOXELS:
@@ -193,7 +193,7 @@ def filled_band(data: FloatArray, axis: int, progress: Progress | None = None) -
     for start in range(0, lines.shape[0], _PLANES):
         progress.token.check()
         part = (lines[start : start + _PLANES] - np.float32(mean)) * window
-        # Numpy's: importing scipy's takes a quarter of a second of every upscale.
+        # NumPy's FFT: importing SciPy's takes a quarter of a second.
         spectrum = np.fft.rfft(part, axis=-1)
         power += (spectrum.real**2 + spectrum.imag**2).sum(axis=(0, 1), dtype=np.float64)
     frequency = np.arange(power.size) / n
@@ -216,7 +216,7 @@ def _mean_power(power: NDArray[np.float64], frequency: NDArray[np.float64], cent
 
 
 def _contrast(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> float:
-    # Every second voxel is enough to tell how deep one lies.
+    # Every second voxel is enough for the depth.
     small, values = mask[::2, ::2, ::2], data[::2, ::2, ::2]
     if not small.any():
         small, values = mask, data
@@ -227,10 +227,10 @@ def _contrast(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> 
 
 
 def _deepest(mask: NDArray[np.bool_], progress: Progress) -> NDArray[np.bool_]:
-    """The voxels of a mask that lie deepest in it, as far as voxels go, ``_INNER_PART`` of all.
+    """Return the deepest voxels of a mask, ``_INNER_PART`` of all.
 
-    Squared distances to the outside, an axis after the other, are exact up to a distance
-    beyond which all count as deep; that in city-block steps is never shorter than it.
+    Squared distances to the outside, computed axis by axis, are exact up to the distance
+    beyond which all voxels are deep; the city-block distance is never shorter.
     """
     box = box_around(mask)
     inside = np.pad(mask[box], 1)
@@ -260,7 +260,7 @@ def _noise(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> flo
     for start in range(0, data.shape[0], _PLANES):
         progress.token.check()
         inside = mask[start : start + _PLANES]
-        # The planes beside them, for the difference across.
+        # With the neighboring planes, for the difference along x.
         first = max(start - 1, 0)
         fine = ndimage.correlate1d(data[first : start + _PLANES + 1], taps, axis=0, mode="mirror")
         fine = fine[start - first :][: len(inside)]
