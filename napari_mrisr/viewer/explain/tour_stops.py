@@ -187,11 +187,12 @@ def _last(material: Material) -> Slide:
     errors = error_text(found.output - found.truth, found.tricubic - found.truth)
     ratio = 1.0 - material.errors[RESULT] / material.errors[TRICUBIC]
     sentence = (
-        f"The result is {plain(found.output)}. The true value is {plain(found.truth)}. {errors} "
+        f"The result is {plain(found.output)}. The true value (reference) is "
+        f"{plain(found.truth)}. {errors} "
         f"Over the whole head, the error is {abs(ratio):.0%} "
         f"{'smaller' if ratio >= 0 else 'larger'} than with tricubic interpolation, but not zero: "
         "super-resolution estimates what the scan did not measure."
     )
-    rows = (*sum_rows(found), ("true value", plain(found.truth)))
+    rows = (*sum_rows(found), ("reference", plain(found.truth)))
     picture = _picture(found, "output")
     return Slide("8. Result and error", sentence, rows, "", picture)
