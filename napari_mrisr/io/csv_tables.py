@@ -33,7 +33,7 @@ def original_cell(text: str) -> str:
 
 
 def _is_formula(text: str) -> bool:
-    # Leading apostrophes are counted as our own, so that the change can be undone.
+    # Leading apostrophes count as added ones, so that the change can be undone.
     return text.lstrip("'").startswith(_FORMULA)
 
 

@@ -24,7 +24,7 @@ def find_volumes(
     ----------
     paths : path or iterable of path
         Files are taken as given. Folders are searched with all below them,
-        links to folders included; hidden files and folders and our own results
+        links to folders included; hidden files and folders and earlier results
         (``*_desc-sr*``) are skipped, and of two-file formats the header is
         listed. A Zarr folder is an image.
     unread : list of VolumeError, optional

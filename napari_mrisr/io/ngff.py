@@ -223,7 +223,7 @@ def _checked(
     levels: list[Any],
     axes: list[dict[str, Any]],
     image: dict[str, Any],
-    ours: Any,
+    extras: Any,
     frame: int | None,
 ) -> NgffImage:
     shape = tuple(int(n) for n in levels[0].shape)
@@ -237,27 +237,27 @@ def _checked(
         found = f"voxels of type {str(levels[0].dtype)[:80]}"
         raise VolumeError(explain(path, found, "save it as numbers"))
     index, _ = choose_frame(path, shape, space, frame)
-    affine = _affine(path, [axes[i] for i in space], space, image, ours)
+    affine = _affine(path, [axes[i] for i in space], space, image, extras)
     limits, history = None, {}
-    if isinstance(ours, dict):
-        given = ours.get("display_limits")
+    if isinstance(extras, dict):
+        given = extras.get("display_limits")
         if isinstance(given, list) and len(given) == 2 and np.isfinite(given).all():
             limits = (float(given[0]), float(given[1]))
-        if isinstance(ours.get("history"), dict):
-            history = {str(key): str(value) for key, value in ours["history"].items()}
+        if isinstance(extras.get("history"), dict):
+            history = {str(key): str(value) for key, value in extras["history"].items()}
     chosen = (space[0], space[1], space[2])
     return NgffImage(path, levels, chosen, index, affine, limits, history)
 
 
 def _affine(
-    path: Path, axes: list[dict[str, Any]], space: list[int], image: dict[str, Any], ours: Any
+    path: Path, axes: list[dict[str, Any]], space: list[int], image: dict[str, Any], extras: Any
 ) -> NDArray[np.float64]:
     """Return the map from index along the space axes, last first, to world, mm."""
     scale, place = _scale_and_place(image, space)
     affine = _affine_of_axes(axes, scale, place)
-    if isinstance(ours, dict) and "affine_mm" in ours:
-        exact = np.array(ours["affine_mm"], dtype=np.float64)
-        # A program that crops or scales the image keeps our key but changes the transforms.
+    if isinstance(extras, dict) and "affine_mm" in extras:
+        exact = np.array(extras["affine_mm"], dtype=np.float64)
+        # A program that crops or scales the image keeps this key but changes the transforms.
         if exact.shape == (4, 4) and _agree(exact, scale, place):
             affine = exact
     return checked_affine(path, affine, "correct its coordinateTransformations")
@@ -419,14 +419,14 @@ def metadata(
         for axis in "zyx"
     ]
     image = {"name": name, "type": "mean", "axes": axes, "datasets": datasets}
-    ours = {
+    extras = {
         "affine_mm": grid.affine.tolist(),
         "display_limits": list(limits),
         "history": dict(history),
         "software": software(),
         "notice": RESEARCH_USE,
     }
-    return {"ome": {"version": "0.5", "multiscales": [image]}, KEY: ours}
+    return {"ome": {"version": "0.5", "multiscales": [image]}, KEY: extras}
 
 
 def level_shapes(shape: Shape) -> list[Shape]:

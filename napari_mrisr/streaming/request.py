@@ -173,7 +173,7 @@ def bytes_needed(block: Shape, low: Shape, method: Method, threads: int, layer: 
 
 
 def memory_for_arrays(memory: int) -> int:
-    """Return the bytes that remain beside the program itself."""
+    """Return the bytes of a memory budget that are left for arrays."""
     return max(0, memory - _PROGRAM)
 
 
