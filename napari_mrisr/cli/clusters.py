@@ -87,7 +87,7 @@ def on_cluster(
 
     Runs from and to disk are started here, one after the other, each on all workers.
     """
-    from napari_mrisr.io.atomic import leftovers
+    from napari_mrisr.io.atomic import remove_leftovers
 
     submitted = [plan for plan in plans if plan.memory is None]
     if submitted:
@@ -126,8 +126,7 @@ def on_cluster(
         # Of workers that died, or were stopped, while they wrote.
         for plan in submitted:
             for out in (plan.out, *plan.beside):
-                for path in leftovers(out):
-                    path.unlink(missing_ok=True)
+                remove_leftovers(out)
 
 
 class _RecordedProgress(TerminalProgress):
