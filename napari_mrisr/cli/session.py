@@ -47,6 +47,9 @@ _PARAMETERS = (
     "frame",
     "fill_nonfinite",
     "dtype",
+    "preset",
+    "degradation",
+    "protocol",
 )
 
 
