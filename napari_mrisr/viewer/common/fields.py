@@ -90,7 +90,9 @@ class LayerField(QComboBox):
         narrow(self)
         self.setPlaceholderText("No image layer")
         self._layers: list[Any] = []
+        self._by_user = False
         self.currentIndexChanged.connect(self._tell)
+        self.activated.connect(self._mark_chosen)
 
     @property
     def layer(self) -> Any:
@@ -101,13 +103,15 @@ class LayerField(QComboBox):
     @layer.setter
     def layer(self, layer: Any) -> None:
         if layer in self._layers:
+            self._by_user = True
             self.setCurrentIndex(self._layers.index(layer))
 
     def set_layers(self, layers: Sequence[Any]) -> None:
         """Offer layers, the topmost first; keep the choice if it is among them."""
         chosen = self.layer
-        if chosen not in layers:
-            chosen = next((layer for layer in layers if not is_result(layer)), None)
+        self._by_user &= chosen in layers
+        if chosen not in layers or (is_result(chosen) and not self._by_user):
+            chosen = next((layer for layer in layers if not is_result(layer)), chosen)
         self.blockSignals(True)
         self.clear()
         self._layers = list(layers)
@@ -118,6 +122,9 @@ class LayerField(QComboBox):
         self.setEnabled(bool(layers))
         self.blockSignals(False)
         self._tell()
+
+    def _mark_chosen(self, _: int) -> None:
+        self._by_user = True
 
     def _tell(self) -> None:
         self.setToolTip(self.currentText() or "Image layers of the viewer")

@@ -24,11 +24,12 @@ from napari_mrisr.comparison.state import CompareState, RoiBox
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.compare.window import as_remembered, dock_of
-from napari_mrisr.viewer.layers.convert import layer_data
+from napari_mrisr.viewer.layers.convert import layer_data, result_layer_data, snapshot
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -73,10 +74,10 @@ def test_empty_one_and_many_layers(desk, volumes):
     assert not desk.widget.controls.modes["swipe"].isEnabled()
     for name in ("tricubic", "LR", "hashed"):
         desk.add(volumes[name], name)
-    # By how they were made: truth first, then the measured volume and the results.
+    # By history: the reference first, then the measured scan and the results.
     assert desk.state.columns == ("truth", "LR", "tricubic", "hashed")
     assert (desk.state.truth, desk.state.measured) == ("truth", "LR")
-    # Once picked by hand, new layers do not change it.
+    # New layers do not change a choice of the user.
     desk.widget._pick_columns(["hashed", "truth"])
     desk.add(volumes["truth"], "more")
     assert desk.state.columns == ("hashed", "truth")
@@ -109,6 +110,28 @@ def test_numbers_of_head_and_regions(desk, volumes):
     desk.widget.numbers_button.setChecked(False)
     assert not desk.widget.numbers.isVisibleTo(desk.widget)
     assert not desk.widget.meter.busy
+
+
+def test_the_scan_that_a_result_was_computed_from_is_measured_and_there_is_no_reference(desk):
+    """Fault: a thick-slice scan was taken for the truth, with a PSNR of 129 dB."""
+    rng = np.random.default_rng(0)
+    thick = Volume(
+        rng.random((24, 28, 8), dtype=np.float32), Grid((24, 28, 8), np.diag([1, 1, 4, 1.0]))
+    )
+    other = replace(thick, data=thick.data[::-1].copy())
+    scan = desk.add(thick, "scan")
+    desk.add(other, "other scan")
+    result = upscale(thick, UpscaleParameters((1, 1, 4), "tricubic", threads=1))
+    data, kwargs, _ = result_layer_data(result, "result", snapshot(scan))
+    desk.viewer.add_image(data, **kwargs)
+    support = replace(result, history={**result.history, "map": "support"})
+    desk.add(support, "support map")
+    assert desk.state.columns == ("scan", "result")
+    assert (desk.state.truth, desk.state.measured) == (None, "scan")
+    assert desk.widget.controls.truth.currentText() == "–"
+    desk.measured()
+    assert desk.table.rows
+    assert "PSNR" not in [quantity.title for quantity in desk.table.quantities]
 
 
 def test_a_layer_is_the_reference_or_the_measured_scan_never_both(desk, volumes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -593,3 +594,16 @@ def test_the_slice_on_screen_stays_when_a_preview_goes(open_desk, volume, banks)
     desk.panel.live.setChecked(False)
     assert viewer.dims.nsteps[0] == 15
     np.testing.assert_allclose(viewer.dims.point, place, atol=0.4)
+
+
+def test_a_result_is_not_the_default_input_of_the_next_run(banks, model_desk, volume):
+    desk = model_desk(SuperResolveWidget, SuperResolveDesk)
+    desk.add(replace(volume, history={"method": "hashed", "scale": "2"}), "result")
+    desk.add(replace(volume, history={"method": "hashed", "map": "support"}), "map")
+    desk.add(volume, "scan")
+    assert desk.panel.layer.layer.name == "scan"
+    desk.add(replace(volume, history={"method": "hashed", "scale": "2"}), "newer result")
+    assert desk.panel.layer.layer.name == "scan"
+    desk.widget.choose_layer(desk.viewer.layers["result"])
+    desk.add(volume, "another")
+    assert desk.panel.layer.layer.name == "result"
