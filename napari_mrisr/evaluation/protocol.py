@@ -44,7 +44,7 @@ class Protocol:
 
     def describe(self) -> str:
         """Return one line with every setting."""
-        leak = "results zeroed where the truth is zero" if self.leak else "no leak of the truth"
+        leak = "results zeroed where the reference is zero" if self.leak else "no leak"
         words = [f"degradation {self.degradation}", leak, self.metrics.describe()]
         if self.tricubic != "tricubic":
             words.insert(1, f'"tricubic" is the paper\'s {self.tricubic} spline')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.figures import assert_texts_apart
 
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import ParameterError
@@ -85,3 +86,12 @@ def test_volumes_must_be_on_one_grid(volumes):
         comparison_figure({"reference": reference, "other": other})
     with pytest.raises(ParameterError, match="only 1 volume"):
         comparison_figure({"reference": reference})
+
+
+@pytest.mark.parametrize("shape", [(40, 52, 30), (60, 50, 4), (4, 50, 60), (50, 4, 60)])
+def test_no_two_texts_overlap_and_none_leaves_the_page(shape, rng):
+    reference = Volume(100 * rng.random(shape, dtype=np.float32), Grid(shape, np.eye(4)))
+    volumes = dict.fromkeys(("reference", "tricubic", "hashed"), reference)
+    captions = dict.fromkeys(volumes, "30.12 dB / 0.9876")
+    figure = comparison_figure(volumes, captions=captions, title="t", notes=["word " * 60])
+    assert_texts_apart(figure)

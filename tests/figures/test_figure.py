@@ -5,11 +5,11 @@ from __future__ import annotations
 import getpass
 import re
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.figures import assert_texts_apart
 
 from napari_mrisr.comparison.scene import Cutter, build_scene
 from napari_mrisr.comparison.state import CompareState, Difference, Display, RoiBox
@@ -328,21 +328,7 @@ def test_no_two_texts_overlap_and_none_leaves_the_page(textured, change, titles)
         notes=["word " * 40],
         columns={title: ColumnText("30.12 dB / 0.9876") for title in titles.values()},
     )
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    found = list(figure.texts)
-    for axes in figure.axes:
-        found += [axes.title, axes.yaxis.label, axes.xaxis.label, *axes.get_xticklabels()]
-        found += [text for text in axes.texts if not text.get_text().endswith("mm")]
-    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in found if t.get_text()]
-    page = figure.bbox
-    for text, box in boxes:
-        assert box.x0 >= 0, text
-        assert box.y0 >= 0, text
-        assert box.x1 <= page.width, text
-        assert box.y1 <= page.height, text
-    for (one, a), (other, b) in combinations(boxes, 2):
-        assert not (a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1), (one, other)
+    assert_texts_apart(figure)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

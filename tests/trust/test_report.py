@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from helpers.figures import assert_texts_apart
 from helpers.scans import head
 from matplotlib.image import imread
 
@@ -129,7 +130,9 @@ def texts(figure):
 
 def test_the_figure_has_a_panel_for_everything(case):
     bank, lr, result, maps = case
-    found = texts(trust_figure(lr, result, maps, bank.scale))
+    figure = trust_figure(lr, result, maps, bank.scale)
+    found = texts(figure)
+    assert_texts_apart(figure)
     for word in ("tricubic", "result", "expected error", "support", "consistency", "few samples"):
         assert word in found
     assert "RMSE (scan's units)" in found
