@@ -47,7 +47,7 @@ class LiveDesk(Desk):
         }
 
     def shows(self, expected, name="LR tricubic 2x (live)"):
-        """Whether the panels show what they would of a whole volume."""
+        """Return whether the panels show the slices of a whole volume."""
         controller = self.widget.controller
         index = np.linalg.solve(expected.grid.affine, [*controller.state.crosshair, 1.0])[:3]
         x, y, z = (int(i) for i in np.floor(index + 0.5 + 1e-6))
