@@ -18,6 +18,7 @@ _PUBLIC = {
     "Cancelled": "errors",
     "Degradation": "operators.degrade",
     "DeviceError": "errors",
+    "EvaluateParameters": "evaluation.experiment",
     "FilterBank": "bank.model",
     "GeometryError": "errors",
     "Grid": "core.volume",
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from napari_mrisr.errors import ParameterError as ParameterError
     from napari_mrisr.errors import ScaleError as ScaleError
     from napari_mrisr.errors import VolumeError as VolumeError
+    from napari_mrisr.evaluation.experiment import EvaluateParameters as EvaluateParameters
     from napari_mrisr.evaluation.experiment import evaluate as evaluate
     from napari_mrisr.evaluation.metrics import psnr as psnr
     from napari_mrisr.evaluation.metrics import ssim as ssim

@@ -269,8 +269,7 @@ def evaluate(
     Examples
     --------
     >>> import napari_mrisr as sr
-    >>> from napari_mrisr.evaluation.experiment import EvaluateParameters
-    >>> parameters = EvaluateParameters(methods=("nearest", "tricubic"))
+    >>> parameters = sr.EvaluateParameters(methods=("nearest", "tricubic"))
     >>> report = sr.evaluate(["scan.nii.gz"], parameters)
     >>> sorted({row.method for row in report.rows})
     ['nearest', 'tricubic']
