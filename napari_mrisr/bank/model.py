@@ -309,13 +309,13 @@ def bank_for(
             scale = next((s for s in bundled_scales() if fits(s, scale)), scale)
         if scale not in bundled_scales():
             have = ", ".join(scale_label(s) for s in bundled_scales()) or "none"
-            mend = f"bundled scales: {have}; or train one: napari-mrisr train, then --bank FILE"
-            raise ScaleError(explain("--scale", f"no filter bank for {scale_label(scale)}", mend))
+            mend = f"use one of {have}, a bank for this scale, or method tricubic"
+            raise ScaleError(explain("scale", f"no filter bank for {scale_label(scale)}", mend))
         return load_bank(bundled_name(scale))
     bank = load_bank(name)
     if not (fits(bank.scale, scale) if any_order else bank.scale == scale):
         found = f"made for scale {format_scale(bank.scale)}, not {format_scale(scale)}"
-        mend = f"use --scale {format_scale(bank.scale)} or another bank"
+        mend = f"use scale {format_scale(bank.scale)} or another bank"
         raise BankError(explain(name, found, mend))
     return bank
 

@@ -45,7 +45,7 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
     machine, why_not = _find()
     if machine is None:
         if wanted == "gpu":
-            _say_once("--device gpu", why_not, say)
+            _say_once("device gpu", why_not, say)
         return None
     text = f"compiling the kernels for {machine.name} (once)"
     try:
@@ -53,7 +53,7 @@ def choose(wanted: str, trial: Callable[[Machine], None], say: Say) -> Machine |
             trial(machine)
     except NotImplementedError as error:
         if wanted == "gpu":
-            _say_once("--device gpu", str(error), say)
+            _say_once("device gpu", str(error), say)
         return None
     except Exception as error:  # CuPy's and CUDA's are many
         machine.release()

@@ -66,6 +66,6 @@ def make_quadratic(scale: Scale, bank: str | None = None) -> Method:
 def _no_bank(name: str, bank: str | None) -> int:
     if bank is not None:
         raise ParameterError(
-            explain("--bank", f"{bank!r} given with method {name}", "leave it out, or use hashed")
+            explain("bank", f"{bank!r} given with method {name}", "leave it out, or use hashed")
         )
     return 0

@@ -188,7 +188,7 @@ def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
             factory = point.load()
             return factory(scale, bank)
     raise ParameterError(
-        explain("--method", repr(name), f"choose from {', '.join(available_methods())}")
+        explain("method", repr(name), f"choose from {', '.join(available_methods())}")
     )
 
 

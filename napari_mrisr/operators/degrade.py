@@ -85,7 +85,7 @@ class Degradation:
     fwhm: float = 1.0
 
     def __post_init__(self) -> None:
-        _choice("--degradation", self.name, DEGRADATIONS)
+        _choice("degradation", self.name, DEGRADATIONS)
         _choice("apodization", self.apodization, APODIZATIONS)
         _choice("profile", self.profile, PROFILES)
         if not 0.0 < self.fwhm <= 4.0:
@@ -164,7 +164,7 @@ def get_degradation(name: str | Degradation) -> Degradation:
     if isinstance(name, Degradation):
         return name
     base, *options = name.split(":")
-    degradation = Degradation(_choice("--degradation", base, DEGRADATIONS))
+    degradation = Degradation(_choice("degradation", base, DEGRADATIONS))
     for option in options:
         if option in APODIZATIONS and base == "kspace":
             degradation = replace(degradation, apodization=option)
@@ -174,7 +174,7 @@ def get_degradation(name: str | Degradation) -> Degradation:
             degradation = replace(degradation, fwhm=float(option))
         else:
             mend = "use e.g. standard, kspace:hann or slice-profile:gaussian:1.2"
-            raise ParameterError(explain("--degradation", f"option {option!r} of {name!r}", mend))
+            raise ParameterError(explain("degradation", f"option {option!r} of {name!r}", mend))
     return degradation
 
 

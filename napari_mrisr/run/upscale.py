@@ -84,10 +84,10 @@ class UpscaleParameters:
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise ParameterError(
-                explain("--device", repr(self.device), f"choose from {', '.join(DEVICES)}")
+                explain("device", repr(self.device), f"choose from {', '.join(DEVICES)}")
             )
         if self.threads is not None and self.threads < 1:
-            raise ParameterError(explain("--threads", str(self.threads), "give 1 or more"))
+            raise ParameterError(explain("threads", str(self.threads), "give 1 or more"))
 
     @property
     def thread_count(self) -> int:

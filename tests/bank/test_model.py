@@ -258,7 +258,7 @@ def test_bank_of_another_scale(saved):
     with pytest.raises(BankError) as caught:
         bank_for((2, 2, 2), str(saved))
     assert str(caught.value) == (
-        f"{saved}: made for scale 1x1x3, not 2; use --scale 1x1x3 or another bank"
+        f"{saved}: made for scale 1x1x3, not 2; use scale 1x1x3 or another bank"
     )
 
 
@@ -269,8 +269,8 @@ def test_no_bank_for_a_scale_names_those_there_are(monkeypatch):
     with pytest.raises(ScaleError) as caught:
         bank_for((3, 3, 3))
     assert str(caught.value) == (
-        "--scale: no filter bank for 3x; bundled scales: 1x1x4, 2x; "
-        "or train one: napari-mrisr train, then --bank FILE"
+        "scale: no filter bank for 3x; use one of 1x1x4, 2x, a bank for this scale, "
+        "or method tricubic"
     )
     assert filterbank.bundled_scales() == [(1, 1, 4), (2, 2, 2)]
 

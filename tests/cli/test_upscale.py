@@ -118,7 +118,7 @@ def test_two_inputs_that_would_give_one_output_are_refused(run, tmp_path, files)
 def test_gpu_where_there_is_none_is_one_line(run, scan, tmp_path):
     found = run("upscale", scan, tmp_path / "out.nii", *NEAREST, "--device", "gpu")
     assert found.code == 0
-    line = "--device gpu: hidden from this test; computing on the CPU"
+    line = "device gpu: hidden from this test; computing on the CPU"
     assert found.err.splitlines().count(line) == 1
     assert found.err.count("GPU") + found.err.count("gpu") == 1
 

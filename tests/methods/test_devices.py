@@ -58,7 +58,7 @@ def test_gpu_without_one_says_why_once(found):
     said = []
     for _ in range(2):
         assert choose("gpu", TRIAL, said.append) is None
-    assert said == ["--device gpu: there is no CUDA device; computing on the CPU"]
+    assert said == ["device gpu: there is no CUDA device; computing on the CPU"]
 
 
 def test_auto_without_one_says_nothing(found):
@@ -104,7 +104,7 @@ def test_a_method_without_kernels_runs_on_the_cpu(found):
     assert choose("auto", trial, said.append) is None
     assert said == []
     assert choose("gpu", trial, said.append) is None
-    assert said == ["--device gpu: method mine has no kernels for it; computing on the CPU"]
+    assert said == ["device gpu: method mine has no kernels for it; computing on the CPU"]
 
 
 def test_a_failure_at_work_is_named():

@@ -101,5 +101,5 @@ def test_a_bank_is_refused(name):
     with pytest.raises(ParameterError) as caught:
         get_method(name, (2, 2, 2), "default-2x")
     assert str(caught.value) == (
-        f"--bank: 'default-2x' given with method {name}; leave it out, or use hashed"
+        f"bank: 'default-2x' given with method {name}; leave it out, or use hashed"
     )

@@ -215,7 +215,7 @@ def test_options_after_colons():
     [
         (
             "cubic",
-            "--degradation: 'cubic'; choose from standard, paper-2021, kspace, slice-profile",
+            "degradation: 'cubic'; choose from standard, paper-2021, kspace, slice-profile",
         ),
         ("standard:hann", "option 'hann' of 'standard:hann'; use e.g. "),
         ("kspace:gaussian", "option 'gaussian' of 'kspace:gaussian'"),

@@ -422,9 +422,9 @@ def test_cpu_asks_for_no_gpu(volume, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "--device: 'tpu'; choose from auto, cpu, gpu"),
-        ({"threads": 0}, "--threads: 0; give 1 or more"),
-        ({"threads": -2}, "--threads: -2; give 1 or more"),
+        ({"device": "tpu"}, "device: 'tpu'; choose from auto, cpu, gpu"),
+        ({"threads": 0}, "threads: 0; give 1 or more"),
+        ({"threads": -2}, "threads: -2; give 1 or more"),
     ],
 )
 def test_impossible_parameters(options, message):
@@ -434,7 +434,7 @@ def test_impossible_parameters(options, message):
 
 
 def test_unknown_method_bank_and_scale(volume, tmp_path):
-    with pytest.raises(ParameterError, match="--method: 'magic'; choose from nearest, tricubic"):
+    with pytest.raises(ParameterError, match="method: 'magic'; choose from nearest, tricubic"):
         upscale(volume, UpscaleParameters(method="magic"))
     missing = tmp_path / "none.safetensors"
     with pytest.raises(BankError, match=r"none\.safetensors: there is no such filter bank"):

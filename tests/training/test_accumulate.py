@@ -210,7 +210,7 @@ def test_without_a_device_the_cpu_adds(monkeypatch):
     assert accumulator("auto", lines.append) is add_samples
     assert lines == []
     assert accumulator("gpu", lines.append) is add_samples
-    assert lines == ["--device gpu: hidden from this test; computing on the CPU"]
+    assert lines == ["device gpu: hidden from this test; computing on the CPU"]
 
 
 @needs_compiler
