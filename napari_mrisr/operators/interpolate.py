@@ -57,6 +57,13 @@ class AxisOperator:
         """Range of input indices that the rows read."""
         return int(self.first.min()), int(self.first.max()) + self.taps.shape[1]
 
+    def dense(self, n: int) -> NDArray[np.float64]:
+        """Return the whole matrix, shape (m, n), for ``n`` input voxels."""
+        matrix = np.zeros((self.first.size, n))
+        columns = self.first[:, None] + np.arange(self.taps.shape[1])
+        np.put_along_axis(matrix, columns, self.taps.astype(np.float64), axis=1)
+        return matrix
+
     def apply(self, array: FloatArray, axis: int, offset: int = 0) -> FloatArray:
         """Apply along ``axis`` of an array whose first entry has index ``offset``."""
         return cpu_rows.apply_rows(array, self.first - offset, self.taps, axis)

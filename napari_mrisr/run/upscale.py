@@ -192,8 +192,9 @@ def upscale(
     Label volumes and masks are refused by every built-in method but ``nearest``, because
     interpolation would mix their values; see :mod:`napari_mrisr.scan.labels`.
 
-    Method ``hashed``: Aggarwal et al. 2021, after RAISR (Romano et al. 2017); see
-    ``docs/method.md``.
+    Method ``hashed`` follows "MRI image super-resolution through filter learning based on
+    surrounding gradient information in 3D space" (2021, doi 10.9717/kmms.2020.24.2.178); see
+    ``docs/explanation/method.md``.
 
     Examples
     --------

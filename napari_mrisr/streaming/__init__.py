@@ -4,7 +4,7 @@ Methods compute any region on its own. The properties of the whole volume that t
 (intensity window, lowest and highest value) are found in two passes over the file. So a
 :class:`~napari_mrisr.streaming.source.Source` that reads boxes and a
 :class:`~napari_mrisr.streaming.target.Target` that writes them give the same bits as a run in
-memory, with one block in memory at a time. See docs/large-volumes.md.
+memory, with one block in memory at a time. See docs/how-to/large-volumes.md.
 
 source   inputs that are read box by box
 survey   intensities and traits of the whole volume

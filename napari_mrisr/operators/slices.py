@@ -1,0 +1,120 @@
+"""Slices of any thickness and distance as one-axis operators.
+
+A thick-slice scan samples a high-resolution line by slices: each slice is the mean under a
+profile (boxcar or Gaussian), and slices lie ``n / count`` voxels apart, where ``count`` slices
+cover the field of view of ``n`` voxels exactly. The distance need not be a whole number.
+The way back is cubic B-spline interpolation at any number of positions over the same field
+of view, plus a correction in a Legendre basis per slice.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.operators.interpolate import (
+    AxisOperator,
+    cubic_weights,
+    operator_from_taps,
+    prefilter_operator,
+)
+
+# Largest sum of absolute weights in a row of U: how far noise may be amplified.
+_MOST_AMPLIFIED = 20.0
+
+
+def positions(n: int, n_out: int) -> NDArray[np.float64]:
+    """Return the output voxel centers in input voxel indices, the field of view kept."""
+    return (np.arange(n_out) + 0.5) * (n / n_out) - 0.5
+
+
+@functools.lru_cache(maxsize=64)
+def resample_operator(n: int, n_out: int) -> AxisOperator:
+    """Return the operator from B-spline coefficients of ``n`` voxels to ``n_out`` samples."""
+    position = positions(n, n_out)
+    first = np.floor(position).astype(np.int64) - 1
+    taps = cubic_weights(position[:, None] - first[:, None] - np.arange(4))
+    return operator_from_taps(first, taps, n)
+
+
+@functools.lru_cache(maxsize=64)
+def slice_operator(n: int, count: int, profile: str, fwhm: float) -> AxisOperator:
+    """Return the operator from ``n`` voxels to ``count`` slices over the same field of view.
+
+    Parameters
+    ----------
+    n, count : int
+        Voxels of the line, and slices. Slices lie ``n / count`` voxels apart.
+    profile : str
+        ``boxcar`` or ``gaussian``.
+    fwhm : float
+        Full width at half maximum as a multiple of the slice distance (1: slices touch,
+        below 1: gaps).
+    """
+    from scipy.special import ndtr
+
+    distance = n / count
+    width = fwhm * distance
+    center = (np.arange(count) + 0.5) * distance - 0.5
+    reach = int(np.ceil(width / 2 if profile == "boxcar" else 1.5 * width)) + 1
+    first = np.floor(center).astype(np.int64) - reach
+    position = first[:, None] + np.arange(2 * reach + 2) - center[:, None]
+    if profile == "boxcar":
+        overlap = np.minimum(position + 0.5, width / 2) - np.maximum(position - 0.5, -width / 2)
+        taps = np.clip(overlap, 0.0, None)
+    else:
+        sharpness = np.sqrt(8.0 * np.log(2.0)) / width
+        taps = ndtr((position + 0.5) * sharpness) - ndtr((position - 0.5) * sharpness)
+    return operator_from_taps(first, taps / taps.sum(axis=1, keepdims=True), n)
+
+
+def legendre_basis(n: int, n_out: int, order: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the nearest slice of each output voxel and Legendre polynomials of its offset.
+
+    Returns
+    -------
+    slices : (n_out,) ndarray of int64
+        Nearest input voxel.
+    weights : (n_out, order) ndarray of float64
+        P_0 to P_(order-1) of the offset; −1 and 1 are the voxel's edges.
+    """
+    position = positions(n, n_out)
+    nearest = np.clip(np.floor(position + 0.5), 0, n - 1).astype(np.int64)
+    return nearest, np.polynomial.legendre.legvander(2.0 * (position - nearest), order - 1)
+
+
+def correction_operator(n: int, n_out: int, order: int) -> AxisOperator:
+    """Return the operator from ``n × order`` Legendre coefficients to ``n_out`` corrections.
+
+    The coefficients of slice i are entries ``order · i`` to ``order · i + order − 1``.
+    """
+    nearest, weights = legendre_basis(n, n_out, order)
+    return AxisOperator(nearest * order, weights.astype(np.float32))
+
+
+@functools.lru_cache(maxsize=16)
+def consistency_operators(
+    n: int, n_out: int, profile: str, fwhm: float
+) -> tuple[AxisOperator, AxisOperator]:
+    """Return D and U with D U = 1: x + U (y − D x), degraded again, equals the slices y.
+
+    D takes ``n_out`` voxels to ``n`` slices. U = C (D C)⁻¹ spreads the residuals by cubic
+    B-spline interpolation C, so that no slice edges appear.
+
+    Raises
+    ------
+    ParameterError
+        If the slices are so wide that D C cannot be inverted stably.
+    """
+    degrade = slice_operator(n_out, n, profile, fwhm)
+    cubic = resample_operator(n, n_out).dense(n) @ prefilter_operator(n).dense(n)
+    chain = degrade.dense(n_out) @ cubic
+    spread = cubic @ np.linalg.inv(chain)
+    if np.abs(spread).sum(axis=1).max() > _MOST_AMPLIFIED:
+        found = f"{fwhm:g} times as wide as their distance"
+        raise ParameterError(explain("slices", found, "use data consistency for narrower slices"))
+    taps = np.ascontiguousarray(spread, dtype=np.float32)
+    return degrade, AxisOperator(np.zeros(n_out, np.int64), taps)
