@@ -28,7 +28,7 @@ _MOST_AMPLIFIED = 20.0
 
 def positions(n: int, n_out: int) -> NDArray[np.float64]:
     """Return the output voxel centers in input voxel indices, the field of view kept."""
-    return (np.arange(n_out) + 0.5) * (n / n_out) - 0.5
+    return np.asarray((np.arange(n_out) + 0.5) * (n / n_out) - 0.5, np.float64)
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,7 +83,8 @@ def legendre_basis(n: int, n_out: int, order: int) -> tuple[NDArray[np.int64], N
     """
     position = positions(n, n_out)
     nearest = np.clip(np.floor(position + 0.5), 0, n - 1).astype(np.int64)
-    return nearest, np.polynomial.legendre.legvander(2.0 * (position - nearest), order - 1)
+    weights = np.polynomial.legendre.legvander(2.0 * (position - nearest), order - 1)
+    return nearest, np.asarray(weights, np.float64)
 
 
 def correction_operator(n: int, n_out: int, order: int) -> AxisOperator:
