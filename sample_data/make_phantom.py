@@ -40,7 +40,7 @@ LESION_RADII = (4.6, 3.6, 4.0)
 def make_phantom(
     coarser: float = 1.0, supersample: int = 2
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.float64]]:
-    """The phantom, its lesion and its affine.
+    """Return the phantom, its lesion and its affine.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def make_phantom(
 
 
 def paint_lesion(canvas: Canvas) -> Field:
-    """A dark lesion with a sharp edge and a bright rim of 1 mm; returns its mask."""
+    """Paint a dark lesion with a sharp edge and a bright rim of 1 mm; return its mask."""
     distance = ellipsoid(*canvas.at(), LESION, LESION_RADII)
     canvas.paint(distance, 212.0)
     canvas.paint(distance + 1.0, 62.0)
@@ -99,7 +99,7 @@ def average(fine: Field, factor: int) -> Field:
 
 
 def scan(image: Field, axes: list[Field], supersample: int) -> NDArray[np.int16]:
-    """The receive coil's shading and the noise of a magnitude image."""
+    """Add the receive coil's shading and the noise of a magnitude image."""
     x, y, z = (axis.reshape(-1, supersample).mean(axis=1) for axis in axes)
     u, v, w = x[:, None, None] / 90, (y[None, :, None] + 5) / 110, (z[None, None, :] - 5) / 90
     coil = 0.90 + 0.10 * u**2 + 0.12 * v**2 + 0.05 * v - 0.03 * u * w + 0.06 * w * (1 - 0.5 * w)

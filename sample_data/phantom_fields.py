@@ -59,7 +59,7 @@ class Canvas:
         return self.x[box], self.y[box], self.z[box]
 
     def box(self, *points: Point, margin: float) -> Box:
-        """The voxels within ``margin`` mm of the box around some points."""
+        """Return the voxels within ``margin`` mm of the box around some points."""
         low = np.min(np.array(points), axis=0) - margin - 6.0  # 6: the bending
         high = np.max(np.array(points), axis=0) + margin + 6.0
         edges = [
@@ -124,7 +124,7 @@ def noise(seed: int, wavelength: float, band: float) -> Callable[[Field, Field, 
 
 
 def inside(distance: Field, width: float) -> Field:
-    """How much of a voxel lies where ``distance`` is negative, 0 to 1."""
+    """Return the part of a voxel in which ``distance`` is negative, 0 to 1."""
     return np.clip(np.float32(0.5) - distance / np.float32(width), 0.0, 1.0)
 
 
@@ -162,7 +162,7 @@ def join(a: Field, b: Field, blend: float) -> Field:
 
 
 def carve(a: Field, b: Field, blend: float) -> Field:
-    """What of ``a`` lies in ``b`` too, with edges rounded by ``blend`` mm."""
+    """Return the intersection of ``a`` and ``b``, with edges rounded by ``blend`` mm."""
     return -join(-a, -b, blend)
 
 

@@ -1,4 +1,4 @@
-"""How well the expected error holds: measured over expected RMSE in tenths of the voxels.
+"""Calibration of the expected error: measured over expected RMSE in tenths of the voxels.
 
     python scripts/calibration_table.py --scale 2 [--bank FILE] VOLUME [...]
 
@@ -31,8 +31,8 @@ BLOCK = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Holding:
-    """How the expected error of one volume holds.
+class Calibration:
+    """Calibration of the expected error on one volume.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Holding:
         return self.measured / self.expected
 
 
-def holding(truth: Volume, bank: FilterBank, name: str | None) -> Holding:
+def calibrate(truth: Volume, bank: FilterBank, name: str | None) -> Calibration:
     """Degrade a truth, super-resolve it, and compare expected and measured error."""
     truth = truth.cropped_to_multiple(bank.scale)
     window = IntensityWindow.of(truth.data)
@@ -76,7 +76,7 @@ def holding(truth: Volume, bank: FilterBank, name: str | None) -> Holding:
         _blocks(expected * mask)[enough] / inside[enough],
         _blocks(error * mask)[enough] / inside[enough],
     )
-    return Holding(
+    return Calibration(
         np.sqrt([expected[mask][part].mean() for part in tenths]),
         np.sqrt([error[mask][part].mean() for part in tenths]),
         float(rank.statistic),
@@ -102,7 +102,7 @@ def main() -> None:
     print(f"| volume | {heads} | worst factor | Spearman | consistency |")
     print("|---" * (TENTHS + 4) + "|")
     for path in arguments.volumes:
-        found = holding(read_volume(path), bank, arguments.bank)
+        found = calibrate(read_volume(path), bank, arguments.bank)
         worst = float(np.exp(np.abs(np.log(found.ratio)).max()))
         name = path.name.removesuffix(".gz").removesuffix(".nii")
         cells = " | ".join(f"{ratio:.2f}" for ratio in found.ratio)

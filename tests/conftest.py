@@ -49,7 +49,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session", params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
 def machine(request: pytest.FixtureRequest) -> Machine:
-    """What runs the CUDA kernels: this processor, then a GPU."""
+    """Machine that runs the CUDA kernels: this processor, then a GPU."""
     if request.param == "gpu":
         from napari_mrisr.kernels.gpu import Gpu
 
@@ -79,7 +79,7 @@ def _no_banks_of_ones_own(
 
 @pytest.fixture(autouse=True)
 def _on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested is the same on every machine: only tests marked so see a GPU."""
+    """Hide the GPU from tests that are not marked for it."""
     if request.node.get_closest_marker("gpu") is None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         monkeypatch.setattr(

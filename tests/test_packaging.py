@@ -1,4 +1,4 @@
-"""What an install brings: wheel, sdist and editable install, built for real."""
+"""Contents of an install: wheel, sdist and editable install, really built."""
 
 from __future__ import annotations
 

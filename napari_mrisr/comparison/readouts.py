@@ -88,7 +88,7 @@ class NumberBook:
 
     @property
     def ready(self) -> bool:
-        """Whether :meth:`region` needs no more preparation."""
+        """Return True if :meth:`region` needs no more preparation."""
         if not _warm_up.cache_info().currsize:
             return False
         return self.truth is None or self.cache.has_window(self.volumes[self.truth])

@@ -76,7 +76,7 @@ def canonical_patch(volume, element, width=5):
 
 
 def clear_of_cuts(spec, volume, margin=1e-3):
-    """Whether rounding cannot move the middle voxel over a cut or swap its axes."""
+    """True if rounding cannot move the middle voxel over a cut or swap its axes."""
     from napari_mrisr.operators.gradients import tensor_box
 
     at = Region((CENTER,) * 3, (CENTER + 1,) * 3)

@@ -33,7 +33,7 @@ def scans(run, tmp_path):
 
 @pytest.fixture
 def window(monkeypatch):
-    """What would be opened."""
+    """Record of what would be opened."""
     calls = types.SimpleNamespace()
 
     def open_comparison(volumes, state, *, truth, measured):

@@ -1,4 +1,4 @@
-"""How a comparison looks at first."""
+"""First look of a comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every panel shows: modes, differences, outlines; against numpy by hand."""
+"""Contents of every panel: modes, differences, outlines; against numpy by hand."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_letters_left_right_top_bottom(plane, radiological, neurological):
 @pytest.mark.parametrize("plane", PLANES)
 @pytest.mark.parametrize("radiological", [True, False])
 def test_letters_are_those_that_nibabel_gives_the_axes(plane, radiological):
-    """What grows toward the right and the top of the screen has its letter there."""
+    """The direction that grows toward the right or the top has its letter there."""
     codes = nib.aff2axcodes(np.eye(4))  # where x, y and z grow to: R, A, S
     left, right, top, _ = plane.letters(radiological)
     assert top == codes[plane.upward]

@@ -1,4 +1,4 @@
-"""Where machine code is kept: in an install that cannot be written to, and without any folder."""
+"""Folder of compiled code: in a read-only install, and without any folder."""
 
 from __future__ import annotations
 

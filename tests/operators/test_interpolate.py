@@ -125,7 +125,7 @@ def test_region_is_the_whole_bit_for_bit(name, data):
     ("name", "halo"), [("tricubic", interpolate.TRICUBIC_HALO), ("nearest", 0)]
 )
 def test_no_more_than_the_halo_is_read(name, halo):
-    """What lies beyond the halo may be anything."""
+    """Voxels beyond the halo may have any value."""
     array = random_volume((40, 41, 42))
     scale = (2, 3, 1)
     region = Region((30, 45, 19), (37, 60, 22))
