@@ -18,7 +18,7 @@ from stage import Stage, settle
 
 from napari_mrisr.io import read_volume
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
-from napari_mrisr.viewer.train.request import TRAIN, VALIDATE
+from napari_mrisr.viewer.train.model import TRAIN, VALIDATE
 from napari_mrisr.viewer.train.widget import TrainWidget
 
 

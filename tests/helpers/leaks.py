@@ -11,8 +11,7 @@ from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.compare import exporting, measuring, numbers
-from napari_mrisr.viewer.compare.blinded import reading
+from napari_mrisr.viewer.compare import exporting, numbers, reading
 from napari_mrisr.viewer.compare.canvas import canvas
 from napari_mrisr.viewer.compare.controls import Controls
 from napari_mrisr.viewer.compare.linking import link
@@ -29,7 +28,7 @@ OURS = {
     exporting.Exporter,
     link.Link,
     Worker,
-    measuring.Meter,
+    numbers.Meter,
     numbers.NumbersPanel,
     reading.ReadingWindow,
 }

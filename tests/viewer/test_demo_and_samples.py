@@ -10,7 +10,7 @@ from napari_mrisr.io import samples as package_samples
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer import demo
-from napari_mrisr.viewer.layers import readers
+from napari_mrisr.viewer.layers import files
 from napari_mrisr.viewer.layers.convert import snapshot
 
 
@@ -59,7 +59,7 @@ def test_demo_in_a_viewer(plugin, banks, make_napari_viewer, volumes):
 @pytest.mark.parametrize("name", ["phantom", "mni152", "openneuro_ds000011"])
 def test_samples(monkeypatch, volume, name):
     monkeypatch.setattr(package_samples, name, lambda: volume)
-    ((data, kwargs, kind),) = getattr(readers, name)()
+    ((data, kwargs, kind),) = getattr(files, name)()
     assert kind == "image"
     assert kwargs["name"]
     np.testing.assert_array_equal(snapshot(Image(data, **kwargs)).to_volume().data, volume.data)

@@ -15,10 +15,9 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QSizePolicy, QVBox
 
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.viewer.common.contexts import ContextKeeper
+from napari_mrisr.viewer.common.events import Callback, ContextKeeper, LayerWatch
 from napari_mrisr.viewer.common.fields import VerticalScroll
 from napari_mrisr.viewer.common.labels import error_line, progress_label
-from napari_mrisr.viewer.common.layer_watch import Callback, LayerWatch
 from napari_mrisr.viewer.common.worker import Work, Worker
 
 _log = logging.getLogger(__name__)
@@ -150,7 +149,7 @@ class Dock(QWidget):
     The base holds what all docks share:
 
     - **Life cycle.** Layers can be deleted safely while a canvas of ours exists
-      (:mod:`~napari_mrisr.viewer.common.contexts`). :meth:`attached` runs when the dock
+      (:mod:`~napari_mrisr.viewer.common.events`). :meth:`attached` runs when the dock
       comes into use, :meth:`detached` when it is closed, taken out, or the main window
       closes. The subclass calls :meth:`attach` as the last line of ``__init__``.
     - **Layers.** Call :meth:`watch_layers` in ``__init__``; the base attaches and

@@ -6,13 +6,12 @@ canvas/           one OpenGL canvas with all panels
 linking/          napari's viewer, layers, shapes and labels
 view.py           canvas, mouse and keys
 controls.py       controls above the panels
-numbers.py, measuring.py
-                  table of numbers, and the schedule of their computation
+numbers.py        table of numbers, and the schedule of their computation
 exporting.py      export of figure, table and comparison
 live.py           columns that are computed while the user looks at them
 widget.py, window.py
                   the dock; full screen and settings
-blinded/          blinded reading
+reading.py        blinded reading
 opening.py        the command line
 
 Names are loaded on first use.

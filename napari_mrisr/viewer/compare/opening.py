@@ -99,7 +99,7 @@ def open_reading(plan: ReadingPlan, out_path: str | Path) -> None:
     import napari
     from napari.qt import get_qapp, get_stylesheet
 
-    from napari_mrisr.viewer.compare.blinded.reading import ReadingWindow
+    from napari_mrisr.viewer.compare.reading import ReadingWindow
 
     get_qapp()
     window = ReadingWindow(reading, get_stylesheet("dark"))

@@ -18,13 +18,12 @@ from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.compare.controls import Controls, button
 from napari_mrisr.viewer.compare.exporting import Exporter
-from napari_mrisr.viewer.compare.linking.layer_regions import LayerRegions
+from napari_mrisr.viewer.compare.linking.layers import LayerRegions
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
-from napari_mrisr.viewer.compare.measuring import Meter
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.model.regions import RegionOutlines
-from napari_mrisr.viewer.compare.numbers import NumbersPanel
+from napari_mrisr.viewer.compare.numbers import Meter, NumbersPanel
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.window import FullScreen, as_remembered, remember_convention
 
@@ -219,7 +218,7 @@ class CompareWidget(Dock):
 
     def start_reading(self) -> None:
         """Ask for a list of cases and open the window for blinded reading."""
-        from napari_mrisr.viewer.compare.blinded.reading import ReadingWindow, ask_reading
+        from napari_mrisr.viewer.compare.reading import ReadingWindow, ask_reading
 
         try:
             reading = ask_reading(self)

@@ -2,8 +2,7 @@
 
 requests.py    frozen requests for the thread, and the choice of layers; no Qt
 marker.py      position of a voxel in napari's world, and the layer that marks it; no Qt
-slides.py      slides and their view
-form.py        fields of the explainer
+form.py        fields and slides of the explainer
 widget.py      the explainer
 tour_stops.py  volumes and texts of the tour; no Qt
 tour.py        the tour

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.viewer.common.dock import Dock, FormPanel
 from napari_mrisr.viewer.common.labels import progress_label
+from napari_mrisr.viewer.explain.form import SlideView
 from napari_mrisr.viewer.explain.marker import Marker, OutputGrid
-from napari_mrisr.viewer.explain.slides import SlideView
 from napari_mrisr.viewer.explain.tour_stops import LR, REFERENCE, Material, Stop, prepare, stops_of
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 

@@ -20,7 +20,7 @@ from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.masks import head_mask
-from napari_mrisr.viewer.explain.slides import Draw, Slide, slide_of
+from napari_mrisr.viewer.explain.form import Draw, Slide, slide_of
 
 SCALE: Scale = (2, 2, 2)
 

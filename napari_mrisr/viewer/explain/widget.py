@@ -19,9 +19,9 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.explain import Explanation, save_lecture, steps_of
 from napari_mrisr.explain.steps import stage_label, voxel_text
 from napari_mrisr.viewer.common.dock import Dock
-from napari_mrisr.viewer.common.mouse import CanvasMouse
+from napari_mrisr.viewer.common.events import CanvasMouse
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.explain.form import EMPTY, HINT, ExplainForm
+from napari_mrisr.viewer.explain.form import EMPTY, HINT, ExplainForm, SlideView, slide_of
 from napari_mrisr.viewer.explain.marker import Marker, OutputGrid
 from napari_mrisr.viewer.explain.requests import (
     DEFAULT_SCALE,
@@ -32,7 +32,6 @@ from napari_mrisr.viewer.explain.requests import (
     likely_roles,
     scale_between,
 )
-from napari_mrisr.viewer.explain.slides import SlideView, slide_of
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 
 if TYPE_CHECKING:

@@ -12,18 +12,18 @@ from napari_mrisr.inspection import MeasuredGain
 from napari_mrisr.inspection.texts import stage_text
 from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
 from napari_mrisr.viewer.common.dock import Dock
+from napari_mrisr.viewer.common.events import CanvasMouse
 from napari_mrisr.viewer.common.labels import duration_label
-from napari_mrisr.viewer.common.mouse import CanvasMouse
-from napari_mrisr.viewer.inspect.controller import Inspector
-from napari_mrisr.viewer.inspect.maps import MapLayer, feature_layers, menu_text
-from napari_mrisr.viewer.inspect.panel import BUCKETS, VOXEL, InspectPanel
-from napari_mrisr.viewer.inspect.requests import (
+from napari_mrisr.viewer.inspect.controller import (
     FeatureRequest,
     Inspection,
+    Inspector,
     MapRequest,
     MeasureRequest,
     Request,
 )
+from napari_mrisr.viewer.inspect.maps import MapLayer, feature_layers, menu_text
+from napari_mrisr.viewer.inspect.panel import BUCKETS, VOXEL, InspectPanel
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 
 if TYPE_CHECKING:

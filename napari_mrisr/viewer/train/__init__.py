@@ -1,6 +1,7 @@
 """The "Train filters" dock widget.
 
-``request.py`` (volumes, and the frozen request) and ``history.py`` (events so far, and
-their texts) do not use Qt. ``charts.py``, ``volumes.py`` and ``panel.py`` show the form,
-``widget.py`` connects them.
+model.py    volumes to choose from, the frozen request, events so far and their texts; no Qt
+volumes.py  list of volumes
+panel.py    form and charts; no logic
+widget.py   the dock
 """

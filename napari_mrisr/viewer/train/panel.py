@@ -1,8 +1,13 @@
-"""The form of the training dock: fields, buttons, charts, status. No logic."""
+"""Form of the training, and its charts; no logic."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -11,6 +16,7 @@ from qtpy.QtWidgets import (
     QLayout,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
@@ -23,13 +29,133 @@ from napari_mrisr.training.presets import PRESET_SUMMARIES
 from napari_mrisr.viewer.common.choices import COMMON_SCALES
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import ScaleField, narrow
-from napari_mrisr.viewer.train.charts import GainChart, SupportChart
-from napari_mrisr.viewer.train.history import TrainingHistory, speed_text
-from napari_mrisr.viewer.train.request import UNKNOWN_LICENSE
+from napari_mrisr.viewer.train import model
+from napari_mrisr.viewer.train.model import DECADES, UNKNOWN_LICENSE, TrainingHistory, speed_text
 from napari_mrisr.viewer.train.volumes import VolumeList
+
+_ACCENT = "#2f9bff"
+_DECADE_LABELS = ("0", "1", "10", "100", "1k", "10k", "100k", "≥1M")
+# Labels that fit side by side below the curve.
+_MOST_TICKS = 12
+_FONT_SIZE = 8
 
 PROGRESS = 1
 """Index of the tab with the charts."""
+
+
+class Chart(FigureCanvasQTAgg):
+    """A matplotlib figure in the colors of napari's theme; subclasses draw its axes."""
+
+    def __init__(self) -> None:
+        figure = Figure(layout="constrained")
+        super().__init__(figure)
+        self.axes = figure.add_subplot()
+        self.history = TrainingHistory()
+        self.text_color, self.background = "black", "white"
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(200)
+        self.setFixedHeight(12 * self.fontMetrics().lineSpacing())
+
+    def set_colors(self, text: str, background: str) -> None:
+        """Follow a theme."""
+        self.text_color, self.background = text, background
+        self.show_history(self.history)
+
+    def show_history(self, shown: TrainingHistory) -> None:
+        """Draw the events so far."""
+        self.history = shown
+        axes, color = self.axes, self.text_color
+        axes.clear()
+        self.figure.set_facecolor(self.background)
+        axes.set_facecolor(self.background)
+        self.draw_axes(axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(color)
+        axes.tick_params(colors=color, labelsize=_FONT_SIZE)
+        for text in axes.findobj(Text):
+            text.set(color=color, fontsize=_FONT_SIZE)
+        self.draw_idle()
+
+    def draw_axes(self, axes: Axes) -> None:
+        """Draw the data and the labels."""
+        raise NotImplementedError
+
+    def sizeHint(self) -> QSize:
+        """Let the other widgets determine the width of the dock."""
+        return QSize(self.minimumWidth(), self.height())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the scroll area of the dock."""
+        event.ignore()
+
+
+class GainChart(Chart):
+    """Mean gain over tricubic after each volume, one stage next to the other."""
+
+    def draw_axes(self, axes: Axes) -> None:
+        """See the base class."""
+        shown = self.history
+        self.setToolTip(model.gain_tip(shown))
+        axes.set_title(model.gain_title(shown), loc="left", fontweight="bold")
+        axes.set_xlabel(model.gain_note(shown))
+        axes.set_ylabel("dB")
+        stages, volumes = max(1, shown.stages), max(1, shown.volumes)
+        axes.set_xlim(0.5, stages * volumes + 0.5)
+        step = -(-stages * volumes // _MOST_TICKS)
+        ticks = [(s, n) for s in range(stages) for n in range(step, volumes + 1, step)]
+        axes.set_xticks([s * volumes + n for s, n in ticks], [str(n) for _, n in ticks])
+        axes.axhline(0.0, color=self.text_color, alpha=0.4, linewidth=0.8)
+        for stage in range(stages):
+            first = stage * volumes + 0.5
+            if stage:
+                axes.axvline(first, color=self.text_color, alpha=0.4, linewidth=0.8, linestyle="--")
+            axes.annotate(
+                f"stage {stage + 1}",
+                (first + volumes / 2, 1.0),
+                xycoords=("data", "axes fraction"),
+                ha="center",
+                va="top",
+                alpha=0.6,
+            )
+        for line in shown.gains_per_volume:
+            axes.plot(*zip(*line, strict=True), ".-", color=self.text_color, alpha=0.3, linewidth=1)
+        for line in shown.mean_gains:
+            axes.plot(*zip(*line, strict=True), "o-", color=_ACCENT, markersize=4)
+        axes.margins(y=0.2)
+        if not shown.gains:
+            axes.set_ylim(0.0, 1.0)
+            axes.text(
+                *(0.5, 0.5),
+                "appears after the first volume,\nwith a volume to validate on",
+                transform=axes.transAxes,
+                ha="center",
+                va="center",
+            )
+
+
+class SupportChart(Chart):
+    """Number of buckets per number of samples."""
+
+    def draw_axes(self, axes: Axes) -> None:
+        """See the base class."""
+        counts = self.history.buckets_by_decade
+        axes.set_title(model.support_title(self.history), loc="left", fontweight="bold")
+        axes.set_xlabel(model.support_note(self.history))
+        axes.set_ylabel("buckets")
+        bars = axes.bar(range(len(DECADES)), counts, color=_ACCENT)
+        axes.bar_label(bars, [str(n) if n else "" for n in counts])
+        axes.set_xticks(range(len(DECADES)), _DECADE_LABELS)
+        axes.margins(y=0.2)
+        if not self.history.support.size:
+            axes.set_ylim(0.0, 1.0)
+            axes.set_yticks([])
+            axes.text(
+                *(0.5, 0.5),
+                "appears after the first volume",
+                transform=axes.transAxes,
+                ha="center",
+                va="center",
+            )
 
 
 class TrainPanel(FormPanel):

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_mrisr.errors import MrisrError, VolumeError
 from napari_mrisr.io import READABLE, find_volumes
-from napari_mrisr.viewer.train.request import TRAIN, UNUSED, VALIDATE, FileEntry
+from napari_mrisr.viewer.train.model import TRAIN, UNUSED, VALIDATE, FileEntry
 
 _COLUMNS = {TRAIN: 1, VALIDATE: 2}
 _CHECKED, _UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked

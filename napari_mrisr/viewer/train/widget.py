@@ -1,7 +1,7 @@
 """The "Train filters" dock widget.
 
 The widget freezes its fields into one request, which a background thread runs. The events
-of the training go into a :class:`~napari_mrisr.viewer.train.history.TrainingHistory`.
+of the training go into a :class:`~napari_mrisr.viewer.train.model.TrainingHistory`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
-from napari_mrisr.viewer.train import history
-from napari_mrisr.viewer.train.history import TrainingHistory
-from napari_mrisr.viewer.train.panel import TrainPanel
-from napari_mrisr.viewer.train.request import (
+from napari_mrisr.viewer.train import model
+from napari_mrisr.viewer.train.model import (
     TRAIN,
     UNKNOWN_LICENSE,
     VALIDATE,
     FileEntry,
+    TrainingHistory,
     TrainRequest,
     bank_path,
     training_memory,
 )
+from napari_mrisr.viewer.train.panel import TrainPanel
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -177,7 +177,7 @@ class TrainWidget(Dock):
         self._request = request
         self.panel.replace.setChecked(False)
         self.panel.show_history(self.history)
-        self.run_work(request.run, history.stage_text(TrainingHistory()))
+        self.run_work(request.run, model.stage_text(TrainingHistory()))
         self._clock.start()
 
     def work_reported(self, event: TrainEvent) -> None:
@@ -202,7 +202,7 @@ class TrainWidget(Dock):
         """Show the result, and offer the bank to the other docks."""
         assert self._request is not None
         out = self._request.out
-        self.panel.show_status(history.outcome_text(result, out, self.history))
+        self.panel.show_status(model.outcome_text(result, out, self.history))
         bank_news().saved.emit(str(out))
 
     def work_cancelled(self) -> None:
@@ -211,7 +211,7 @@ class TrainWidget(Dock):
 
     def _show_stage(self) -> None:
         if self.busy and not self._stop.cancelled:
-            self.panel.show_status(history.stage_text(self.history))
+            self.panel.show_status(model.stage_text(self.history))
 
     def refresh(self, _: Any = None) -> None:
         """Show the plan of the form, or why it cannot start."""
@@ -227,13 +227,13 @@ class TrainWidget(Dock):
             grids = self._grids([*chosen, *checking])
             assert parameters is not None
             memory = training_memory(parameters, grids)
-            plan = history.plan_text(len(chosen), len(checking), grids, memory)
-            found = history.warnings(self._grids(chosen), len(chosen), len(checking))
+            plan = model.plan_text(len(chosen), len(checking), grids, memory)
+            found = model.warnings(self._grids(chosen), len(chosen), len(checking))
             panel.show_plan(plan if chosen else "", found, str(out))
             if not (panel.volumes.layers or panel.volumes.files):
-                panel.show_status(history.EMPTY)
+                panel.show_status(model.EMPTY)
             elif not chosen:
-                panel.show_status(history.NO_VOLUME)
+                panel.show_status(model.NO_VOLUME)
             check_memory(memory, parameters.preset)
         except MemoryEstimateError as error:
             # Training stays possible: it checks the memory again when it starts.

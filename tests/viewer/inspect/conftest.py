@@ -6,7 +6,7 @@ import pytest
 from helpers import patterns
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.viewer.inspect import requests
+from napari_mrisr.viewer.inspect import controller
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 
 
@@ -14,7 +14,7 @@ from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 def bank(monkeypatch):
     """Replace the bundled banks by a planted bank."""
     planted = patterns.planted_bank()
-    monkeypatch.setattr(requests, "bank_for", lambda scale, name: planted)
+    monkeypatch.setattr(controller, "bank_for", lambda scale, name: planted)
     return planted
 
 
@@ -25,7 +25,7 @@ def inspect(bank):
 
     def run(volume, number=0):
         data, kwargs, _ = layer_data(volume, "scan")
-        request = requests.MapRequest(snapshot(Image(data, **kwargs)), (2, 2, 2), None, number)
+        request = controller.MapRequest(snapshot(Image(data, **kwargs)), (2, 2, 2), None, number)
         return request.run(Progress())
 
     return run

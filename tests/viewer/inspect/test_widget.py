@@ -25,7 +25,7 @@ from napari_mrisr.inspection import (
     stage_input,
 )
 from napari_mrisr.inspection.texts import bucket_text, number_text, value_text
-from napari_mrisr.viewer.inspect import requests
+from napari_mrisr.viewer.inspect import controller
 from napari_mrisr.viewer.inspect.panel import BUCKETS, MAP, VOXEL
 from napari_mrisr.viewer.inspect.widget import InspectWidget
 from napari_mrisr.viewer.layers.convert import series_layer_data, snapshot
@@ -88,7 +88,7 @@ def endless(monkeypatch):
             time.sleep(0.01)
             progress.advance()
 
-    monkeypatch.setattr(requests, "bucket_map", run)
+    monkeypatch.setattr(controller, "bucket_map", run)
     return running
 
 

@@ -274,7 +274,7 @@ def test_strongly_turned_scan_keeps_its_affine():
     np.testing.assert_array_equal(snapshot(as_layer(volume)).grid.affine, volume.grid.affine)
 
 
-@pytest.mark.parametrize("module", ["", ".layers.readers", ".layers.convert"])
+@pytest.mark.parametrize("module", ["", ".layers.files", ".layers.convert"])
 def test_no_qt_is_imported(module):
     code = (
         f"import sys, napari_mrisr.viewer{module};"

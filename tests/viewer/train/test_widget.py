@@ -24,7 +24,7 @@ from napari_mrisr.training import train
 from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
-from napari_mrisr.viewer.train.request import TRAIN, UNUSED, VALIDATE
+from napari_mrisr.viewer.train.model import TRAIN, UNUSED, VALIDATE
 from napari_mrisr.viewer.train.widget import TrainWidget
 
 
@@ -268,7 +268,7 @@ def test_list_of_volumes_follows_layers_and_files(desk, scans, tmp_path):
 def test_charts_draw_every_state(desk, qtbot):
     """Drawing works empty or full, narrow or wide."""
     from napari_mrisr.training.events import GainMeasured, TrainingStarted, VolumeAdded
-    from napari_mrisr.viewer.train.history import TrainingHistory
+    from napari_mrisr.viewer.train.model import TrainingHistory
 
     history = TrainingHistory()
     for width in (160, 500):

@@ -13,7 +13,7 @@ from vispy import gloo
 from napari_mrisr.comparison.scene import PanelImage
 from napari_mrisr.comparison.slices import Slice
 from napari_mrisr.comparison.state import Display
-from napari_mrisr.viewer.compare.canvas.canvas_batch import (
+from napari_mrisr.viewer.compare.canvas.canvas_shapes import (
     VertexBatch,
     corners_of,
     triangles,

@@ -12,12 +12,12 @@ from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 from vispy import gloo
 
-from napari_mrisr.viewer.compare.canvas.canvas_batch import (
+from napari_mrisr.viewer.compare.canvas.canvas_shapes import (
+    Color,
     VertexBatch,
     corners_of,
     triangles,
 )
-from napari_mrisr.viewer.compare.canvas.canvas_shapes import Color
 
 # Edge of the sheet, texels; twice as long on HiDPI screens.
 _SHEET = 1024

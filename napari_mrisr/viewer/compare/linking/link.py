@@ -18,8 +18,8 @@ from napari.layers import Labels, Shapes
 
 from napari_mrisr.comparison.state import CompareState, Display, Point
 from napari_mrisr.core.frames import Frame
-from napari_mrisr.viewer.common.layer_watch import LayerWatch
-from napari_mrisr.viewer.compare.linking.sources import (
+from napari_mrisr.viewer.common.events import LayerWatch
+from napari_mrisr.viewer.compare.linking.layers import (
     VOXEL_EVENTS,
     LayerVolumes,
     is_along_own_axes,

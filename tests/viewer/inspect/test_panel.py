@@ -9,8 +9,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_mrisr.inspection import bucket_map, bucket_table, compare_banks, stage_input
-from napari_mrisr.viewer.inspect.buckets import BAR_ROLE, BucketView
 from napari_mrisr.viewer.inspect.controller import columns_of
+from napari_mrisr.viewer.inspect.panel import BAR_ROLE, BucketView
 
 BANK = patterns.planted_bank(("cell",))
 DESCENDING, ASCENDING = Qt.SortOrder.DescendingOrder, Qt.SortOrder.AscendingOrder

@@ -16,9 +16,8 @@ from napari_mrisr.training.events import (
     VolumeAdded,
     VolumeStarted,
 )
-from napari_mrisr.viewer.train import history as texts
-from napari_mrisr.viewer.train.history import TrainingHistory
-from napari_mrisr.viewer.train.request import bank_path
+from napari_mrisr.viewer.train import model as texts
+from napari_mrisr.viewer.train.model import TrainingHistory, bank_path
 
 
 class Clock:

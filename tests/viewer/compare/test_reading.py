@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
 from napari_mrisr.comparison.blinded.cases import read_plan
 from napari_mrisr.comparison.blinded.session import Reading
 from napari_mrisr.io import write_volume
-from napari_mrisr.viewer.compare.blinded.reading import ReadingDialog, ReadingWindow
+from napari_mrisr.viewer.compare.reading import ReadingDialog, ReadingWindow
 
 DIGITS = [Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4, Qt.Key.Key_5]
 

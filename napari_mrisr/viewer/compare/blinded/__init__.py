@@ -1,1 +1,0 @@
-"""Blinded reading in the viewer."""
