@@ -57,7 +57,12 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
-    from napari_mrisr.evaluation.experiment import EvaluateParameters, compare, rows_of
+    from napari_mrisr.evaluation.experiment import (
+        EvaluateParameters,
+        EvaluationCase,
+        compare,
+        rows_of,
+    )
     from napari_mrisr.evaluation.tables import EvaluationReport
     from napari_mrisr.run.upscale import check_parameters
 
@@ -76,7 +81,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         session.progress.begin(f"super-resolving {name} 2×", len(_METHODS))
         comparison = compare(truth, parameters, _SCALE, progress=session.progress)
         files = _write(comparison, parameters, name, arguments.out, session)
-    rows = rows_of(comparison, name, "2", parameters)
+    rows = rows_of(comparison, name, EvaluationCase("2", (2, 2, 2)), parameters)
     report = EvaluationReport(parameters.protocol.as_dict(), rows)
     session.emit(report.summary_table())
     session.say("\nWrote " + ", ".join(str(path) for path in files))

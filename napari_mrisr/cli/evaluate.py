@@ -10,21 +10,29 @@ from typing import TYPE_CHECKING
 from napari_mrisr.cli import clusters, options
 from napari_mrisr.cli.batch import Batch, exit_code
 from napari_mrisr.cli.session import Session, error_line
+from napari_mrisr.core.scale import Scale, scale_label
+from napari_mrisr.errors import ParameterError, explain
 
 if TYPE_CHECKING:
     from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
+    from napari_mrisr.evaluation.protocol import Protocol
     from napari_mrisr.evaluation.tables import EvaluationReport
 
 _EXAMPLE = """\
 example:
   napari-mrisr evaluate val/ --scales 2,3 --methods nearest,tricubic,hashed \\
       --json results.json --figure figure.png
+  napari-mrisr evaluate val/ --protocol thick-slices:4:gaussian:1.2 --axis S-I
+  napari-mrisr evaluate thick.nii.gz --leave-out 2
 
 Each image is clipped at its 99.9th percentile, normalized to [0, 1], degraded,
 super-resolved and compared with the original, over the field of view (full)
 and inside the head (head). The protocol 'standard' degrades with anti-aliasing
 and measures the SSIM with Wang's window and a data range of 1. 'paper-2021'
-repeats the measurement of the 2021 paper.
+repeats the measurement of the 2021 paper. 'thick-slices' degrades one axis by a
+factor with a slice profile (boxcar or gaussian) of a width in slice distances;
+a width below 1 leaves gaps. --leave-out needs no high-resolution image: it
+predicts every second slice of a scan from the others.
 """
 
 
@@ -37,16 +45,15 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--scales",
         type=options.scales_value,
-        default="2",
         metavar="FACTOR,...",
         help="such as 2,3,4 or 2,1x1x4 in the order of the file's own axes (default: 2)",
     )
     parser.add_argument(
         "--methods",
         type=options.names_value,
-        default="nearest,tricubic,hashed",
         metavar="NAME,...",
-        help="methods to compare, see upscale --help (default: %(default)s)",
+        help="methods to compare, see upscale --help (default: nearest,tricubic,hashed; "
+        "without hashed if it has no bank for the scale)",
     )
     _add_protocol(parser)
     options.add_bank(parser, "filter bank of hashed (default: the bundled one for each scale)")
@@ -63,11 +70,26 @@ def add_parser(commands: options.Commands) -> None:
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    protocol = parser.add_mutually_exclusive_group()
+    protocol.add_argument(
         "--protocol",
         default="standard",
         metavar="NAME",
-        help="standard or paper-2021, see below (default: %(default)s)",
+        help="standard, paper-2021 or thick-slices[:FACTOR[:PROFILE[:FWHM]]] (4, boxcar, 1), "
+        "see below (default: %(default)s)",
+    )
+    protocol.add_argument(
+        "--leave-out",
+        type=int,
+        choices=(2,),
+        metavar="2",
+        help="leave out every second slice and predict it, for scans without a truth",
+    )
+    parser.add_argument(
+        "--axis",
+        metavar="AXIS",
+        help="axis of --protocol thick-slices (default: all) and --leave-out (default: the "
+        "thickest): 0, 1 or 2 of the file's own axes, R-L, A-P, S-I, or all three one by one",
     )
     options.add_degradation(parser, default=None)
     parser.add_argument(
@@ -87,19 +109,15 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.cluster.runs import evaluate_on
     from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
-    from napari_mrisr.evaluation.protocol import get_protocol
     from napari_mrisr.evaluation.tables import times
 
     _check_outputs(arguments)
+    protocol = _protocol(arguments)
+    scales = arguments.scales or ((2, 2, 2),)
     parameters = EvaluateParameters(
-        scales=arguments.scales,
-        methods=arguments.methods,
-        protocol=get_protocol(
-            arguments.protocol,
-            degradation=arguments.degradation,
-            leak=arguments.leak,
-            ssim_range=arguments.ssim_range,
-        ),
+        scales=scales,
+        methods=_methods(arguments, protocol, scales, session),
+        protocol=protocol,
         bank=arguments.bank,
         device=arguments.device,
         threads=arguments.threads,
@@ -128,6 +146,47 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             first, replace(parameters, scales=parameters.scales[:1]), on_comparison=on_comparison
         )
     return _finish(report, batch, arguments, session)
+
+
+def _protocol(arguments: argparse.Namespace) -> Protocol:
+    """Return the protocol; refuse options that have no effect on it."""
+    from napari_mrisr.evaluation.protocol import get_protocol
+
+    leave_out = arguments.leave_out is not None
+    protocol = get_protocol(
+        "leave-out:2" if leave_out else arguments.protocol,
+        axis=arguments.axis,
+        degradation=arguments.degradation,
+        leak=arguments.leak,
+        ssim_range=arguments.ssim_range,
+    )
+    if protocol.factor is not None and arguments.scales is not None:
+        found = f"has no effect on protocol {protocol.name}"
+        mend = "drop it" if leave_out else "use e.g. --protocol thick-slices:3"
+        raise ParameterError(explain("--scales", found, mend))
+    return protocol
+
+
+def _methods(
+    arguments: argparse.Namespace,
+    protocol: Protocol,
+    scales: tuple[Scale, ...],
+    session: Session,
+) -> tuple[str, ...]:
+    """Return the methods; by default without hashed if it has no bank for a scale."""
+    from napari_mrisr.methods import available_scales
+
+    if arguments.methods is not None:
+        methods: tuple[str, ...] = arguments.methods
+        return methods
+    wanted = scales if protocol.factor is None else ((1, 1, protocol.factor),)
+    known = available_scales("hashed") or []
+    lacking = [scale for scale in wanted if arguments.bank is None and scale not in known]
+    if not lacking:
+        return ("nearest", "tricubic", "hashed")
+    names = ", ".join(scale_label(scale) for scale in lacking)
+    session.progress.message(f"hashed is left out: no filter bank for {names} (--bank sets one)")
+    return ("nearest", "tricubic")
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
-from napari_mrisr.core.volume import Grid, IntensityWindow, Volume
+from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
 from napari_mrisr.errors import (
     Cancelled,
     GeometryError,
@@ -26,16 +26,15 @@ from napari_mrisr.errors import (
     describe_failure,
     explain,
 )
-from napari_mrisr.evaluation.metrics import Measurement, measure
-from napari_mrisr.evaluation.protocol import PROTOCOLS, Protocol
+from napari_mrisr.evaluation.leave_out import at_left_out, split_slices
+from napari_mrisr.evaluation.metrics import Measurement, measure, measure_slices
+from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, axis_text
 from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
 from napari_mrisr.io import read_header, read_volume
 from napari_mrisr.methods import Method
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters, run
-from napari_mrisr.scan.masks import BoolArray, head_mask
-
-MASKS = ("full", "head")
+from napari_mrisr.scan.masks import head_mask
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class EvaluateParameters:
     Attributes
     ----------
     scales : tuple of Scale
-        Factors along the files' own axes.
+        Factors along the files' own axes; not used by a protocol with its own factor.
     methods : tuple of str
         Methods to compare.
     protocol : Protocol
@@ -98,7 +97,8 @@ class Comparison:
     Attributes
     ----------
     truth, low : Volume
-        Clipped truth and low-resolution volume, in the scan's intensities.
+        Clipped truth and low-resolution volume, in the scan's intensities. For slices
+        left out: these slices, and the kept ones.
     results : dict of str to Volume
         By method, in the scan's intensities, on the truth's grid.
     window : IntensityWindow
@@ -159,18 +159,30 @@ def compare(
         With tricubic among the methods in any case, for the gain.
     """
     progress = progress or Progress()
-    inner = _InnerProgress(progress)
-    truth, window = _prepare(truth, scale)
-    low = degrade(truth, scale, parameters.protocol.degradation, progress=inner)
+    inner, protocol = _InnerProgress(progress), parameters.protocol
+    axis = int(np.argmax(scale)) if protocol.left_out else None
+    truth, window = _prepare(truth, scale if axis is None else (1, 1, 1))
+    head = head_mask(window.to_unit(truth.data), inner)
+    if axis is None:
+        low = degrade(truth, scale, protocol.degradation, progress=inner)
+    else:
+        low, left_out = split_slices(truth, axis)
+        head = split_slices(replace(truth, data=head.astype(np.float32)), axis)[1].data > 0
+        truth = left_out
     unit = window.to_unit(truth.data)
-    masks: dict[str, BoolArray | None] = {"full": None, "head": head_mask(unit, inner)}
     comparison = Comparison(truth, low, window, {}, {}, {})
     for name in dict.fromkeys([GAIN_OVER, *parameters.methods]):
         result, seconds = _timed_run(parameters.upscaling(name, scale), low, inner)
-        if parameters.protocol.leak:
+        if axis is not None:
+            result = at_left_out(result, axis, truth.grid)
+        if protocol.leak:
             result = replace(result, data=np.where(truth.data == 0, np.float32(0), result.data))
         image = window.to_unit(result.data)
-        comparison.found[name] = measure(unit, image, masks, parameters.protocol.metrics)
+        comparison.found[name] = (
+            measure(unit, image, {"full": None, "head": head}, protocol.metrics)
+            if axis is None
+            else {"head": measure_slices(unit, image, head, axis, protocol.metrics)}
+        )
         comparison.results[name] = result
         comparison.seconds[name] = seconds
         if name in parameters.methods:
@@ -202,18 +214,30 @@ def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) 
 
 
 @dataclass(frozen=True)
-class FileJob:
-    """File to evaluate, with a checked header.
+class EvaluationCase:
+    """Factors to evaluate a file at.
 
     Attributes
     ----------
-    path : Path
-    scales : tuple of (str, Scale)
-        Scale as given, and in RAS order.
+    text : str
+        Factors along the file's own axes, such as ``1x1x4``.
+    scale : Scale
+        Factors in RAS order.
+    axis : str
+        Thick axis, such as ``S–I`` or ``axis 2``; empty for a protocol without one.
     """
 
+    text: str
+    scale: Scale
+    axis: str = ""
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """File to evaluate, with a checked header."""
+
     path: Path
-    scales: tuple[tuple[str, Scale], ...]
+    cases: tuple[EvaluationCase, ...]
 
 
 @dataclass(frozen=True)
@@ -276,7 +300,7 @@ def evaluate(
     """
     progress = progress or Progress()
     report, jobs = plan_evaluation(paths, parameters)
-    steps = sum(len(job.scales) for job in jobs) * len(parameters.methods)
+    steps = sum(len(job.cases) for job in jobs) * len(parameters.methods)
     progress.begin("evaluating", steps)
     for job in jobs:
         add_outcome(report, job, evaluate_file(job, parameters, progress, on_comparison))
@@ -305,7 +329,7 @@ def plan_evaluation(
             jobs.append(_check_file(path, parameters))
         except Exception as error:
             report.failures.append(Failure(str(path), *describe_failure(path, error)))
-    for scale in dict.fromkeys(scale for job in jobs for _, scale in job.scales):
+    for scale in dict.fromkeys(case.scale for job in jobs for case in job.cases):
         for method in dict.fromkeys([GAIN_OVER, *parameters.methods]):
             check_parameters(parameters.upscaling(method, scale))
     return report, jobs
@@ -320,15 +344,33 @@ def add_outcome(report: EvaluationReport, job: FileJob, outcome: FileOutcome) ->
 
 def _check_file(path: Path, parameters: EvaluateParameters) -> FileJob:
     grid, origin = read_header(path, frame=parameters.frame)
-    scales = [(format_scale(scale), origin.to_ras(scale)) for scale in parameters.scales]
-    for text, scale in scales:
+    cases = _cases(grid, origin, parameters)
+    for case in cases:
+        scale = case.scale
         if any(n // factor < 2 for n, factor in zip(grid.shape, scale, strict=True)):
-            found = f"shape {origin.from_ras(grid.shape)} is too small for scale {text}"
+            found = f"shape {origin.from_ras(grid.shape)} is too small for scale {case.text}"
             raise GeometryError(explain(path, found, "use a smaller scale"))
         shape = tuple(n - n % factor for n, factor in zip(grid.shape, scale, strict=True))
         low = grid.cropped((0, 0, 0), (shape[0], shape[1], shape[2])).degraded(scale)
         check_memory(low, parameters.upscaling(GAIN_OVER, scale))
-    return FileJob(path, tuple(scales))
+    return FileJob(path, tuple(cases))
+
+
+def _cases(grid: Grid, origin: Origin, parameters: EvaluateParameters) -> list[EvaluationCase]:
+    """Return the cases of a file: the scales, or the protocol's factor along each axis."""
+    factor = parameters.protocol.factor
+    if factor is None:
+        return [EvaluationCase(format_scale(s), origin.to_ras(s)) for s in parameters.scales]
+    cases = []
+    for name in parameters.protocol.axes:
+        if name == "thickest":
+            axis = int(np.argmax(np.round(grid.voxel_size, 3)))
+        else:
+            axis = DIRECTIONS.index(name) if name in DIRECTIONS else origin.ras_axis[int(name)]
+        x, y, z = (factor if a == axis else 1 for a in range(3))
+        shown = axis_text(name if name.isdecimal() else DIRECTIONS[axis])
+        cases.append(EvaluationCase(format_scale(origin.from_ras((x, y, z))), (x, y, z), shown))
+    return cases
 
 
 def evaluate_file(
@@ -343,11 +385,11 @@ def evaluate_file(
         truth = read_volume(
             job.path, frame=parameters.frame, fill_nonfinite=parameters.fill_nonfinite
         )
-        for text, scale in job.scales:
-            comparison = compare(truth, parameters, scale, progress=progress)
-            rows.extend(rows_of(comparison, str(job.path), text, parameters))
+        for case in job.cases:
+            comparison = compare(truth, parameters, case.scale, progress=progress)
+            rows.extend(rows_of(comparison, str(job.path), case, parameters))
             if on_comparison is not None:
-                on_comparison(job.path, text, comparison)
+                on_comparison(job.path, case.text, comparison)
     except Cancelled:
         raise
     except Exception as error:
@@ -356,26 +398,29 @@ def evaluate_file(
 
 
 def rows_of(
-    comparison: Comparison, file: str, scale: str, parameters: EvaluateParameters
+    comparison: Comparison, file: str, case: EvaluationCase, parameters: EvaluateParameters
 ) -> list[EvaluationRow]:
     """Return the numbers of a comparison, one row per method and mask."""
     protocol = parameters.protocol
+    if case.axis:
+        protocol = replace(protocol, axes=(case.axis,))
     return [
         EvaluationRow(
             file=file,
-            scale=scale,
+            scale=case.text,
+            axis=case.axis,
             method=name,
             protocol=protocol.name,
             mask=mask,
-            psnr_db=comparison.found[name][mask].psnr_db,
-            ssim=comparison.found[name][mask].ssim,
+            psnr_db=found.psnr_db,
+            ssim=found.ssim,
             gain_db=comparison.gain_db(name, mask),
             seconds=comparison.seconds[name],
             settings=_settings(protocol, comparison.results[name]),
-            note=comparison.found[name][mask].note,
+            note=found.note,
         )
         for name in parameters.methods
-        for mask in MASKS
+        for mask, found in comparison.found[name].items()
     ]
 
 

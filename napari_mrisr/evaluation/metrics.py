@@ -245,6 +245,38 @@ def measure(
     return found
 
 
+def measure_slices(
+    truth: FloatVolume,
+    image: FloatVolume,
+    mask: BoolArray,
+    axis: int,
+    settings: MetricSettings | None = None,
+) -> Measurement:
+    """Return PSNR and SSIM of slices that are no neighbors: windows lie in the slice.
+
+    Parameters
+    ----------
+    truth, image : (x, y, z) ndarray of float
+        Stacks of slices.
+    mask : (x, y, z) ndarray of bool
+        Voxels to count.
+    axis : int
+        Axis across the slices.
+    settings : MetricSettings, optional
+        Ranges and window.
+    """
+    settings = settings or MetricSettings()
+    peak = psnr(truth, image, mask=mask, data_range=settings.data_range)
+    total = 0.0
+    for a, b, inside in zip(*(np.moveaxis(x, axis, 0) for x in (truth, image, mask)), strict=True):
+        if inside.any():
+            similar = _ssim_means(a, b, {"": inside}, settings.ssim_range, settings.ssim_window)
+            total += similar[""] * int(np.count_nonzero(inside))
+    count = int(np.count_nonzero(mask))
+    similarity = total / count if count else math.nan
+    return Measurement(peak, similarity, _note(peak, similarity, count == 0, settings.ssim_window))
+
+
 def _note(peak: float, similar: float, empty: bool, window: str) -> str:
     if empty:
         return "the mask is empty"

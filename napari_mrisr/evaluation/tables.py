@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from napari_mrisr.core.scale import parse_scale
 from napari_mrisr.io.csv_tables import csv_text
 
 GAIN_OVER = "tricubic"
@@ -23,6 +24,8 @@ class EvaluationRow:
         File of the truth, as given.
     scale : str
         Factors along the file's own axes, ``2`` or ``1x1x4``.
+    axis : str
+        Thick axis, such as ``S–I`` or ``axis 2``; empty for a protocol without one.
     method : str
         Name of the method.
     protocol : str
@@ -45,6 +48,7 @@ class EvaluationRow:
 
     file: str
     scale: str
+    axis: str = field(default="", kw_only=True)
     method: str
     protocol: str
     mask: str
@@ -105,9 +109,13 @@ class Statistic:
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """Mean ± sd over the volumes of one scale, method and mask."""
+    """Mean ± sd over the volumes of one scale, axis, method and mask.
+
+    With an axis, ``scale`` is the factor along it.
+    """
 
     scale: str
+    axis: str
     method: str
     mask: str
     psnr_db: Statistic
@@ -136,9 +144,11 @@ class EvaluationReport:
 
     def summary(self) -> list[SummaryRow]:
         """Return mean ± sd over volumes, in the order of the rows."""
-        groups: dict[tuple[str, str, str], list[EvaluationRow]] = {}
+        groups: dict[tuple[str, str, str, str], list[EvaluationRow]] = {}
         for row in self.rows:
-            groups.setdefault((row.scale, row.method, row.mask), []).append(row)
+            # Files store the same direction along different axes.
+            scale = str(max(parse_scale(row.scale))) if row.axis else row.scale
+            groups.setdefault((scale, row.axis, row.method, row.mask), []).append(row)
         return [
             SummaryRow(
                 *key,
@@ -182,18 +192,22 @@ class EvaluationReport:
 
 
 def _mask_table(mask: str, rows: list[SummaryRow]) -> str:
-    cells = {(row.scale, row.method): row for row in rows if row.mask == mask}
+    cells = {(_label(row), row.method): row for row in rows if row.mask == mask}
     scales = _unique(scale for scale, _ in cells)
     methods = _unique(method for _, method in cells)
     count = max(row.psnr_db.count for row in cells.values())
     lines = [["scale", *methods]]
     for scale in scales:
         found = [cells.get((scale, method)) for method in methods]
-        lines.append([times(scale), *(_cell(row, _quality) for row in found)])
+        lines.append([scale, *(_cell(row, _quality) for row in found)])
         lines.append(["", *(_cell(row, _gain) for row in found)])
     volumes = "1 volume" if count == 1 else f"{count} volumes, mean ± sd"
     title = f"Mask {mask}, {volumes}: PSNR dB / SSIM, below it the gain over {GAIN_OVER} in dB"
     return "\n".join([title, *_aligned(lines)])
+
+
+def _label(row: SummaryRow) -> str:
+    return f"{times(row.scale)} along {row.axis}" if row.axis else times(row.scale)
 
 
 def _cell(row: SummaryRow | None, text: Callable[[SummaryRow], str]) -> str:

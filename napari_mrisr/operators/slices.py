@@ -34,7 +34,14 @@ def positions(n: int, n_out: int) -> NDArray[np.float64]:
 @functools.lru_cache(maxsize=64)
 def resample_operator(n: int, n_out: int) -> AxisOperator:
     """Return the operator from B-spline coefficients of ``n`` voxels to ``n_out`` samples."""
-    position = positions(n, n_out)
+    return sample_operator(n, positions(n, n_out))
+
+
+def sample_operator(n: int, position: NDArray[np.float64]) -> AxisOperator:
+    """Return the operator from B-spline coefficients of ``n`` voxels to samples at positions.
+
+    Positions are voxel indices: 0 is the first voxel's center.
+    """
     first = np.floor(position).astype(np.int64) - 1
     taps = cubic_weights(position[:, None] - first[:, None] - np.arange(4))
     return operator_from_taps(first, taps, n)

@@ -60,6 +60,30 @@ def test_a_bad_file_is_listed_and_the_rest_is_done(run, scan, tmp_path):
     assert [failure["file"] for failure in content["failures"]] == [str(bad)]
 
 
+def test_thick_slices_drop_hashed_without_a_bank_and_draw(run, scan, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_mrisr.methods.available_scales", lambda name: [(2, 2, 2)])
+    outputs = ("--figure", tmp_path / "f.svg", "--csv", tmp_path / "r.csv")
+    found = run("evaluate", scan, "--protocol", "thick-slices:3", "--axis", "S-I", *outputs)
+    assert found.code == 0
+    assert "no filter bank for 1x1x3" in found.err
+    assert "3× along S–I" in found.out
+    lines = list(csv.DictReader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()))
+    assert {line["axis"] for line in lines} == {"S–I"}
+    assert {line["method"] for line in lines} == {"nearest", "tricubic"}
+    assert (tmp_path / "f.svg").exists()
+
+
+def test_slices_are_left_out(run, scan, tmp_path):
+    outputs = ("--figure", tmp_path / "f.svg", "--json", tmp_path / "r.json")
+    found = run("evaluate", scan, *FAST, "--leave-out", "2", "--axis", "A-P", *outputs)
+    assert found.code == 0
+    assert "2× along A–P" in found.out
+    assert "Mask full" not in found.out
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [row["axis"] for row in content["rows"]] == ["A–P", "A–P"]
+    assert content["protocol"]["axes"] == ["A-P"]
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -67,6 +91,10 @@ def test_a_bad_file_is_listed_and_the_rest_is_done(run, scan, tmp_path):
         (("--methods", ","), "--methods"),
         (("--protocol", "paper-2022"), "'paper-2022'"),
         (("--degradation", "blur"), "blur"),
+        (("--protocol", "thick-slices:9"), "'9'"),
+        (("--protocol", "thick-slices", "--scales", "3"), "--scales"),
+        (("--leave-out", "2", "--scales", "3"), "--scales"),
+        (("--axis", "S-I"), "--axis"),
         (("--json", "missing/r.json"), "missing"),
         (("--csv", "scan.nii.gz"), "name of an image"),
         (("--figure", "figure.doc"), "'.doc'"),

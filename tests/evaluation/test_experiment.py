@@ -234,3 +234,46 @@ def test_nearest_is_exact_for_blocks_under_a_boxcar(rng):
     volume = Volume(np.minimum(data, np.percentile(data, 99.9)), Grid(data.shape, np.eye(4)))
     found = compare(volume, EvaluateParameters(methods=("nearest",), protocol=protocol), (2, 2, 2))
     assert found.found["nearest"]["full"].psnr_db > 110
+
+
+def test_thick_slices_has_a_row_per_axis_as_one_scale_each(head, scan):
+    protocol = get_protocol("thick-slices:3:gaussian:1.2")
+    report = evaluate([scan], EvaluateParameters(methods=INTERPOLATION, protocol=protocol))
+    axes = {"R–L": (3, 1, 1), "A–P": (1, 3, 1), "S–I": (1, 1, 3)}
+    assert [row.axis for row in report.summary()[::4]] == list(axes)
+    degradation = "slice-profile:gaussian:1.2"
+    same = EvaluateParameters(
+        tuple(axes.values()), INTERPOLATION, get_protocol("standard", degradation=degradation)
+    )
+    plain = evaluate([scan], same)
+    for axis, scale in axes.items():
+        text = "x".join(map(str, scale))
+        for method in INTERPOLATION:
+            found = one(report, axis=axis, method=method, mask="head")
+            expected = one(plain, scale=text, method=method, mask="head")
+            assert found.scale == text
+            assert (found.psnr_db, found.gain_db) == (expected.psnr_db, expected.gain_db)
+            assert f"3 × as far apart along {axis};" in found.settings
+
+
+def test_an_axis_counts_in_the_patient_or_in_the_file(head, tmp_path, scan):
+    turned = tmp_path / "turned.nii"  # stored as A, S, L
+    affine = np.array([[0, 0, -1.0, 0], [1.1, 0, 0, 0], [0, 1.2, 0, 0], [0, 0, 0, 1]])
+    nib.save(nib.Nifti1Image(head[::-1].transpose(1, 2, 0), affine), turned)
+
+    def rows(axis):
+        protocol = get_protocol("thick-slices:2", axis=axis)
+        report = evaluate(
+            [turned, scan], EvaluateParameters(methods=("nearest",), protocol=protocol)
+        )
+        return report, [row for row in report.rows if row.mask == "head"]
+
+    report, (first, second) = rows("S-I")
+    assert (first.scale, second.scale) == ("1x2x1", "1x1x2")
+    # The shape is odd, so that the two files lose a voxel at opposite ends of one axis at most.
+    assert first.psnr_db == pytest.approx(second.psnr_db, abs=0.5)
+    assert [(row.scale, row.axis, row.psnr_db.count) for row in report.summary()[:1]] == [
+        ("2", "S–I", 2)
+    ]
+    _, (first, second) = rows("0")
+    assert (first.scale, first.axis, second.scale) == ("2x1x1", "axis 0", "2x1x1")

@@ -83,6 +83,7 @@ def test_json_has_rows_summary_failures_and_protocol(report):
     assert content["rows"][0] == {
         "file": "a.nii",
         "scale": "2",
+        "axis": "",
         "method": "nearest",
         "protocol": "standard",
         "mask": "head",

@@ -1,0 +1,99 @@
+"""Slices left out of phantoms whose missing slices are known."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from helpers.scans import head
+
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.evaluation.experiment import EvaluateParameters, compare, evaluate
+from napari_mrisr.evaluation.leave_out import at_left_out, split_slices
+from napari_mrisr.evaluation.protocol import get_protocol
+
+AFFINE = np.array([[0.9, 0, 0.3, 5], [0, 1, 0, -7], [-0.2, 0, 3.0, 2], [0, 0, 0, 1]])
+
+
+def parameters(axis=None, methods=("nearest", "tricubic")):
+    return EvaluateParameters(methods=methods, protocol=get_protocol("leave-out:2", axis=axis))
+
+
+@pytest.mark.parametrize(("slices", "kept"), [(11, 6), (12, 6)])
+def test_left_out_slices_lie_between_kept_ones_and_keep_their_place(rng, slices, kept):
+    data = rng.random((4, 5, slices)).astype(np.float32)
+    volume = Volume(data, Grid(data.shape, AFFINE))
+    low, left_out = split_slices(volume, 2)
+    np.testing.assert_array_equal(low.data, data[:, :, ::2])
+    np.testing.assert_array_equal(left_out.data, data[:, :, 1 : 2 * kept - 2 : 2])
+    for part, first in ((low, 0), (left_out, 1)):
+        for k in (0, 3):
+            expected = AFFINE @ [1, 2, first + 2 * k, 1]
+            np.testing.assert_allclose(part.grid.affine @ [1, 2, k, 1], expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_tricubic_predicts_a_ramp_exactly(axis):
+    from napari_mrisr.run.upscale import UpscaleParameters, upscale
+
+    shape = tuple(49 if a == axis else 6 for a in range(3))
+    ramp = np.moveaxis(np.broadcast_to(np.arange(49.0), (6, 6, 49)), 2, axis)
+    volume = Volume(100.0 + ramp, Grid(shape, np.eye(4)))
+    low, left_out = split_slices(volume, axis)
+    scale = tuple(2 if a == axis else 1 for a in range(3))
+    result = upscale(low, UpscaleParameters(scale, "tricubic"))
+    found = at_left_out(result, axis, left_out.grid)
+    assert found.data.shape == left_out.data.shape
+    # Mirrored edges bend a ramp near its ends.
+    inner = [slice(None)] * 3
+    inner[axis] = slice(8, -8)
+    np.testing.assert_allclose(found.data[tuple(inner)], left_out.data[tuple(inner)], atol=2e-3)
+
+
+def test_nearest_predicts_the_mean_of_both_neighbors_of_an_edge():
+    data = np.repeat([100.0, 300.0], 10)[None, None, :] * np.ones((6, 6, 1))
+    volume = Volume(data, Grid((6, 6, 20), np.eye(4)))
+    low, left_out = split_slices(volume, 2)
+    result = Volume(np.repeat(low.data, 2, axis=2), low.grid.upsampled((1, 1, 2)))
+    found = at_left_out(result, 2, left_out.grid).data[0, 0]
+    assert found[4] == pytest.approx(200.0, abs=0.01)  # slice 9, between slices 8 and 10
+
+
+def test_axes_may_be_permuted():
+    data = head(3, (30, 34, 25))
+    expected = compare(Volume(data, Grid(data.shape, np.eye(4))), parameters(), (1, 1, 2))
+    for axes in ((2, 0, 1), (1, 2, 0)):
+        turned = np.ascontiguousarray(data.transpose(axes))
+        scale = tuple(2 if a == 2 else 1 for a in axes)
+        found = compare(Volume(turned, Grid(turned.shape, np.eye(4))), parameters(), scale)
+        for method in ("nearest", "tricubic"):
+            for number in ("psnr_db", "ssim"):
+                one, other = (getattr(c.found[method]["head"], number) for c in (found, expected))
+                # The head mask fills holes in axial planes only.
+                assert one == pytest.approx(other, abs=0.02 if number == "psnr_db" else 1e-3)
+
+
+def test_the_thickest_axis_is_taken_and_only_the_head_counts(tmp_path):
+    path = tmp_path / "scan.nii.gz"
+    data = head(1, (30, 21, 26))
+    nib.save(nib.Nifti1Image(data, np.diag([-1.0, 4.0, 1.0, 1.0])), path)
+    report = evaluate([path], parameters())
+    assert {(row.scale, row.axis, row.mask) for row in report.rows} == {("1x2x1", "A–P", "head")}
+    assert all(np.isfinite(row.psnr_db) and 0 < row.ssim < 1 for row in report.rows)
+    assert "along A–P left out" in report.rows[0].settings
+    assert "2× along A–P" in report.summary_table()
+
+
+def test_a_slice_that_no_method_can_know_counts(tmp_path):
+    data = head(2, (30, 34, 25))
+    data[:, :, 11] *= 0.5
+    volume = Volume(data, Grid(data.shape, np.eye(4)))
+    whole = compare(Volume(head(2, (30, 34, 25)), volume.grid), parameters(), (1, 1, 2))
+    changed = compare(volume, parameters(), (1, 1, 2))
+    for method in ("nearest", "tricubic"):
+        before, after = (c.found[method]["head"].psnr_db for c in (whole, changed))
+        assert after < before - 1.0
+        # The left-out slice itself entered no result.
+        np.testing.assert_allclose(
+            changed.results[method].data[:, :, 5], whole.results[method].data[:, :, 5], atol=0.5
+        )
