@@ -44,14 +44,6 @@ def wanted(arguments: argparse.Namespace) -> bool:
     return bool(arguments.maps or arguments.report)
 
 
-def bank_of(method: Method | None) -> FilterBank | None:
-    """Return the filter bank of a method that has one."""
-    from napari_mrisr.methods.hashed import Hashed
-    from napari_mrisr.methods.permuted import Permuted
-
-    return method.bank if isinstance(method, Hashed | Permuted) else None
-
-
 def files_of(out: Path, arguments: argparse.Namespace) -> list[Path]:
     """List the files to write besides a result."""
     from napari_mrisr.io import map_path
@@ -70,6 +62,7 @@ def report_path(out: Path) -> Path:
 def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     """Raise, before any work, if maps or a report cannot be made."""
     from napari_mrisr.io import check_writable
+    from napari_mrisr.methods.permuted import bank_of
 
     if not wanted(arguments):
         return
@@ -153,6 +146,7 @@ class ResultFindings:
 def look_at(volume: Volume, method: Method, session: Session) -> InputFindings:
     """Show, before the run, how a scan is unusual or differs from the training set."""
     from napari_mrisr.core.progress import Progress
+    from napari_mrisr.methods.permuted import bank_of
     from napari_mrisr.scan.traits import measure_traits
     from napari_mrisr.trust import cautions_for
 
@@ -169,6 +163,7 @@ def look_at_streamed(
     stream_plan: StreamPlan, plan: FilePlan, session: Session
 ) -> tuple[Caution, ...]:
     """Show and return the cautions of :func:`look_at`, within the memory of a plan."""
+    from napari_mrisr.methods.permuted import bank_of
     from napari_mrisr.trust import cautions_for
 
     cautions, bank = plan.scan.origin.cautions, bank_of(plan.method)

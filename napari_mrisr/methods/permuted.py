@@ -24,23 +24,23 @@ from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.core.volume import BoxArray, FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.methods.registry import Method
+from napari_mrisr.methods.registry import Method, MultiPass, passes_of
 
 
 @dataclass(frozen=True, eq=False)
 class Permuted:
-    """The hashed method with the volume's axes in another order.
+    """A method with the volume's axes in another order.
 
     The result equals, bit for bit, that of the method on the permuted volume.
 
     Attributes
     ----------
-    method : Hashed
+    method : Method
     axes : tuple of int
         ``axes[i]`` is the volume's axis that the method takes as its axis ``i``.
     """
 
-    method: Hashed
+    method: Method
     axes: Axes
     _volumes: weakref.WeakKeyDictionary[Volume, Volume] = field(
         default_factory=weakref.WeakKeyDictionary, init=False, repr=False
@@ -50,11 +50,6 @@ class Permuted:
     def name(self) -> str:
         """Name of the method."""
         return self.method.name
-
-    @property
-    def bank(self) -> FilterBank:
-        """Filter bank of the method."""
-        return self.method.bank
 
     @functools.cached_property
     def back(self) -> Axes:
@@ -67,14 +62,15 @@ class Permuted:
         return permute_shape(self.method.scale, self.back)
 
     @property
-    def halo(self) -> Shape:
+    def halo(self) -> Shape | None:
         """Low-resolution voxels needed around a region."""
-        return permute_shape(self.method.halo, self.back)
+        halo = self.method.halo
+        return None if halo is None else permute_shape(halo, self.back)
 
     @property
     def passes(self) -> int:
         """Number of passes; see :class:`~napari_mrisr.methods.MultiPass`."""
-        return self.method.passes
+        return passes_of(self.method)
 
     def provenance(self) -> dict[str, str]:
         """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
@@ -89,6 +85,8 @@ class Permuted:
         self, number: int, lr: Volume, previous: FloatArray, region: Region
     ) -> FloatArray:
         """Compute a region in a pass; see :class:`~napari_mrisr.methods.MultiPass`."""
+        if not isinstance(self.method, MultiPass):
+            return self.compute(lr, region)
         if number > 0:
             whole = lr.grid.upsampled(self.scale).shape
             box = self.needs(number, region, whole)
@@ -102,6 +100,7 @@ class Permuted:
 
     def needs(self, number: int, region: Region, shape: Shape) -> Region:
         """Return the box that a pass reads; see :class:`~napari_mrisr.methods.MultiPass`."""
+        assert isinstance(self.method, MultiPass), "a single pass reads no image before it"
         turned, whole = permute_region(region, self.axes), permute_shape(shape, self.axes)
         return permute_region(self.method.needs(number, turned, whole), self.back)
 
@@ -111,6 +110,13 @@ class Permuted:
         if found is None:
             found = self._volumes[lr] = permute_volume(lr, self.axes)
         return found
+
+
+def bank_of(method: Method | None) -> FilterBank | None:
+    """Return the filter bank of a method; None if it has none."""
+    while isinstance(method, Permuted):
+        method = method.method
+    return method.bank if isinstance(method, Hashed) else None
 
 
 def make_hashed(scale: Scale, bank: str | None = None) -> Method:

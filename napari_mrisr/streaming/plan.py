@@ -36,8 +36,7 @@ from napari_mrisr.io.atomic import (
 from napari_mrisr.io.formats import is_zarr, suffix_of
 from napari_mrisr.io.write import check_absent, cut
 from napari_mrisr.methods import Method
-from napari_mrisr.methods.hashed import Hashed
-from napari_mrisr.methods.permuted import Permuted
+from napari_mrisr.methods.permuted import bank_of
 from napari_mrisr.run.upscale import check_labels, check_parameters, compile_kernels
 from napari_mrisr.streaming.compute import BlockRun, Ended
 from napari_mrisr.streaming.request import (
@@ -369,8 +368,8 @@ def _key(request: StreamRequest, source: Source, method: Method) -> str:
     from napari_mrisr._version import __version__
 
     filters = hashlib.sha256()
-    if isinstance(method, Hashed | Permuted):
-        for stage in method.bank.stages:
+    if (bank := bank_of(method)) is not None:
+        for stage in bank.stages:
             filters.update(repr(stage.spec).encode())
             filters.update(stage.weights.tobytes())
     content = {
