@@ -115,7 +115,7 @@ class Stage:
     @functools.cached_property
     def rows(self) -> FloatArray:
         """Filters of a voxel stage in the layout of the kernel."""
-        from napari_mrisr.kernels.cpu_voxels import filter_rows
+        from napari_mrisr.kernels.cpu import filter_rows
 
         return filter_rows(self.weights[:, :, 0], self.spec.width)
 

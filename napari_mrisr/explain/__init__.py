@@ -1,8 +1,7 @@
 """Explanation of one voxel, for teaching: every step of the engine with its numbers.
 
-trace.py    run the engine at one voxel and record every step
+trace.py    choose a voxel on an edge, run the engine at it and record every step
 model.py    the record: one explanation, one trace per stage
-edge.py     choice of a voxel on a clear edge
 steps.py    the steps as text: title, sentence, equation, numbers
 sheet.py    part of a figure, in inches, on which the pictures are drawn
 patches.py  patches as squares

@@ -1,7 +1,6 @@
 """Images in and out: every 3D format that nibabel knows, OME-Zarr, and atomic files.
 
-formats     suffixes of each format
-naming      scans in folders, names of results
+formats     suffixes of each format, scans in folders, names of results
 geometry    orientation of stored axes, contradictions in a header
 loading     let nibabel open a file, and explain failures
 header      check everything that a header can tell
@@ -18,8 +17,15 @@ convert     arrays and nibabel images to volumes and back
 from __future__ import annotations
 
 from napari_mrisr.io.atomic import atomic_write, write_text
-from napari_mrisr.io.formats import READABLE, WRITABLE, suffix_of, with_suffix
-from napari_mrisr.io.naming import find_volumes, map_path, output_path
+from napari_mrisr.io.formats import (
+    READABLE,
+    WRITABLE,
+    find_volumes,
+    map_path,
+    output_path,
+    suffix_of,
+    with_suffix,
+)
 from napari_mrisr.io.read import read_grid, read_header, read_volume
 from napari_mrisr.io.write import check_dtype, check_writable, write_blocks, write_volume
 

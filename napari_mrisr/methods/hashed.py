@@ -19,7 +19,7 @@ from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets
 from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
-from napari_mrisr.kernels import cpu, cpu_voxels
+from napari_mrisr.kernels import cpu
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.gradients import mirrored_box
 
@@ -202,9 +202,7 @@ def voxel_stage(
     if box := _busy(stage, image, corner, shape, region):
         bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
         source = padded(image, corner, shape, box, stage.spec.width)
-        change = cpu_voxels.filter_voxels(
-            source, bucket, element, ELEMENT_TABLE, stage.rows, residual
-        )
+        change = cpu.filter_voxels(source, bucket, element, ELEMENT_TABLE, stage.rows, residual)
         target = crop(out, region.start, box)
         target[:] = target + change if residual else change
     return out

@@ -12,8 +12,7 @@ from PIL import Image
 
 from napari_mrisr import UpscaleParameters, degrade, load_bank, trust_maps, upscale
 from napari_mrisr.io.samples import phantom
-from napari_mrisr.trust.figure import trust_figure
-from napari_mrisr.trust.report import png_of
+from napari_mrisr.trust.report import png_of, trust_figure
 
 SCALE = (2, 2, 2)
 

@@ -10,9 +10,9 @@ from helpers.patterns import CENTER, PAPER_CUTS, corner, edge, line, noise, plan
 from scipy import ndimage
 
 from napari_mrisr.core.volume import Grid, Region, Volume
-from napari_mrisr.errors import GeometryError, ParameterError
+from napari_mrisr.errors import GeometryError, ParameterError, VolumeError
 from napari_mrisr.explain import explain_voxel, truth_scale
-from napari_mrisr.explain.trace import blank_outside
+from napari_mrisr.explain.trace import blank_outside, find_edge
 from napari_mrisr.inspection.source import check_reference
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed, hash_cells
@@ -23,6 +23,8 @@ KINDS = {
     "flips 1x1x3": {"scale": (1, 1, 3), "symmetry": "flips"},
     "paper": {"grids": ("voxel",), "symmetry": "none", "residual": False, "cuts": PAPER_CUTS},
 }
+
+SHAPE = (24, 28, 32)
 
 
 def smooth_volume(shape=(9, 11, 13), high=1.0) -> Volume:
@@ -253,3 +255,37 @@ def test_blank_outside_places_the_inner_voxels(rng):
     np.testing.assert_array_equal(found[1:, :, :2], data[0:3, 2:4, 4:6])
     assert np.isnan(found[0]).all()
     assert np.isnan(found[:, :, 2:]).all()
+
+
+def block(at=None) -> Volume:
+    """Return a block-shaped head, brighter up to ``at`` along x."""
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
+    data = 60.0 * (np.maximum(np.maximum(abs(x), abs(y)), abs(z)) < 0.9)
+    data += np.random.default_rng(0).normal(0, 0.5, SHAPE) * (data > 0)
+    if at is not None:
+        data[: at + 1] += 40.0 * (data[: at + 1] > 30)
+    return Volume(ndimage.gaussian_filter(data, 0.5).astype(np.float32), Grid(SHAPE, np.eye(4)))
+
+
+def test_finds_the_planted_edge():
+    voxel = find_edge(block(at=13), (2, 1, 3))
+    assert 13 <= voxel[0] // 2 <= 14
+    # In the central half of the head.
+    assert 7 <= voxel[1] < 21
+    assert 8 <= voxel[2] // 3 < 24
+
+
+def test_prefers_voxels_with_a_large_interpolation_error():
+    volume, scale = block(at=13), (2, 2, 2)
+    truth = np.zeros([2 * n for n in SHAPE], np.float32)
+    guess = truth.copy()
+    wrong = (27, 29, 33)
+    guess[wrong] = 1.0
+    assert find_edge(volume, scale, truth, guess) == wrong
+
+
+def test_a_volume_without_edges_is_refused():
+    data = np.full(SHAPE, 7.0, np.float32)
+    data[0, 0, 0] = 8.0
+    with pytest.raises(VolumeError, match="no edge"):
+        find_edge(Volume(data, Grid(SHAPE, np.eye(4))), (2, 2, 2))

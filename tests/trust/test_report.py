@@ -18,8 +18,7 @@ from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.traits import Traits
 from napari_mrisr.trust import Caution, TrustMaps, trust_maps
-from napari_mrisr.trust.figure import trust_figure
-from napari_mrisr.trust.report import png_of, report_html
+from napari_mrisr.trust.report import png_of, report_html, trust_figure
 
 SHAPE = (22, 19, 24)
 VOID = {"meta", "img", "br", "hr", "link"}

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from napari_mrisr.comparison.readouts import NumberBook
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.viewer.common import choices
+from napari_mrisr.viewer.common import labels
 from napari_mrisr.viewer.super_resolve import widget as super_resolve
 
 SHAPE = (10, 12, 15)
@@ -146,5 +146,5 @@ def banks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Offer one bundled bank, whatever the package contains."""
     monkeypatch.setattr(super_resolve, "fitting_banks", lambda scale, any_order: ["bank-a"])
     monkeypatch.setattr(
-        choices, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
+        labels, "available_scales", lambda name: [(2, 2, 2)] if name == "hashed" else None
     )

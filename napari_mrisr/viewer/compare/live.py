@@ -22,8 +22,7 @@ from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.methods import available_methods, method_summary
 from napari_mrisr.run.upscale import UpscaleParameters
-from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
-from napari_mrisr.viewer.common.labels import described, scale_label
+from napari_mrisr.viewer.common.labels import described, fitting_banks, offered_scales, scale_label
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.layers.convert import result_layer_data, snapshot
 from napari_mrisr.viewer.preview.array import PlaneName

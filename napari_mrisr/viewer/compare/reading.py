@@ -32,7 +32,7 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare.model.controller import Controller
-from napari_mrisr.viewer.compare.model.keys import READING_KEYS
+from napari_mrisr.viewer.compare.model.texts import READING_KEYS
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.window import as_remembered
 

@@ -20,10 +20,10 @@ from napari_mrisr.comparison.state import (
 )
 from napari_mrisr.core.frames import PLANES, Plane
 from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
-from napari_mrisr.viewer.compare.model import notes
+from napari_mrisr.viewer.compare.model import texts
 from napari_mrisr.viewer.compare.model.controller import Controller, default_plane
-from napari_mrisr.viewer.compare.model.keys import KEYS, Key, help_text
 from napari_mrisr.viewer.compare.model.pointing import Pointing
+from napari_mrisr.viewer.compare.model.texts import KEYS, Key, help_text
 from napari_mrisr.viewer.compare.window import remember_convention
 
 EMPTY = (
@@ -140,7 +140,7 @@ class CompareView(QWidget):
         """Return the values under the cursor; two for a panel that shows two columns."""
         controller = self.controller
         state = controller.state
-        found = notes.panel_notes(state, controller.volumes, self._world())
+        found = texts.panel_notes(state, controller.volumes, self._world())
         both = " | ".join(found[i] for i in state.pair if i < len(found))
         return {
             (r, c): both if view.blend else found[view.column]
@@ -151,15 +151,15 @@ class CompareView(QWidget):
     def _places(self) -> dict[str, str]:
         """Return the positions of the planes."""
         at = self.controller.position()
-        return {plane.name: notes.plane_text(plane, float(at[plane.normal])) for plane in PLANES}
+        return {plane.name: texts.plane_text(plane, float(at[plane.normal])) for plane in PLANES}
 
     def _show_line(self) -> None:
         controller = self.controller
         volume = controller.first_volume
         text = ""
         if volume is not None:
-            text = notes.position_text(self._world(), volume.grid)
-            hint = notes.hint(controller.state, controller.volumes, controller.frame)
+            text = texts.position_text(self._world(), volume.grid)
+            hint = texts.hint(controller.state, controller.volumes, controller.frame)
             text += f"   ·   {hint}" if hint else ""
         self.line.setText(" " + text)
         self.line.setToolTip(text)

@@ -22,11 +22,12 @@ from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.events import CanvasMouse
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.explain.form import EMPTY, HINT, ExplainForm, SlideView, slide_of
-from napari_mrisr.viewer.explain.marker import Marker, OutputGrid
-from napari_mrisr.viewer.explain.requests import (
+from napari_mrisr.viewer.explain.layers import (
     DEFAULT_SCALE,
     Explained,
     ExplainRequest,
+    Marker,
+    OutputGrid,
     Prepared,
     history_of,
     likely_roles,

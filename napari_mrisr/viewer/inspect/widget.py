@@ -10,10 +10,9 @@ from napari_mrisr.bank.model import FilterBank, bank_for, load_bank
 from napari_mrisr.errors import BankError, MrisrError, explain
 from napari_mrisr.inspection import MeasuredGain
 from napari_mrisr.inspection.texts import stage_text
-from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.events import CanvasMouse
-from napari_mrisr.viewer.common.labels import duration_label
+from napari_mrisr.viewer.common.labels import duration_label, fitting_banks, offered_scales
 from napari_mrisr.viewer.inspect.controller import (
     FeatureRequest,
     Inspection,

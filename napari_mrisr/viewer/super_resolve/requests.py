@@ -13,7 +13,7 @@ from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.run.upscale import UpscaleParameters, estimate_memory, upscale
 from napari_mrisr.trust import TrustMaps, trust_maps
-from napari_mrisr.trust.figure import SUPPORT_COLORS
+from napari_mrisr.trust.report import SUPPORT_COLORS
 from napari_mrisr.viewer.common.labels import bytes_label, grid_label
 from napari_mrisr.viewer.layers.convert import (
     LayerData,

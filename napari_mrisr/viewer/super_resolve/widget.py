@@ -16,13 +16,14 @@ from napari.layers import Image
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
-from napari_mrisr.viewer.common.choices import fitting_banks, offered_scales
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import (
     duration_label,
     error_line,
+    fitting_banks,
     grid_label,
+    offered_scales,
     source_label,
 )
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot

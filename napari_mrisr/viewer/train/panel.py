@@ -26,9 +26,9 @@ from qtpy.QtWidgets import (
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
 from napari_mrisr.training.presets import PRESET_SUMMARIES
-from napari_mrisr.viewer.common.choices import COMMON_SCALES
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import ScaleField, narrow
+from napari_mrisr.viewer.common.labels import COMMON_SCALES
 from napari_mrisr.viewer.train import model
 from napari_mrisr.viewer.train.model import DECADES, UNKNOWN_LICENSE, TrainingHistory, speed_text
 from napari_mrisr.viewer.train.volumes import VolumeList

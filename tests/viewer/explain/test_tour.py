@@ -17,9 +17,8 @@ from napari_mrisr.explain.steps import plain
 from napari_mrisr.io import samples
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.viewer.explain import tour
-from napari_mrisr.viewer.explain.marker import MARKER_NAME
-from napari_mrisr.viewer.explain.tour import TourWidget
-from napari_mrisr.viewer.explain.tour_stops import LR, REFERENCE, RESULT, TRICUBIC
+from napari_mrisr.viewer.explain.layers import MARKER_NAME
+from napari_mrisr.viewer.explain.tour import LR, REFERENCE, RESULT, TRICUBIC, TourWidget
 from napari_mrisr.viewer.explain.widget import ExplainWidget
 from napari_mrisr.viewer.layers.geometry import to_display
 

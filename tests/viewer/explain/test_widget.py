@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QFileDialog
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.explain import explain_voxel, steps_of
 from napari_mrisr.explain.steps import plain, stage_label
-from napari_mrisr.viewer.explain import requests
-from napari_mrisr.viewer.explain.marker import MARKER_NAME, OutputGrid
+from napari_mrisr.viewer.explain import layers
+from napari_mrisr.viewer.explain.layers import MARKER_NAME, OutputGrid
 from napari_mrisr.viewer.explain.widget import ExplainWidget
 from napari_mrisr.viewer.layers.convert import snapshot
 
@@ -226,7 +226,7 @@ def test_errors_of_the_thread_are_shown(desk, monkeypatch):
     def broken(*_):
         raise RuntimeError("some trouble")
 
-    monkeypatch.setattr(requests, "explain_voxel", broken)
+    monkeypatch.setattr(layers, "explain_voxel", broken)
     desk.widget.explain(VOXEL)
     desk.wait()
     assert "some trouble" in desk.widget.panel.status.text()

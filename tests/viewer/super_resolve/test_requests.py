@@ -12,13 +12,13 @@ from napari_mrisr.core.progress import CancelToken, Progress, ProgressState
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import Cancelled, ScaleError
 from napari_mrisr.run.upscale import UpscaleParameters
-from napari_mrisr.viewer.common import choices
-from napari_mrisr.viewer.common.choices import offered_scales
+from napari_mrisr.viewer.common import labels
 from napari_mrisr.viewer.common.labels import (
     bytes_label,
     duration_label,
     error_line,
     grid_label,
+    offered_scales,
     progress_label,
     scale_label,
 )
@@ -127,18 +127,18 @@ def test_banks_of_ones_own_are_offered_at_their_scale(tmp_path, monkeypatch, mak
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
     make_bank((5, 5, 5)).save(tmp_path / "mine.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    assert choices.fitting_banks((5, 5, 5)) == ["mine"]
-    assert (5, 5, 5) in choices.offered_scales("hashed")[0]
+    assert labels.fitting_banks((5, 5, 5)) == ["mine"]
+    assert (5, 5, 5) in labels.offered_scales("hashed")[0]
     # Trained anew at another scale.
     make_bank((6, 6, 6), seed=1, width=5).save(tmp_path / "mine.safetensors")
-    assert choices.fitting_banks((5, 5, 5)) == []
-    assert choices.fitting_banks((6, 6, 6)) == ["mine"]
+    assert labels.fitting_banks((5, 5, 5)) == []
+    assert labels.fitting_banks((6, 6, 6)) == ["mine"]
 
 
 def test_banks_fit_any_order_of_their_scale(tmp_path, monkeypatch, make_bank):
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
     make_bank((1, 1, 3), ("cell",)).save(tmp_path / "thick.safetensors")
-    assert choices.fitting_banks((3, 1, 1)) == []
-    assert choices.fitting_banks((3, 1, 1), any_order=True) == ["thick"]
-    offered = choices.offered_scales("hashed")[0]
+    assert labels.fitting_banks((3, 1, 1)) == []
+    assert labels.fitting_banks((3, 1, 1), any_order=True) == ["thick"]
+    offered = labels.offered_scales("hashed")[0]
     assert {(1, 1, 3), (1, 3, 1), (3, 1, 1)} <= set(offered)

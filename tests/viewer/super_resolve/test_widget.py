@@ -21,7 +21,7 @@ from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import BankError, VolumeError
 from napari_mrisr.run.preview import OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
-from napari_mrisr.viewer.common import choices
+from napari_mrisr.viewer.common import labels
 from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import requests
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
@@ -419,7 +419,7 @@ def test_other_scales(desk):
 
 
 def test_no_banks_at_all(desk, volume, monkeypatch):
-    monkeypatch.setattr(choices, "available_scales", lambda name: [])
+    monkeypatch.setattr(labels, "available_scales", lambda name: [])
     desk.add(volume)
     desk.panel.method.name = "hashed"
     assert "No filter banks" in desk.panel.status.text()

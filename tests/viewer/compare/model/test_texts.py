@@ -10,8 +10,8 @@ from qtpy.QtGui import QKeySequence
 
 from napari_mrisr.comparison.state import CompareState, Difference
 from napari_mrisr.core.frames import AXIAL, CORONAL, SAGITTAL
-from napari_mrisr.viewer.compare.model import notes
-from napari_mrisr.viewer.compare.model.keys import KEYS, READING_KEYS, help_lines, help_text
+from napari_mrisr.viewer.compare.model import texts
+from napari_mrisr.viewer.compare.model.texts import KEYS, READING_KEYS, help_lines, help_text
 
 
 @pytest.mark.parametrize("keys", [KEYS, READING_KEYS])
@@ -33,11 +33,11 @@ def test_the_help_names_every_action():
 
 def test_position(volumes):
     grid = volumes["truth"].grid
-    text = notes.position_text((-3.0, 2.5, -5.2), grid)
+    text = texts.position_text((-3.0, 2.5, -5.2), grid)
     assert text.startswith("L 3.0  A 2.5  I 5.2 mm")
     assert text.endswith("voxel 17, 30, 22")
-    assert notes.position_text((500.0, 0.0, 0.0), grid).endswith("voxel outside")
-    assert [notes.plane_text(p, -4.0) for p in (AXIAL, SAGITTAL, CORONAL)] == [
+    assert texts.position_text((500.0, 0.0, 0.0), grid).endswith("voxel outside")
+    assert [texts.plane_text(p, -4.0) for p in (AXIAL, SAGITTAL, CORONAL)] == [
         "I 4.0 mm",
         "L 4.0 mm",
         "P 4.0 mm",
@@ -49,7 +49,7 @@ def test_position(volumes):
     [(math.nan, "–"), (0.0, "0"), (1234.5, "1234"), (-12.345, "−12.35"), (0.00012, "1.20e-04")],
 )
 def test_values_have_four_digits(value, text):
-    assert notes.value_text(value) == text
+    assert texts.value_text(value) == text
 
 
 def test_values_of_all_columns_and_differences(volumes):
@@ -57,7 +57,7 @@ def test_values_of_all_columns_and_differences(volumes):
     state = CompareState(("truth", "LR", "hashed"), differences)
     index = np.array((12, 20, 31))
     world = tuple(volumes["truth"].grid.affine[:3, :3] @ index + (-20, -30, -25))
-    found = notes.values(state, volumes, world)
+    found = texts.values(state, volumes, world)
     expected = [volumes["truth"].data[12, 20, 31], volumes["LR"].data[6, 10, 15]]
     expected.append(volumes["hashed"].data[12, 20, 31])
     np.testing.assert_allclose(found[:3], expected, rtol=1e-6)
@@ -76,4 +76,4 @@ def test_values_of_all_columns_and_differences(volumes):
                     place.append(up if side else near)
                 value += part * low[tuple(place)]
     assert found[4] == pytest.approx(abs(expected[2] - value), rel=1e-4)
-    assert all(map(math.isnan, notes.values(state, volumes, (900.0, 0.0, 0.0))))
+    assert all(map(math.isnan, texts.values(state, volumes, (900.0, 0.0, 0.0))))
