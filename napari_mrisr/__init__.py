@@ -38,6 +38,7 @@ _PUBLIC = {
     "Volume": "core.volume",
     "VolumeError": "errors",
     "available_scales": "methods",
+    "balance_slices": "scan.interleaving",
     "cautions_for": "trust",
     "degrade": "operators.degrade",
     "estimate_memory": "run.upscale",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from napari_mrisr.run.upscale import UpscaleParameters as UpscaleParameters
     from napari_mrisr.run.upscale import estimate_memory as estimate_memory
     from napari_mrisr.run.upscale import upscale as upscale
+    from napari_mrisr.scan.interleaving import balance_slices as balance_slices
     from napari_mrisr.scan.traits import measure_traits as measure_traits
     from napari_mrisr.training import train as train
     from napari_mrisr.training.presets import TrainParameters as TrainParameters

@@ -24,6 +24,7 @@ from napari_mrisr.errors import (
 )
 
 if TYPE_CHECKING:
+    from napari_mrisr.core.volume import Volume
     from napari_mrisr.methods import Method
     from napari_mrisr.run.upscale import UpscaleParameters
     from napari_mrisr.streaming import StreamPlan, StreamRequest
@@ -67,6 +68,12 @@ def add_parser(commands: options.Commands) -> None:
         "line states by how much (default: %(default)s)",
     )
     trust.add_arguments(parser)
+    parser.add_argument(
+        "--balance-slices",
+        action="store_true",
+        help="first remove a difference in brightness between odd and even slices, as "
+        "interleaved scans have it",
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per file on standard output"
     )
@@ -201,6 +208,7 @@ def _check_streamed(
     options_given = {
         "--maps": arguments.maps,
         "--report": arguments.report,
+        "--balance-slices": arguments.balance_slices,
         "--dtype int16": arguments.dtype != "float32",
     }
     for option, given in options_given.items():
@@ -260,6 +268,8 @@ def _in_memory(
             plan.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
     check_labels(volume, parameters)
+    if arguments.balance_slices:
+        volume = _balanced(volume, session)
     found = trust.look_at(volume, method, session)
     result = run(method, volume, parameters, progress=session.progress)
     judged = found.judge(result, arguments, session) if trust.wanted(arguments) else None
@@ -273,6 +283,17 @@ def _in_memory(
         text += more_text
         facts |= more
     return text, facts, [caution.kind for caution in found.cautions]
+
+
+def _balanced(volume: Volume, session: Session) -> Volume:
+    """Balance the brightness of slices, and say by how much."""
+    from napari_mrisr.core.progress import Progress
+    from napari_mrisr.scan.interleaving import balance_slices
+
+    balanced = balance_slices(volume, progress=Progress(session.token))
+    found = balanced.history.get("balanced", "slices do not alternate, nothing was changed")
+    session.progress.message(f"{session.progress.prefix}balanced brightness: {found}")
+    return balanced
 
 
 def _from_disk(

@@ -18,6 +18,9 @@ from napari_mrisr.core.volume import Grid
 Matrix = NDArray[np.float64]
 Letters = tuple[str, str, str, str]
 
+AXIS_NAMES = ("R–L", "A–P", "S–I")
+"""Directions of the RAS axes, for texts."""
+
 # Largest deviation of a direction that counts as upright: 0.01 mm at 100 mm.
 UPRIGHT_TOLERANCE = 1e-4
 

@@ -14,6 +14,9 @@ band
     Nyquist frequency, at which the power is above 1 % of that at 5 to 10 % of the sampling
     rate. Interpolated and zero-filled axes fill about half. With 256 or more voxels along
     another axis, every second (third ...) line is used.
+alternation
+    Difference in brightness between odd and even slices along the axis with the largest
+    voxels; see :mod:`napari_mrisr.scan.interleaving`.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from scipy import ndimage
 from napari_mrisr.core.percentiles import median
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import FloatArray, Volume
+from napari_mrisr.scan.interleaving import RIM_VOXELS, find_alternation, slice_axis
 from napari_mrisr.scan.masks import box_around, eroded, head_mask
 
 Triple = tuple[float, float, float]
@@ -65,6 +69,9 @@ class Traits:
         fewer than 16 voxels.
     ct : bool
         True if the intensities are Hounsfield units of a CT.
+    alternation : float
+        Relative difference in brightness between odd and even slices, 0 to 1; 0 if it is
+        not beyond the noise.
     """
 
     voxel_size: Triple
@@ -72,6 +79,7 @@ class Traits:
     noise: float
     band: Triple
     ct: bool = False
+    alternation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     progress.begin("measuring the scan", 5)
     unit = volume.normalized(check=progress.token.check)
     data = unit.data
-    mask = eroded(head_mask(data, progress), 2, progress)
+    mask = eroded(head_mask(data, progress), RIM_VOXELS, progress)
     mask &= data != 0
     progress.advance()
     contrast, noise = np.nan, np.nan
@@ -159,9 +167,9 @@ def measure_traits(volume: Volume, progress: Progress | None = None) -> Traits:
     for axis in range(3):
         band.append(filled_band(data, axis, progress))
         progress.advance()
-    return Traits(
-        volume.grid.voxel_size, contrast, noise, (band[0], band[1], band[2]), _is_ct(unit)
-    )
+    size = volume.grid.voxel_size
+    slices = find_alternation(data, mask, slice_axis(size), progress.token.check)
+    return Traits(size, contrast, noise, (band[0], band[1], band[2]), _is_ct(unit), slices.part)
 
 
 def _is_ct(unit: Volume) -> bool:

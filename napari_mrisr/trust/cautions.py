@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.notice import Caution
+from napari_mrisr.scan.interleaving import ALTERNATES, slice_axis
 from napari_mrisr.scan.traits import TraitRanges, Traits
-
-AXES = ("R–L", "A–P", "S–I")
 
 # A measure may lie this far beyond the range of the training volumes.
 VOXEL_FACTOR = 1.3
@@ -62,24 +62,43 @@ def _of_the_volume(traits: Traits) -> Iterator[Caution]:
             "The intensities are those of a CT (Hounsfield units, air near −1000). The filters "
             "were trained on MRI. Do not rely on the expected error.",
         )
-    for name, band in zip(AXES, traits.band, strict=True):
-        if band <= FILLED_BAND:
-            yield Caution(
-                "interpolated axis",
-                f"Only {100 * band:.0f} % of the spectrum along {name} holds detail. That axis was "
-                "probably interpolated or zero-filled. The result stays soft along it and may "
-                "sharpen traces of the interpolation.",
-            )
-    thickest = int(np.argmax(traits.voxel_size))
+    thickest = slice_axis(traits.voxel_size)
     others = [size for axis, size in enumerate(traits.voxel_size) if axis != thickest]
     ratio = traits.voxel_size[thickest] / max(others)
+    for axis, (name, band) in enumerate(zip(AXIS_NAMES, traits.band, strict=True)):
+        if band <= FILLED_BAND:
+            in_slice = ratio >= THICK and axis != thickest
+            yield _interpolated(name, band, traits.voxel_size[axis], in_slice)
     if ratio >= THICK:
         yield Caution(
             "thick slices",
-            f"The slices along {AXES[thickest]} are {ratio:.1f} times as thick as the voxels are "
-            "wide. Filters trained on nearly cubic voxels take them for smooth tissue. Detail "
+            f"The slices along {AXIS_NAMES[thickest]} are {ratio:.1f} times as thick as the voxels "
+            "are wide. Filters trained on nearly cubic voxels take them for smooth tissue. Detail "
             "thinner than a slice cannot be recovered.",
         )
+    if traits.alternation >= ALTERNATES:
+        yield Caution(
+            f"slices alternate in brightness ({100 * traits.alternation:.0f} %)",
+            f"Odd and even slices along {AXIS_NAMES[thickest]} differ in brightness, as after an "
+            "interleaved acquisition. Sharpening makes stripes of the difference. Balance the "
+            "slices first.",
+        )
+
+
+def _interpolated(name: str, band: float, size: float, in_slice: bool) -> Caution:
+    found = f"Only {100 * band:.0f} % of the spectrum along {name} holds detail."
+    if in_slice:
+        text = (
+            f"{found} The slices look finer than they are: the scanner measured voxels of about "
+            f"{size / band:.2g} mm along {name} and filled them in to {size:.2g} mm (zero "
+            "filling). The result is not sharper than that within a slice."
+        )
+    else:
+        text = (
+            f"{found} That axis was probably interpolated or zero-filled. The result stays soft "
+            "along it and may sharpen traces of the interpolation."
+        )
+    return Caution("interpolated axis", text)
 
 
 def _against(traits: Traits, ranges: TraitRanges, factor: int) -> Iterator[Caution]:

@@ -299,6 +299,7 @@ def test_a_volume_that_does_not_fit_runs_from_disk(run, scan, tmp_path, monkeypa
         (("--memory", "1MB"), "--memory: 0.001 GB is too little"),
         ((*SMALL, "--maps"), "--maps: cannot be made from and to disk"),
         ((*SMALL, "--report"), "--report: cannot be made from and to disk"),
+        ((*SMALL, "--balance-slices"), "--balance-slices: cannot be made from and to disk"),
     ],
 )
 def test_impossible_options_from_disk_are_refused_before_any_work(
@@ -371,3 +372,23 @@ def test_a_run_from_disk_stopped_by_ctrl_c_can_be_resumed(run, scan, tmp_path, m
     expected = read_volume(scan).data.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     # To the intensity window and back costs the last bit.
     np.testing.assert_allclose(read_volume(out).data, expected, rtol=1e-6)
+
+
+def test_slices_are_balanced_on_request_only(run, tmp_path):
+    from helpers.scans import head
+
+    from napari_mrisr.scan.traits import measure_traits
+
+    data = head(5, (40, 44, 36)) * np.where(np.arange(36) % 2, 1.05, 1.0)
+    path = tmp_path / "thick.nii.gz"
+    nib.save(nib.Nifti1Image(data.astype(np.float32), np.diag([1.0, 1.0, 4.0, 1.0])), path)
+    plain, even, again = (tmp_path / f"{name}.nii.gz" for name in ("plain", "even", "again"))
+    options = ("--method", "nearest", "--scale", "2x1x1")
+    assert run("upscale", path, plain, *options).code == 0
+    found = run("upscale", path, even, *options, "--balance-slices")
+    assert found.code == 0
+    assert "balanced brightness: slices along S–I, 5." in found.err
+    assert measure_traits(read_volume(plain)).alternation == pytest.approx(0.05, abs=0.005)
+    assert measure_traits(read_volume(even)).alternation < 0.003
+    found = run("upscale", even, again, *options, "--balance-slices")
+    assert "slices do not alternate, nothing was changed" in found.err

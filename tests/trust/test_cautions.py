@@ -60,6 +60,19 @@ def test_thick_slices(bank):
     assert "along A–P are 3.0 times" in found[0].text
 
 
+def test_zero_filling_within_thick_slices_is_told_in_mm(bank):
+    thick = replace(LIKE, voxel_size=(0.72, 0.72, 4.0), band=(0.64, 0.9, 1.0))
+    text = next(c.text for c in cautions_for(thick, bank) if c.kind == "interpolated axis")
+    assert "voxels of about 1.1 mm along R–L and filled them in to 0.72 mm" in text
+
+
+def test_alternating_slices_are_told_in_percent(bank):
+    (caution,) = cautions_for(replace(LIKE, alternation=0.0412), bank)
+    assert caution.kind == "slices alternate in brightness (4 %)"
+    assert "along S–I" in caution.text
+    assert cautions_for(replace(LIKE, alternation=0.009), bank) == ()
+
+
 def test_a_bank_that_does_not_know_its_training_set(make_bank):
     odd = Traits((1.0, 1.0, 5.0), 0.9, 0.2, (1.0, 0.5, np.nan))
     assert kinds(odd, make_bank()) == ["interpolated axis", "thick slices"]

@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.scale import MAX_SCALE, Scale
-from napari_mrisr.viewer.common.labels import AXIS_NAMES, described, scale_label
+from napari_mrisr.viewer.common.labels import described, scale_label
 from napari_mrisr.viewer.layers.convert import is_result
 
 _AUTO_BANK = "Auto (bundled)"

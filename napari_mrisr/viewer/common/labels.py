@@ -6,15 +6,13 @@ import functools
 from pathlib import Path
 
 from napari_mrisr.bank.folder import user_banks
+from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.progress import ProgressState, format_seconds
 from napari_mrisr.core.scale import Scale, orders_of
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import BankError, MrisrError
 from napari_mrisr.methods import available_scales
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
-
-AXIS_NAMES = ("R–L", "A–P", "S–I")
-"""Names of the axes x, y, z of RAS+."""
 
 COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
 """Scales listed for methods that take any scale."""
