@@ -23,6 +23,7 @@ SCALE_HELP = (
 # As `--help` must not import the engine, its texts are repeated here; a test compares them.
 METHODS = {
     "hashed": "learned filters",
+    "network": "learned network for thick slices",
     "tricubic": "cubic B-spline interpolation",
     "quadratic": "quadratic spline (baseline of the 2021 paper)",
     "nearest": "copy of the nearest voxel",
@@ -93,7 +94,10 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     text = f"{_listed(METHODS)}\n(default: %(default)s)"
     method = parser.add_argument("--method", default="hashed", metavar="NAME", help=text)
     complete_with(method, lambda: METHODS)
-    add_bank(parser, "filter bank of hashed (default: the bundled one for the scale)")
+    add_bank(
+        parser,
+        "filter bank of hashed, or .onnx file of network\n(default: the bundled one for the scale)",
+    )
 
 
 def add_bank(parser: argparse.ArgumentParser, text: str) -> None:

@@ -34,7 +34,7 @@ _MAP_NAMES = re.compile(
     r"|^(expected RMSE|support|consistency)\b[^:]*:"
 )
 # Column order of the methods; others stand between tricubic and hashed.
-_ORDER = {"nearest": 0, "quadratic": 1, "tricubic": 2, "hashed": 4}
+_ORDER = {"nearest": 0, "quadratic": 1, "tricubic": 2, "hashed": 4, "network": 5}
 _OTHER = 3
 
 _STEP = 3  # every third voxel along an axis is enough to place the view

@@ -125,6 +125,7 @@ METHOD_SUMMARIES = {
     "tricubic": "cubic B-spline interpolation",
     "quadratic": "quadratic spline (baseline of the 2021 paper)",
     "hashed": "learned filters",
+    "network": "learned network for thick slices",
 }
 """One line per built-in method, to show where a user picks one."""
 
@@ -133,6 +134,7 @@ _BUILT_IN = {
     "tricubic": "napari_mrisr.methods.interpolation:make_tricubic",
     "quadratic": "napari_mrisr.methods.interpolation:make_quadratic",
     "hashed": "napari_mrisr.methods.permuted:make_hashed",
+    "network": "napari_mrisr.methods.network:make_network",
 }
 
 
@@ -203,6 +205,8 @@ def available_scales(name: str) -> list[Scale] | None:
     >>> sr.available_scales("tricubic") is None
     True
     """
+    if name == "network":
+        return sorted(order for f in range(2, 9) for order in orders_of((1, 1, f)))
     if name != "hashed":
         return None
     from napari_mrisr.bank.model import bundled_scales

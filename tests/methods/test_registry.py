@@ -39,12 +39,18 @@ def other_packages(monkeypatch):
 
 
 def test_built_in_methods_come_first():
-    assert available_methods()[:4] == ["nearest", "tricubic", "quadratic", "hashed"]
+    assert available_methods()[:5] == [
+        "nearest",
+        "tricubic",
+        "quadratic",
+        "hashed",
+        "network",
+    ]
 
 
 @pytest.mark.usefixtures("other_packages")
 def test_methods_of_other_packages():
-    names = ["nearest", "tricubic", "quadratic", "hashed", "anisotropic", "zoom"]
+    names = ["nearest", "tricubic", "quadratic", "hashed", "network", "anisotropic", "zoom"]
     assert available_methods() == names
     assert get_method("zoom", (1, 2, 3), "a bank") == ("zoom", (1, 2, 3), "a bank")
 
@@ -59,7 +65,8 @@ def test_unknown_method_names_those_there_are():
     with pytest.raises(ParameterError) as caught:
         get_method("magic", (2, 2, 2))
     assert str(caught.value) == (
-        "method: 'magic'; choose from nearest, tricubic, quadratic, hashed, anisotropic, zoom"
+        "method: 'magic'; choose from nearest, tricubic, quadratic, hashed, network, "
+        "anisotropic, zoom"
     )
 
 

@@ -1,0 +1,119 @@
+"""The method ``network``: a bias-free network that corrects cubic interpolation across slices."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.errors import ScaleError, explain
+from napari_mrisr.methods.permuted import Permuted
+from napari_mrisr.methods.registry import Method
+from napari_mrisr.networks.file import NetworkFile, load_network
+from napari_mrisr.networks.tiles import ACROSS, Tiles
+from napari_mrisr.operators.interpolate import prefilter_operator
+from napari_mrisr.operators.slices import (
+    consistency_operators,
+    correction_operator,
+    resample_operator,
+)
+
+BUNDLED = "thick-slices"
+_WHOLE_AXIS = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ThickSlices:
+    """A network along z: cubic interpolation, a correction, and consistency with the slices.
+
+    Attributes
+    ----------
+    network : NetworkFile
+    scale : tuple
+        ``(1, 1, factor)``.
+    consistent : bool
+        Change the result so that, degraded again, it equals the measured slices.
+    fwhm : float
+        Slice thickness divided by slice distance.
+    """
+
+    network: NetworkFile
+    scale: Scale
+    consistent: bool = True
+    fwhm: float = 1.0
+    name: str = "network"
+
+    @functools.cached_property
+    def _tiles(self) -> Tiles:
+        return Tiles(self.network, self.fwhm)
+
+    @property
+    def halo(self) -> Shape:
+        """Low-resolution voxels needed around a region: its tiles, and all slices."""
+        around = ACROSS + self.network.halo
+        return around, around, _WHOLE_AXIS
+
+    def compute(self, lr: Volume, region: Region) -> FloatArray:
+        """Compute a region; see :class:`~napari_mrisr.methods.Method`."""
+        n, n_out = lr.grid.shape[2], lr.grid.upsampled(self.scale).shape[2]
+        (x, y, _), (x_end, y_end, _) = region.start, region.stop
+        slices = lr.data[slice(x, x_end), slice(y, y_end), slice(0, n)]
+        cubic = prefilter_operator(n).apply(np.ascontiguousarray(slices), 2)
+        image = resample_operator(n, n_out).apply(cubic, 2)
+        correction = correction_operator(n, n_out, self.network.order)
+        for box, coefficients in self._tiles.covering(lr, Region((x, y, 0), (x_end, y_end, n))):
+            a, d = max(x, box.start[0]), min(x_end, box.stop[0])
+            b, e = max(y, box.start[1]), min(y_end, box.stop[1])
+            rows = np.flatnonzero(
+                (correction.first >= box.start[2] * self.network.order)
+                & (correction.first < box.stop[2] * self.network.order)
+            )
+            part = coefficients[
+                a - box.start[0] : d - box.start[0], b - box.start[1] : e - box.start[1]
+            ]
+            flat = np.ascontiguousarray(part).reshape(*part.shape[:2], -1)
+            first, last = int(rows[0]), int(rows[-1]) + 1
+            image[a - x : d - x, b - y : e - y, first:last] += correction.rows(first, last).apply(
+                flat, 2, box.start[2] * self.network.order
+            )
+        if self.consistent:
+            degrade, spread = consistency_operators(n, n_out, "boxcar", self.fwhm)
+            image += spread.apply(slices - degrade.apply(image, 2), 2)
+        # Voxels may be darker than any slice, but not below the window's zero.
+        np.maximum(image, min(np.float32(0.0), lr.extrema[0]), out=image)
+        return np.ascontiguousarray(image[:, :, region.start[2] : region.stop[2]])
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
+        more = {"consistency": "with the measured slices"} if self.consistent else {}
+        return {
+            "method": self.name,
+            "network": self.network.name,
+            "degradation_assumed": f"slice-profile:boxcar:{self.fwhm:g}",
+            **more,
+        }
+
+
+def make_network(scale: Scale, bank: str | None = None) -> Method:
+    """Network for thick slices, bundled or by path, along the one axis with a factor above 1."""
+    thick = [axis for axis, factor in enumerate(scale) if factor > 1]
+    if len(thick) != 1:
+        found = f"{format_scale(scale)} for method network, which makes one axis finer"
+        raise ScaleError(explain("scale", found, "use method hashed, or a scale such as 1x1x4"))
+    network = bundled_network() if bank is None else load_network(bank)
+    method = ThickSlices(network, (1, 1, scale[thick[0]]))
+    others = [axis for axis in range(3) if axis != thick[0]]
+    axes = (others[0], others[1], thick[0])
+    return method if axes == (0, 1, 2) else Permuted(method, axes)
+
+
+@functools.lru_cache(maxsize=1)
+def bundled_network() -> NetworkFile:
+    """Return the bundled network for thick slices."""
+    folder = resources.files("napari_mrisr") / "banks"
+    with resources.as_file(folder / f"{BUNDLED}.onnx") as path:
+        return load_network(path)

@@ -1,0 +1,5 @@
+"""Networks at run time: the ``.onnx`` file and its evaluation. Training is in ``training``.
+
+file.py   one file: checks before anything runs, metadata, checksum
+tiles.py  evaluation on a fixed grid of tiles, so that any region equals the whole run
+"""

@@ -1,0 +1,80 @@
+"""Write a trained network as one ``.onnx`` file with its metadata."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from napari_mrisr.io.atomic import atomic_write
+from napari_mrisr.networks.file import FORMAT_VERSION, KEY, weights_checksum
+from napari_mrisr.training.networks.architecture import CONDITIONS, ThickSliceNetwork
+
+
+class _Valid(nn.Module):
+    """The network without padding: the image brings its halo."""
+
+    def __init__(self, network: ThickSliceNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, told: Tensor) -> Tensor:
+        network = self.network
+        gains = 1.0 + network.gains(told)
+        gains = gains.reshape(1, -1, network.channels, 1, 1, 1)
+        hidden = torch.relu(_convolved(image, network.head) * gains[:, 0])
+        for pair in range(network.pairs):
+            inner = _convolved(hidden, network.body[2 * pair]) * gains[:, 2 * pair + 1]
+            inner = _convolved(torch.relu(inner), network.body[2 * pair + 1])
+            hidden = hidden[:, :, 2:-2, 2:-2, 2:-2] + inner * gains[:, 2 * pair + 2]
+        return _convolved(hidden, network.tail)
+
+
+def _convolved(image: Tensor, convolution: nn.Module) -> Tensor:
+    assert isinstance(convolution, nn.Conv3d)
+    return nn.functional.conv3d(image, convolution.weight)
+
+
+def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> None:
+    """Write a network.
+
+    Parameters
+    ----------
+    network : ThickSliceNetwork
+    path : Path
+    document : dict
+        ``factors``, ``widths`` and ``provenance`` for the metadata.
+    """
+    side = 2 * network.halo + 4
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        _Valid(network).eval(),
+        (torch.zeros(1, 1, side, side + 1, side + 2), torch.zeros(1, CONDITIONS)),
+        buffer,
+        input_names=["image", "told"],
+        output_names=["coefficients"],
+        dynamic_axes={
+            "image": {2: "slices", 3: "rows", 4: "columns"},
+            "coefficients": {2: "slices_out", 3: "rows_out", 4: "columns_out"},
+        },
+        opset_version=17,
+        dynamo=False,
+    )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    order = network.tail.out_channels
+    entries = {
+        "format_version": FORMAT_VERSION,
+        "kind": "thick-slices",
+        "halo": network.halo,
+        "order": order,
+        "sha256": weights_checksum(model),
+        **document,
+    }
+    onnx.helper.set_model_props(model, {KEY: json.dumps(entries)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())

@@ -1,0 +1,74 @@
+"""Training of a small network; skipped, visibly, where PyTorch is not installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from napari_mrisr.core.volume import Grid, Region, Volume  # noqa: E402
+from napari_mrisr.methods.network import ThickSlices  # noqa: E402
+from napari_mrisr.networks.file import load_network  # noqa: E402
+from napari_mrisr.networks.tiles import conditions  # noqa: E402
+from napari_mrisr.training.networks.architecture import ThickSliceNetwork  # noqa: E402
+from napari_mrisr.training.networks.export import export  # noqa: E402
+from napari_mrisr.training.networks.loop import LoopParameters, NetworkTraining  # noqa: E402
+from napari_mrisr.training.networks.patches import training_image  # noqa: E402
+
+PARAMETERS = LoopParameters(steps=6, batch=2, slices=5, across=12)
+
+
+def training(rng: np.random.Generator) -> NetworkTraining:
+    data = rng.random((40, 36, 44), dtype=np.float32)
+    image = training_image(data, np.ones(data.shape, bool))
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    return NetworkTraining(PARAMETERS, [image], [1.0], ThickSliceNetwork(4, 1))
+
+
+def test_a_resumed_training_is_that_without_a_stop(tmp_path):
+    straight = training(np.random.default_rng(1))
+    for _ in range(4):
+        straight.advance()
+    first = training(np.random.default_rng(1))
+    for _ in range(2):
+        first.advance()
+    first.save(tmp_path / "checkpoint.safetensors")
+    second = training(np.random.default_rng(1))
+    second.load(tmp_path / "checkpoint.safetensors")
+    for _ in range(2):
+        second.advance()
+    for a, b in zip(straight.averaged.parameters(), second.averaged.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_step_lowers_the_error_on_average():
+    run = training(np.random.default_rng(2))
+    losses = [run.advance() for _ in range(6)]
+    assert np.isfinite(losses).all()
+
+
+def test_an_exported_network_computes_the_same(tmp_path):
+    torch.manual_seed(0)
+    network = ThickSliceNetwork(4, 1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0.0, 0.1)
+    document = {"factors": [1.5, 9.0], "widths": [0.7, 1.3], "provenance": {}}
+    export(network, tmp_path / "mine.onnx", document)
+    file = load_network(tmp_path / "mine.onnx")
+    assert (file.halo, file.order) == (network.halo, 8)
+    data = np.random.default_rng(4).random((23, 21, 19), dtype=np.float32)
+    lr = Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0])))
+    method = ThickSlices(file, (1, 1, 4))
+    (_, found), *_ = method._tiles.covering(lr, Region.whole(data.shape))
+    with torch.no_grad():
+        image = torch.from_numpy(data.transpose(2, 0, 1).copy())[None, None]
+        expected = network(image, torch.tensor([conditions(4.0, 1.0)]))[0].numpy()
+    inner = slice(network.halo, -network.halo)
+    np.testing.assert_allclose(
+        found[inner, inner, inner],
+        expected.transpose(2, 3, 1, 0)[inner, inner, inner],
+        atol=1e-5,
+    )
