@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ RUNS = {
 }
 
 
-def measure(data: str, options: list[str]) -> list[dict[str, Any]]:
+def measure(data: Sequence[str | Path], options: Sequence[str]) -> list[dict[str, Any]]:
+    """Run ``evaluate`` on files or folders and return its rows."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
-        command = [sys.executable, "-m", "napari_mrisr", "evaluate", data, *options]
+        command = [sys.executable, "-m", "napari_mrisr", "evaluate", *map(str, data), *options]
         subprocess.run(
             [*command, "--quiet", "--json", str(out)], check=True, stdout=subprocess.DEVNULL
         )
@@ -56,7 +58,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> str:
 
 def main(data: str) -> None:
     for title, options in RUNS.items():
-        print(table(title, measure(data, options)), flush=True)
+        print(table(title, measure([data], options)), flush=True)
 
 
 if __name__ == "__main__":

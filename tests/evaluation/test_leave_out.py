@@ -50,6 +50,24 @@ def test_tricubic_predicts_a_ramp_exactly(axis):
     np.testing.assert_allclose(found.data[tuple(inner)], left_out.data[tuple(inner)], atol=2e-3)
 
 
+def test_tricubic_at_the_left_out_slices_is_the_spline_through_the_kept_ones():
+    from scipy.interpolate import CubicSpline
+
+    from napari_mrisr.run.upscale import UpscaleParameters, upscale
+
+    data = head(4, (30, 34, 49))
+    low, left_out = split_slices(Volume(data, Grid(data.shape, np.eye(4))), 2)
+    result = upscale(low, UpscaleParameters((1, 1, 2), "tricubic"))
+    found = at_left_out(result, 2, left_out.grid).data
+    kept = low.data.shape[2]
+    expected = CubicSpline(np.arange(kept), low.data, axis=2)(np.arange(kept - 1) + 0.5)
+    expected = expected.clip(low.data.min(), low.data.max())  # as the method clips
+    inner = (slice(None), slice(None), slice(3, -3))
+    error = np.sqrt(np.mean((found - expected)[inner] ** 2))
+    missed = np.sqrt(np.mean((expected - left_out.data)[inner] ** 2))
+    assert error < 0.05 * missed
+
+
 def test_nearest_predicts_the_mean_of_both_neighbors_of_an_edge():
     data = np.repeat([100.0, 300.0], 10)[None, None, :] * np.ones((6, 6, 1))
     volume = Volume(data, Grid((6, 6, 20), np.eye(4)))
