@@ -17,7 +17,7 @@ from napari_mrisr.comparison.state import (
     CompareState,
     Difference,
     Display,
-    Point,
+    as_point,
 )
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.scale import parse_scale, scale_label
@@ -241,7 +241,7 @@ def opening_state(
     leading = views[columns[0]]
     middle = leading.middle.copy()
     middle[0] += _ASIDE * (leading.high[0] - leading.low[0])
-    position = _point(middle)
+    position = as_point(middle)
     cutter = Cutter(volumes, frame)
     limits = [difference_limit(cutter, d, position) for d in differences if not d.limit]
     limit = max(limits, default=None)
@@ -254,8 +254,8 @@ def opening_state(
             key: Display("gray", _window(view.limits, leading.limits))
             for key, view in views.items()
         },
-        crosshair=_point(frame.to_world(middle)),
-        center=_point((leading.low + leading.high) / 2),
+        crosshair=as_point(frame.to_world(middle)),
+        center=as_point((leading.low + leading.high) / 2),
         span_mm=float((leading.high - leading.low).max()) + 2 * _MARGIN_MM,
     )
 
@@ -288,8 +288,3 @@ def _window(own: tuple[float, float], leading: tuple[float, float]) -> tuple[flo
     """Return the leading volume's window for a volume of the same contrast and unit."""
     ratio = (own[1] - own[0]) / ((leading[1] - leading[0]) or 1.0)
     return leading if 1 / _SAME_CONTRAST < ratio < _SAME_CONTRAST else own
-
-
-def _point(values: NDArray[np.float64]) -> Point:
-    x, y, z = (float(v) for v in values)
-    return x, y, z

@@ -7,7 +7,7 @@ volumes by key; in napari the key is the layer's name.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,12 @@ SIDE_BY_SIDE, SWIPE, FLICKER, CHECKERBOARD = MODES = (
 )
 DIFFERENCE_COLORMAP = "RdBu_r"
 ROI_SHAPES = ("box", "ellipsoid")
+
+
+def as_point(values: Iterable[float]) -> Point:
+    """Return three numbers as a tuple of floats."""
+    x, y, z = map(float, values)
+    return x, y, z
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from napari_mrisr.explain.steps import (
     voxel_text,
 )
 from napari_mrisr.figures.page import export_settings
-from napari_mrisr.io import atomic_write
+from napari_mrisr.io.atomic import atomic_write, write_error
 
 _TITLE = "How super-resolution computes one voxel"
 LECTURE_SUFFIXES = (".html", ".pdf")
@@ -81,8 +81,7 @@ def save_lecture(
     except OutputError:
         raise
     except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(explain(path, found, "choose another folder")) from error
+        raise write_error(path, error) from error
 
 
 def lecture_html(explanation: Explanation, progress: Progress | None = None) -> str:

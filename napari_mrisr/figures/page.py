@@ -21,7 +21,7 @@ from matplotlib.patheffects import withStroke
 from napari_mrisr.core.frames import Letters
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.errors import OutputError, explain
-from napari_mrisr.io import atomic_write
+from napari_mrisr.io.atomic import atomic_write, write_error
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".tif", ".tiff")
 RADIOLOGICAL = "Radiological convention: the patient's right is on the image's left."
@@ -207,5 +207,4 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = DPI)
                 temporary, dpi=dpi, format=suffix[1:], metadata=metadata.get(suffix), facecolor="w"
             )
     except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(explain(path, found, "choose another folder")) from error
+        raise write_error(path, error) from error

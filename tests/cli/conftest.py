@@ -35,14 +35,10 @@ def scan(tmp_path: Path) -> Path:
     return make_scan(tmp_path / "sub-01_T1w.nii.gz")
 
 
-def use_small_presets(patch: pytest.MonkeyPatch) -> None:
-    """Make trainings take a second: two stages, few buckets."""
-    train_quickly(patch)
-
-
 @pytest.fixture
 def small_presets(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_small_presets(monkeypatch)
+    """Make trainings take a second: two stages, few buckets."""
+    train_quickly(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +48,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = [make_scan(folder / f"{seed}.nii", seed, (29, 34, 25)) for seed in (2, 3)]
     out = folder / "small.safetensors"
     with pytest.MonkeyPatch.context() as patch:
-        use_small_presets(patch)
+        train_quickly(patch)
         assert main(["train", *map(str, paths), "--scale", "2", "--out", str(out), "-q"]) == 0
     return out
 

@@ -17,6 +17,7 @@ from napari_mrisr.comparison.state import (
     SWIPE,
     CompareState,
     Point,
+    as_point,
 )
 from napari_mrisr.core.frames import PLANES, Plane
 from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
@@ -214,8 +215,7 @@ class CompareView(QWidget):
             return
         at = self.controller.position()
         at[plane.across], at[plane.upward] = self.pointing.at
-        x, y, z = (float(v) for v in self.controller.frame.to_world(at))
-        self._hover = (x, y, z)
+        self._hover = as_point(self.controller.frame.to_world(at))
         self.schedule()
 
     def _tell_tool(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
+from scipy.ndimage import maximum_filter
 from vispy import gloo
 
 from napari_mrisr.viewer.compare.canvas.canvas_shapes import (
@@ -236,17 +237,5 @@ def _draw(words: str, style: TextStyle, halo: int) -> NDArray[np.uint8]:
 
 def _halo(letters: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     """Return the letters grown by some texels, and fading over as many more."""
-    near = _grown(letters, reach)
-    return np.maximum(near // 8 * 7, _grown(near, reach) // 2)
-
-
-def _grown(letters: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
-    """Return the maximum of each texel's neighbors up to ``reach``; the border is empty."""
-    for _ in range(reach):
-        wide = letters.copy()
-        np.maximum(wide[:, 1:], letters[:, :-1], out=wide[:, 1:])
-        np.maximum(wide[:, :-1], letters[:, 1:], out=wide[:, :-1])
-        letters = wide.copy()
-        np.maximum(letters[1:], wide[:-1], out=letters[1:])
-        np.maximum(letters[:-1], wide[1:], out=letters[:-1])
-    return letters
+    near = maximum_filter(letters, 2 * reach + 1, mode="constant")
+    return np.maximum(near // 8 * 7, maximum_filter(near, 2 * reach + 1, mode="constant") // 2)

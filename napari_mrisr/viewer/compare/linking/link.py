@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels, Shapes
 
-from napari_mrisr.comparison.state import CompareState, Display, Point
+from napari_mrisr.comparison.state import CompareState, Display, Point, as_point
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.viewer.common.events import LayerWatch
 from napari_mrisr.viewer.compare.linking.layers import (
@@ -123,8 +123,7 @@ class Link:
         if self._viewer.dims.ndim < _LAST_AXES:
             return None
         along = -np.asarray(self._viewer.dims.point[-_LAST_AXES:], dtype=float)[::-1]
-        x, y, z = (float(v) for v in self.axes().to_world(along))
-        return x, y, z
+        return as_point(self.axes().to_world(along))
 
     def along_axes(self) -> np.ndarray:
         """Return the crosshair along napari's axes (in RAS order), mm."""
@@ -202,8 +201,7 @@ class Link:
         """Move the crosshair with napari's cursor while Shift is held."""
         if "Shift" in event.modifiers and self._controller.state.columns:
             along = -np.asarray(event.position[-_LAST_AXES:], dtype=float)[::-1]
-            x, y, z = (float(v) for v in self.axes().to_world(along))
-            self._controller.go_to((x, y, z))
+            self._controller.go_to(as_point(self.axes().to_world(along)))
 
     def _pull_camera(self, event: Any = None) -> None:
         if self._pushing or not self._controller.state.columns:
@@ -220,8 +218,7 @@ class Link:
         inside = across.T @ center
         for axis, value in zip(shown, camera.center[-2:], strict=True):
             inside[axis] = -float(value)
-        x, y, z = (float(v) for v in across @ inside)
-        self._controller.look_at((x, y, z), state.span_mm * before / zoom)
+        self._controller.look_at(as_point(across @ inside), state.span_mm * before / zoom)
         after = self._controller.state
         self._known = replace(self._known, center=after.center, span_mm=after.span_mm)
 

@@ -24,9 +24,10 @@ from napari_mrisr.comparison.state import (
     Display,
     Point,
     RoiBox,
+    as_point,
 )
 from napari_mrisr.core.frames import AXIAL, PLANES, Plane
-from napari_mrisr.viewer.compare.model.store import Store, point
+from napari_mrisr.viewer.compare.model.store import Store
 
 # Margin around the largest extent, for the letters at the borders.
 _MARGIN = 1.08
@@ -55,7 +56,7 @@ class Controller(Store):
         """Move the crosshair to a position in a plane, frame mm."""
         at = self.position()
         at[plane.across], at[plane.upward] = across, upward
-        self.go_to(point(self.frame.to_world(at)))
+        self.go_to(as_point(self.frame.to_world(at)))
 
     def step(self, plane: Plane, count: int) -> None:
         """Move by voxels of the first column along a plane's normal."""
@@ -78,14 +79,14 @@ class Controller(Store):
         index[axis] = np.clip(index[axis], 0, volume.grid.shape[axis] - 1)
         at = self.position()
         at[axis] = (affine[:3, :3] @ index + affine[:3, 3])[axis]
-        self.change(crosshair=point(self.frame.to_world(at)))
+        self.change(crosshair=as_point(self.frame.to_world(at)))
 
     def pan(self, plane: Plane, across_mm: float, upward_mm: float) -> None:
         """Shift the view of all panels; the image follows the pointer."""
         center = list(self.state.center)
         center[plane.across] -= across_mm
         center[plane.upward] -= upward_mm
-        self.change(center=point(center))
+        self.change(center=as_point(center))
 
     def zoom(self, factor: float, about: tuple[Plane, float, float] | None = None) -> None:
         """Enlarge all panels; the point ``about`` (plane, across, upward) keeps its place."""
@@ -97,11 +98,11 @@ class Controller(Store):
             plane, across, upward = about
             for axis, fixed in ((plane.across, across), (plane.upward, upward)):
                 center[axis] = fixed + (center[axis] - fixed) * shrink
-        self.change(span_mm=span, center=point(center))
+        self.change(span_mm=span, center=as_point(center))
 
     def look_at(self, center: Point, span_mm: float) -> None:
         """Set the center of the panels, frame mm, and the extent of their shorter side."""
-        self.change(center=point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
+        self.change(center=as_point(center), span_mm=float(np.clip(span_mm, *_SPANS_MM)))
 
     def fit(self) -> None:
         """Show everything."""
@@ -110,14 +111,14 @@ class Controller(Store):
 
     def center_on_crosshair(self) -> None:
         """Center all panels on the crosshair."""
-        self.change(center=point(self.position()))
+        self.change(center=as_point(self.position()))
 
     def _fitted(self, state: CompareState) -> dict[str, Any]:
         ends = [bounds(self._volumes[key].grid, self.frame) for key in state.columns]
         low = np.min([e[0] for e in ends], axis=0)
         high = np.max([e[1] for e in ends], axis=0)
         span = float((high - low).max()) * _MARGIN
-        return {"center": point((low + high) / 2.0), "span_mm": span}
+        return {"center": as_point((low + high) / 2.0), "span_mm": span}
 
     def toggle_maximized(self, plane: Plane, column: int) -> None:
         """Show only this panel, or all again."""
@@ -302,7 +303,7 @@ class Controller(Store):
         if roi is not None and depth_mm > 0:
             size = list(roi.size)
             size[plane.normal] = depth_mm
-            self.put_roi(replace(roi, size=point(size)))
+            self.put_roi(replace(roi, size=as_point(size)))
 
 
 def default_plane(state: CompareState) -> Plane:

@@ -15,7 +15,7 @@ from skimage.measure import find_contours
 from napari_mrisr.comparison.roi import LabelRoi, PrismRoi, Roi
 from napari_mrisr.comparison.scene import Outline
 from napari_mrisr.comparison.slices import cut
-from napari_mrisr.comparison.state import Point, RoiBox
+from napari_mrisr.comparison.state import RoiBox, as_point
 from napari_mrisr.core.frames import Frame, Plane
 from napari_mrisr.core.volume import Volume
 
@@ -78,7 +78,7 @@ def drawn(
     size[axes] = np.maximum(np.abs(ends[1] - ends[0]), MIN_SIZE_MM)
     center[plane.normal], size[plane.normal] = through
     rotation = tuple(map(float, frame.rotation.ravel()))
-    return RoiBox(name, shape, _point(frame.to_world(center)), _point(size), rotation)
+    return RoiBox(name, shape, as_point(frame.to_world(center)), as_point(size), rotation)
 
 
 def grabbed(
@@ -141,7 +141,7 @@ def dragged(grip: Grip, frame: Frame, at: tuple[float, float]) -> RoiBox:
             wanted = max(size[axis] + side * by, MIN_SIZE_MM)
             center[axis] += side * (wanted - size[axis]) / 2.0
             size[axis] = wanted
-    return replace(roi, center=_point(frame.to_world(center)), size=_point(size))
+    return replace(roi, center=as_point(frame.to_world(center)), size=as_point(size))
 
 
 def _side(off: float, half: float, inner: float, outer: float) -> int:
@@ -158,11 +158,6 @@ def _on_outline(shape: str, off: np.ndarray, half: np.ndarray, reach: float) -> 
     radius = float(np.hypot(*scaled))
     slope = float(np.hypot(*(scaled / half))) / max(radius, 1e-9)
     return abs(radius - 1.0) <= reach * max(slope, 1e-9)
-
-
-def _point(values: np.ndarray) -> Point:
-    x, y, z = (float(v) for v in values)
-    return x, y, z
 
 
 class RegionOutlines:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_mrisr.comparison.scene import Cutter, PanelView, Scene, build_scene, difference_limit
 from napari_mrisr.comparison.slices import bounds
-from napari_mrisr.comparison.state import CompareState, Difference, Point, RoiBox
+from napari_mrisr.comparison.state import CompareState, Difference, Point, RoiBox, as_point
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.viewer.compare.model.regions import RegionOutlines
@@ -160,11 +160,11 @@ class Store:
         """Return the nearest point in the first column's field of view, world mm."""
         volume = self.first_volume
         if volume is None:
-            return point(world)
+            return as_point(world)
         low, high = bounds(volume.grid, self.frame)
         # Half-open: the upper border belongs to no voxel.
         at = np.clip(self.frame.from_world(world), low, high - 1e-3)
-        return point(self.frame.to_world(at))
+        return as_point(self.frame.to_world(at))
 
     def follow(self, state: CompareState) -> None:
         """Take a state with other columns: the frame changes, the position stays."""
@@ -172,7 +172,7 @@ class Store:
         self.show(state)
         if shown and not np.array_equal(old.rotation, self.frame.rotation):
             center = self.frame.from_world(old.to_world(state.center))
-            self.state = replace(self.state, center=point(center))
+            self.state = replace(self.state, center=as_point(center))
 
     def show(self, state: CompareState) -> None:
         """Take any state; call no listener."""
@@ -187,7 +187,7 @@ class Store:
         """
         known = [d.limit for d in state.differences if d.limit]
         if not known:
-            at = point(self._cutter.frame.from_world(state.crosshair))
+            at = as_point(self._cutter.frame.from_world(state.crosshair))
             known = [difference_limit(self._cutter, d, at) for d in state.differences]
         return tuple(d if d.limit else replace(d, limit=max(known)) for d in state.differences)
 
@@ -195,9 +195,3 @@ class Store:
 def _with(panel: PanelView, more: RegionOutlines) -> PanelView:
     found = more.at(panel.plane, panel.position)
     return replace(panel, outlines=panel.outlines + found) if found else panel
-
-
-def point(values: Any) -> Point:
-    """Return three floats."""
-    x, y, z = (float(v) for v in values)
-    return x, y, z
