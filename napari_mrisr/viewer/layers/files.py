@@ -98,6 +98,8 @@ def _read(path: str | PathLike[str]) -> LayerData:
         return zarr_layer_data(path)
     name = stem_of(path)
     first = _first_frame(path)
+    for caution in first.origin.cautions if first.origin is not None else ():
+        _warn(path, caution.text)
     frames = _frame_count(path)
     if frames <= 1:
         return layer_data(first, name)
@@ -124,10 +126,15 @@ def _filled(path: str | PathLike[str], error: MrisrError) -> Volume:
         volume = read_volume(path, frame=frame, fill_nonfinite=0.0)
     except MrisrError:
         raise error from None
+    _warn(path, "NaN and infinite voxels are shown as 0")
+    return volume
+
+
+def _warn(path: str | PathLike[str], text: str) -> None:
+    """Show a warning about a file."""
     from napari.utils.notifications import show_warning
 
-    show_warning(f"{Path(path).name}: NaN and infinite voxels are shown as 0")
-    return volume
+    show_warning(f"{Path(path).name}: {text}")
 
 
 def _frame_count(path: str | PathLike[str]) -> int:
@@ -188,9 +195,7 @@ def _open_zarr(path: str | PathLike[str]) -> tuple[NgffImage, str]:
             image = open_ngff(path, frame=0)
         except MrisrError:
             raise error from None
-    from napari.utils.notifications import show_warning
-
-    show_warning(f"{Path(path).name}: has several frames; only the first is shown")
+    _warn(path, "has several frames; only the first is shown")
     return image, f"{stem_of(path)} frame 0"
 
 

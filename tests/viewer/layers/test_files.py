@@ -246,6 +246,16 @@ def test_other_files_are_not_ours(path):
     assert get_reader(path) is None
 
 
+def test_cautions_about_a_file_are_shown(tmp_path, rng):
+    affine = np.eye(4)
+    affine[0, 1] = 0.3  # sheared
+    path = tmp_path / "sheared.nii"
+    nib.save(nib.Nifti1Image(rng.random((4, 5, 6), dtype=np.float32), affine), path)
+    notification_manager.records.clear()
+    open_layer(path)
+    assert "sheared.nii: " in str(notification_manager.records[-1].message)
+
+
 def test_holes_are_filled_with_a_warning(tmp_path, rng):
     path = tmp_path / "map.nii"
     data = rng.random(SHAPE, dtype=np.float32)
