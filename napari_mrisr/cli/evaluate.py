@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from napari_mrisr.cli import clusters, options
 from napari_mrisr.cli.batch import Batch, exit_code
 from napari_mrisr.cli.session import Session, error_line
-from napari_mrisr.core.scale import Scale, scale_label
-from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.errors import ParameterError, ScaleError, explain
 
 if TYPE_CHECKING:
     from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
@@ -34,6 +33,8 @@ factor with a slice profile (boxcar or gaussian) of a width in slice distances;
 a width below 1 leaves gaps. --leave-out needs no high-resolution image: it
 predicts every second slice of a scan from the others.
 """
+
+_DEFAULT_METHODS = ("nearest", "tricubic", "hashed")
 
 
 def add_parser(commands: options.Commands) -> None:
@@ -112,18 +113,18 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.evaluation.tables import times
 
     _check_outputs(arguments)
-    protocol = _protocol(arguments)
-    scales = arguments.scales or ((2, 2, 2),)
     parameters = EvaluateParameters(
-        scales=scales,
-        methods=_methods(arguments, protocol, scales, session),
-        protocol=protocol,
+        scales=arguments.scales or ((2, 2, 2),),
+        methods=_DEFAULT_METHODS if arguments.methods is None else arguments.methods,
+        protocol=_protocol(arguments),
         bank=arguments.bank,
         device=arguments.device,
         threads=arguments.threads,
         frame=arguments.frame,
         fill_nonfinite=arguments.fill_nonfinite,
     )
+    if arguments.methods is None:
+        parameters = _without_missing_bank(parameters, session)
     batch = Batch.find(arguments.inputs, session)
     drawn: list[Path] = []
 
@@ -167,26 +168,20 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
     return protocol
 
 
-def _methods(
-    arguments: argparse.Namespace,
-    protocol: Protocol,
-    scales: tuple[Scale, ...],
-    session: Session,
-) -> tuple[str, ...]:
-    """Return the methods; by default without hashed if it has no bank for a scale."""
-    from napari_mrisr.methods import available_scales
+def _without_missing_bank(parameters: EvaluateParameters, session: Session) -> EvaluateParameters:
+    """Drop the method hashed if it has no bank for a scale, and say so."""
+    from napari_mrisr.run.upscale import check_parameters
 
-    if arguments.methods is not None:
-        methods: tuple[str, ...] = arguments.methods
-        return methods
-    wanted = scales if protocol.factor is None else ((1, 1, protocol.factor),)
-    known = available_scales("hashed") or []
-    lacking = [scale for scale in wanted if arguments.bank is None and scale not in known]
-    if not lacking:
-        return ("nearest", "tricubic", "hashed")
-    names = ", ".join(scale_label(scale) for scale in lacking)
-    session.progress.message(f"hashed is left out: no filter bank for {names} (--bank sets one)")
-    return ("nearest", "tricubic")
+    factor = parameters.protocol.factor
+    scales = parameters.scales if factor is None else ((1, 1, factor),)
+    try:
+        for scale in scales:
+            check_parameters(parameters.upscaling("hashed", scale))
+    except ScaleError as error:
+        session.progress.message(f"hashed is left out: {error}")
+        others = tuple(name for name in parameters.methods if name != "hashed")
+        return replace(parameters, methods=others)
+    return parameters
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

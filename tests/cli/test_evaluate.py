@@ -61,7 +61,7 @@ def test_a_bad_file_is_listed_and_the_rest_is_done(run, scan, tmp_path):
 
 
 def test_thick_slices_drop_hashed_without_a_bank_and_draw(run, scan, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_mrisr.methods.available_scales", lambda name: [(2, 2, 2)])
+    monkeypatch.setattr("napari_mrisr.bank.model.bundled_scales", list)
     outputs = ("--figure", tmp_path / "f.svg", "--csv", tmp_path / "r.csv")
     found = run("evaluate", scan, "--protocol", "thick-slices:3", "--axis", "S-I", *outputs)
     assert found.code == 0
