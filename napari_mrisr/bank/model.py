@@ -30,7 +30,14 @@ from napari_mrisr.bank.calibration import Calibration
 from napari_mrisr.bank.file import read_bank_file, write_bank_file
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.bank.hashing import HashSpec
-from napari_mrisr.core.scale import Scale, format_scale, parse_scale, scale_label
+from napari_mrisr.core.scale import (
+    RealScale,
+    Scale,
+    format_scale,
+    parse_scale,
+    scale_label,
+    whole_scale,
+)
 from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.kernels.hash_tables import LANES
@@ -271,7 +278,7 @@ def bundled_banks() -> list[str]:
     return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
 
 
-def bundled_name(scale: Scale, preset: str = "default", degradation: str = "standard") -> str:
+def bundled_name(scale: RealScale, preset: str = "default", degradation: str = "standard") -> str:
     """Return the name of the bundled bank for a scale; it may not exist."""
     suffix = "" if degradation == "standard" else f"-{degradation}"
     return f"{preset}-{format_scale(scale)}x{suffix}"
@@ -280,11 +287,12 @@ def bundled_name(scale: Scale, preset: str = "default", degradation: str = "stan
 def bundled_scales() -> list[Scale]:
     """List the scales with a bundled bank of the default preset."""
     names = [n for n in bundled_banks() if n.startswith("default-") and n.endswith("x")]
-    return sorted(parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
+    scales = (parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
+    return sorted(whole_scale(scale) for scale in scales)
 
 
 def bank_for(
-    scale: Scale, name: str | Path | None = None, *, any_order: bool = False
+    scale: RealScale, name: str | Path | None = None, *, any_order: bool = False
 ) -> FilterBank:
     """Return the bank to use at a scale.
 
@@ -305,10 +313,11 @@ def bank_for(
         If the named bank is for another scale.
     """
     if name is None:
+        have_scales = bundled_scales()
         if any_order:
-            scale = next((s for s in bundled_scales() if fits(s, scale)), scale)
-        if scale not in bundled_scales():
-            have = ", ".join(scale_label(s) for s in bundled_scales()) or "none"
+            scale = next((s for s in have_scales if fits(s, scale)), scale)
+        if tuple(scale) not in have_scales:
+            have = ", ".join(scale_label(s) for s in have_scales) or "none"
             mend = f"use one of {have}, a bank for this scale, or method tricubic"
             raise ScaleError(explain("scale", f"no filter bank for {scale_label(scale)}", mend))
         return load_bank(bundled_name(scale))
@@ -320,7 +329,7 @@ def bank_for(
     return bank
 
 
-def fits(made_for: Scale, scale: Scale) -> bool:
+def fits(made_for: Scale, scale: RealScale) -> bool:
     """Return True if two scales have the same factors in any order."""
     return sorted(made_for) == sorted(scale)
 
@@ -344,7 +353,7 @@ def _read(path: Path) -> FilterBank:
 
 
 def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> FilterBank:
-    scale = parse_scale(document["scale"])
+    scale = whole_scale(parse_scale(document["scale"]), "a filter bank")
     if document["start"] not in STARTS:
         raise BankError(f"unknown start {document['start']!r}")
     get_degradation(str(document["degradation"]))

@@ -9,6 +9,7 @@ from napari_mrisr.cli import jobs, options
 from napari_mrisr.cli.batch import Batch, run_files
 from napari_mrisr.cli.jobs import FilePlan, FileResult
 from napari_mrisr.cli.session import Session
+from napari_mrisr.core.scale import whole_scale
 from napari_mrisr.errors import GeometryError, explain
 
 _EXAMPLE = """\
@@ -72,7 +73,9 @@ def _work(plan: FilePlan, arguments: argparse.Namespace, session: Session) -> Fi
         volume = read_volume(
             plan.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
-    result = degrade(volume, plan.scale, arguments.degradation, progress=session.progress)
+    result = degrade(
+        volume, whole_scale(plan.scale), arguments.degradation, progress=session.progress
+    )
     with session.writing(plan.out):
         write_volume(result, plan.out, overwrite=arguments.overwrite)
     return FileResult(jobs.describe_grid(plan.scan, None, result.grid)[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli.session import Session
-from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.scale import RealScale, format_scale
 
 if TYPE_CHECKING:
     from napari_mrisr.core.volume import Grid, Origin
@@ -45,7 +45,7 @@ class FilePlan:
         The input.
     out : Path
         The file to write.
-    scale : tuple of int
+    scale : tuple of float
         Factors in RAS order.
     method : Method or None
         The checked method; None for a command without one, and on a Dask worker.
@@ -57,7 +57,7 @@ class FilePlan:
 
     scan: InputScan
     out: Path
-    scale: Scale
+    scale: RealScale
     method: Method | None = None
     memory: int | None = None
     beside: tuple[Path, ...] = ()
@@ -94,7 +94,9 @@ def read_scan(path: Path, frame: int | None) -> InputScan:
     return InputScan(path, grid, replace(origin, header=None))
 
 
-def describe_grid(scan: InputScan, scale: Scale | None, grid: Grid) -> tuple[str, dict[str, Any]]:
+def describe_grid(
+    scan: InputScan, scale: RealScale | None, grid: Grid
+) -> tuple[str, dict[str, Any]]:
     """Describe a result's grid along the file's own axes, as text and as facts for JSON."""
     axes = scan.origin.ras_axis
     shape = [grid.shape[axis] for axis in axes]

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from napari_mrisr.cli.session import EXIT_USAGE, error_line
-from napari_mrisr.core.scale import Scale, parse_scale
+from napari_mrisr.core.scale import RealScale, Scale, parse_scale, whole_scale
 from napari_mrisr.errors import MrisrError, OutputError, cut_long, explain
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 SCALE_HELP = (
     "factor from 1 to 8: one number for all axes, or three such as 1x1x4 "
+    "in the order of the file's own axes"
+)
+REAL_SCALE_HELP = (
+    "factor from 1 to 10: one number for all axes, or three such as 1x1x4.8 "
     "in the order of the file's own axes"
 )
 # As `--help` must not import the engine, its texts are repeated here; a test compares them.
@@ -172,6 +176,15 @@ def complete_with(action: argparse.Action, values: Callable[[], Iterable[str]]) 
 
 
 def scale_value(text: str) -> Scale:
+    """Parse a scale of whole factors, for ``type=``."""
+    try:
+        return whole_scale(parse_scale(text))
+    except MrisrError as error:
+        # argparse puts the option's name in front.
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from error
+
+
+def real_scale_value(text: str) -> RealScale:
     """Parse a scale, for ``type=``."""
     try:
         return parse_scale(text)

@@ -61,8 +61,9 @@ def report_path(out: Path) -> Path:
 
 def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     """Raise, before any work, if maps or a report cannot be made."""
+    from napari_mrisr.core.scale import format_scale
     from napari_mrisr.io import check_writable
-    from napari_mrisr.methods.permuted import bank_of
+    from napari_mrisr.methods.resampled import Resampled, bank_of
 
     if not wanted(arguments):
         return
@@ -70,6 +71,11 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     if bank_of(plan.method) is None:
         found = f"the method {arguments.method} has no filter bank to make them from"
         raise ParameterError(explain(option, found, "use --method hashed"))
+    if isinstance(plan.method, Resampled):
+        scales = (plan.method.method.scale, plan.scale)
+        whole, scale = (format_scale(plan.scan.origin.from_ras(scale)) for scale in scales)
+        found = f"cannot be made for a bank that runs at {whole} and is resampled to {scale}"
+        raise ParameterError(explain(option, found, f"drop {option}, or give the bank's scale"))
     for path in plan.beside:
         if path.suffix == ".html":
             check_report_path(path)
@@ -146,7 +152,7 @@ class ResultFindings:
 def look_at(volume: Volume, method: Method, session: Session) -> InputFindings:
     """Show, before the run, how a scan is unusual or differs from the training set."""
     from napari_mrisr.core.progress import Progress
-    from napari_mrisr.methods.permuted import bank_of
+    from napari_mrisr.methods.resampled import bank_of
     from napari_mrisr.scan.traits import measure_traits
     from napari_mrisr.trust import cautions_for
 
@@ -163,7 +169,7 @@ def look_at_streamed(
     stream_plan: StreamPlan, plan: FilePlan, session: Session
 ) -> tuple[Caution, ...]:
     """Show and return the cautions of :func:`look_at`, within the memory of a plan."""
-    from napari_mrisr.methods.permuted import bank_of
+    from napari_mrisr.methods.resampled import bank_of
     from napari_mrisr.trust import cautions_for
 
     cautions, bank = plan.scan.origin.cautions, bank_of(plan.method)

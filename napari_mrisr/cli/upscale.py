@@ -14,7 +14,7 @@ from napari_mrisr.cli.batch import Batch, run_files
 from napari_mrisr.cli.jobs import FilePlan, FileResult, InputScan
 from napari_mrisr.cli.session import Session
 from napari_mrisr.core.progress import format_seconds
-from napari_mrisr.core.scale import Scale, scale_for_spacing, scale_label
+from napari_mrisr.core.scale import RealScale, scale_for_spacing, scale_label
 from napari_mrisr.errors import (
     Cancelled,
     MemoryEstimateError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _EXAMPLE = """\
 examples:
   napari-mrisr upscale scan.nii.gz scan-2x.nii.gz
-  napari-mrisr upscale thick.nii.gz thin.nii.gz --scale 1x1x4 --method tricubic
+  napari-mrisr upscale thick.nii.gz iso.nii.gz --isotropic --method tricubic
   napari-mrisr upscale sub-01.nii.gz sub-02.nii.gz results/ --spacing 0.5
   napari-mrisr upscale bids/ results/ --skip-existing --json > results.jsonl
   napari-mrisr upscale large.nii.gz large-2x.ome.zarr --memory 2GB
@@ -51,13 +51,32 @@ def add_parser(commands: options.Commands) -> None:
     options.add_inputs(parser)
     parser.add_argument("out", metavar="OUT", help=out_help)
     size = parser.add_mutually_exclusive_group()
-    options.add_scale(size, default="2")
+    size.add_argument(
+        "--scale",
+        type=options.real_scale_value,
+        metavar="FACTOR",
+        default=(2, 2, 2),
+        help=f"{options.REAL_SCALE_HELP} (default: 2)",
+    )
     size.add_argument(
         "--spacing",
         type=options.spacing_value,
         metavar="MM",
         help="wanted voxel size in mm instead of a scale, such as 0.5, or 1x1x0.5 along R–L, "
-        "A–P, S–I; each axis gets the whole factor that comes closest",
+        "A–P, S–I; axes that are finer already are kept",
+    )
+    size.add_argument(
+        "--isotropic",
+        action="store_true",
+        help="bring the slices of a thick-slice scan to its in-plane voxel size, at most 8 times "
+        "finer",
+    )
+    parser.add_argument(
+        "--slice-thickness",
+        type=float,
+        metavar="MM",
+        help="thickness of the slices, which is less than their distance if there are gaps "
+        "(default: from the BIDS sidecar, else their distance)",
     )
     options.add_method(parser)
     parser.add_argument(
@@ -100,6 +119,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
 
 def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan | None:
     """Check all that can be known before a voxel is loaded."""
+    from napari_mrisr.core.slices import check_thickness
     from napari_mrisr.io import check_dtype, check_writable, output_path
     from napari_mrisr.io.formats import expansion_of
 
@@ -110,6 +130,9 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     batch.claim(out, scan)
     if batch.skips(scan, [out, *plan.beside], arguments):
         return None
+    if arguments.slice_thickness is not None:
+        check_thickness(scan.grid, arguments.slice_thickness)
+    _say_kept(scan, arguments, batch)
     parameters = _parameters(scale, arguments)
     plan = replace(plan, method=_method(scan, parameters, arguments))
     plan = replace(plan, memory=_memory(plan, parameters, arguments))
@@ -126,23 +149,49 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     return plan
 
 
-def _scale(scan: InputScan, arguments: argparse.Namespace) -> Scale:
+def _scale(scan: InputScan, arguments: argparse.Namespace) -> RealScale:
     """Return the scale in RAS order."""
+    if arguments.isotropic:
+        from napari_mrisr.run.upscale import isotropic_scale_of
+
+        try:
+            return isotropic_scale_of(scan.grid)
+        except ScaleError as error:
+            text = str(error).removeprefix("isotropic: ").replace("a scale or a spacing", "")
+            found = text.partition("; ")[0]
+            raise ScaleError(explain(scan.path, found, "give --scale or --spacing")) from error
     if arguments.spacing is None:
         return scan.origin.to_ras(arguments.scale)
     scale = scale_for_spacing(scan.grid.voxel_size, arguments.spacing)
-    if scale == (1, 1, 1):
+    if max(scale) == 1:
         size = " × ".join(f"{mm:.3g}" for mm in scan.grid.voxel_size)
         found = f"its voxels of {size} mm (R–L, A–P, S–I) are not coarser than --spacing"
         raise ScaleError(explain(scan.path, found, "give a smaller --spacing"))
     return scale
 
 
-def _parameters(scale: Scale, arguments: argparse.Namespace) -> UpscaleParameters:
+def _say_kept(scan: InputScan, arguments: argparse.Namespace, batch: Batch) -> None:
+    """Say which axes are finer than ``--spacing`` and therefore kept."""
+    if arguments.spacing is None:
+        return
+    wanted = arguments.spacing if isinstance(arguments.spacing, tuple) else [arguments.spacing] * 3
+    axes = zip(("R–L", "A–P", "S–I"), scan.grid.voxel_size, wanted, strict=True)
+    kept = [f"{name} {have:.3g} mm" for name, have, want in axes if have < 0.999 * want]
+    if kept:
+        text = f"{scan.path.name}: kept {', '.join(kept)}, finer than --spacing already"
+        batch.session.progress.message(text)
+
+
+def _parameters(scale: RealScale, arguments: argparse.Namespace) -> UpscaleParameters:
     from napari_mrisr.run.upscale import UpscaleParameters
 
     return UpscaleParameters(
-        scale, arguments.method, arguments.bank, arguments.device, arguments.threads
+        scale,
+        arguments.method,
+        arguments.bank,
+        arguments.device,
+        arguments.threads,
+        arguments.slice_thickness,
     )
 
 
@@ -158,12 +207,14 @@ def _method(
     except ScaleError as error:
         wanted = scale_label(scan.origin.from_ras(parameters.scale))
         found = f"no filter bank for {wanted}"
-        if arguments.spacing is not None:
+        option = "--isotropic" if arguments.isotropic else "--spacing"
+        if arguments.isotropic or arguments.spacing is not None:
             found = f"needs the scale {wanted}, for which there is no filter bank"
+        else:
+            option = "--scale"
         scales = available_scales(arguments.method) or []
         bundled = ", ".join(scale_label(scale) for scale in scales) or "none"
         remedy = f"use --method tricubic, a bundled scale ({bundled}), or train a bank for --bank"
-        option = "--scale" if arguments.spacing is None else "--spacing"
         raise ScaleError(explain(f"{scan.path}: {option}", found, remedy)) from error
 
 
@@ -249,8 +300,28 @@ def _work(plan: FilePlan, arguments: argparse.Namespace, session: Session) -> Fi
         plan.scan, plan.scale, plan.scan.grid.upsampled(plan.scale)
     )
     seconds = time.monotonic() - start
-    facts = {**grid_facts, "method": arguments.method, **facts, "seconds": round(seconds, 3)}
-    return FileResult(f"{grid}{text}, {format_seconds(seconds)}", facts, cautions)
+    slices, slice_facts = _slices(plan, arguments)
+    facts = {**grid_facts, "method": arguments.method, **slice_facts, **facts}
+    facts["seconds"] = round(seconds, 3)
+    return FileResult(f"{grid}{slices}{text}, {format_seconds(seconds)}", facts, cautions)
+
+
+def _slices(plan: FilePlan, arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Return the slice thickness that was assumed, as text and as facts for JSON."""
+    from napari_mrisr.core.slices import given_thickness, slices_of
+
+    origin = plan.scan.origin
+    if arguments.slice_thickness is not None:
+        origin = given_thickness(origin, arguments.slice_thickness)
+    slices = slices_of(plan.scan.grid, origin)
+    if slices is None or plan.scale[slices.axis] == 1:
+        return "", {}
+    facts = {
+        "slice_thickness_mm": round(slices.thickness, 6),
+        "slice_distance_mm": round(slices.distance, 6),
+        "slice_thickness_from": slices.source,
+    }
+    return f", {slices}", facts
 
 
 _Outcome = tuple[str, dict[str, Any], list[str]]

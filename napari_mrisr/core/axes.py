@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_mrisr.core.scale import Scale
-from napari_mrisr.core.volume import BoxArray, Region, Shape, Volume
+from napari_mrisr.core.scale import RealScale, Scale
+from napari_mrisr.core.volume import BoxArray, Number, Region, Volume
 
 Axes = tuple[int, int, int]
 """``axes[i]`` is the axis of the volume that becomes axis ``i``."""
@@ -17,7 +17,7 @@ Axes = tuple[int, int, int]
 IN_ORDER: Axes = (0, 1, 2)
 
 
-def axes_between(wanted: Scale, made_for: Scale) -> Axes | None:
+def axes_between(wanted: RealScale, made_for: Scale) -> Axes | None:
     """Return the permutation that brings a scale into the order of another one.
 
     Parameters
@@ -45,7 +45,9 @@ def inverse(axes: Axes) -> Axes:
     return a, b, c
 
 
-def permute_shape(shape: Shape, axes: Axes) -> Shape:
+def permute_shape(
+    shape: tuple[Number, Number, Number], axes: Axes
+) -> tuple[Number, Number, Number]:
     """Reorder three numbers."""
     return shape[axes[0]], shape[axes[1]], shape[axes[2]]
 

@@ -1,10 +1,14 @@
-"""Scale of a super-resolution: one whole factor from 1 to 8 per axis."""
+"""Scale of a super-resolution: one factor per axis, whole or not.
+
+Filter banks, degradations and their evaluation need whole factors (:data:`Scale`). Methods
+also take factors that are not whole (:data:`RealScale`): the result has ``round(n * factor)``
+voxels over exactly the scan's field of view.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-import operator
 import re
 from collections.abc import Iterable, Sequence
 from typing import SupportsFloat, SupportsIndex
@@ -12,28 +16,38 @@ from typing import SupportsFloat, SupportsIndex
 from napari_mrisr.errors import ScaleError, explain
 
 Scale = tuple[int, int, int]
+RealScale = tuple[float, float, float]
+"""Three factors from 1 to 10; whole ones are of type int."""
 
 MAX_SCALE = 8
+"""Largest whole factor of a filter bank or degradation."""
+
+MAX_FACTOR = 10
+"""Largest factor of a method."""
+
+MOST_TIMES_FINER = 8
+"""Largest factor of :func:`isotropic_scale`."""
 
 _EXACT = 1e-3
+_NEARLY_EQUAL = 1.2
 
 
-ScaleLike = int | str | Sequence[int]
+ScaleLike = float | str | Sequence[float]
 """Whatever :func:`parse_scale` reads."""
 
 
-def parse_scale(scale: ScaleLike) -> Scale:
-    """Read a scale: ``2``, ``(1, 1, 4)``, ``[1, 1, 4]`` or ``"1x1x4"``; 2 means 2x2x2.
+def parse_scale(scale: ScaleLike) -> RealScale:
+    """Read a scale: ``2``, ``(1, 1, 4)``, ``"1x1x4"`` or ``"1x1x4.8"``; 2 means 2x2x2.
 
     Parameters
     ----------
-    scale : int, str or sequence of int
+    scale : float, str or sequence of float
         One factor for all axes or three factors.
 
     Returns
     -------
-    tuple of int
-        Three factors, each from 1 to 8.
+    tuple of int or float
+        Three factors, each from 1 to 10. Whole factors are of type int.
 
     Raises
     ------
@@ -45,31 +59,63 @@ def parse_scale(scale: ScaleLike) -> Scale:
     >>> import napari_mrisr as sr
     >>> sr.parse_scale(2)
     (2, 2, 2)
-    >>> sr.parse_scale("1x1x4")
-    (1, 1, 4)
+    >>> sr.parse_scale("1x1x4.8")
+    (1, 1, 4.8)
     """
-    mend = f"give one whole number from 1 to {MAX_SCALE}, or three such as 1x1x4"
+    mend = f"give one number from 1 to {MAX_FACTOR}, or three such as 1x1x4"
     unreadable = ScaleError(explain("scale", f"cannot read {repr(scale)[:80]}", mend))
     parts: Sequence[object]
     if isinstance(scale, str):
         parts = re.split(r"[x×]", scale.strip().lower().removesuffix("×"))
-        if not all(re.fullmatch(r"\d{1,3}", str(part).strip()) for part in parts):
+        if not all(re.fullmatch(r"\d{1,3}(\.\d{1,6})?", str(part).strip()) for part in parts):
             raise unreadable
-        parts = [int(str(part)) for part in parts]
+        parts = [float(str(part)) for part in parts]
     else:
         parts = list(scale) if isinstance(scale, Iterable) else [scale]
     factors = []
     for part in parts:
-        if isinstance(part, bool) or not isinstance(part, SupportsIndex):
+        number = isinstance(part, SupportsIndex | SupportsFloat) and not isinstance(part, str)
+        if isinstance(part, bool) or not number:
             raise unreadable
-        factors.append(operator.index(part))
+        factors.append(_tidy(float(part)))  # type: ignore[arg-type]
     if len(factors) == 1:
         factors *= 3
-    if len(factors) != 3:
+    if len(factors) != 3 or not all(map(math.isfinite, factors)):
         raise unreadable
-    if not all(1 <= factor <= MAX_SCALE for factor in factors):
+    if not all(1 <= factor <= MAX_FACTOR for factor in factors):
         raise ScaleError(explain("scale", f"{repr(scale)[:80]} is out of range", mend))
     return factors[0], factors[1], factors[2]
+
+
+def whole_scale(scale: RealScale, needed_by: str = "this") -> Scale:
+    """Return a scale of whole factors from 1 to 8, or raise :class:`ScaleError`.
+
+    Parameters
+    ----------
+    scale : tuple of float
+        Factors to check.
+    needed_by : str
+        Subject of the message.
+    """
+    x, y, z = (int(factor) for factor in scale)
+    if (x, y, z) != tuple(scale) or max(x, y, z) > MAX_SCALE:
+        found = f"{needed_by} needs whole factors up to {MAX_SCALE}, not {format_scale(scale)}"
+        raise ScaleError(explain("scale", found, "give factors such as 2 or 1x1x4"))
+    return x, y, z
+
+
+def upsampled_size(n: int, factor: float) -> int:
+    """Return the voxels of the result along an axis of ``n`` voxels."""
+    return max(1, round(n * factor))
+
+
+def is_whole(scale: RealScale) -> bool:
+    """Return True if all factors are whole."""
+    return all(float(factor).is_integer() for factor in scale)
+
+
+def _tidy(factor: float) -> float:
+    return int(factor) if factor.is_integer() else factor
 
 
 def orders_of(scale: Scale) -> list[Scale]:
@@ -77,23 +123,21 @@ def orders_of(scale: Scale) -> list[Scale]:
     return sorted({(a, b, c) for a, b, c in itertools.permutations(scale)})
 
 
-def format_scale(scale: Scale) -> str:
-    """Format a scale as ``2`` or ``1x1x4``, as :func:`parse_scale` reads it."""
-    return str(scale[0]) if len(set(scale)) == 1 else "x".join(map(str, scale))
+def format_scale(scale: RealScale) -> str:
+    """Format a scale as ``2``, ``1x1x4`` or ``1x1x4.8``, as :func:`parse_scale` reads it."""
+    factors = [f"{factor:.4g}" for factor in scale]
+    return factors[0] if len(set(scale)) == 1 else "x".join(factors)
 
 
-def scale_label(scale: Scale) -> str:
+def scale_label(scale: RealScale) -> str:
     """Format a scale for a message: ``2x`` or ``1x1x4``."""
-    return f"{scale[0]}x" if len(set(scale)) == 1 else format_scale(scale)
+    return f"{format_scale(scale)}x" if len(set(scale)) == 1 else format_scale(scale)
 
 
 def scale_for_spacing(
-    voxel_size: tuple[float, float, float],
-    spacing: float | Sequence[float],
-    *,
-    exact: bool = False,
-) -> Scale:
-    """Return the whole factors that come closest to a wanted voxel size.
+    voxel_size: tuple[float, float, float], spacing: float | Sequence[float]
+) -> RealScale:
+    """Return the factors that give a wanted voxel size.
 
     Parameters
     ----------
@@ -101,37 +145,67 @@ def scale_for_spacing(
         Present voxel size per axis, in mm.
     spacing : float or sequence of float
         Wanted voxel size, in mm: one for all axes, or three.
-    exact : bool
-        Refuse a spacing that is more than 0.1 % away from a whole factor.
 
     Returns
     -------
-    tuple of int
-        Per axis the nearest whole factor in the logarithm, at least 1.
+    tuple of int or float
+        1 for axes that are finer already. Factors within 0.1 % of a whole one are whole.
 
     Raises
     ------
     ScaleError
-        If the spacing is not positive, needs a factor above 8, or is not exact.
+        If the spacing is not positive or needs a factor above 10.
     """
     wanted = _lengths(spacing)
-    sizes = " x ".join(f"{size:.4g}" for size in voxel_size)
-    text = " x ".join(f"{size:.4g}" for size in dict.fromkeys(wanted))
-    factors, off = [], 0.0
-    for have, want in zip(voxel_size, wanted, strict=True):
-        ratio = have / want
-        low = max(1, math.floor(ratio))
-        factors.append(low if ratio / low <= (low + 1) / ratio else low + 1)
-        off = max(off, abs(ratio / factors[-1] - 1.0))
-    if max(factors) > MAX_SCALE:
-        found = f"{text} mm from {sizes} mm needs a factor of {max(factors)}"
-        mend = f"ask for at least {max(voxel_size) / MAX_SCALE:.3g} mm"
+    ratios = [have / want for have, want in zip(voxel_size, wanted, strict=True)]
+    if max(ratios) > MAX_FACTOR * (1 + _EXACT):
+        sizes = " x ".join(f"{size:.4g}" for size in voxel_size)
+        text = " x ".join(f"{size:.4g}" for size in dict.fromkeys(wanted))
+        found = f"{text} mm from {sizes} mm needs a factor of {max(ratios):.4g}"
+        mend = f"ask for at least {max(voxel_size) / MAX_FACTOR:.3g} mm"
         raise ScaleError(explain("spacing", found, mend))
-    if exact and off > _EXACT:
-        possible = " x ".join(f"{n / f:.4g}" for n, f in zip(voxel_size, factors, strict=True))
-        found = f"{text} mm from {sizes} mm needs factors that are not whole"
-        raise ScaleError(explain("spacing", found, f"ask for {possible} mm"))
-    return factors[0], factors[1], factors[2]
+    x, y, z = (_snapped(ratio) for ratio in ratios)
+    return x, y, z
+
+
+def isotropic_scale(voxel_size: tuple[float, float, float]) -> RealScale:
+    """Return the factors that make voxels isotropic.
+
+    Axes coarser than the finest one by 20 % or more are brought to it, but become at most 8
+    times finer. The others are kept.
+
+    Parameters
+    ----------
+    voxel_size : tuple of float
+        Present voxel size per axis, in mm.
+
+    Returns
+    -------
+    tuple of int or float
+        (1, 1, 1) for voxels that are nearly isotropic.
+
+    Examples
+    --------
+    >>> from napari_mrisr.core.scale import isotropic_scale
+    >>> isotropic_scale((0.75, 0.75, 3.3))
+    (1, 1, 4.4)
+    """
+    ratios = [size / min(voxel_size) for size in voxel_size]
+    x, y, z = (
+        1 if ratio < _NEARLY_EQUAL else _snapped(min(ratio, MOST_TIMES_FINER)) for ratio in ratios
+    )
+    return x, y, z
+
+
+def _snapped(ratio: float) -> float:
+    """Return a factor of at least 1, whole if it is within 0.1 % of a whole one.
+
+    The sizes in a header are rounded; more than six decimals are noise.
+    """
+    nearest = max(1, round(ratio))
+    if ratio < 1 or abs(ratio / nearest - 1.0) <= _EXACT:
+        return nearest
+    return round(ratio, 6)
 
 
 def _lengths(spacing: float | Sequence[float]) -> tuple[float, float, float]:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.percentiles import go_on, percentile
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale, Scale, upsampled_size
 from napari_mrisr.errors import GeometryError, explain
 
 Shape = tuple[int, int, int]
 FloatArray = NDArray[np.float32]
+Number = TypeVar("Number", int, float)
 
 CLIP_PERCENTILE = 99.9
 
@@ -67,13 +68,14 @@ class Grid:
         index = np.array([(x, y, z, 1.0) for x in ends[0] for y in ends[1] for z in ends[2]])
         return (index @ self.affine.T)[:, :3]
 
-    def upsampled(self, scale: Scale) -> Grid:
+    def upsampled(self, scale: RealScale) -> Grid:
         """Return the grid with ``scale`` times the voxels over the same field of view.
 
-        The first voxel's center moves by half an old minus half a new voxel.
+        An axis of n voxels gets ``round(n * factor)``. The first voxel's center moves by half
+        an old minus half a new voxel.
         """
-        shape = [n * s for n, s in zip(self.shape, scale, strict=True)]
-        return self._rescaled([1.0 / s for s in scale], shape)
+        shape = [upsampled_size(n, s) for n, s in zip(self.shape, scale, strict=True)]
+        return self._rescaled([n / m for n, m in zip(self.shape, shape, strict=True)], shape)
 
     def degraded(self, scale: Scale) -> Grid:
         """Return the grid with ``scale`` times fewer voxels over the same field of view.
@@ -168,6 +170,10 @@ class Origin:
         File extension, such as ``.nii.gz``.
     cautions : tuple of Caution
         Unusual properties of the file, such as a sheared affine.
+    slice_thickness : float or None
+        In mm; None if unknown. See :mod:`napari_mrisr.core.slices`.
+    slice_source : str
+        Source of the thickness.
     """
 
     name: str
@@ -175,6 +181,8 @@ class Origin:
     header: object | None = None
     suffix: str = ".nii.gz"
     cautions: tuple[Caution, ...] = ()
+    slice_thickness: float | None = None
+    slice_source: str = ""
 
     @property
     def ras_axis(self) -> tuple[int, int, int]:
@@ -183,14 +191,14 @@ class Origin:
         a, b, c = (lookup[code] for code in self.axis_codes)
         return a, b, c
 
-    def to_ras(self, scale: Scale) -> Scale:
+    def to_ras(self, scale: tuple[Number, Number, Number]) -> tuple[Number, Number, Number]:
         """Reorder per-axis factors from stored order to RAS order."""
-        ras = [1, 1, 1]
+        ras = [scale[0]] * 3
         for factor, axis in zip(scale, self.ras_axis, strict=True):
             ras[axis] = factor
         return ras[0], ras[1], ras[2]
 
-    def from_ras(self, scale: Scale) -> Scale:
+    def from_ras(self, scale: tuple[Number, Number, Number]) -> tuple[Number, Number, Number]:
         """Reorder per-axis factors from RAS order to stored order."""
         a, b, c = self.ras_axis
         return scale[a], scale[b], scale[c]

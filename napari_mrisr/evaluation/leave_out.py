@@ -16,8 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.operators.interpolate import prefilter_operator
-from napari_mrisr.operators.slices import sample_operator
+from napari_mrisr.operators.interpolate import prefilter_operator, sample_operator
 
 
 def split_slices(volume: Volume, axis: int) -> tuple[Volume, Volume]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.errors import ParameterError, VolumeError, explain
 
 PathLike = str | os.PathLike[str]
@@ -186,7 +186,7 @@ def _search(top: Path, errors: list[VolumeError]) -> Iterator[Path]:
                 yield path
 
 
-def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
+def output_path(input_path: PathLike, out: PathLike, scale: RealScale) -> Path:
     """Return the path of a scan's result.
 
     Parameters
@@ -199,8 +199,8 @@ def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
         derivatives: ``sub-01_T1w.nii.gz`` becomes
         ``sub-01_desc-sr2x_T1w.nii.gz`` and ``scan.mgz`` becomes
         ``scan_desc-sr2x.mgz``; an existing ``desc`` is replaced.
-    scale : tuple of int
-        ``2x2x2`` is named ``sr2x``, ``1x1x4`` is named ``sr1x1x4``.
+    scale : tuple of float
+        ``2x2x2`` is named ``sr2x``, ``1x1x4.8`` is named ``sr1x1x4p8``.
 
     Returns
     -------
@@ -211,7 +211,8 @@ def output_path(input_path: PathLike, out: PathLike, scale: Scale) -> Path:
     out = Path(out)
     if is_zarr(out) or (suffix_of(out) and not out.is_dir()):
         return out
-    text = format_scale(scale)
+    # BIDS allows no dot in a label.
+    text = format_scale(scale).replace(".", "p")
     label = f"desc-sr{text}" if "x" in text else f"desc-sr{text}x"
     suffix = suffix_of(input_path)
     if is_zarr(input_path):

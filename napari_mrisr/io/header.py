@@ -19,6 +19,7 @@ from nibabel.analyze import AnalyzeHeader
 from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
+from napari_mrisr.core.slices import SIDECAR
 from napari_mrisr.core.volume import Grid, Origin, Shape
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
 from napari_mrisr.io.formats import (
@@ -44,6 +45,7 @@ from napari_mrisr.io.loading import (
     unreadable,
     utf8_name,
 )
+from napari_mrisr.io.sidecar import sidecar_cautions, slice_thickness
 
 # nibabel's image classes carry no types.
 nib: Any = nibabel
@@ -96,9 +98,19 @@ class Scan:
     def origin(self) -> Origin:
         """Description of the file, with cautions about its geometry."""
         header = self.image.header
-        cautions = tuple(geometry_cautions(header, self.affine, self.shape))
-        codes, suffix = axis_codes(self.affine), suffix_of(self.path)
-        return Origin(printable(self.path.name), codes, header.copy(), suffix, cautions)
+        cautions = [*geometry_cautions(header, self.affine, self.shape)]
+        sizes = self.grid.voxel_size
+        cautions += sidecar_cautions(self.path, sizes)
+        thickness = slice_thickness(self.path, sizes)
+        return Origin(
+            printable(self.path.name),
+            axis_codes(self.affine),
+            header.copy(),
+            suffix_of(self.path),
+            tuple(cautions),
+            thickness,
+            SIDECAR if thickness else "",
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale, whole_scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.operators import interpolate
 
-Upsampler = Callable[[FloatArray, Scale, Region | None], FloatArray]
+Upsampler = Callable[[FloatArray, Any, Region | None], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Interpolation:
     """
 
     name: str
-    scale: Scale
+    scale: RealScale
     upsample: Upsampler
     reach: int
 
@@ -45,22 +46,23 @@ class Interpolation:
         return {"method": self.name}
 
 
-def make_nearest(scale: Scale, bank: str | None = None) -> Method:
+def make_nearest(scale: RealScale, bank: str | None = None) -> Method:
     """Copy of the nearest voxel."""
     return Interpolation("nearest", scale, interpolate.nearest, _no_bank("nearest", bank))
 
 
-def make_tricubic(scale: Scale, bank: str | None = None) -> Method:
+def make_tricubic(scale: RealScale, bank: str | None = None) -> Method:
     """Cubic B-spline interpolation."""
     _no_bank("tricubic", bank)
     return Interpolation("tricubic", scale, interpolate.tricubic, interpolate.TRICUBIC_HALO)
 
 
-def make_quadratic(scale: Scale, bank: str | None = None) -> Method:
+def make_quadratic(scale: RealScale, bank: str | None = None) -> Method:
     """Quadratic spline, called tricubic in the 2021 paper; to reproduce its figures."""
     _no_bank("quadratic", bank)
     # Voxel centers move against the scale by up to half a voxel over the volume.
-    return Interpolation("quadratic", scale, interpolate.quadratic, 3)
+    factors = whole_scale(scale, "method quadratic")
+    return Interpolation("quadratic", factors, interpolate.quadratic, 3)
 
 
 def _no_bank(name: str, bank: str | None) -> int:

@@ -8,18 +8,17 @@ from importlib import resources
 
 import numpy as np
 
-from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ScaleError, explain
 from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.networks.file import NetworkFile, load_network
 from napari_mrisr.networks.tiles import ACROSS, Tiles
-from napari_mrisr.operators.interpolate import prefilter_operator
+from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import (
     consistency_operators,
     correction_operator,
-    resample_operator,
 )
 
 BUNDLED = "thick-slices"
@@ -42,7 +41,7 @@ class ThickSlices:
     """
 
     network: NetworkFile
-    scale: Scale
+    scale: RealScale
     consistent: bool = True
     fwhm: float = 1.0
     name: str = "network"
@@ -98,7 +97,7 @@ class ThickSlices:
         }
 
 
-def make_network(scale: Scale, bank: str | None = None) -> Method:
+def make_network(scale: RealScale, bank: str | None = None) -> Method:
     """Network for thick slices, bundled or by path, along the one axis with a factor above 1."""
     thick = [axis for axis, factor in enumerate(scale) if factor > 1]
     if len(thick) != 1:

@@ -13,6 +13,7 @@ bucket differs only if a feature is within rounding of a cut.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from napari_mrisr.bank.hashing import phase_offsets
 from napari_mrisr.bank.model import Stage
 from napari_mrisr.core.axes import permute_data
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale, scale_label
+from napari_mrisr.core.scale import RealScale, scale_label
 from napari_mrisr.core.threads import wait_for
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import DeviceError
@@ -99,7 +100,7 @@ class InterpolationOnDevice:
     machine: Machine
 
     @property
-    def scale(self) -> Scale:
+    def scale(self) -> RealScale:
         """Factor of each axis."""
         return self.method.scale
 
@@ -305,7 +306,7 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
         found = run(method.method, turned, machine, progress)
         return cast(FloatArray, permute_data(found, method.back))
     lr = volume.normalized(check=progress.token.check)
-    shape, cell = lr.grid.upsampled(method.scale).shape, method.scale[0]
+    shape, cell = lr.grid.upsampled(method.scale).shape, math.ceil(method.scale[0])
     voxels = _voxels_that_fit(method, machine, shape)
     executor = ThreadPoolExecutor(1, thread_name_prefix="mrisr-device")
     try:
@@ -360,7 +361,7 @@ def _voxels_that_fit(method: Method, machine: Machine, shape: Shape) -> int:
     fit = int(_SHARE_OF_FREE * machine.free_bytes()) // _BYTES_A_VOXEL
     halo = method.halo or (0, 0, 0)
     if fit < shape[0] * shape[1] * shape[2]:
-        fit -= 2 * halo[0] * method.scale[0] * shape[1] * shape[2]
+        fit -= 2 * halo[0] * math.ceil(method.scale[0]) * shape[1] * shape[2]
     return min(MOST_VOXELS, fit)
 
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from napari_mrisr.bank.model import FilterBank, bank_for
+from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.axes import (
     IN_ORDER,
     Axes,
@@ -20,7 +20,7 @@ from napari_mrisr.core.axes import (
     permute_shape,
     permute_volume,
 )
-from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.scale import RealScale, Scale, format_scale
 from napari_mrisr.core.volume import BoxArray, FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.methods.hashed import Hashed
@@ -57,7 +57,7 @@ class Permuted:
         return inverse(self.axes)
 
     @property
-    def scale(self) -> Scale:
+    def scale(self) -> RealScale:
         """Factor of each axis of the volume."""
         return permute_shape(self.method.scale, self.back)
 
@@ -112,19 +112,7 @@ class Permuted:
         return found
 
 
-def bank_of(method: Method | None) -> FilterBank | None:
-    """Return the filter bank of a method; None if it has none."""
-    while isinstance(method, Permuted):
-        method = method.method
-    return method.bank if isinstance(method, Hashed) else None
-
-
-def make_hashed(scale: Scale, bank: str | None = None) -> Method:
-    """Learned filters of a bank by name or path, or of the bundled bank for the scale."""
-    return hashed_with(bank_for(scale, bank, any_order=True), scale)
-
-
-def hashed_with(bank: FilterBank, scale: Scale) -> Method:
+def hashed_with(bank: FilterBank, scale: Scale) -> Hashed | Permuted:
     """Return the hashed method with a bank for the scale's factors in any order of axes."""
     axes = axes_between(scale, bank.scale)
     if axes is None:

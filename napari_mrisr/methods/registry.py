@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Protocol, runtime_checkable
 
-from napari_mrisr.core.scale import Scale, orders_of
+from napari_mrisr.core.scale import RealScale, Scale, orders_of
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 
@@ -21,8 +21,8 @@ class Method(Protocol):
     ----------
     name : str
         Name for tables and layers.
-    scale : tuple of int
-        Factor of each axis.
+    scale : tuple of float
+        Factor of each axis; see :data:`~napari_mrisr.core.scale.RealScale`.
     halo : tuple of int or None
         Low-resolution voxels needed around a region along each axis; None if a voxel's
         result depends on the whole volume.
@@ -34,7 +34,7 @@ class Method(Protocol):
         ...
 
     @property
-    def scale(self) -> Scale:
+    def scale(self) -> RealScale:
         """See the class."""
         ...
 
@@ -117,7 +117,7 @@ def pass_regions(
     return regions
 
 
-MethodFactory = Callable[[Scale, str | None], Method]
+MethodFactory = Callable[[RealScale, str | None], Method]
 """Makes a method from a scale and the name or path of a filter bank."""
 
 METHOD_SUMMARIES = {
@@ -133,7 +133,7 @@ _BUILT_IN = {
     "nearest": "napari_mrisr.methods.interpolation:make_nearest",
     "tricubic": "napari_mrisr.methods.interpolation:make_tricubic",
     "quadratic": "napari_mrisr.methods.interpolation:make_quadratic",
-    "hashed": "napari_mrisr.methods.permuted:make_hashed",
+    "hashed": "napari_mrisr.methods.resampled:make_hashed",
     "network": "napari_mrisr.methods.network:make_network",
 }
 
@@ -155,18 +155,19 @@ def method_summary(name: str) -> str:
     return ""
 
 
-def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
+def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     """Return a method, ready to compute.
 
     Parameters
     ----------
     name : str
         One of :func:`available_methods`.
-    scale : tuple of int
-        Factor of each axis.
+    scale : tuple of float
+        Factor of each axis, 1 to 10; ``quadratic`` takes whole factors only.
     bank : str, optional
         For ``hashed``: path of a filter bank or name of a bundled one; by
-        default the bundled one for the scale.
+        default the bundled one for the scale. Along one axis, a bank of the next whole
+        factor serves too.
 
     Raises
     ------
@@ -195,7 +196,10 @@ def get_method(name: str, scale: Scale, bank: str | None = None) -> Method:
 
 
 def available_scales(name: str) -> list[Scale] | None:
-    """Return the scales that a method supports with the bundled banks; None for any scale.
+    """Return the scales of a method's bundled banks; None for a method without banks.
+
+    Thick slices of any factor are served by the bank of the next whole factor, if there is
+    one along a single axis.
 
     Examples
     --------

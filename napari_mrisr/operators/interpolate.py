@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale, Scale, upsampled_size
 from napari_mrisr.core.volume import FloatArray, Region, Shape
 from napari_mrisr.kernels import cpu_rows
 
@@ -136,10 +136,32 @@ def spline_operator(n: int, factor: int) -> AxisOperator:
     return operator_from_taps(first, taps, n)
 
 
+def positions(n: int, n_out: int) -> NDArray[np.float64]:
+    """Return the output voxel centers in input voxel indices, the field of view kept."""
+    return np.asarray((np.arange(n_out) + 0.5) * (n / n_out) - 0.5, np.float64)
+
+
 @functools.lru_cache(maxsize=64)
-def nearest_operator(n: int, factor: int) -> AxisOperator:
-    """Return the operator that repeats each voxel ``factor`` times."""
-    return AxisOperator(np.repeat(np.arange(n), factor), np.ones((n * factor, 1), np.float32))
+def resample_operator(n: int, n_out: int) -> AxisOperator:
+    """Return the operator from B-spline coefficients of ``n`` voxels to ``n_out`` samples."""
+    return sample_operator(n, positions(n, n_out))
+
+
+def sample_operator(n: int, position: NDArray[np.float64]) -> AxisOperator:
+    """Return the operator from B-spline coefficients of ``n`` voxels to samples at positions.
+
+    Positions are voxel indices: 0 is the first voxel's center.
+    """
+    first = np.floor(position).astype(np.int64) - 1
+    taps = cubic_weights(position[:, None] - first[:, None] - np.arange(4))
+    return operator_from_taps(first, taps, n)
+
+
+@functools.lru_cache(maxsize=64)
+def nearest_operator(n: int, n_out: int) -> AxisOperator:
+    """Return the operator that copies the nearest of ``n`` voxels; of two, the later one."""
+    first = (2 * np.arange(n_out) + 1) * n // (2 * n_out)
+    return AxisOperator(first, np.ones((n_out, 1), np.float32))
 
 
 @functools.lru_cache(maxsize=64)
@@ -221,7 +243,7 @@ def _plan(
 
 def tricubic(
     array: FloatArray,
-    scale: Scale,
+    scale: RealScale,
     region: Region | None = None,
     kernel: RowsKernel = cpu_rows.apply_rows,
 ) -> FloatArray:
@@ -234,7 +256,7 @@ def tricubic(
     ----------
     array : (nx, ny, nz) ndarray of float32
         Input.
-    scale : tuple of int
+    scale : tuple of float
         Factor of each axis; 1 leaves an axis as it is.
     region : Region, optional
         Output voxels to compute; all by default.
@@ -244,7 +266,7 @@ def tricubic(
     region = region or Region.whole(upsampled_shape(array, scale))
     sizes = list(zip(array.shape, scale, strict=True))
     prefilters = [[prefilter_operator(n)] if s > 1 else [] for n, s in sizes]
-    splines = [[spline_operator(n, s)] if s > 1 else [] for n, s in sizes]
+    splines = [[_upsampling(n, s)] if s > 1 else [] for n, s in sizes]
     # All coefficients before the first spline, while there are fewest.
     reads = [_plan(tuple(c), region.start[a], region.stop[a])[1] for a, c in enumerate(splines)]
     (a, d), (b, e), (c, f) = reads
@@ -255,13 +277,14 @@ def tricubic(
 
 def nearest(
     array: FloatArray,
-    scale: Scale,
+    scale: RealScale,
     region: Region | None = None,
     kernel: RowsKernel = cpu_rows.apply_rows,
 ) -> FloatArray:
     """Repeat every voxel; parameters as for :func:`tricubic`."""
-    chains = [[nearest_operator(n, s)] for n, s in zip(array.shape, scale, strict=True)]
-    return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
+    shape = upsampled_shape(array, scale)
+    chains = [[nearest_operator(n, m)] for n, m in zip(array.shape, shape, strict=True)]
+    return apply_chain(array, chains, region or Region.whole(shape), kernel)
 
 
 def quadratic(
@@ -278,7 +301,46 @@ def quadratic(
     return apply_chain(array, chains, region or Region.whole(upsampled_shape(array, scale)), kernel)
 
 
-def upsampled_shape(array: FloatArray, scale: Scale) -> Shape:
+def resample(
+    array: FloatArray, corner: Shape, shape: Shape, out: Shape, region: Region
+) -> FloatArray:
+    """Resample a volume by a cubic B-spline over the same field of view.
+
+    Parameters
+    ----------
+    array : ndarray of float32
+        A box of the volume that holds :func:`resample_reads` of the region.
+    corner : tuple of int
+        Index of its first voxel.
+    shape, out : tuple of int
+        Shapes of the whole volume and of the whole result.
+    region : Region
+        Voxels of the result to compute.
+    """
+    return apply_chain(array, _resampling(shape, out), region, corner=corner)
+
+
+def resample_reads(shape: Shape, out: Shape, region: Region) -> Region:
+    """Return the box that :func:`resample` reads for a region."""
+    chains = _resampling(shape, out)
+    reads = [_plan(tuple(c), region.start[a], region.stop[a])[1] for a, c in enumerate(chains)]
+    (a, d), (b, e), (c, f) = reads
+    return Region((a, b, c), (d, e, f))
+
+
+def _resampling(shape: Shape, out: Shape) -> list[list[AxisOperator]]:
+    sizes = list(zip(shape, out, strict=True))
+    return [[] if n == m else [prefilter_operator(n), resample_operator(n, m)] for n, m in sizes]
+
+
+def _upsampling(n: int, factor: float) -> AxisOperator:
+    # Whole factors keep the positions, and so the bits, of spline_operator.
+    if float(factor).is_integer():
+        return spline_operator(n, int(factor))
+    return resample_operator(n, upsampled_size(n, factor))
+
+
+def upsampled_shape(array: FloatArray, scale: RealScale) -> Shape:
     """Return the shape after upsampling by ``scale``."""
-    x, y, z = (n * s for n, s in zip(array.shape, scale, strict=True))
+    x, y, z = (upsampled_size(n, s) for n, s in zip(array.shape, scale, strict=True))
     return x, y, z

@@ -17,34 +17,14 @@ from numpy.typing import NDArray
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.operators.interpolate import (
     AxisOperator,
-    cubic_weights,
     operator_from_taps,
+    positions,
     prefilter_operator,
+    resample_operator,
 )
 
 # Largest sum of absolute weights in a row of U: how far noise may be amplified.
 _MOST_AMPLIFIED = 20.0
-
-
-def positions(n: int, n_out: int) -> NDArray[np.float64]:
-    """Return the output voxel centers in input voxel indices, the field of view kept."""
-    return np.asarray((np.arange(n_out) + 0.5) * (n / n_out) - 0.5, np.float64)
-
-
-@functools.lru_cache(maxsize=64)
-def resample_operator(n: int, n_out: int) -> AxisOperator:
-    """Return the operator from B-spline coefficients of ``n`` voxels to ``n_out`` samples."""
-    return sample_operator(n, positions(n, n_out))
-
-
-def sample_operator(n: int, position: NDArray[np.float64]) -> AxisOperator:
-    """Return the operator from B-spline coefficients of ``n`` voxels to samples at positions.
-
-    Positions are voxel indices: 0 is the first voxel's center.
-    """
-    first = np.floor(position).astype(np.int64) - 1
-    taps = cubic_weights(position[:, None] - first[:, None] - np.arange(4))
-    return operator_from_taps(first, taps, n)
 
 
 @functools.lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,21 +21,31 @@ from napari_mrisr.core.memory import memory_errors_explained, require_memory
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress, message_after
 from napari_mrisr.core.scale import (
-    Scale,
+    RealScale,
     ScaleLike,
     format_scale,
+    isotropic_scale,
     parse_scale,
     scale_for_spacing,
     scale_label,
 )
+from napari_mrisr.core.slices import slices_of, with_slice_thickness
 from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
-from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Volume
 from napari_mrisr.errors import ParameterError, ScaleError, VolumeError, explain
 from napari_mrisr.io.convert import as_volume
 from napari_mrisr.io.read import Fill
 from napari_mrisr.kernels.machine import Machine
-from napari_mrisr.methods import METHOD_SUMMARIES, Method, MultiPass, get_method, on_device
+from napari_mrisr.methods import (
+    METHOD_SUMMARIES,
+    Method,
+    MultiPass,
+    get_method,
+    on_device,
+    passes_of,
+)
 from napari_mrisr.methods.devices import DEVICES, choose, say_fallen_back
+from napari_mrisr.methods.resampled import Resampled
 from napari_mrisr.scan.labels import labels_found_in
 
 # Large enough that a block's halo costs little, small enough for a smooth progress and for
@@ -63,8 +73,8 @@ class UpscaleParameters:
 
     Attributes
     ----------
-    scale : tuple of int
-        Factor of each axis (x, y, z of the RAS+ volume).
+    scale : tuple of int or float
+        Factor of each axis (x, y, z of the RAS+ volume), 1 to 10.
     method : str
         Name of a method.
     bank : str or None
@@ -73,13 +83,16 @@ class UpscaleParameters:
         ``auto``, ``cpu`` or ``gpu``; see :mod:`napari_mrisr.methods.devices`.
     threads : int or None
         Number of threads; None for one per CPU.
+    slice_thickness : float or None
+        In mm; None for that of the sidecar, else the distance between slices.
     """
 
-    scale: Scale = (2, 2, 2)
+    scale: RealScale = (2, 2, 2)
     method: str = "hashed"
     bank: str | None = None
     device: str = "auto"
     threads: int | None = None
+    slice_thickness: float | None = None
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -107,6 +120,8 @@ def upscale(
     scale: ScaleLike | None = None,
     *,
     spacing: float | Sequence[float] | None = None,
+    isotropic: bool = False,
+    slice_thickness: float | None = None,
     method: str = "hashed",
     bank: str | Path | None = None,
     device: str = "auto",
@@ -124,6 +139,8 @@ def upscale(
     scale: ScaleLike | UpscaleParameters | None = None,
     *,
     spacing: float | Sequence[float] | None = None,
+    isotropic: bool = False,
+    slice_thickness: float | None = None,
     method: str = "hashed",
     bank: str | Path | None = None,
     device: str = "auto",
@@ -141,14 +158,20 @@ def upscale(
     image : Volume, nibabel image, path or (nx, ny, nz) array
         Low-resolution scan of any intensities. An array is taken as 1 mm voxels with axes
         to R, A, S unless ``voxel_size`` or ``affine`` is given.
-    scale : int, tuple, list, str or UpscaleParameters
-        Factor of each axis, 1 to 8: ``2``, ``(1, 1, 4)`` or ``"1x1x4"``. The factors count
-        the axes as they are stored in the array, the nibabel image or the file, and R, A, S
-        for a :class:`Volume`. :class:`UpscaleParameters` replace scale, method, bank,
-        device and threads; their scale counts R, A, S.
+    scale : float, tuple, list, str or UpscaleParameters
+        Factor of each axis, 1 to 10: ``2``, ``(1, 1, 4.8)`` or ``"1x1x4.8"``. An axis of n
+        voxels gets ``round(n * factor)`` over the same field of view. The factors count the
+        axes as they are stored in the array, the nibabel image or the file, and R, A, S for
+        a :class:`Volume`. :class:`UpscaleParameters` replace scale, method, bank, device,
+        threads and slice thickness; their scale counts R, A, S.
     spacing : float or sequence of float, optional
-        Voxel size of the result, in mm, in place of ``scale``; it must divide the scan's
-        voxel size by whole factors (to 0.1 %).
+        Voxel size of the result, in mm, in place of ``scale``. Axes that are finer already
+        are kept.
+    isotropic : bool
+        In place of ``scale``: bring coarse axes to the finest one, at most 8 times finer.
+    slice_thickness : float, optional
+        In mm, at most 1.5 slice distances. By default that of the BIDS sidecar, else the
+        distance between slices. The result's history states it.
     method : str
         ``hashed`` (learned filters), ``tricubic`` (cubic B-spline), ``nearest``,
         ``quadratic`` (baseline of the 2021 paper), or a method of another package.
@@ -206,7 +229,9 @@ def upscale(
     >>> thick = sr.upscale(scan, scale=(1, 1, 4), method="tricubic", voxel_size=(1, 1, 4))
     >>> thick.shape
     (12, 10, 32)
-    >>> sr.upscale(scan, spacing=1.0, method="tricubic", voxel_size=(1, 1, 4)).shape
+    >>> sr.upscale(scan, spacing=1.5, method="tricubic", voxel_size=(1, 1, 4)).shape
+    (12, 10, 21)
+    >>> sr.upscale(scan, isotropic=True, method="tricubic", voxel_size=(1, 1, 4)).shape
     (12, 10, 32)
     """
     volume, back = as_volume(
@@ -215,9 +240,9 @@ def upscale(
     if isinstance(scale, UpscaleParameters):
         parameters = scale
     else:
-        factors = _scale_of(image, volume, scale, spacing)
+        factors = _scale_of(image, volume, scale, spacing, isotropic)
         name = None if bank is None else str(bank)
-        parameters = UpscaleParameters(factors, method, name, device, threads)
+        parameters = UpscaleParameters(factors, method, name, device, threads, slice_thickness)
     chosen = check_parameters(parameters)
     check_labels(volume, parameters)
     check_memory(volume.grid, parameters)
@@ -230,14 +255,19 @@ def _scale_of(
     volume: Volume,
     scale: ScaleLike | None,
     spacing: float | Sequence[float] | None,
-) -> Scale:
+    isotropic: bool,
+) -> RealScale:
     """Return the factors along R, A, S."""
-    if (scale is None) == (spacing is None):
-        found = "both are given" if scale is not None else "neither is given"
-        mend = "pass one, such as scale=2 or spacing=1.0"
-        raise ScaleError(explain("scale or spacing", found, mend))
+    given = [scale is not None, spacing is not None, isotropic]
+    if sum(given) != 1:
+        found = "several are given" if any(given) else "none is given"
+        mend = "pass one, such as scale=2, spacing=1.0 or isotropic=True"
+        raise ScaleError(explain("scale, spacing or isotropic", found, mend))
+    if isotropic:
+        return isotropic_scale_of(volume.grid)
     # The factors count stored axes, except for a volume, whose axes are R, A, S.
     origin = None if isinstance(image, Volume) else volume.origin
+    factors: RealScale
     if scale is not None:
         factors = parse_scale(scale)
     else:
@@ -245,8 +275,24 @@ def _scale_of(
         x, y, z = volume.grid.voxel_size
         a, b, c = origin.ras_axis if origin is not None else (0, 1, 2)
         stored = ((x, y, z)[a], (x, y, z)[b], (x, y, z)[c])
-        factors = scale_for_spacing(stored, spacing, exact=True)
+        factors = scale_for_spacing(stored, spacing)
     return origin.to_ras(factors) if origin is not None else factors
+
+
+def isotropic_scale_of(grid: Grid) -> RealScale:
+    """Return the factors along R, A, S that make a scan isotropic.
+
+    Raises
+    ------
+    ScaleError
+        If its voxels are nearly isotropic.
+    """
+    scale = isotropic_scale(grid.voxel_size)
+    if max(scale) == 1:
+        sizes = " × ".join(f"{mm:.3g}" for mm in grid.voxel_size)
+        found = f"voxels of {sizes} mm (R–L, A–P, S–I) are isotropic within 20 %"
+        raise ScaleError(explain("isotropic", found, "give a scale or a spacing"))
+    return scale
 
 
 def check_labels(volume: Volume, parameters: UpscaleParameters) -> None:
@@ -268,6 +314,7 @@ def run(
     method: Method, volume: Volume, parameters: UpscaleParameters, *, progress: Progress
 ) -> Volume:
     """Run a method on the device and threads of ``parameters``; see :func:`upscale`."""
+    volume = with_slice_thickness(volume, parameters.slice_thickness)
     machine = _choose(method, parameters.device, progress)
     if machine is not None:
         try:
@@ -293,55 +340,75 @@ def run_method(
     pool = ThreadPool(threads, progress.token)
     compile_kernels(method, progress)
     lr = volume.normalized(check=pool.check)
-    grid = lr.grid.upsampled(method.scale)
-    blocks = block_regions(grid, method.scale)
-    passes = method.passes if isinstance(method, MultiPass) else 1
-    progress.begin(f"{method.name} {scale_label(method.scale)}", passes * len(blocks))
+    inner = method.method if isinstance(method, Resampled) else method
+    grid = lr.grid.upsampled(inner.scale)
+    blocks = block_regions(grid, inner.scale)
+    passes = passes_of(inner)
+    out_grid = lr.grid.upsampled(method.scale)
+    out_blocks = block_regions(out_grid, method.scale) if isinstance(method, Resampled) else []
+    steps = passes * len(blocks) + len(out_blocks)
+    progress.begin(f"{method.name} {scale_label(method.scale)}", steps)
     out = np.empty(grid.shape, np.float32)
     for number in range(passes):
         previous, out = out, (np.empty(grid.shape, np.float32) if number else out)
-        task = functools.partial(_compute_block, method, lr, number, passes, previous, out)
+        last = number == passes - 1 and inner is method
+        task = functools.partial(_compute_block, inner, lr, number, last, previous, out)
         # A cancelled run does not wait for running blocks; they end within a fraction of a second.
         pool.each(task, blocks, progress.advance, wait_for_running=False)
+    if isinstance(method, Resampled):
+        previous, out = out, np.empty(out_grid.shape, np.float32)
+        task = functools.partial(_resample_block, method, lr, previous, out)
+        pool.each(task, out_blocks, progress.advance, wait_for_running=False)
     return as_result(method, volume, out)
 
 
 def as_result(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
     """Return the result with the history for saved files."""
+    history = {**volume.history, **history_of(method, volume.grid, volume.origin, **more)}
+    origin = volume.origin
+    if origin is not None and origin.slice_thickness is not None:
+        origin = replace(origin, slice_thickness=None, slice_source="")
+    return Volume(out, volume.grid.upsampled(method.scale), origin=origin, history=history)
+
+
+def history_of(method: Method, grid: Grid, origin: Origin | None, **more: str) -> dict[str, str]:
+    """Return what a saved result states: method, scale, and the slices that were assumed."""
     # In the file's axis order, as on the command line.
-    scale = volume.origin.from_ras(method.scale) if volume.origin else method.scale
-    history = {
-        **volume.history,
-        **method.provenance(),
-        **more,
-        "scale": format_scale(scale),
-        "note": RESEARCH_USE,
-    }
-    grid = volume.grid.upsampled(method.scale)
-    return Volume(out, grid, origin=volume.origin, history=history)
+    scale = origin.from_ras(method.scale) if origin else method.scale
+    history = {**method.provenance(), **more, "scale": format_scale(scale)}
+    slices = slices_of(grid, origin)
+    if slices is not None and method.scale[slices.axis] > 1:
+        history["slices"] = str(slices)
+    return {**history, "note": RESEARCH_USE}
 
 
 def _compute_block(
     method: Method,
     lr: Volume,
     number: int,
-    passes: int,
+    last: bool,
     previous: FloatArray,
     out: FloatArray,
     block: Region,
 ) -> None:
-    """Compute a block of a pass into ``out``; the last pass in the scan's intensities."""
+    """Compute a block of a pass into ``out``; the ``last`` one in the scan's intensities."""
     if isinstance(method, MultiPass):
         image = method.compute_pass(number, lr, previous, block)
     else:
         image = method.compute(lr, block)
-    if number == passes - 1:
+    if last:
         lr.window.from_unit(image, out[block.slices])
     else:
         out[block.slices] = image
 
 
-def block_regions(grid: Grid, scale: Scale) -> list[Region]:
+def _resample_block(
+    method: Resampled, lr: Volume, filtered: FloatArray, out: FloatArray, block: Region
+) -> None:
+    lr.window.from_unit(method.resample(lr, filtered, (0, 0, 0), block), out[block.slices])
+
+
+def block_regions(grid: Grid, scale: RealScale) -> list[Region]:
     """Cut the output along x and y into blocks of whole low-resolution voxels.
 
     Blocks are whole along z, because the kernels work on lines along z.
@@ -349,7 +416,8 @@ def block_regions(grid: Grid, scale: Scale) -> list[Region]:
     x, y, z = grid.shape
     side = math.sqrt(_block_voxels(x * y * z) / z)
     # Longer along y, where the kernels reuse results of the row before.
-    x_edges, y_edges = _edges(x, scale[0], side / 1.4), _edges(y, scale[1], side * 1.4)
+    cells = [math.ceil(factor) for factor in scale]
+    x_edges, y_edges = _edges(x, cells[0], side / 1.4), _edges(y, cells[1], side * 1.4)
     return [
         Region((a, c, 0), (b, d, z))
         for a, b in itertools.pairwise(x_edges)
@@ -381,7 +449,7 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     '0.4 GB'
     """
     voxels = int(np.prod(grid.shape, dtype=np.int64))
-    output = voxels * int(np.prod(parameters.scale))
+    output = math.prod(grid.upsampled(parameters.scale).shape)
     whole, blocks = _HOLDS.get(parameters.method, _HOLDS_AT_MOST)
     held = blocks * _block_voxels(output) * parameters.thread_count
     return 4 * (whole * output + 2 * voxels + held)
@@ -396,10 +464,9 @@ def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
 
 def compile_kernels(method: Method, progress: Progress) -> None:
     """Compile the method's kernels or load them from the cache; a cancel does not wait."""
-    x, y, z = method.scale
     shape = (4, 5, 6)
     tiny = Volume(np.linspace(0, 1, 120, dtype=np.float32).reshape(shape), Grid(shape, np.eye(4)))
-    region = Region((0, 0, 0), (4 * x, 5 * y, 6 * z))
+    region = Region.whole(tiny.grid.upsampled(method.scale).shape)
 
     def compute() -> None:
         with message_after(1.0, progress.message, compiling_message()):

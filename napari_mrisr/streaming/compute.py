@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import BoxArray, FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.methods import Method, MultiPass, pass_regions
@@ -133,11 +133,14 @@ class BlockRun:
         """Return the region of low-resolution voxels that the block depends on."""
         halo = self.method.halo
         assert halo is not None, "checked before the run"
-        scale, shape = self.method.scale, self.source.grid.shape
-        low = [max(0, a // s - h) for a, s, h in zip(block.start, scale, halo, strict=True)]
+        shape, whole = self.source.grid.shape, self.grid.shape
+        low = [
+            max(0, a * n // m - h)
+            for n, m, a, h in zip(shape, whole, block.start, halo, strict=True)
+        ]
         high = [
-            min(n, -(-b // s) + h)
-            for n, b, s, h in zip(shape, block.stop, scale, halo, strict=True)
+            min(n, -(-b * n // m) + h)
+            for n, m, b, h in zip(shape, whole, block.stop, halo, strict=True)
         ]
         return Region((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
@@ -150,15 +153,15 @@ def within(region: Region, corner: Shape) -> tuple[slice, slice, slice]:
     return x, y, z
 
 
-def pieces(box: Region, scale: Scale) -> list[Region]:
+def pieces(box: Region, scale: RealScale) -> list[Region]:
     """Cut a box into nearly cubic pieces, at whole low-resolution voxels."""
     spans: list[tuple[int, list[tuple[int, int]]]] = []
     # Short axes first, so that the others can be longer.
     room = PIECE_VOXELS
     for axis in sorted(range(3), key=lambda a: box.shape[a]):
         edge = room ** (1 / (3 - len(spans)))
-        count = max(1, math.ceil(box.shape[axis] / max(edge, scale[axis])))
-        cuts = _cuts(box.start[axis], box.stop[axis], count, scale[axis])
+        count = max(1, math.ceil(box.shape[axis] / max(edge, math.ceil(scale[axis]))))
+        cuts = _cuts(box.start[axis], box.stop[axis], count, math.ceil(scale[axis]))
         spans.append((axis, cuts))
         room = max(1, room // -(-box.shape[axis] // count))
     (_, xs), (_, ys), (_, zs) = sorted(spans)

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import format_scale, scale_label
+from napari_mrisr.core.scale import scale_label
+from napari_mrisr.core.slices import slices_of
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import IntensityWindow, Region, Shape
 from napari_mrisr.errors import OutputError, explain
@@ -36,8 +36,8 @@ from napari_mrisr.io.atomic import (
 from napari_mrisr.io.formats import is_zarr, suffix_of
 from napari_mrisr.io.write import check_absent, cut
 from napari_mrisr.methods import Method
-from napari_mrisr.methods.permuted import bank_of
-from napari_mrisr.run.upscale import check_labels, check_parameters, compile_kernels
+from napari_mrisr.methods.resampled import bank_of
+from napari_mrisr.run.upscale import check_labels, check_parameters, compile_kernels, history_of
 from napari_mrisr.streaming.compute import BlockRun, Ended
 from napari_mrisr.streaming.request import (
     StreamRequest,
@@ -305,11 +305,7 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
         plan = StreamPlan(
             request, block_for(request, source, method), grid.shape, codes, statistics, aid
         )
-        history = {
-            **method.provenance(),
-            "scale": format_scale(source.origin.from_ras(method.scale)),
-            "note": RESEARCH_USE,
-        }
+        history = history_of(method, source.grid, source.origin)
         window = statistics.window
         plan.target.create(grid, source.origin, history, (window.low, window.high))
     (request.folder / "done").mkdir()
@@ -381,6 +377,7 @@ def _key(request: StreamRequest, source: Source, method: Method) -> str:
         "fill": request.fill_nonfinite,
         "method": method.provenance(),
         "scale": method.scale,
+        "slices": str(slices_of(source.grid, source.origin)),
         "filters": filters.hexdigest(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

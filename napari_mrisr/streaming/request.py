@@ -7,9 +7,11 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from napari_mrisr.core.scale import upsampled_size
+from napari_mrisr.core.slices import check_thickness, given_thickness
 from napari_mrisr.core.volume import Grid, Region, Shape
 from napari_mrisr.errors import (
     DeviceError,
@@ -79,10 +81,20 @@ class StreamRequest:
 def open_source(request: StreamRequest, aid: Path | None = None) -> Iterator[Source]:
     """Open the input; ``aid`` as for :func:`~napari_mrisr.streaming.source.open_file`."""
     if is_zarr(request.path):
-        yield open_zarr(request.path, request.frame, request.fill_nonfinite)
+        yield _with_thickness(
+            open_zarr(request.path, request.frame, request.fill_nonfinite), request
+        )
     else:
         with open_file(request.path, request.frame, request.fill_nonfinite, aid) as source:
-            yield source
+            yield _with_thickness(source, request)
+
+
+def _with_thickness(source: Source, request: StreamRequest) -> Source:
+    thickness = request.parameters.slice_thickness
+    if thickness is None:
+        return source
+    check_thickness(source.grid, thickness)
+    return replace(source, origin=given_thickness(source.origin, thickness))
 
 
 def check(request: StreamRequest) -> Grid:
@@ -156,7 +168,7 @@ def bytes_needed(block: Shape, low: Shape, method: Method, threads: int, layer: 
         Bytes that the source reads at once.
     """
     assert method.halo is not None, "checked before"
-    whole = [n * s for n, s in zip(low, method.scale, strict=True)]
+    whole = [upsampled_size(n, s) for n, s in zip(low, method.scale, strict=True)]
     # A block in the middle of an endless volume has its halo on all sides.
     far = 1 << 20
     middle = Region((far, far, far), (far + block[0], far + block[1], far + block[2]))
@@ -164,7 +176,7 @@ def bytes_needed(block: Shape, low: Shape, method: Method, threads: int, layer: 
     sizes = [math.prod(map(min, box.shape, whole)) for box in boxes]
     images = max((a + b for a, b in itertools.pairwise(sizes)), default=sizes[0])
     read = math.prod(
-        min(n, -(-b // s) + 2 * h)
+        min(n, math.ceil(b / s) + 2 * h)
         for n, b, s, h in zip(low, block, method.scale, method.halo, strict=True)
     )
     plane = math.prod(sorted(low)[1:])
@@ -202,7 +214,7 @@ def choose_block(
     MemoryEstimateError
         When not even one chunk fits.
     """
-    whole = [n * s for n, s in zip(low, method.scale, strict=True)]
+    whole = [upsampled_size(n, s) for n, s in zip(low, method.scale, strict=True)]
     block = list(whole)
 
     def need() -> int:

@@ -178,6 +178,9 @@ def test_json_has_an_object_per_file_and_nothing_else(run, two, tmp_path, fail_o
         "shape": [36, 44, 30],
         "voxel_size_mm": pytest.approx([0.5, 0.55, 0.6]),
         "method": "nearest",
+        "slice_thickness_mm": pytest.approx(1.2),
+        "slice_distance_mm": pytest.approx(1.2),
+        "slice_thickness_from": "assumed",
         "dtype": "float32",
         "cautions": [],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from napari_mrisr.io import read_volume
+from napari_mrisr.io.nifti import read_note
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 
 from .conftest import SHAPE, ZOOMS, interrupt_at, make_scan
@@ -59,6 +61,81 @@ def test_spacing_chooses_a_factor_for_each_axis(run, tmp_path):
     assert found.code == 2
     assert "1 × 1 × 4 mm" in found.error
     assert not (tmp_path / "q.nii").exists()
+
+
+def test_spacing_keeps_the_axes_that_are_finer_and_says_so(run, tmp_path):
+    path = make_scan(tmp_path / "thick.nii", affine=np.diag([0.9, 0.9, 3.1, 1.0]))
+    found = run("upscale", path, tmp_path / "o.nii", "--spacing", "1", *NEAREST)
+    assert nib.load(tmp_path / "o.nii").shape == (18, 22, 46)
+    kept = "thick.nii: kept R–L 0.9 mm, A–P 0.9 mm, finer than --spacing already"
+    assert kept in found.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "options", "text"),
+    [
+        (None, (), "slices 3.3 mm thick (assumed from their distance)"),
+        ({"SliceThickness": 3}, (), "slices 3 mm thick, 3.3 mm apart (BIDS sidecar)"),
+        (
+            {"SliceThickness": 3, "SpacingBetweenSlices": 3.3},
+            ("--slice-thickness", "2.5"),
+            "slices 2.5 mm thick, 3.3 mm apart (as given)",
+        ),
+        ({"SliceThickness": "thick"}, (), "slices 3.3 mm thick (assumed from their distance)"),
+    ],
+)
+@pytest.mark.parametrize("where", [(), SMALL])
+def test_a_thick_slice_scan_becomes_isotropic(run, tmp_path, sidecar, options, text, where):
+    path = make_scan(tmp_path / "thick.nii.gz", affine=np.diag([0.7, 0.7, 3.3, 1.0]))
+    if sidecar is not None:
+        (tmp_path / "thick.json").write_text(json.dumps(sidecar))
+    out = tmp_path / "iso.nii.gz"
+    command = ("upscale", path, out, "--isotropic", "--method", "tricubic", *options, *where)
+    found = run(*command)
+    assert found.code == 0, found.err
+    assert f"18 × 22 × 71 voxels of 0.7 × 0.7 × 0.697 mm, {text}" in found.out
+    result = read_volume(out)
+    expected = upscale(read_volume(path), isotropic=True, method="tricubic")
+    np.testing.assert_array_equal(result.data, expected.data)
+    assert read_note(result.origin.header)["slices"] == text
+
+
+def test_a_sidecar_that_contradicts_the_header_is_told(run, tmp_path):
+    path = make_scan(tmp_path / "thick.nii.gz", affine=np.diag([0.7, 0.7, 3.3, 1.0]))
+    facts = {"SliceThickness": 5.5, "SpacingBetweenSlices": 5.0}
+    (tmp_path / "thick.json").write_text(json.dumps(facts))
+    found = run("upscale", path, tmp_path / "o.nii", "--isotropic", *NEAREST, "-v")
+    assert "slices are 5 mm apart, the header says 3.3 mm" in " ".join(found.err.split())
+    assert "5.5 mm thick, but they are only 3.3 mm apart" in " ".join(found.err.split())
+    assert "slices 3.3 mm thick (assumed" in found.out
+
+
+def test_isotropic_is_refused_where_it_cannot_be(run, scan, tmp_path):
+    path = make_scan(tmp_path / "cube.nii", affine=np.diag([1.0, 1.0, 1.1, 1.0]))
+    found = run("upscale", path, tmp_path / "o.nii", "--isotropic", *NEAREST)
+    assert found.error.startswith(f"{path}: voxels of 1 × 1 × 1.1 mm")
+    assert found.error.endswith("; give --scale or --spacing")
+    thick = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 1.0, 4.0, 1.0]))
+    found = run("upscale", thick, tmp_path / "o.nii", "--slice-thickness", "6.5", *NEAREST)
+    assert found.code == 2
+    assert "slice thickness: 6.5 mm, but the slices are 4 mm apart" in found.error
+
+
+def test_a_scale_that_is_not_whole_names_the_file_without_a_dot(run, tmp_path):
+    path = make_scan(tmp_path / "sub-01_T2w.nii", affine=np.diag([1.0, 1.0, 4.8, 1.0]))
+    run("upscale", path, tmp_path / "out", "--scale", "1x1x4.8", *NEAREST)
+    assert (tmp_path / "out" / "sub-01_desc-sr1x1x4p8_T2w.nii").exists()
+
+
+def test_maps_are_refused_for_a_resampled_bank(run, tmp_path, make_bank):
+    path = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 1.0, 4.0, 1.0]))
+    make_bank((1, 1, 4)).save(tmp_path / "bank.safetensors")
+    options = ("--bank", tmp_path / "bank.safetensors", "--maps", "--spacing", "1.2")
+    found = run("upscale", path, tmp_path / "o.nii", *options)
+    assert found.code == 2
+    assert "runs at 1x1x4 and is resampled to 1x1x3.333" in found.error
+    assert run("upscale", path, tmp_path / "o.nii", *options[:2], *options[3:]).code == 0
+    assert nib.load(tmp_path / "o.nii").shape == (18, 22, 50)
 
 
 def test_hashed_with_a_bank_gives_the_result_of_the_engine(run, scan, bank, tmp_path):

@@ -182,3 +182,25 @@ def test_cubic_weights_are_a_partition_of_one():
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     np.testing.assert_allclose(weights[0], [1 / 6, 4 / 6, 1 / 6, 0], atol=1e-12)
     assert (interpolate.cubic_weights(np.array([2.0, -2.5, 9.0])) == 0).all()
+
+
+@pytest.mark.parametrize("scale", [(1, 1, 4.8), (1.3, 2.5, 9.9), (1, 3, 1.04)])
+def test_factors_that_are_not_whole_agree_with_scikit_image(scale):
+    from skimage.transform import resize
+
+    array = np.random.default_rng(5).random((14, 13, 12)).astype(np.float32)
+    shape = interpolate.upsampled_shape(array, scale)
+    assert shape == tuple(round(n * s) for n, s in zip(array.shape, scale, strict=True))
+    found = interpolate.tricubic(array, scale)
+    expected = resize(
+        array.astype(float), shape, order=3, mode="reflect", clip=False, anti_aliasing=False
+    )
+    assert found.shape == shape
+    inside = tuple(slice(3 * round(s), -3 * round(s)) for s in scale)
+    np.testing.assert_allclose(found[inside], expected[inside], atol=3e-3)
+    near = interpolate.nearest(array, scale)
+    index = [
+        np.floor((np.arange(m) + 0.5) * n / m).astype(int)
+        for n, m in zip(array.shape, shape, strict=True)
+    ]
+    np.testing.assert_array_equal(near, array[np.ix_(*index)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 import napari_mrisr as sr
-from napari_mrisr.core.scale import scale_for_spacing
 
 SHAPE = (12, 10, 8)
 
@@ -74,7 +75,7 @@ def test_every_way_to_write_a_scale(array, scale):
 
 
 @pytest.mark.parametrize(
-    "scale", [0, 9, 2.0, True, None, "two", (2, 2), (1, 2, 3, 4), (1.5, 1, 1), {}, b"2", object()]
+    "scale", [0, 11, 0.5, True, None, "two", (2, 2), (1, 2, 3, 4), (0.5, 1, 1), {}, b"2", object()]
 )
 def test_other_scales_are_refused_in_one_line(array, scale):
     with pytest.raises(sr.ScaleError) as caught:
@@ -89,13 +90,81 @@ def test_spacing_is_the_target_and_voxel_size_the_arrays_own(array, image):
     assert sr.upscale(array, spacing=(0.5, 1, 1.0004), **options).shape == (24, 10, 24)
     result = sr.upscale(image, spacing=(1, 0.75, 1), method="nearest")
     assert result.shape == (12, 20, 32)
-    with pytest.raises(sr.ScaleError, match=r"^spacing: 0\.7 mm from 1 x 1 x 3 mm .*; ask for "):
-        sr.upscale(array, spacing=0.7, **options)
-    with pytest.raises(sr.ScaleError, match="both are given"):
+    assert sr.upscale(array, spacing=0.7, **options).shape == (17, 14, 34)
+    assert sr.upscale(array, spacing=2, **options).shape == (12, 10, 12)  # finer axes are kept
+    with pytest.raises(sr.ScaleError, match=r"^spacing: 0\.2 mm from 1 x 1 x 3 mm .*; ask for "):
+        sr.upscale(array, spacing=0.2, **options)
+    with pytest.raises(sr.ScaleError, match="several are given"):
         sr.upscale(array, 2, spacing=1.0)
+    with pytest.raises(sr.ScaleError, match="none is given"):
+        sr.upscale(array, isotropic=False)
     with pytest.raises(sr.ScaleError, match="positive"):
         sr.upscale(array, spacing="fine")
-    assert scale_for_spacing((1, 1, 3), 0.7) == (2, 2, 4)
+
+
+def test_isotropic_raises_the_slices_to_the_pixels(array):
+    options = {"method": "tricubic", "isotropic": True}
+    found = sr.upscale(array, voxel_size=(1.2, 1.2, 4), **options)
+    assert found.shape == (12, 10, 27)
+    with pytest.raises(sr.ScaleError, match=r"1 × 1 × 1.1 mm .* isotropic within 20 %"):
+        sr.upscale(array, voxel_size=(1, 1, 1.1), **options)
+
+
+@pytest.mark.parametrize("method", ["nearest", "tricubic", "hashed"])
+def test_every_storage_orientation_gives_the_same(array, make_bank, tmp_path, method):
+    bank = tmp_path / "thick.safetensors"
+    make_bank((1, 1, 4), ("cell", "voxel")).save(bank)
+    options = {"method": method, "bank": bank if method == "hashed" else None}
+    affine = np.diag([1.1, 1.1, 3.9, 1.0])
+    affine[:3, 3] = (4, -7, 9)
+    image = nib.Nifti1Image(array.astype(np.float32), affine)
+    expected = sr.upscale(image, isotropic=True, **options)
+    assert expected.shape == (12, 10, 28)
+    for axes in itertools.permutations(range(3)):
+        for signs in itertools.product((1, -1), repeat=3):
+            stored = image.as_reoriented(np.column_stack([axes, signs]).astype(float))
+            found = nib.as_closest_canonical(sr.upscale(stored, isotropic=True, **options))
+            np.testing.assert_array_equal(found.dataobj, expected.dataobj)
+            np.testing.assert_allclose(found.affine, expected.affine, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["1x1x4.8", "1.37", (2.2, 1, 9.9), (1, 3, 1.04)])
+def test_the_field_of_view_is_exact(image, scale):
+    found = sr.upscale(image, scale, method="tricubic")
+
+    def corners(image):
+        ends = [(-0.5, n - 0.5) for n in image.shape]
+        return nib.affines.apply_affine(image.affine, list(itertools.product(*ends)))
+
+    np.testing.assert_allclose(corners(found), corners(image), atol=1e-5)
+    expected = [round(n * f) for n, f in zip(SHAPE, sr.parse_scale(scale), strict=True)]
+    assert list(found.shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("thickness", "text"),
+    [
+        (None, "slices 4 mm thick (assumed from their distance)"),
+        (3.2, "slices 3.2 mm thick, 4 mm apart (as given)"),
+        (6, "slices 6 mm thick, 4 mm apart (as given)"),
+    ],
+)
+def test_the_result_states_the_slice_thickness(array, thickness, text):
+    volume = sr.Volume(array.astype(np.float32), sr.Grid(SHAPE, np.diag([1, 1, 4.0, 1])))
+    found = sr.upscale(volume, isotropic=True, method="nearest", slice_thickness=thickness)
+    assert found.history["slices"] == text
+    assert "slices" not in sr.upscale(volume, (2, 2, 1), method="nearest").history
+
+
+@pytest.mark.parametrize("thickness", [0, -1, 6.1, float("nan")])
+def test_an_impossible_slice_thickness_is_refused(array, thickness):
+    with pytest.raises(sr.ParameterError, match=r"slice thickness: .* 4 mm apart; .* at most 6"):
+        sr.upscale(array, 2, voxel_size=(1, 1, 4), method="nearest", slice_thickness=thickness)
+
+
+def test_quadratic_needs_whole_factors(array):
+    with pytest.raises(sr.ScaleError, match="method quadratic needs whole factors"):
+        sr.upscale(array, 1.5, method="quadratic")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -56,6 +56,7 @@ def methods(make_bank):
         Hashed(make_bank((2, 2, 2), ("cell", "voxel", "voxel"))),
         Hashed(make_bank((3, 3, 3), ("voxel",), width=5)),
         Hashed(make_bank((1, 1, 4))),
+        get_method("tricubic", (1, 1.4, 4.8)),
     ]
 
 
@@ -72,7 +73,7 @@ def fill(method, volume, axis, focus, pool=None):
     return out, order
 
 
-@pytest.mark.parametrize("which", range(5))
+@pytest.mark.parametrize("which", range(6))
 def test_planes_are_those_of_the_whole_run(volume, make_bank, which):
     method = methods(make_bank)[which]
     whole = run_method(method, volume).data

@@ -13,6 +13,7 @@ from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import hashed_with
+from napari_mrisr.methods.resampled import Resampled
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.streaming import compute
 from napari_mrisr.streaming.compute import BlockRun, LazyVolume, pieces
@@ -51,6 +52,19 @@ def small_scan(tmp_path, monkeypatch):
 @pytest.mark.parametrize("scale", [(2, 2, 2), (1, 3, 4)])
 def test_blocks_of_interpolation(small_scan, name, scale):
     check(get_method(name, scale), small_scan)
+
+
+@pytest.mark.parametrize("name", ["nearest", "tricubic"])
+@pytest.mark.parametrize("scale", [(1, 1, 4.8), (1.3, 2, 2.7)])
+def test_blocks_at_factors_that_are_not_whole(small_scan, name, scale):
+    check(get_method(name, scale), small_scan)
+
+
+@pytest.mark.parametrize("scale", [(1, 1, 3.4), (2.6, 1, 1)])
+def test_blocks_of_a_resampled_bank(small_scan, make_bank, scale):
+    whole = tuple(4 if factor > 1 else 1 for factor in scale)
+    bank = make_bank((1, 1, 4), ("cell", "voxel"))
+    check(Resampled(hashed_with(bank, whole), scale), small_scan)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from torch import Tensor
 from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.io.atomic import atomic_write
 from napari_mrisr.networks.tiles import conditions
-from napari_mrisr.operators.interpolate import prefilter_operator
-from napari_mrisr.operators.slices import legendre_basis, resample_operator, slice_operator
+from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
+from napari_mrisr.operators.slices import legendre_basis, slice_operator
 from napari_mrisr.training.networks.architecture import ThickSliceNetwork
 from napari_mrisr.training.networks.patches import ORDER, PatchBatch, PatchSampler, TrainingImage
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_mrisr.core.volume import FloatArray, IntensityWindow
 from napari_mrisr.networks.tiles import conditions
-from napari_mrisr.operators.interpolate import prefilter_operator
-from napari_mrisr.operators.slices import legendre_basis, resample_operator, slice_operator
+from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
+from napari_mrisr.operators.slices import legendre_basis, slice_operator
 
 ORDER = 8
 """Legendre coefficients per low-resolution voxel along the thick axis."""

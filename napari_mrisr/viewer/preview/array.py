@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.operators.interpolate import nearest_operator
 from napari_mrisr.run.preview import slab
 from napari_mrisr.viewer.layers.geometry import to_display
 
@@ -34,7 +35,7 @@ class PreviewArray:
         Name of the layer, for errors.
     source : Volume
         Low resolution, in the scan's intensities.
-    scale : tuple of int
+    scale : tuple of float
         Factor of each axis (x, y, z).
 
     Attributes
@@ -48,7 +49,7 @@ class PreviewArray:
     dtype = np.dtype(np.float32)
     ndim = 3
 
-    def __init__(self, name: str, source: Volume, scale: Scale) -> None:
+    def __init__(self, name: str, source: Volume, scale: RealScale) -> None:
         self.name = name
         self.grid = source.grid.upsampled(scale)
         x, y, z = self.grid.shape
@@ -56,7 +57,10 @@ class PreviewArray:
         self.size = x * y * z
         self.volume: Volume | None = None
         self.missing: tuple[PlaneName, ...] = ()
-        self._source, self._scale = source, scale
+        self._source = source
+        # Measured voxel to show for each one that is not computed, per axis.
+        sizes = zip(source.grid.shape, self.grid.shape, strict=True)
+        self._nearest = [nearest_operator(n, m).first for n, m in sizes]
         self._planes: dict[PlaneName, FloatArray] = {}
         self._computed = [np.zeros(n, bool) for n in self.grid.shape]
 
@@ -85,10 +89,11 @@ class PreviewArray:
 
     def allocate(self) -> None:
         """Make room for the whole result."""
-        x, y, z = self._scale
+        x, y, z = self._nearest
         whole = np.empty(self.grid.shape, np.float32)
         for index, plane in enumerate(self._source.data):
-            whole[index * x : (index + 1) * x] = _repeated(plane, y, z)
+            start, stop = np.searchsorted(x, [index, index + 1])
+            whole[start:stop] = _repeated(plane, y, z)
         history = {"note": f"{self.name}: not finished"}
         self.volume = Volume(whole, self.grid, history=history)
         planes, self._planes = self._planes, {}
@@ -136,8 +141,8 @@ class PreviewArray:
         axis, index = name
         values = self._planes.get(name)
         if values is None:
-            measured = np.moveaxis(self._source.data, axis, 0)[index // self._scale[axis]]
-            values = _repeated(measured, *(s for i, s in enumerate(self._scale) if i != axis))
+            measured = np.moveaxis(self._source.data, axis, 0)[self._nearest[axis][index]]
+            values = _repeated(measured, *(n for i, n in enumerate(self._nearest) if i != axis))
         return values.T[::-1, ::-1]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -146,8 +151,8 @@ class PreviewArray:
         raise VolumeError(explain(self.name, "the preview is not a finished result", remedy))
 
 
-def _repeated(plane: FloatArray, rows: int, columns: int) -> FloatArray:
-    return plane.repeat(rows, axis=0).repeat(columns, axis=1)
+def _repeated(plane: FloatArray, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> FloatArray:
+    return plane.take(rows, axis=0).take(columns, axis=1)
 
 
 def _full(key: Any) -> tuple[Any, Any, Any]:

@@ -27,6 +27,7 @@ import numpy as np
 
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.scale import scale_label
+from napari_mrisr.core.slices import with_slice_thickness
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import MemoryEstimateError
@@ -314,7 +315,8 @@ class PreviewController:
             if other.array is not None and other.key[:-1] == preview.key[:-1]:
                 preview._volume, preview._lr = other._volume, other._lr
         if preview._volume is None or preview._lr is None:
-            preview._volume = preview.source.to_volume()
+            thickness = preview.parameters.slice_thickness
+            preview._volume = with_slice_thickness(preview.source.to_volume(), thickness)
             preview._lr = preview._volume.normalized()
             _ = preview._lr.extrema  # kept with it
         check_labels(preview._volume, preview.parameters)
