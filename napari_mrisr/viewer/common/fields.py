@@ -258,7 +258,6 @@ class BankField(QComboBox):
             "Learned filters. Auto: the filters that come with the plugin for this scale.\n"
             "“Train filters” makes a file from your own scans."
         )
-        self._names: list[str] = []
         self._file: str | None = None
         self.file_scale: Scale | None = None
         self._before = 0
@@ -275,7 +274,6 @@ class BankField(QComboBox):
     def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
         """Offer the banks of a scale, and the file if it has that scale; keep the choice."""
         before = self.bank if self.count() else None
-        self._names = list(names)
         self.blockSignals(True)
         self.clear()
         self.addItem(_AUTO_BANK, None)

@@ -83,7 +83,7 @@ def feature_layer(
     if part == ORIENTATION:
         color = orientation_map(source, progress=progress)
         shown = color.transpose(2, 1, 0, 3)[::-1, ::-1, ::-1]
-        return shown, {**_placed(source.grid, name), "rgb": True}, "image"
+        return shown, {"name": name, **geometry.placement(source.grid), "rgb": True}, "image"
     if part.endswith(_BIN):
         feature = part.removesuffix(_BIN)
         bins = bin_map(labels - 1, spec, feature)
@@ -99,7 +99,11 @@ def feature_layer(
         limits = (-largest, largest)
     colormap = _COLORMAPS.get(part, "viridis")
     display = {"colormap": colormap, "contrast_limits": limits}
-    return geometry.to_display(values), {**_placed(source.grid, name), **display}, "image"
+    return (
+        geometry.to_display(values),
+        {"name": name, **geometry.placement(source.grid), **display},
+        "image",
+    )
 
 
 def _bin_texts(spec: HashSpec, feature: str) -> list[str]:
@@ -117,7 +121,8 @@ def _labels(
     Labels above ``painted`` are transparent. ``group`` consecutive labels share a color.
     """
     kwargs = {
-        **_placed(grid, name),
+        "name": name,
+        **geometry.placement(grid),
         "colormap": _colormap(painted, group),
         "features": {
             "index": np.arange(1, len(texts) + 1),
@@ -139,17 +144,6 @@ def _colormap(count: int, group: int) -> Any:
         hue, value = n * _GOLDEN % 1.0, (1.0, 0.75, 0.55)[n % 3]
         colors[label] = np.array([*colorsys.hsv_to_rgb(hue, 0.75, value), 1.0])
     return DirectLabelColormap(color_dict=colors)
-
-
-def _placed(grid: Grid, name: str) -> dict[str, Any]:
-    scale, translate = geometry.scale_and_translate(grid)
-    return {
-        "name": name,
-        "scale": scale,
-        "translate": translate,
-        "units": ("mm", "mm", "mm"),
-        "axis_labels": geometry.AXIS_LABELS,
-    }
 
 
 def index_at(grid: Grid, world: Any) -> tuple[int, int, int] | None:

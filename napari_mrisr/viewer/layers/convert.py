@@ -194,15 +194,7 @@ def lazy_layer_data(
 
 def _kwargs(record: ScanRecord, name: str) -> dict[str, Any]:
     """Return the keyword arguments of a 3D layer."""
-    scale, translate = geometry.scale_and_translate(record.grid)
-    return {
-        "name": name,
-        "scale": scale,
-        "translate": translate,
-        "units": ("mm", "mm", "mm"),
-        "axis_labels": geometry.AXIS_LABELS,
-        "metadata": _metadata(record),
-    }
+    return {"name": name, **geometry.placement(record.grid), "metadata": _metadata(record)}
 
 
 def series_layer_data(frames: NDArray, first: Volume, name: str) -> LayerData:

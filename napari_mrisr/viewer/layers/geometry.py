@@ -21,6 +21,8 @@ see :class:`~napari_mrisr.viewer.layers.convert.ScanRecord`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,13 @@ def scale_and_translate(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...
     # Element (0, 0, 0) of the reversed array is the last voxel.
     last = first + size * (np.array(grid.shape) - 1)
     return tuple(map(float, size[::-1])), tuple(map(float, -last[::-1]))
+
+
+def placement(grid: Grid) -> dict[str, Any]:
+    """Return the keyword arguments that place a volume's layer in napari's world."""
+    scale, translate = scale_and_translate(grid)
+    units = ("mm", "mm", "mm")
+    return {"scale": scale, "translate": translate, "units": units, "axis_labels": AXIS_LABELS}
 
 
 def to_display(data: NDArray) -> NDArray:

@@ -7,7 +7,6 @@ to the graphics card; moving, zooming and windowing change a few hundred corners
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -62,8 +61,6 @@ class CompareCanvas:
         self._message = self._help = ""
         self._painters: _Painters | None = None
         self._closed = False
-        # Duration of the last painting, without Qt's part, s.
-        self.painted_in = 0.0
         # Qt shows the painting: swapping buffers would copy it again.
         self._canvas = app.Canvas(
             app=app.use_app("pyqt6"), parent=parent, autoswap=False, config=dict(_SURFACE)
@@ -144,11 +141,6 @@ class CompareCanvas:
         rows = bits.reshape(image.height(), image.bytesPerLine())
         return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
 
-    def finish(self) -> None:
-        """Wait until the painting is complete (for measurements)."""
-        self.native.makeCurrent()
-        gloo.gl.glFinish()
-
     def close(self) -> None:
         """Free everything; the canvas cannot be used afterwards."""
         if self._closed:
@@ -205,7 +197,6 @@ class CompareCanvas:
             self._painters = None
 
     def _paint(self, event: object = None) -> None:
-        start = time.perf_counter()
         self._canvas.set_current()
         width, height = size = self._size()
         ratio = self._ratio()
@@ -231,7 +222,6 @@ class CompareCanvas:
             self._painters.lay(message_overlay(self._message, width, height, ratio), size)
         if self._help:
             self._painters.lay(help_overlay(self._help, width, height, ratio), size)
-        self.painted_in = time.perf_counter() - start
 
 
 class _Painters:

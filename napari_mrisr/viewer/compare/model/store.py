@@ -37,8 +37,6 @@ class Store:
         Present state.
     outlines : RegionOutlines or None
         Outlines of the regions of a napari layer.
-    generation : int
-        Grows with every change; results of an older generation are stale.
     """
 
     def __init__(
@@ -47,7 +45,6 @@ class Store:
         self.state = CompareState()
         self.titles: Mapping[str, str] = titles or {}
         self.outlines: RegionOutlines | None = None
-        self.generation = 0
         self._volumes: Mapping[str, Volume] = volumes or {}
         self._listeners: list[Listener] = []
         self._cutter = Cutter(self._volumes, _UPRIGHT)
@@ -71,7 +68,6 @@ class Store:
 
     def announce(self) -> None:
         """Call the listeners, also if only the volumes have changed."""
-        self.generation += 1
         for listener in tuple(self._listeners):
             listener(self.state)
 
@@ -143,7 +139,6 @@ class Store:
     def forget_slices(self, key: str) -> None:
         """Forget the slices of a volume whose voxels have changed; call no listener."""
         self._cutter.forget(key)
-        self.generation += 1
 
     def rename(self, old: str, new: str, volumes: Mapping[str, Volume]) -> None:
         """Rename a volume."""
