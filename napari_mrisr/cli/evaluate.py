@@ -143,9 +143,9 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.dask is not None and arguments.figure is not None and report.rows:
         # The volumes stay on the workers: the one to draw is computed again.
         first = [path for path in batch.paths if str(path) == report.rows[0].file]
-        evaluate(
-            first, replace(parameters, scales=parameters.scales[:1]), on_comparison=on_comparison
-        )
+        one = replace(parameters.protocol, axes=parameters.protocol.axes[:1])
+        parameters = replace(parameters, scales=parameters.scales[:1], protocol=one)
+        evaluate(first, parameters, on_comparison=on_comparison)
     return _finish(report, batch, arguments, session)
 
 

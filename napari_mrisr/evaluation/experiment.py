@@ -18,6 +18,7 @@ import numpy as np
 from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.slices import MOST_OVERLAP, slices_of, with_slice_thickness
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
 from napari_mrisr.errors import (
     Cancelled,
@@ -107,6 +108,9 @@ class Comparison:
         By method, then mask.
     seconds : dict of str to float
         By method.
+    fwhm : float
+        Width of the low-resolution slices as a multiple of their distance; only for thick
+        and left-out slices.
     """
 
     truth: Volume
@@ -115,6 +119,7 @@ class Comparison:
     results: dict[str, Volume]
     found: dict[str, dict[str, Measurement]]
     seconds: dict[str, float]
+    fwhm: float = 1.0
 
     def gain_db(self, method: str, mask: str) -> float:
         """Return the PSNR of a method minus that of tricubic; NaN if either is not finite."""
@@ -163,14 +168,18 @@ def compare(
     axis = int(np.argmax(scale)) if protocol.left_out else None
     truth, window = _prepare(truth, scale if axis is None else (1, 1, 1))
     head = head_mask(window.to_unit(truth.data), inner)
+    fwhm = protocol.degradation.fwhm
     if axis is None:
         low = degrade(truth, scale, protocol.degradation, progress=inner)
     else:
+        fwhm *= _width(truth, axis)
         low, left_out = split_slices(truth, axis)
         head = split_slices(replace(truth, data=head.astype(np.float32)), axis)[1].data > 0
         truth = left_out
+    if protocol.factor is not None:
+        low = _with_width(low, int(np.argmax(scale)), fwhm)
     unit = window.to_unit(truth.data)
-    comparison = Comparison(truth, low, window, {}, {}, {})
+    comparison = Comparison(truth, low, window, {}, {}, {}, fwhm)
     for name in dict.fromkeys([GAIN_OVER, *parameters.methods]):
         result, seconds = _timed_run(parameters.upscaling(name, scale), low, inner)
         if axis is not None:
@@ -188,6 +197,23 @@ def compare(
         if name in parameters.methods:
             progress.advance()
     return comparison
+
+
+def _width(scan: Volume, axis: int) -> float:
+    """Return the slice thickness as a multiple of the slice distance; 1 if it is not known."""
+    slices = slices_of(scan.grid, scan.origin)
+    known = slices is not None and slices.axis == axis
+    return slices.thickness / slices.distance if slices is not None and known else 1.0
+
+
+def _with_width(low: Volume, axis: int, fwhm: float) -> Volume:
+    """Return a volume with its slice thickness, as from a scan's sidecar, for methods to use."""
+    if low.origin is not None:  # the thickness of the truth's slices
+        low = replace(low, origin=replace(low.origin, slice_thickness=None, slice_source=""))
+    slices = slices_of(low.grid, low.origin)
+    if slices is None or slices.axis != axis or fwhm > MOST_OVERLAP:
+        return low
+    return with_slice_thickness(low, fwhm * slices.distance)
 
 
 def _prepare(truth: Volume, scale: Scale) -> tuple[Volume, IntensityWindow]:
@@ -403,7 +429,8 @@ def rows_of(
     """Return the numbers of a comparison, one row per method and mask."""
     protocol = parameters.protocol
     if case.axis:
-        protocol = replace(protocol, axes=(case.axis,))
+        degradation = replace(protocol.degradation, fwhm=comparison.fwhm)
+        protocol = replace(protocol, axes=(case.axis,), degradation=degradation)
     return [
         EvaluationRow(
             file=file,

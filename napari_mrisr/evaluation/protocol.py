@@ -82,10 +82,11 @@ class Protocol:
             gaps = " (gaps)" if self.degradation.fwhm < 1.0 else ""
             profile = f"{self.degradation.profile} profile, {width}{gaps}"
             return [f"slices {self.factor} × as far apart along {axes}", profile]
+        equal = ", the two taken as equal" if self.degradation.fwhm == 0.5 else ""
         return [
             f"every second slice along {axes} left out and predicted from the others",
             f"slices then are {self.factor} × as far apart and have gaps ({width}: 0.5 × "
-            "thickness / spacing, the two taken as equal)",
+            f"thickness / spacing{equal})",
             f"every result at {self.factor}× interpolated at the centers of the left-out slices "
             "by a cubic B-spline",
             "PSNR and SSIM (windows in the slice) of left-out slices only",

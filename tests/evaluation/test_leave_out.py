@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers.scans import head
 
+from napari_mrisr.core.slices import slices_of
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.evaluation.experiment import EvaluateParameters, compare, evaluate
 from napari_mrisr.evaluation.leave_out import at_left_out, split_slices
@@ -115,3 +116,32 @@ def test_a_slice_that_no_method_can_know_counts(tmp_path):
         np.testing.assert_allclose(
             changed.results[method].data[:, :, 5], whole.results[method].data[:, :, 5], atol=0.5
         )
+
+
+def test_a_known_slice_thickness_gives_the_width_of_the_gaps(tmp_path):
+    path = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(head(1, (30, 34, 21)), np.diag([1.0, 1.0, 4.0, 1.0])), path)
+    (row,) = evaluate([path], parameters(methods=("nearest",))).rows
+    assert "width 0.5 × slice distance: 0.5 × thickness / spacing, the two" in row.settings
+    path.with_name("scan.json").write_text('{"SliceThickness": 3.2}')
+    lows = []
+    (row,) = evaluate(
+        [path],
+        parameters(methods=("nearest",)),
+        on_comparison=lambda file, scale, found: lows.append(found.low),
+    ).rows
+    assert "width 0.4 × slice distance: 0.5 × thickness / spacing)" in row.settings
+    # Methods are told.
+    slices = slices_of(lows[0].grid, lows[0].origin)
+    assert (slices.axis, slices.thickness, slices.distance) == pytest.approx((2, 3.2, 8.0))
+
+
+def test_simulated_thick_slices_know_their_width():
+    data = head(1, (30, 34, 24))
+    volume = Volume(data, Grid(data.shape, np.eye(4)))
+    for fwhm, thickness in ((0.8, 3.2), (1.2, 4.8), (2.0, 4.0)):
+        protocol = get_protocol(f"thick-slices:4:gaussian:{fwhm}")
+        wanted = EvaluateParameters(methods=("nearest",), protocol=protocol)
+        low = compare(volume, wanted, (1, 1, 4)).low
+        # A scan's header does not tell such wide slices.
+        assert slices_of(low.grid, low.origin).thickness == pytest.approx(thickness)
