@@ -1,8 +1,8 @@
 """File format of a filter bank: named tensors and a JSON document, in safetensors, no pickle.
 
 The document is the entry ``napari_mrisr`` of the file's metadata. This module adds
-``format_version`` and ``sha256``, a checksum of the tensors. :mod:`napari_mrisr.bank.model`
-defines the tensors and the other entries.
+``sha256``, a checksum of the tensors, and ``format_version``: 1, unless the document has
+another. :mod:`napari_mrisr.bank.model` defines the tensors and the other entries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io import atomic_write
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_KEY = "napari_mrisr"
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -38,7 +38,7 @@ def write_bank_file(path: Path, document: Mapping[str, Any], tensors: Tensors) -
     from safetensors.numpy import save
 
     held = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    whole = {"format_version": FORMAT_VERSION, **document, "sha256": checksum(held)}
+    whole = {"format_version": 1, **document, "sha256": checksum(held)}
     with atomic_write(path) as temporary:
         temporary.write_bytes(save(held, {METADATA_KEY: json.dumps(whole, indent=1)}))
 

@@ -22,8 +22,8 @@ gradient energy grows (a choice that does not depend on contrast), its
 components are made positive and sorted by size. The same one of the cube's 48
 symmetries is applied to the patch, so rotated and reflected copies of a patch share a
 bucket and its filter. Sub-voxel phases (the position of an output voxel in its
-low-resolution voxel) turn with the patch. ``flips`` does not sort, for scales that
-differ between axes.
+low-resolution voxel) turn with the patch. ``plane`` sorts the components along x and y only,
+for thick slices along z; ``flips`` does not sort, for factors that differ between all axes.
 
 Flat voxels, whose tensor's trace is below ``flat²``, share the last bucket, which has
 no filter. Without a direction (equal eigenvalues) v is x.
@@ -60,6 +60,7 @@ _CANONICAL_RANGES = {
     "none": {},
     "flips": {"elevation": (0.0, 90.0), "azimuth": (0.0, 90.0)},
     "cube": {"elevation": (0.0, 54.735610317245346), "azimuth": (0.0, 45.0)},
+    "plane": {"elevation": (0.0, 90.0), "azimuth": (0.0, 45.0)},
 }
 SYMMETRIES = tuple(_CANONICAL_RANGES)
 
@@ -91,7 +92,8 @@ class HashSpec:
         Ascending cuts of each feature (degrees for angles); a feature without cuts is
         not used.
     symmetry : str
-        Symmetry that makes patches canonical: ``none``, ``flips`` or ``cube``.
+        Symmetry that makes patches canonical: ``none``, ``flips``, ``plane`` (flips, and x
+        and y swapped) or ``cube``.
     phases : tuple of int
         Sub-voxel phases per axis that have their own buckets; (1, 1, 1) for none.
     flat : float
@@ -122,9 +124,17 @@ class HashSpec:
             raise ParameterError(explain("hash spec", found, f"give 1 to {MAX_SCALE} an axis"))
         if not 0.0 <= self.flat < np.inf:
             raise ParameterError(explain("hash spec", f"flat {self.flat}", "give 0 or more"))
-        if self.symmetry == "cube" and len(set(self.phases)) > 1:
-            found = f"phases {self.phases} with the symmetry of the cube"
+        if not self.allows(self.phases):
+            found = f"phases {self.phases} with the symmetry {self.symmetry}"
             raise ParameterError(explain("hash spec", found, "use flips"))
+        if not all(self.allows(numbers) for numbers in zip(*self.window.axes, strict=True)):
+            found = f"window {self.window} with the symmetry {self.symmetry}"
+            raise ParameterError(explain("hash spec", found, "use flips"))
+
+    def allows(self, numbers: tuple[Any, ...]) -> bool:
+        """Return True if the symmetry swaps only axes whose numbers (sizes, factors) agree."""
+        swapped = {"cube": 3, "plane": 2}.get(self.symmetry, 1)
+        return len(set(numbers[:swapped])) == 1
 
     @property
     def radices(self) -> tuple[int, ...]:
@@ -244,7 +254,8 @@ class HashSpec:
     def from_json(cls, data: dict[str, Any]) -> HashSpec:
         """Read what :meth:`to_json` wrote; raise :class:`BankError` for anything else."""
         try:
-            window = Window(float(data["window"]["sigma"]), int(data["window"]["radius"]))
+            sigma, radius = (data["window"][name] for name in ("sigma", "radius"))
+            window = Window(one_or_three(float, sigma), one_or_three(int, radius))
             cuts = {str(k): tuple(float(c) for c in v) for k, v in data["cuts"].items()}
             x, y, z = (int(p) for p in data["phases"])
             return cls(window, cuts, str(data["symmetry"]), (x, y, z), float(data["flat"]))
@@ -253,27 +264,35 @@ class HashSpec:
             raise BankError(message) from error
 
 
-def patch_offsets(width: int) -> NDArray[np.int64]:
-    """Return offsets of a patch's voxels from its center, ``(width**3, 3)``, z fastest."""
-    steps = np.arange(width) - width // 2
-    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+def one_or_three(kind: Any, value: Any) -> Any:
+    """Convert one number of a file, or three."""
+    if isinstance(value, list | tuple):
+        x, y, z = value
+        return kind(x), kind(y), kind(z)
+    return kind(value)
 
 
-def element_offsets(width: int, strides: tuple[int, int, int]) -> NDArray[np.int64]:
+def patch_offsets(shape: Shape) -> NDArray[np.int64]:
+    """Return offsets of a patch's voxels from its center, ``(taps, 3)``, z fastest."""
+    steps = [np.arange(width) - width // 2 for width in shape]
+    return np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def element_offsets(shape: Shape, strides: tuple[int, int, int]) -> NDArray[np.int64]:
     """Return the offset of each canonical tap in a flat array, for each symmetry.
 
     Parameters
     ----------
-    width : int
-        Patch width.
+    shape : tuple of int
+        Canonical patch.
     strides : tuple of int
         Elements from one voxel to the next along x, y, z.
 
     Returns
     -------
-    (48, width**3) ndarray of int64
+    (48, taps) ndarray of int64
     """
-    canonical = patch_offsets(width)
+    canonical = patch_offsets(shape)
     table = np.empty((len(ELEMENTS), canonical.shape[0]), np.int64)
     for row, (permutation, signs) in zip(table, ELEMENTS, strict=True):
         row[:] = (canonical * signs) @ np.array([strides[axis] for axis in permutation])

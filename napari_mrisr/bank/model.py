@@ -17,6 +17,7 @@ entry ``calibration``.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -29,16 +30,17 @@ from numpy.typing import NDArray
 from napari_mrisr.bank.calibration import Calibration
 from napari_mrisr.bank.file import read_bank_file, write_bank_file
 from napari_mrisr.bank.folder import user_banks
-from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.hashing import HashSpec, one_or_three
 from napari_mrisr.core.scale import (
     RealScale,
     Scale,
     format_scale,
     parse_scale,
     scale_label,
+    thick_axis,
     whole_scale,
 )
-from napari_mrisr.core.volume import FloatArray
+from napari_mrisr.core.volume import FloatArray, Shape
 from napari_mrisr.errors import BankError, MrisrError, ScaleError, explain
 from napari_mrisr.kernels.hash_tables import LANES
 from napari_mrisr.operators.degrade import get_degradation
@@ -60,8 +62,8 @@ class StageSpec:
         ``cell`` (low-resolution voxels) or ``voxel`` (upsampled voxels).
     hash : HashSpec
         Maps patches to buckets.
-    width : int
-        Patch width, odd, in voxels of its grid.
+    width : int or tuple of three int
+        Width of the patch along all axes or each, odd, in voxels of its grid.
     residual : bool
         True: filters see differences to the patch's center and their result is
         added (a flat patch changes nothing). False: filters see the patch and
@@ -70,11 +72,11 @@ class StageSpec:
 
     grid: str
     hash: HashSpec
-    width: int
+    width: int | Shape
     residual: bool = True
 
     def __post_init__(self) -> None:
-        if self.grid not in GRIDS or self.width < 1 or self.width % 2 == 0:
+        if self.grid not in GRIDS or any(w < 1 or w % 2 == 0 for w in self.shape):
             found = f"grid {self.grid!r}, width {self.width}"
             raise BankError(explain("stage", found, "use cell or voxel and an odd width"))
         if self.grid == "cell" and not self.residual:
@@ -82,20 +84,42 @@ class StageSpec:
         if self.hash.flat > 0.0 and not self.residual:
             # Flat voxels have no filter, so nothing could replace them.
             raise BankError(explain("stage", "flat voxels without residual", "set residual"))
+        if not self.hash.allows(self.shape):
+            found = f"patch {self.shape} with the symmetry {self.hash.symmetry}"
+            raise BankError(explain("stage", found, "use flips"))
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels of a canonical patch along each axis."""
+        return self.width if isinstance(self.width, tuple) else (self.width,) * 3
 
     @property
     def taps(self) -> int:
         """Values in a patch."""
-        return self.width**3
+        x, y, z = self.shape
+        return x * y * z
 
     @property
-    def reach(self) -> int:
+    def reach(self) -> Shape:
         """Voxels of the stage's grid needed around a voxel."""
-        return max(self.width // 2, self.hash.window.reach)
+        x, y, z = (max(w // 2, r) for w, r in zip(self.shape, self.hash.window.reach, strict=True))
+        return x, y, z
+
+    @property
+    def cubic(self) -> bool:
+        """True if the stage treats all axes alike, or only flips them."""
+        numbers = (self.width, self.hash.window.sigma, self.hash.window.radius)
+        return self.hash.symmetry != "plane" and not any(isinstance(n, tuple) for n in numbers)
 
     def outputs(self, scale: Scale) -> int:
         """Return the number of values per patch."""
         return int(np.prod(scale)) if self.grid == "cell" else 1
+
+
+def patch_text(spec: StageSpec) -> str:
+    """Return the size of a stage's patch: ``5³`` or ``7×7×3``."""
+    shape = spec.shape
+    return f"{shape[0]}³" if len(set(shape)) == 1 else "×".join(map(str, shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +148,7 @@ class Stage:
         """Filters of a voxel stage in the layout of the kernel."""
         from napari_mrisr.kernels.cpu import filter_rows
 
-        return filter_rows(self.weights[:, :, 0], self.spec.width)
+        return filter_rows(self.weights[:, :, 0], self.spec.shape)
 
     @functools.cached_property
     def padded_weights(self) -> FloatArray:
@@ -165,8 +189,8 @@ class FilterBank:
     def __post_init__(self) -> None:
         for stage in self.stages:
             spec = stage.spec
-            if spec.grid == "cell" and spec.hash.symmetry == "cube" and len(set(self.scale)) > 1:
-                found = f"symmetry cube at scale {format_scale(self.scale)}"
+            if spec.grid == "cell" and not spec.hash.allows(self.scale):
+                found = f"symmetry {spec.hash.symmetry} at scale {format_scale(self.scale)}"
                 raise BankError(explain("stage", found, "use flips"))
 
     @property
@@ -180,6 +204,7 @@ class FilterBank:
         if target.exists() and not overwrite:
             raise BankError(explain(target, "exists", "choose another name or pass --overwrite"))
         document: dict[str, Any] = {
+            "format_version": 1 if all(stage.spec.cubic for stage in self.stages) else 2,
             "scale": format_scale(self.scale),
             "degradation": self.degradation,
             "start": self.start,
@@ -210,7 +235,8 @@ class FilterBank:
             used = int((support > 0).sum())
             gain = _gain_db(stage)
             lines.append(
-                f"  stage {number}: {spec.grid}s, patch {spec.width}³, bins: {cuts or 'none'}, "
+                f"  stage {number}: {spec.grid}s, patch {patch_text(spec)}, "
+                f"bins: {cuts or 'none'}, "
                 f"symmetry {spec.hash.symmetry}, {used} of {spec.hash.bucket_count} buckets used, "
                 f"{int(support.sum()):,} samples, gain on them {gain:.2f} dB"
             )
@@ -280,14 +306,17 @@ def bundled_banks() -> list[str]:
 
 def bundled_name(scale: RealScale, preset: str = "default", degradation: str = "standard") -> str:
     """Return the name of the bundled bank for a scale; it may not exist."""
+    if preset == "default" and thick_axis(scale) is not None:
+        return f"thick-{max(scale)}x"
     suffix = "" if degradation == "standard" else f"-{degradation}"
     return f"{preset}-{format_scale(scale)}x{suffix}"
 
 
 def bundled_scales() -> list[Scale]:
-    """List the scales with a bundled bank of the default preset."""
-    names = [n for n in bundled_banks() if n.startswith("default-") and n.endswith("x")]
-    scales = (parse_scale(n.removeprefix("default-").removesuffix("x")) for n in names)
+    """List the scales with a bundled bank of the default preset, thick slices along z."""
+    found = [re.fullmatch(r"(default|thick)-(.*)x", name) for name in bundled_banks()]
+    names = [(match[1], match[2]) for match in found if match]
+    scales = (parse_scale(s if kind == "default" else f"1x1x{s}") for kind, s in names)
     return sorted(whole_scale(scale) for scale in scales)
 
 
@@ -362,7 +391,7 @@ def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> Fil
         spec = StageSpec(
             entry["grid"],
             HashSpec.from_json(entry["hash"]),
-            int(entry["width"]),
+            one_or_three(int, entry["width"]),
             bool(entry["residual"]),
         )
         stages.append(_stage(number, spec, scale, tensors))

@@ -63,6 +63,16 @@ def add_parser(commands: options.Commands) -> None:
         help="keep every n-th voxel of files whose name matches, to undo a scanner's interpolation",
     )
     parser.add_argument(
+        "--thick-axes",
+        action="append",
+        default=[],
+        type=_axes_value,
+        metavar="PATTERN=xyz",
+        help="for a scale such as 1x1x4: RAS axes of files whose name matches that are used as "
+        "the slice axis in turn (default: all three if the voxels are isotropic within 20 %%, "
+        "else that of the scale)",
+    )
+    parser.add_argument(
         "--manifest",
         type=Path,
         metavar="CSV",
@@ -119,6 +129,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
             (pattern, _scale(step, [s for s in scans if fnmatch(s.path.name, pattern)] or scans))
             for pattern, step in arguments.thin
         ),
+        thick_axes=tuple(arguments.thick_axes),
     )
     _say_memory(parameters, scans, arguments.threads, session)
     watch = Watch(partial(_say_event, session), [TrainingFile(scan.path) for scan in checks])
@@ -161,6 +172,14 @@ def _thin_value(text: str) -> tuple[str, Scale]:
     if not pattern:
         raise argparse.ArgumentTypeError(f"{text!r} is no PATTERN=STEP, such as '*T2w*=1x1x2'")
     return pattern, options.scale_value(step)
+
+
+def _axes_value(text: str) -> tuple[str, str]:
+    """Parse a name pattern and axes, for ``type=``."""
+    pattern, _, axes = text.rpartition("=")
+    if not (pattern and axes and set(axes) <= set("xyz")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no PATTERN=AXES, such as '*T2w*=xy'")
+    return pattern, axes
 
 
 def _licenses(manifest: Path | None) -> dict[str, str]:

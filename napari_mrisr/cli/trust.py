@@ -63,6 +63,7 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     """Raise, before any work, if maps or a report cannot be made."""
     from napari_mrisr.core.scale import format_scale
     from napari_mrisr.io import check_writable
+    from napari_mrisr.methods.consistent import Consistent
     from napari_mrisr.methods.resampled import Resampled, bank_of
 
     if not wanted(arguments):
@@ -71,8 +72,9 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     if bank_of(plan.method) is None:
         found = f"the method {arguments.method} has no filter bank to make them from"
         raise ParameterError(explain(option, found, "use --method hashed"))
-    if isinstance(plan.method, Resampled):
-        scales = (plan.method.method.scale, plan.scale)
+    method = plan.method.method if isinstance(plan.method, Consistent) else plan.method
+    if isinstance(method, Resampled):
+        scales = (method.method.scale, plan.scale)
         whole, scale = (format_scale(plan.scan.origin.from_ras(scale)) for scale in scales)
         found = f"cannot be made for a bank that runs at {whole} and is resampled to {scale}"
         raise ParameterError(explain(option, found, f"drop {option}, or give the bank's scale"))

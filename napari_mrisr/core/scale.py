@@ -123,6 +123,12 @@ def orders_of(scale: Scale) -> list[Scale]:
     return sorted({(a, b, c) for a, b, c in itertools.permutations(scale)})
 
 
+def thick_axis(scale: RealScale) -> int | None:
+    """Return the only axis whose factor is above 1; None if there are more, or none."""
+    thick = [axis for axis, factor in enumerate(scale) if factor > 1]
+    return thick[0] if len(thick) == 1 else None
+
+
 def format_scale(scale: RealScale) -> str:
     """Format a scale as ``2``, ``1x1x4`` or ``1x1x4.8``, as :func:`parse_scale` reads it."""
     factors = [f"{factor:.4g}" for factor in scale]

@@ -106,8 +106,7 @@ class StageTrace:
     @property
     def center(self) -> float:
         """Center voxel of the patch, engine units."""
-        r = self.spec.width // 2
-        return float(self.patch[r, r, r])
+        return float(self.patch[tuple(width // 2 for width in self.spec.shape)])
 
     @property
     def change(self) -> float:

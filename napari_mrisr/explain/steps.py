@@ -138,7 +138,7 @@ def _gradients(stage: StageTrace) -> _Words:
         (
             ("window", f"{n} × {n} × {n} {grid_text(stage.spec)}s"),
             ("gradient at the center", f"({plain(x)}, {plain(y)}, {plain(z)}) per voxel"),
-            ("width of the weights", f"σ = {stage.spec.hash.window.sigma:.3g} voxels"),
+            ("width of the weights", f"σ = {_sigma_text(stage)} voxels"),
         ),
     )
 
@@ -219,12 +219,22 @@ def _features(stage: StageTrace) -> _Words:
     )
 
 
+def _sigma_text(stage: StageTrace) -> str:
+    sigmas = [f"{sigma:.3g}" for sigma, _ in stage.spec.hash.window.axes]
+    return sigmas[0] if len(set(sigmas)) == 1 else " × ".join(sigmas)
+
+
 def _angle_equation(stage: StageTrace) -> str:
     if stage.spec.hash.symmetry == "cube":
         # Canonical direction: absolute components, sorted by size.
         return (
             r"$\mathrm{elevation} = \arccos |v|_{(1)} \qquad"
             r"\mathrm{azimuth} = \arctan\left(|v|_{(3)}\,/\,|v|_{(2)}\right)$"
+        )
+    if stage.spec.hash.symmetry == "plane":
+        return (
+            r"$\mathrm{elevation} = \arccos |v_z| \qquad\mathrm{azimuth} = "
+            r"\arctan\left(\min(|v_x|,|v_y|)\,/\,\max(|v_x|,|v_y|)\right)$"
         )
     bars = "|" if stage.spec.hash.symmetry == "flips" else ""
     x, y, z = (f"{bars}v_{axis}{bars}" for axis in "xyz")

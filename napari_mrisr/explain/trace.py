@@ -221,10 +221,10 @@ def _trace(
     bucket, element = (int(part[0, 0, 0]) for part in code.hash_box(*box, at.region))
     found = cpu_hash.voxel_features(tensor, smooth)[0, 0, 0].astype(np.float64)
     matrix = _matrix(tensor[:, 1, 1, 1].astype(np.float64))
-    patch = padded(*box, at.region, spec.width)
+    patch = padded(*box, at.region, spec.shape)
     weights = reorient(_weights(stage, scale, one, bucket, element), element)
-    r = spec.width // 2
-    values = patch.astype(np.float64) - (patch[r, r, r] if spec.residual else 0.0)
+    center = patch[tuple(width // 2 for width in spec.shape)]
+    values = patch.astype(np.float64) - (center if spec.residual else 0.0)
     return StageTrace(
         spec=spec,
         voxel=at.voxel,
@@ -252,14 +252,14 @@ def _trace(
 def _weights(stage: Stage, scale: Scale, one: Region, bucket: int, element: int) -> FloatArray:
     """Return the canonical filter for the voxel; zeros without a filter."""
     if bucket == stage.spec.hash.filter_count:
-        return np.zeros((stage.spec.width,) * 3, np.float32)
+        return np.zeros(stage.spec.shape, np.float32)
     if stage.spec.grid == "voxel":
         output = 0
     else:
         # A cell has one filter per output voxel.
         x, y, z = (n % s for n, s in zip(one.start, scale, strict=True))
         output = output_at(scale, element, (x, y, z))
-    return np.asarray(stage.weights[bucket, :, output]).reshape((stage.spec.width,) * 3)
+    return np.asarray(stage.weights[bucket, :, output]).reshape(stage.spec.shape)
 
 
 def _matrix(components: Matrix) -> Matrix:
@@ -278,9 +278,9 @@ def _vectors(tensor: Matrix, first: Matrix) -> Matrix:
 def window_of(
     source: FloatArray, corner: Shape, shape: Shape, voxel: Shape, window: Window
 ) -> FloatArray:
-    """Return the voxels of a window, shape (n, n, n); parameters as ``tensor_box``."""
-    r = window.radius
-    return mirrored_box(source, corner, shape, [(n - r, n + r + 1) for n in voxel])
+    """Return the voxels of a window; parameters as ``tensor_box``."""
+    spans = [(n - r, n + r + 1) for n, (_, r) in zip(voxel, window.axes, strict=True)]
+    return mirrored_box(source, corner, shape, spans)
 
 
 def gradients_at(
@@ -291,8 +291,10 @@ def gradients_at(
     Outside the volume the engine uses the products of the mirrored voxels, so
     the vectors outside are those of the mirrored voxels, too.
     """
-    r = window.radius
-    spans = [(max(0, n - r), min(m, n + r + 1)) for n, m in zip(voxel, shape, strict=True)]
+    radii = [radius for _, radius in window.axes]
+    spans = [
+        (max(0, n - r), min(m, n + r + 1)) for n, m, r in zip(voxel, shape, radii, strict=True)
+    ]
     bordered = mirrored_box(source, corner, shape, [(a - 1, b + 1) for a, b in spans])
     bordered = bordered.astype(np.float64)
     vectors = np.stack(
@@ -303,10 +305,9 @@ def gradients_at(
     )
     index = [
         np.clip(mirror_index(np.arange(n - r, n + r + 1), m) - a, 0, b - a - 1)
-        for n, m, (a, b) in zip(voxel, shape, spans, strict=True)
+        for n, m, r, (a, b) in zip(voxel, shape, radii, spans, strict=True)
     ]
-    taps = window.taps().astype(np.float64)
-    weights = np.einsum("x,y,z->xyz", taps, taps, taps)
+    weights = np.einsum("x,y,z->xyz", *(window.taps(axis).astype(np.float64) for axis in range(3)))
     x, y, z = np.ix_(*index)
     return Gradients(vectors[:, x, y, z], weights)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.bank.model import FilterBank, Stage, patch_text
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import FloatArray, Volume
@@ -208,8 +208,8 @@ def _mismatch(first: FilterBank, a: Stage, second: FilterBank, b: Stage) -> str 
         return f"scale {_scale_text(second.scale)}, not {_scale_text(first.scale)}"
     if a.spec.grid != b.spec.grid:
         return f"its stage works on {b.spec.grid}s, not {a.spec.grid}s"
-    if a.spec.width != b.spec.width:
-        return f"patches of {b.spec.width}³, not {a.spec.width}³"
+    if a.spec.shape != b.spec.shape:
+        return f"patches of {patch_text(b.spec)}, not {patch_text(a.spec)}"
     if a.spec.residual != b.spec.residual:
         return "only one of the banks filters differences from the center voxel"
     one, two = a.spec.hash, b.spec.hash

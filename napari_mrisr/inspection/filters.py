@@ -41,7 +41,7 @@ def canonical_filter(stage: Stage, bucket: int, output: int = 0) -> FloatArray |
 
     Returns
     -------
-    (width, width, width) ndarray of float32 or None
+    ndarray of float32, of the patch's shape, or None
         None for the flat bucket, which has no filter.
 
     Raises
@@ -55,8 +55,7 @@ def canonical_filter(stage: Stage, bucket: int, output: int = 0) -> FloatArray |
     weights = stage.weights[bucket, :, output].astype(np.float64)
     if stage.spec.residual:
         weights[weights.size // 2] -= weights.sum()
-    width = stage.spec.width
-    return weights.reshape(width, width, width).astype(np.float32)
+    return weights.reshape(stage.spec.shape).astype(np.float32)
 
 
 def _check(stage: Stage, bucket: int, output: int) -> None:
@@ -67,24 +66,26 @@ def _check(stage: Stage, bucket: int, output: int) -> None:
 
 
 def reorient(cube: FloatArray, element: int) -> FloatArray:
-    """Turn a canonical cube to the volume's axes for a voxel with that symmetry.
+    """Turn a canonical patch to the volume's axes for a voxel with that symmetry.
 
     Parameters
     ----------
-    cube : (n, n, n) ndarray
-        Canonical cube, n odd.
+    cube : (x, y, z) ndarray
+        Canonical patch of odd widths; equal ones along axes that the symmetry swaps.
     element : int
         Index into :data:`napari_mrisr.bank.hashing.ELEMENTS`.
     """
     out = np.empty(cube.size, cube.dtype)
-    out[_tap_indices(cube.shape[0])[element]] = cube.reshape(-1)
+    x, y, z = cube.shape
+    out[_tap_indices((x, y, z))[element]] = cube.reshape(-1)
     return out.reshape(cube.shape)
 
 
 @functools.lru_cache(maxsize=8)
-def _tap_indices(width: int) -> NDArray[np.int64]:
-    """Return the flat index of each canonical tap in a cube along the volume's axes."""
-    return element_offsets(width, (width**2, width, 1)) + width**3 // 2
+def _tap_indices(shape: Shape) -> NDArray[np.int64]:
+    """Return the flat index of each canonical tap in a patch along the volume's axes."""
+    x, y, z = shape
+    return element_offsets(shape, (y * z, z, 1)) + x * y * z // 2
 
 
 def output_at(scale: Scale, element: int, position: Shape) -> int:
@@ -103,8 +104,8 @@ def output_at(scale: Scale, element: int, position: Shape) -> int:
 
 def central_planes(cube: FloatArray) -> Planes:
     """Return the central planes perpendicular to the last, second and first axis."""
-    c = cube.shape[0] // 2
-    return cube[:, :, c], cube[:, c, :], cube[c, :, :]
+    a, b, c = (n // 2 for n in cube.shape)
+    return cube[:, :, c], cube[:, b, :], cube[a, :, :]
 
 
 def response_planes(cube: FloatArray, at: NDArray[np.float64] = FREQUENCIES) -> Planes:
@@ -251,7 +252,7 @@ def inspect_voxel(source: StageInput, index: Shape) -> VoxelView:
     bucket, element = cpu_hash.hash_voxels(tensor, smooth, region.start, spec.hash.code)
     features = feature_values(analysis[0, 0, 0], spec.hash.symmetry)
     number, symmetry = int(bucket[0, 0, 0]), int(element[0, 0, 0])
-    patch = padded(source.image, (0, 0, 0), source.shape, region, spec.width)
+    patch = padded(source.image, (0, 0, 0), source.shape, region, spec.shape)
     return VoxelView(
         index=(x, y, z),
         intensity=float(source.image[x, y, z]),

@@ -214,6 +214,9 @@ def _angles(v: NDArray[np.float64], symmetry: str) -> tuple[Values, Values]:
     if symmetry == "cube":
         small, medium, large = np.moveaxis(np.sort(np.abs(v), axis=-1), -1, 0)
         rise, azimuth = large, np.arctan2(small, medium)
+    elif symmetry == "plane":
+        x, y, z = np.moveaxis(np.abs(v), -1, 0)
+        rise, azimuth = z, np.arctan2(np.minimum(x, y), np.maximum(x, y))
     elif symmetry == "flips":
         x, y, z = np.moveaxis(np.abs(v), -1, 0)
         rise, azimuth = z, np.arctan2(y, x)

@@ -15,7 +15,7 @@ from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
-from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.methods.hashed import Hashed, grown
 from napari_mrisr.run.upscale import block_regions, compiling_message
 from napari_mrisr.scan.masks import head_mask
 
@@ -72,10 +72,8 @@ class StageInput:
     def crop_for(self, region: Region) -> tuple[FloatArray, Shape]:
         """Return the part of ``image`` that hashing a region reads, and its first index."""
         reach = self.stage.spec.hash.window.reach
-        ends = list(zip(region.start, region.stop, self.shape, strict=True))
-        x, y, z = (max(0, a - reach) for a, _, _ in ends)
-        box = tuple(slice(max(0, a - reach), min(n, b + reach)) for a, b, n in ends)
-        return self.image[box], (x, y, z)
+        box = grown(region, reach, self.shape)
+        return self.image[box.slices], box.start
 
 
 def check_stage(bank: FilterBank, number: int) -> Stage:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.bank.hashing import FEATURES, HashSpec
-from napari_mrisr.bank.model import FilterBank, StageSpec
+from napari_mrisr.bank.model import FilterBank, StageSpec, patch_text
 from napari_mrisr.inspection.buckets import BucketTable, gain_baseline
 from napari_mrisr.inspection.filters import VoxelView
 from napari_mrisr.inspection.source import StageInput
@@ -62,7 +62,7 @@ def bucket_text(spec: HashSpec, bucket: int) -> str:
 def stage_text(bank: FilterBank, number: int) -> str:
     """Return a stage's grid and filter size: ``1 of 2: measured voxels, filters 5³``."""
     spec = bank.stages[number].spec
-    return f"{number + 1} of {len(bank.stages)}: {grid_text(spec)}s, filters {spec.width}³"
+    return f"{number + 1} of {len(bank.stages)}: {grid_text(spec)}s, filters {patch_text(spec)}"
 
 
 def grid_text(spec: StageSpec) -> str:

@@ -99,7 +99,7 @@ def take(source: FloatArray, index: Sequence[IndexArray]) -> FloatArray:
 
 @jit
 def _filter_cells(  # type: ignore[no-untyped-def]
-    source, center, bucket, element, steps, places, weights, scale, width, total, out
+    source, center, bucket, element, steps, places, weights, scale, widths, total, out
 ):
     flat_source = source.reshape(-1)
     flat_out = out.reshape(-1)
@@ -117,7 +117,7 @@ def _filter_cells(  # type: ignore[no-untyped-def]
                 step = (steps[e, 1], steps[e, 2], steps[e, 3])
                 for q in range(0, total.size, LANES):
                     _weigh_cell(
-                        flat_source, place + steps[e, 0], step, middle, weights, b, q, width, total
+                        flat_source, place + steps[e, 0], step, middle, weights, b, q, widths, total
                     )
                 corner = (i * scale[0] * oy + j * scale[1]) * oz + k * scale[2]
                 spots = places[e]
@@ -136,49 +136,50 @@ def filter_cells(
     out: FloatArray,
 ) -> None:
     """Filter voxels; see :func:`napari_mrisr.kernels.reference.filter_cells`."""
-    radius = (source.shape[0] - bucket.shape[0]) // 2
+    shape = [n - m + 1 for n, m in zip(source.shape, bucket.shape, strict=True)]
+    rx, ry, rz = (width // 2 for width in shape)
     if weights.shape[2] % LANES:
         raise ValueError(f"weights have {weights.shape[2]} outputs; pad them to a multiple of 8")
-    width = 2 * radius + 1
     # From a patch's center to its first tap, and from tap to tap along its axes.
     steps = np.zeros((len(offsets), 4), np.int64)
     steps[:, 0] = offsets[:, 0]
-    if width > 1:
-        steps[:, 1:] = offsets[:, [width * width, width, 1]] - offsets[:, :1]
+    for axis, tap in enumerate((shape[1] * shape[2], shape[2], 1)):
+        if shape[axis] > 1:
+            steps[:, axis + 1] = offsets[:, tap] - offsets[:, 0]
     _filter_cells(
         source,
-        radius * ((source.shape[1] + 1) * source.shape[2] + 1),
+        (rx * source.shape[1] + ry) * source.shape[2] + rz,
         bucket,
         element,
         steps,
         places,
         weights,
         np.array(scale, np.int64),
-        (0,) * width,
+        tuple((0,) * width for width in shape),
         np.empty(weights.shape[2], np.float32),
         out,
     )
 
 
-def filter_rows(weights: FloatArray, width: int) -> FloatArray:
+def filter_rows(weights: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
     """Return filters in the layout of :func:`filter_voxels`.
 
     Parameters
     ----------
-    weights : (filters, width³) ndarray of float32
+    weights : (filters, taps) ndarray of float32
         Taps in the order of a canonical patch.
-    width : int
-        Patch width.
+    shape : tuple of int
+        Canonical patch.
 
     Returns
     -------
-    (2 filters, width², lanes) ndarray of float32
+    (2 filters, rows, lanes) ndarray of float32
         Each filter, followed by its copy with reversed rows; rows padded by zeros.
     """
-    taps = weights.reshape(-1, 1, width * width, width)
-    rows = _aligned((taps.shape[0], 2, width * width, -(-width // LANES) * LANES))
+    taps = weights.reshape(-1, 1, shape[0] * shape[1], shape[2])
+    rows = _aligned((taps.shape[0], 2, taps.shape[2], -(-shape[2] // LANES) * LANES))
     rows[:] = 0.0
-    rows[..., :width] = np.concatenate((taps, taps[..., ::-1]), axis=1)
+    rows[..., : shape[2]] = np.concatenate((taps, taps[..., ::-1]), axis=1)
     return rows.reshape(-1, *rows.shape[2:])
 
 
@@ -192,7 +193,7 @@ def _aligned(shape: tuple[int, ...]) -> FloatArray:
 
 @jit
 def _filter_voxels(  # type: ignore[no-untyped-def]
-    flat, middle_of_first, strides, layout, steps, bucket, element, rows, centered, width, out
+    flat, middle_of_first, strides, layout, steps, bucket, element, rows, centered, widths, out
 ):
     filters = rows.shape[0] // 2
     place, step = np.empty(3, np.int64), strides[:, 2].copy()
@@ -218,7 +219,7 @@ def _filter_voxels(  # type: ignore[no-untyped-def]
                     middle,
                     rows,
                     2 * b + steps[e, 3],
-                    width,
+                    widths,
                 )
 
 
@@ -252,8 +253,8 @@ def filter_voxels(
     (nx, ny, nz) ndarray of float32
         A voxel's sum has the same order in every region.
     """
-    width = source.shape[0] - bucket.shape[0] + 1
-    r = width // 2
+    shape = [n - m + 1 for n, m in zip(source.shape, bucket.shape, strict=True)]
+    radius = np.array(shape) // 2
     nx, ny, nz = source.shape
     # With z, y and x contiguous: steps along x, y, z.
     strides = np.array([(ny * nz, nz, 1), (ny * nz, 1, ny), (1, nz * nx, nx)])
@@ -262,11 +263,12 @@ def filter_voxels(
     for number, order in enumerate(_LAYOUTS[:layouts]):
         turned = source.transpose(order)
         flat[number * source.size :][: source.size].reshape(turned.shape)[:] = turned
-    begin = np.arange(3) * source.size + r * strides.sum(axis=1)
+    begin = np.arange(3) * source.size + strides @ radius
     axes, signs = elements[:, 0], elements[:, 1]
     layout = 2 - axes[:, 2]
     first, second = (signs[:, a] * strides[layout, axes[:, a]] for a in (0, 1))
-    corner = -r * (first + second + 1)
+    # The symmetries swap only axes along which the patch has the same width.
+    corner = -(radius[0] * first + radius[1] * second + radius[2])
     steps = np.stack((corner, first, second, signs[:, 2] < 0), axis=1)
     out = np.empty(bucket.shape, np.float32)
     _filter_voxels(
@@ -279,7 +281,7 @@ def filter_voxels(
         element,
         rows,
         centered,
-        (0,) * width,
+        tuple((0,) * width for width in shape),
         out,
     )
     return out

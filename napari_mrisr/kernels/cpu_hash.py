@@ -77,6 +77,20 @@ def _flipped_row(direction, elevation, azimuth, element):  # type: ignore[no-unt
 
 
 @jit
+def _swapped_row(direction, elevation, azimuth, element):  # type: ignore[no-untyped-def]
+    """Compute as :func:`_turned_row`, sorting x and y only."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    for k in range(element.size):
+        x, y, z = direction[0, k], direction[1, k], direction[2, k]
+        swap = abs(y) > abs(x)
+        a, b = (y, x) if swap else (x, y)
+        flips = 4 * int(a < zero) + 2 * int(b < zero) + int(z < zero)
+        element[k] = flips + (16 if swap else 0)
+        elevation[k] = -abs(z)
+        azimuth[k] = abs(b) / (abs(a) if a != zero else one)
+
+
+@jit
 def _plain_row(direction, elevation, azimuth, element):  # type: ignore[no-untyped-def]
     """Compute the negated cosine of the elevation, and the azimuth in radians, of a row."""
     zero = np.float32(0.0)
@@ -162,6 +176,8 @@ def _hash(  # type: ignore[no-untyped-def]
             analyze_row(tensor, trace, smooth, i, j, start, swapped, values, direction, shape)
             if symmetric == 2:
                 _turned_row(direction, numbers[0], numbers[1], e)
+            elif symmetric == 3:
+                _swapped_row(direction, numbers[0], numbers[1], e)
             elif symmetric == 1:
                 _flipped_row(direction, numbers[0], numbers[1], e)
             else:

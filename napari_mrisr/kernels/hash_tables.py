@@ -24,7 +24,8 @@ class HashTables(NamedTuple):
     counts : (6,) ndarray of int64
         Cuts used in each row.
     symmetry : int
-        0: none; 1: flips of the axes; 2: flips and permutations, the cube's 48.
+        0: none; 1: flips of the axes; 2: flips and permutations, the cube's 48;
+        3: flips, and x and y swapped.
     flat : float
         Trace of the structure tensor below which a voxel is flat.
     scale : tuple of int

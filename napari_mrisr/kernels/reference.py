@@ -239,6 +239,12 @@ def _angles(v: Vector, symmetry: int) -> tuple[float, float, int]:
         e = next(e for e in range(_FLIPS) if np.all(_canonical(v, e) >= 0.0))
         x, y, z = _canonical(v, e)
         return float(-z), _tangent(y, x), e
+    if symmetry == 3:
+        # The first eight permute nothing; of the others, eight swap x and y.
+        swaps = [e for e, (order, _) in enumerate(_ELEMENTS) if order[2] == 2]
+        e = next(e for e in swaps if _is_in_plane(_canonical(v, e)))
+        large, small, z = _canonical(v, e)
+        return float(-z), _tangent(small, large), e
     e = next(e for e in range(len(_ELEMENTS)) if _is_sorted(_canonical(v, e)))
     large, medium, small = _canonical(v, e)
     return float(-large), _tangent(small, medium), e
@@ -252,6 +258,10 @@ def _canonical(v: Vector, element: int) -> Vector:
 
 def _is_sorted(v: Vector) -> bool:
     return bool(v[0] >= v[1] >= v[2] >= 0.0)
+
+
+def _is_in_plane(v: Vector) -> bool:
+    return bool(v[0] >= v[1] >= 0.0 and v[2] >= 0.0)
 
 
 def _tangent(opposite: float, adjacent: float) -> float:
@@ -308,7 +318,7 @@ def filter_cells(
 
     Parameters
     ----------
-    source : (nx + 2 r, ny + 2 r, nz + 2 r) ndarray of float32
+    source : (nx + 2 rx, ny + 2 ry, nz + 2 rz) ndarray of float32
         Low-resolution voxels with half a patch around them.
     bucket, element : (nx, ny, nz) ndarray of int32 and uint8
         Bucket and symmetry of each voxel. A bucket without a filter adds nothing.
@@ -325,13 +335,13 @@ def filter_cells(
     out : (nx sx, ny sy, nz sz) ndarray of float32
         Added to.
     """
-    radius = (source.shape[0] - bucket.shape[0]) // 2
+    radius = (np.array(source.shape) - bucket.shape) // 2
     flat, flat_out = source.reshape(-1), out.reshape(-1)
     outputs = places.shape[1]
     for index in np.ndindex(*bucket.shape):
         if bucket[index] >= len(weights):
             continue
-        center = np.ravel_multi_index(tuple(np.array(index) + radius), source.shape)
+        center = np.ravel_multi_index(tuple(index + radius), source.shape)
         corner = np.ravel_multi_index(tuple(np.array(index) * scale), out.shape)
         patch = flat[center + offsets[element[index]]].astype(np.float64) - flat[center]
         total = patch @ weights[bucket[index], :, :outputs]
@@ -350,7 +360,7 @@ def filter_voxels(
 
     Parameters
     ----------
-    source : (nx + 2 r, ny + 2 r, nz + 2 r) ndarray of float32
+    source : (nx + 2 rx, ny + 2 ry, nz + 2 rz) ndarray of float32
         Voxels with half a patch around them.
     bucket, element : (nx, ny, nz) ndarray of int32 and uint8
         Bucket and symmetry of each voxel. A bucket without a filter gives 0.
@@ -365,12 +375,12 @@ def filter_voxels(
     -------
     (nx, ny, nz) ndarray of float32
     """
-    radius = (source.shape[0] - bucket.shape[0]) // 2
+    radius = (np.array(source.shape) - bucket.shape) // 2
     flat = source.reshape(-1)
     out = np.zeros(bucket.shape, np.float32)
     for index in np.ndindex(*bucket.shape):
         if bucket[index] < len(weights):
-            center = np.ravel_multi_index(tuple(np.array(index) + radius), source.shape)
+            center = np.ravel_multi_index(tuple(index + radius), source.shape)
             patch = flat[center + offsets[element[index]]].astype(np.float64)
             if centered:
                 patch -= flat[center]

@@ -159,17 +159,19 @@ def weigh_group(typing_context, source, start, weights, first, count, target, pl
 
 @intrinsic
 def weigh_cell(  # type: ignore[no-untyped-def]
-    typing_context, source, corner, steps, middle, rows, number, start, width, totals
+    typing_context, source, corner, steps, middle, rows, number, start, widths, totals
 ):
     """Add Σ_t ``rows[number, t, o] * (source[...] - middle)`` to eight ``totals[o]``.
 
-    Tap t = (a * w + b) * w + c, for a, b, c < w, the length of the tuple ``width`` (its
-    type, so that the loops over b and c unroll), lies at ``corner + a * steps[0] + b *
-    steps[1] + c * steps[2]`` of ``source``. ``source`` (n,), ``rows`` (filters, w³,
-    outputs) and ``totals`` (outputs,) are C contiguous arrays of float32, ``steps`` is a
-    tuple of three. Four chains of sums, over b * w + c modulo 4, are added at the end.
+    Tap t = (a * v + b) * w + c, for a < u, b < v, c < w, the lengths of the three tuples
+    ``widths`` (their types, so that the loops over b and c unroll), lies at ``corner + a *
+    steps[0] + b * steps[1] + c * steps[2]`` of ``source``. ``source`` (n,), ``rows``
+    (filters, u v w, outputs) and ``totals`` (outputs,) are C contiguous arrays of float32,
+    ``steps`` is a tuple of three. Four chains of sums, over b * w + c modulo 4, are added at
+    the end.
     """
-    index, w = types.intp, len(width)
+    index = types.intp
+    wide, high, deep = (len(axis) for axis in widths)
     signature = types.void(
         source,
         index,
@@ -178,7 +180,7 @@ def weigh_cell(  # type: ignore[no-untyped-def]
         rows,
         index,
         index,
-        types.UniTuple(index, w),
+        widths,
         totals,
     )
 
@@ -196,12 +198,12 @@ def weigh_cell(  # type: ignore[no-untyped-def]
         chains = [cgutils.alloca_once(builder, _VECTOR) for _ in range(_CHAINS)]
         for chain in chains:
             builder.store(_zeros(), chain)
-        with cgutils.for_range(builder, _INDEX(w)) as loop:
+        with cgutils.for_range(builder, _INDEX(wide)) as loop:
             row = builder.gep(patch, [builder.mul(loop.index, step_a)])
-            tap = builder.mul(builder.mul(loop.index, _INDEX(w * w)), outputs)
+            tap = builder.mul(builder.mul(loop.index, _INDEX(high * deep)), outputs)
             sums = [builder.load(chain) for chain in chains]
-            for t in range(w * w):
-                if t % w == 0:
+            for t in range(high * deep):
+                if t % deep == 0:
                     value_at = row = row if t == 0 else builder.gep(row, [step_b])
                 else:
                     value_at = builder.gep(value_at, [step_c])
@@ -222,22 +224,20 @@ def weigh_cell(  # type: ignore[no-untyped-def]
 
 @intrinsic
 def weigh_patch(  # type: ignore[no-untyped-def]
-    typing_context, source, corner, first_step, second_step, middle, rows, number, width
+    typing_context, source, corner, first_step, second_step, middle, rows, number, widths
 ):
-    """Sum ``rows[number, a * w + b, t] * (source[corner + a * s + b * u + t] - middle)``.
+    """Sum ``rows[number, a * v + b, t] * (source[corner + a * s + b * u + t] - middle)``.
 
-    The sum is over a, b < w, the length of the tuple ``width`` (its type, so that
-    the loops unroll), and t < 8 or 16: rows are read as vectors, so ``rows`` is padded
-    by zeros. ``source`` (n,) and ``rows`` (filters, w², 8 or 16)
+    The sum is over a < w, b < v, the lengths of the first two of the three tuples ``widths``
+    (their types, so that the loops unroll), and t < 8 or 16: rows are read as vectors, so
+    ``rows`` is padded by zeros. ``source`` (n,) and ``rows`` (filters, w v, 8 or 16)
     are C contiguous arrays of float32; s and u are ``first_step`` and
     ``second_step``. There is a chain of sums for each b, in the order of a.
     """
     index = types.intp
-    signature = types.float32(
-        source, index, index, index, types.float32, rows, index, types.UniTuple(index, len(width))
-    )
-    w = len(width)
-    vectors = -(-w // LANES)
+    signature = types.float32(source, index, index, index, types.float32, rows, index, widths)
+    wide, high, deep = (len(axis) for axis in widths)
+    vectors = -(-deep // LANES)
 
     def build(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
         source_array, begin, stride_a, stride_b, center, row_array, filter_number, _ = arguments
@@ -246,15 +246,15 @@ def weigh_patch(  # type: ignore[no-untyped-def]
         fused = _multiply_add(builder, _VECTOR, f"v{LANES}f32")
         lanes = _spread(builder, center)
         size = vectors * LANES
-        taps = builder.gep(row_view.data, [builder.mul(filter_number, _INDEX(w * w * size))])
+        taps = builder.gep(row_view.data, [builder.mul(filter_number, _INDEX(wide * high * size))])
         patch = builder.gep(source_view.data, [begin])
-        totals = [_zeros()] * w
-        for a in range(w):
+        totals = [_zeros()] * high
+        for a in range(wide):
             place = builder.mul(_INDEX(a), stride_a)
-            for b in range(w):
+            for b in range(high):
                 for v in range(vectors):
                     values = _load(builder, patch, builder.add(place, _INDEX(v * LANES)))
-                    where = _INDEX((a * w + b) * size + v * LANES)
+                    where = _INDEX((a * high + b) * size + v * LANES)
                     weights = _load(builder, taps, where)
                     totals[b] = builder.call(
                         fused, [weights, builder.fsub(values, lanes), totals[b]]

@@ -54,11 +54,17 @@ class Hashed:
     @property
     def halo(self) -> Shape:
         """Low-resolution voxels needed around a region."""
-        voxels = sum(s.spec.reach for s in self.bank.stages if s.spec.grid == "voxel")
-        cells = max((s.spec.reach for s in self.bank.stages if s.spec.grid == "cell"), default=0)
-        around = max(cells, _START_HALO[self.bank.start])
-        x, y, z = (-(-voxels // s) + 1 + around for s in self.scale)
-        return x, y, z
+        halo = []
+        for axis, factor in enumerate(self.scale):
+            voxels, around = 0, _START_HALO[self.bank.start]
+            for stage in self.bank.stages:
+                reach = stage.spec.reach[axis]
+                if stage.spec.grid == "voxel":
+                    voxels += reach
+                else:
+                    around = max(around, reach)
+            halo.append(-(-voxels // factor) + 1 + around)
+        return halo[0], halo[1], halo[2]
 
     def compute(self, lr: Volume, region: Region) -> FloatArray:
         """Compute a region; see :class:`~napari_mrisr.methods.Method`."""
@@ -178,12 +184,12 @@ def add_cell_stage(
     """Add a cell stage's output to ``image``, which covers ``box`` (whole cells)."""
     cells = cell_box(box, scale)
     bucket, element = hash_cells(stage, lr, cells)
-    source = padded(lr, (0, 0, 0), (lr.shape[0], lr.shape[1], lr.shape[2]), cells, stage.spec.width)
+    source = padded(lr, (0, 0, 0), (lr.shape[0], lr.shape[1], lr.shape[2]), cells, stage.spec.shape)
     cpu.filter_cells(
         source,
         bucket,
         element,
-        _offsets(stage.spec.width, source.shape[1], source.shape[2]),
+        _offsets(stage.spec.shape, source.shape[1], source.shape[2]),
         _places(scale, image.shape[1], image.shape[2]),
         stage.padded_weights,
         scale,
@@ -201,7 +207,7 @@ def voxel_stage(
     out = crop(image, corner, region).copy()
     if box := _busy(stage, image, corner, shape, region):
         bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
-        source = padded(image, corner, shape, box, stage.spec.width)
+        source = padded(image, corner, shape, box, stage.spec.shape)
         change = cpu.filter_voxels(source, bucket, element, ELEMENT_TABLE, stage.rows, residual)
         target = crop(out, region.start, box)
         target[:] = target + change if residual else change
@@ -229,26 +235,27 @@ def _busy(
         index = np.flatnonzero(found)
         if not index.size:
             return None
-        low, high = (int(n) + seen.start[axis] for n in (index[0] - reach, index[-1] + 1 + reach))
-        start.append(max(low, region.start[axis]))
-        stop.append(min(high, region.stop[axis]))
+        low, high = int(index[0]) + seen.start[axis], int(index[-1]) + 1 + seen.start[axis]
+        start.append(max(low - reach[axis], region.start[axis]))
+        stop.append(min(high + reach[axis], region.stop[axis]))
     if any(a >= b for a, b in zip(start, stop, strict=True)):
         return None
     return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
 def padded(
-    source: FloatArray, corner: Shape, shape: Shape, region: Region, width: int
+    source: FloatArray, corner: Shape, shape: Shape, region: Region, patch: Shape
 ) -> FloatArray:
     """Return a region with half a patch around it, mirrored at the volume's edges."""
-    r = width // 2
-    spans = [(a - r, b + r) for a, b in zip(region.start, region.stop, strict=True)]
+    spans = [
+        (a - w // 2, b + w // 2) for a, b, w in zip(region.start, region.stop, patch, strict=True)
+    ]
     return mirrored_box(source, corner, shape, spans)
 
 
 @functools.lru_cache(maxsize=64)
-def _offsets(width: int, ny: int, nz: int) -> NDArray[np.int64]:
-    return element_offsets(width, (ny * nz, nz, 1))
+def _offsets(patch: Shape, ny: int, nz: int) -> NDArray[np.int64]:
+    return element_offsets(patch, (ny * nz, nz, 1))
 
 
 @functools.lru_cache(maxsize=64)
@@ -256,10 +263,10 @@ def _places(scale: Scale, ny: int, nz: int) -> NDArray[np.int64]:
     return np.asarray(phase_offsets(scale) @ np.array([ny * nz, nz, 1]))
 
 
-def grown(region: Region, reach: int, shape: Shape) -> Region:
-    """Return a region enlarged by ``reach`` within the volume."""
-    a, b, c = (max(0, n - reach) for n in region.start)
-    d, e, f = (min(s, n + reach) for n, s in zip(region.stop, shape, strict=True))
+def grown(region: Region, reach: Shape, shape: Shape) -> Region:
+    """Return a region enlarged by ``reach`` along each axis within the volume."""
+    a, b, c = (max(0, n - r) for n, r in zip(region.start, reach, strict=True))
+    d, e, f = (min(s, n + r) for n, r, s in zip(region.stop, reach, shape, strict=True))
     return Region((a, b, c), (d, e, f))
 
 

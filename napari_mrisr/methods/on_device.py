@@ -33,9 +33,10 @@ from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import gpu_kernels
 from napari_mrisr.kernels.hash_tables import HashTables
 from napari_mrisr.kernels.machine import Array, Machine
+from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.hashed import Hashed, cell_box, crop, grown, whole_cells
 from napari_mrisr.methods.interpolation import Interpolation
-from napari_mrisr.methods.permuted import Permuted
+from napari_mrisr.methods.permuted import Permuted, innermost
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.gradients import Window, window_rows
@@ -84,10 +85,10 @@ class StageOnDevice:
     def of(cls, stage: Stage, machine: Machine) -> StageOnDevice:
         """Copy a stage to the device."""
         if stage.spec.grid == "cell":
-            weights = machine.xp.asarray(stage.padded_weights)
+            weights = machine.xp.asarray(cubic_weights(stage))
         else:
             weights = gpu_kernels.put_voxel_weights(
-                machine, stage.weights[:, :, 0], stage.spec.width
+                machine, cubic_weights(stage)[:, :, 0], max(stage.spec.shape)
             )
         return cls(gpu_kernels.put_code(machine, stage.spec.hash.code), weights)
 
@@ -156,7 +157,7 @@ class HashedOnDevice(Hashed):
         cells, shape = cell_box(box, self.scale), cast(Shape, lr.shape)
         tensor, smooth = tensor_box(self.machine, lr, (0, 0, 0), shape, cells, spec.hash.window)
         buckets = gpu_kernels.hash_voxels(self.machine, tensor, smooth, cells.start, stage.code)
-        source = mirrored(self.machine, lr, (0, 0, 0), shape, cells, spec.width // 2)
+        source = mirrored(self.machine, lr, (0, 0, 0), shape, cells, max(spec.shape) // 2)
         places = phase_offsets(self.scale) @ np.array(
             [image.shape[1] * image.shape[2], image.shape[2], 1]
         )
@@ -166,7 +167,7 @@ class HashedOnDevice(Hashed):
             *buckets,
             places,
             stage.weights,
-            spec.width,
+            max(spec.shape),
             self.scale,
             image,
             low=float(low),
@@ -187,7 +188,7 @@ class HashedOnDevice(Hashed):
         buckets = gpu_kernels.hash_voxels(self.machine, tensor, smooth, region.start, stage.code)
         # By far the largest arrays; the next ones take their memory.
         del tensor, smooth
-        source = mirrored(self.machine, image, corner, shape, region, spec.width // 2)
+        source = mirrored(self.machine, image, corner, shape, region, max(spec.shape) // 2)
         return gpu_kernels.filter_voxels(
             self.machine,
             source,
@@ -199,13 +200,25 @@ class HashedOnDevice(Hashed):
         )
 
 
+def cubic_weights(stage: Stage) -> FloatArray:
+    """Return a stage's padded weights for cubic patches, which the kernels take."""
+    weights, shape = stage.padded_weights, stage.spec.shape
+    width = max(shape)
+    if shape == (width, width, width):
+        return weights
+    margins = [((width - n) // 2, (width - n) // 2) for n in shape]
+    filters, _, outputs = weights.shape
+    cubes = np.pad(weights.reshape(filters, *shape, outputs), [(0, 0), *margins, (0, 0)])
+    return cubes.reshape(filters, width**3, outputs)
+
+
 def tensor_box(
     machine: Machine, source: Array, corner: Shape, shape: Shape, region: Region, window: Window
 ) -> tuple[Array, Array]:
     """Compute a structure tensor; see :func:`napari_mrisr.operators.gradients.tensor_box`."""
     rows = [
-        window_rows(n, a - 1, b + 1, window)
-        for n, a, b in zip(shape, region.start, region.stop, strict=True)
+        window_rows(n, a - 1, b + 1, window, axis)
+        for axis, (n, a, b) in enumerate(zip(shape, region.start, region.stop, strict=True))
     ]
     reads = [operator.reads for operator in rows]
     spans = [(a - 1, b + 1) for a, b in reads]
@@ -245,12 +258,11 @@ def _rows_kernel(machine: Machine) -> interpolate.RowsKernel:
 
 def on_device(method: Method, machine: Machine) -> HashedOnDevice | InterpolationOnDevice | None:
     """Return the method on a device; None for one that has no kernels there."""
-    if isinstance(method, Permuted):
-        method = method.method
-    if type(method) is Hashed:
-        return HashedOnDevice(method.bank, machine=machine)
-    if type(method) is Interpolation:
-        return InterpolationOnDevice(method, machine)
+    inner = innermost(method)
+    if type(inner) is Hashed:
+        return HashedOnDevice(inner.bank, machine=machine)
+    if type(inner) is Interpolation:
+        return InterpolationOnDevice(inner, machine)
     return None
 
 
@@ -265,8 +277,7 @@ def try_out(method: Method, machine: Machine) -> None:
         If the device's result differs from the CPU's.
     """
     there = on_device(method, machine)
-    if isinstance(method, Permuted):
-        method = method.method
+    method = innermost(method)
     if there is None:
         raise NotImplementedError(f"method {method.name} has no kernels for it")
     shape = (7, 8, 9)
@@ -301,6 +312,11 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
     Cancelled
         If the token was set.
     """
+    if isinstance(method, Consistent):
+        lr = volume.normalized(check=progress.token.check)
+        image = lr.window.to_unit(run(method.method, volume, machine, progress))
+        whole = Region.whole(lr.grid.upsampled(method.scale).shape)
+        return lr.window.from_unit(method.correct(lr, image, whole.start, whole))
     if isinstance(method, Permuted):
         turned = method.permuted(volume)
         found = run(method.method, turned, machine, progress)

@@ -23,6 +23,7 @@ from napari_mrisr.core.axes import (
 from napari_mrisr.core.scale import RealScale, Scale, format_scale
 from napari_mrisr.core.volume import BoxArray, FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, explain
+from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.registry import Method, MultiPass, passes_of
 
@@ -110,6 +111,13 @@ class Permuted:
         if found is None:
             found = self._volumes[lr] = permute_volume(lr, self.axes)
         return found
+
+
+def innermost(method: Method) -> Method:
+    """Return the method within data consistency and permuted axes."""
+    while isinstance(method, Permuted | Consistent):
+        method = method.method
+    return method
 
 
 def hashed_with(bank: FilterBank, scale: Scale) -> Hashed | Permuted:

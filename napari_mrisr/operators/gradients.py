@@ -27,29 +27,38 @@ class Window:
 
     Attributes
     ----------
-    sigma : float
-        Standard deviation, voxels.
-    radius : int
-        Half width: the window has ``2 * radius + 1`` voxels per axis.
+    sigma : float or tuple of three float
+        Standard deviation in voxels, of all axes or of each.
+    radius : int or tuple of three int
+        Half width: the window has ``2 * radius + 1`` voxels along an axis.
     """
 
-    sigma: float
-    radius: int
+    sigma: float | tuple[float, float, float]
+    radius: int | Shape
 
     def __post_init__(self) -> None:
-        if not (self.sigma > 0.0 and 0 <= self.radius <= MAX_RADIUS):
+        if not all(s > 0.0 and 0 <= r <= MAX_RADIUS for s, r in self.axes):
             found = f"sigma {self.sigma}, radius {self.radius}"
             mend = f"use a positive sigma and a radius of 0 to {MAX_RADIUS}"
             raise ParameterError(explain("window", found, mend))
 
     @property
-    def reach(self) -> int:
-        """Voxels needed around a voxel: window, border for slopes, central difference."""
-        return self.radius + 2
+    def axes(self) -> tuple[tuple[float, int], ...]:
+        """Standard deviation and radius of each axis."""
+        sigmas = self.sigma if isinstance(self.sigma, tuple) else (self.sigma,) * 3
+        radii = self.radius if isinstance(self.radius, tuple) else (self.radius,) * 3
+        return tuple(zip(sigmas, radii, strict=True))
 
-    def taps(self) -> FloatArray:
-        """Return the weights; their sum is 1."""
-        weights = np.exp(-0.5 * (np.arange(-self.radius, self.radius + 1) / self.sigma) ** 2)
+    @property
+    def reach(self) -> Shape:
+        """Voxels needed around a voxel: window, border for slopes, central difference."""
+        (_, x), (_, y), (_, z) = self.axes
+        return x + 2, y + 2, z + 2
+
+    def taps(self, axis: int = 0) -> FloatArray:
+        """Return the weights along an axis; their sum is 1."""
+        sigma, radius = self.axes[axis]
+        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
         return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
@@ -87,8 +96,8 @@ def tensor_box(
         The intensities under the same window.
     """
     spans = [
-        window_rows(n, a - 1, b + 1, window)
-        for n, a, b in zip(shape, region.start, region.stop, strict=True)
+        window_rows(n, a - 1, b + 1, window, axis)
+        for axis, (n, a, b) in enumerate(zip(shape, region.start, region.stop, strict=True))
     ]
     # One more voxel on each side for the differences; mirrored at the volume's edges.
     reads = [rows.reads for rows in spans]
@@ -127,16 +136,16 @@ def mirrored_box(
 
 
 @functools.lru_cache(maxsize=256)
-def _window_operator(n: int, window: Window) -> AxisOperator:
-    taps = np.tile(window.taps().astype(np.float64), (n, 1))
-    return operator_from_taps(np.arange(n) - window.radius, taps, n)
+def _window_operator(n: int, window: Window, axis: int) -> AxisOperator:
+    taps = np.tile(window.taps(axis).astype(np.float64), (n, 1))
+    return operator_from_taps(np.arange(n) - window.axes[axis][1], taps, n)
 
 
-def window_rows(n: int, start: int, stop: int, window: Window) -> AxisOperator:
+def window_rows(n: int, start: int, stop: int, window: Window, axis: int) -> AxisOperator:
     """Return rows start..stop of the smoothing along an axis of ``n`` voxels.
 
     Rows outside the volume mirror those inside.
     """
-    operator = _window_operator(n, window)
+    operator = _window_operator(n, window, axis)
     index = mirror_index(np.arange(start, stop), n)
     return AxisOperator(operator.first[index], operator.taps[index])

@@ -150,7 +150,7 @@ def try_out(machine: Machine) -> None:
 def _trial_samples() -> Samples:
     rng = np.random.default_rng(1)
     volume = rng.random((9, 10, 11), dtype=np.float32)
-    offsets = element_offsets(3, (110, 11, 1))
+    offsets = element_offsets((3, 3, 3), (110, 11, 1))
     x, y, z = rng.integers(1, 8, (3, 40))
     at = (x * 10 + y) * 11 + z
     element = rng.integers(0, len(offsets), 40).astype(np.uint8)

@@ -68,12 +68,14 @@ def checkpoint_path(bank: Path) -> Path:
 
 def training_identity(parameters: TrainParameters, preset: Preset) -> dict[str, str]:
     """Return what two trainings must have in common for their sums to add."""
+    axes = {"thick_axes": repr(parameters.thick_axes)} if parameters.thick_axes else {}
     thin = (f"{pattern}={format_scale(step)}" for pattern, step in parameters.thin)
     return {
         "scale": format_scale(parameters.scale),
         "preset": parameters.preset,
         "degradation": parameters.degradation,
         "thin": ", ".join(thin),
+        **axes,
         # A preset may differ between versions, whose sums do not add.
         "stages": hashlib.sha256(repr(preset).encode()).hexdigest()[:12],
     }

@@ -127,15 +127,16 @@ class Local:
     ) -> Iterator[VolumeSums]:
         """See :class:`Executor`."""
         for volume in volumes:
-            sums = job.empty()
-            pair = volume.pair(job.parameters, self.pool)
-            samples = find_samples(pair, job.plan, job.before, job.parameters, self.pool)
-            started = time.perf_counter()
-            self.accumulate(sums, samples, self.pool)
-            seconds = time.perf_counter() - started
+            sums, count, seconds = job.empty(), 0, 0.0
+            for pair in volume.pairs(job.parameters, self.pool):
+                samples = find_samples(pair, job.plan, job.before, job.parameters, self.pool)
+                started = time.perf_counter()
+                self.accumulate(sums, samples, self.pool)
+                seconds += time.perf_counter() - started
+                count += samples.count
             sums.round()
             halves = (sums, None) if volume.in_first_half else (None, sums)
-            yield VolumeSums(1, halves, samples.count, seconds)
+            yield VolumeSums(1, halves, count, seconds)
 
     def each(
         self, task: Callable[..., Value], volumes: Iterable[TrainingVolume], *shared: Any
@@ -149,5 +150,5 @@ def volume_features(
     job: StageJob, count: int, volume: TrainingVolume, pool: ThreadPool
 ) -> dict[str, NDArray[np.float64]]:
     """Return features of ``count`` voxels, for the cuts that a stage leaves open."""
-    pair = volume.pair(job.parameters, pool)
+    pair = next(volume.pairs(job.parameters, pool))
     return feature_sample(pair, job.plan.spec, job.before, count, pool)

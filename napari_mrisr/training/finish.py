@@ -80,6 +80,8 @@ def bank_of(
         "program": f"napari-mrisr {__version__}",
         **notes,
     }
+    if parameters.thick_axes:
+        provenance["thick_axes"] = [f"{name}={axes}" for name, axes in parameters.thick_axes]
     name = target.name.removesuffix(".safetensors")
     p = parameters
     return FilterBank(p.scale, p.degradation, preset.start, tuple(stages), provenance, name)
@@ -165,14 +167,17 @@ def held_out_errors(
     held_out: HeldOutBanks, volume: TrainingVolume, pool: ThreadPool
 ) -> tuple[Traits, VolumeErrors | None]:
     """Measure a volume's traits, and the errors of a bank that does not know it."""
-    pair = volume.pair(held_out.parameters, pool)
-    traits = measure_traits(pair.lr, pool.progress)
-    if held_out.banks is None:
-        return traits, None
-    bank = held_out.banks[0 if volume.in_first_half else 1]
-    sums = CalibrationSums(bank.stages[-1].spec.hash.bucket_count)
-    sums.begin_volume(traits.noise)
-    _add_errors(sums, pair, bank, pool)
+    traits: Traits | None = None
+    for pair in volume.pairs(held_out.parameters, pool):
+        if traits is None:
+            traits = measure_traits(pair.lr, pool.progress)
+            if held_out.banks is None:
+                return traits, None
+            bank = held_out.banks[0 if volume.in_first_half else 1]
+            sums = CalibrationSums(bank.stages[-1].spec.hash.bucket_count)
+            sums.begin_volume(traits.noise)
+        _add_errors(sums, pair, bank, pool)
+    assert traits is not None
     return traits, sums.volumes[-1]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.axes import IN_ORDER, Axes
+from napari_mrisr.core.scale import Scale, thick_axis
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.operators.gradients import Window
 
@@ -21,6 +22,9 @@ PRESETS = tuple(PRESET_SUMMARIES)
 
 # Gradient per voxel, in units of the 99.9th percentile: flatter voxels gain nothing from a filter.
 _FLAT = 0.002
+
+# Ratio of voxel sizes below which a training volume counts as isotropic.
+_ISOTROPIC = 1.2
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class TrainParameters:
         Keep only every n-th voxel along x, y, z of files whose name matches the
         pattern (``fnmatch``). This undoes an interpolation by the scanner, from which
         the filters would learn blur.
+    thick_axes : tuple of (pattern, str)
+        For a scale with one thick axis, such as 1x1x4: axes of a file (letters of ``xyz``,
+        RAS+) along which it is degraded in turn. Files that match no pattern use all three
+        if their voxels are isotropic within 20 %, else only the axis of the scale.
 
     Examples
     --------
@@ -61,6 +69,7 @@ class TrainParameters:
     license: str = ""
     names: bool = True
     thin: tuple[tuple[str, Scale], ...] = ()
+    thick_axes: tuple[tuple[str, str], ...] = ()
 
     def thinning(self, name: str) -> Scale:
         """Return the steps along x, y, z for a file of this name."""
@@ -68,6 +77,25 @@ class TrainParameters:
             if fnmatch.fnmatch(name, pattern):
                 return step
         return (1, 1, 1)
+
+    def orders(self, name: str, voxel_size: tuple[float, float, float]) -> list[Axes]:
+        """Return the orders of axes in which a file of this name is used."""
+        thick = thick_axis(self.scale)
+        if thick is None:
+            return [IN_ORDER]
+        step = self.thinning(name)
+        sizes = [size * n for size, n in zip(voxel_size, step, strict=True)]
+        chosen = "xyz" if max(sizes) < _ISOTROPIC * min(sizes) else "xyz"[thick]
+        for pattern, axes in self.thick_axes:
+            if fnmatch.fnmatch(name, pattern):
+                chosen = axes
+                break
+        orders = []
+        for axis in sorted("xyz".index(letter) for letter in chosen):
+            order = [other for other in range(3) if other != axis]
+            order.insert(thick, axis)
+            orders.append((order[0], order[1], order[2]))
+        return orders
 
 
 @dataclass(frozen=True)
@@ -84,7 +112,7 @@ class StagePlan:
         Weight of the common filter in samples; None for plain least squares by
         conjugate gradients.
     samples : int or None
-        Maximum number of samples per volume; None for all.
+        Maximum number of samples per volume and thick axis; None for all.
     single : bool
         Accumulate in float32 instead of float64, because buckets × taps² is large.
     """
@@ -122,6 +150,8 @@ def get_preset(name: str, scale: Scale, degradation: str = "standard") -> Preset
             # Its blur is wide: each stage sees a wider neighborhood.
             stages = [_voxel_stage(scale, sigma, (1, 1, 1), 7) for sigma in (0.55, 0.55, 0.8)]
             return Preset(name, start, tuple(stages))
+        if thick_axis(scale) == 2:
+            return Preset(name, start, _thick_stages(scale[2]))
         # One bucket per phase helps at 2x; at larger scales there would be too many.
         phases = scale if scale == (2, 2, 2) else (1, 1, 1)
         fine, wide = (_voxel_stage(scale, sigma, phases) for sigma in (0.55, 0.8))
@@ -140,6 +170,32 @@ def _paper_stage() -> StagePlan:
         samples=1_000_000,
         single=True,
     )
+
+
+def _thick_stages(factor: int) -> tuple[StagePlan, ...]:
+    """Return the stages for slices along z, ``factor`` times as thick as their pixels."""
+    cuts = {
+        "elevation": (20.0, 40.0, 60.0, 75.0),
+        "azimuth": (22.5,),
+        "coherence": (-0.05, 0.15),
+        "asymmetry": (0.12, 0.30),
+        "curvature": (-0.15, 0.15),
+    }
+    window = Window((1.5, 1.5, 0.7), (3, 3, 2))
+    spec = HashSpec(window, cuts, "plane", flat=_FLAT)
+    stages = [StagePlan(StageSpec("cell", spec, (7, 7, 3)), ridge=500.0, samples=250_000)]
+    for sigma in (1.1, 1.6):
+        cuts = {
+            "elevation": (20.0, 45.0, 70.0),
+            "azimuth": (22.5,),
+            "coherence": (-0.1, 0.03, 0.18),
+            "curvature": (-0.3, -0.1, 0.1, 0.3),
+        }
+        radius = round(2.5 * sigma)
+        window = Window((sigma, sigma, sigma * 1.5), (radius, radius, round(1.5 * radius)))
+        spec = HashSpec(window, cuts, "plane", (1, 1, factor), flat=_FLAT)
+        stages.append(StagePlan(StageSpec("voxel", spec, (5, 5, 7)), ridge=200.0, samples=500_000))
+    return tuple(stages)
 
 
 def _symmetry(scale: Scale) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_mrisr.bank.hashing import element_offsets, phase_offsets
 from napari_mrisr.bank.model import FilterBank, StageSpec
+from napari_mrisr.core.axes import IN_ORDER, Axes, permute_volume
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
@@ -58,14 +59,17 @@ def make_pair(
     parameters: TrainParameters,
     step: Scale = (1, 1, 1),
     pool: ThreadPool = ONE_THREAD,
+    axes: Axes = IN_ORDER,
 ) -> Pair:
-    """Keep every ``step``-th voxel, normalize and clip as in the paper, and degrade."""
+    """Keep every ``step``-th voxel, permute, normalize and clip as in the paper, and degrade."""
     pool.check()
     x, y, z = step
     if max(step) > 1:
         data = volume.data[::x, ::y, ::z]
         affine = volume.grid.affine @ np.diag([x, y, z, 1.0])
         volume = Volume(data, Grid((data.shape[0], data.shape[1], data.shape[2]), affine))
+    if axes != IN_ORDER:
+        volume = permute_volume(volume, axes)
     volume = volume.cropped_to_multiple(parameters.scale).normalized(check=pool.check)
     truth = np.clip(volume.data, 0.0, 1.0)
     pool.check()
@@ -158,8 +162,9 @@ def find_samples(
     order, ends = cpu_samples.sort_by_bucket(bucket.reshape(-1)[chosen], spec.hash.filter_count)
     chosen = chosen[order]
     pool.check()
-    whole, r = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2])), spec.width // 2
-    source = padded(seen, (0, 0, 0), whole.shape, whole, spec.width)
+    whole = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2]))
+    rx, ry, rz = (width // 2 for width in spec.shape)
+    source = padded(seen, (0, 0, 0), whole.shape, whole, spec.shape)
     target = pair.truth - image if spec.residual else pair.truth
     _, ny, nz = source.shape
     _, my, mz = target.shape
@@ -167,11 +172,11 @@ def find_samples(
     return Samples(
         source,
         target,
-        ((x + r) * ny + y + r) * nz + z + r,
+        ((x + rx) * ny + y + ry) * nz + z + rz,
         (x * factor[0] * my + y * factor[1]) * mz + z * factor[2],
         element.reshape(-1)[chosen],
         ends,
-        element_offsets(spec.width, (ny * nz, nz, 1)),
+        element_offsets(spec.shape, (ny * nz, nz, 1)),
         phase_offsets(factor) @ np.array([my * mz, mz, 1]),
         spec.residual,
     )
@@ -238,9 +243,8 @@ def _usable(
     for axis, times in enumerate(step):
         lr_rim = np.repeat(lr_rim, times, axis=axis)
     inside &= lr_rim
-    r = spec.width // 2
     framed = np.zeros_like(inside)
-    framed[r : -r or None, r : -r or None, r : -r or None] = True
+    framed[tuple(slice(w // 2, -(w // 2) or None) for w in spec.shape)] = True
     return inside & framed
 
 

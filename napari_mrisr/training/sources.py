@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,8 +118,8 @@ class TrainingVolume:
         """True for every second volume; each half is judged by filters of the other."""
         return self.index % 2 == 0
 
-    def pair(self, parameters: TrainParameters, pool: ThreadPool) -> Pair:
-        """Read the volume and make its low-resolution version.
+    def pairs(self, parameters: TrainParameters, pool: ThreadPool) -> Iterator[Pair]:
+        """Read the volume and yield its low-resolution versions, one per thick axis.
 
         Raises
         ------
@@ -132,7 +132,9 @@ class TrainingVolume:
             found = "has changed since its sums were saved"
             mend = "restore it, or train from the start"
             raise VolumeError(explain(source.path or source.name, found, mend))
-        return make_pair(source.volume(), parameters, parameters.thinning(source.name), pool)
+        volume, step = source.volume(), parameters.thinning(source.name)
+        for axes in parameters.orders(source.name, volume.grid.voxel_size):
+            yield make_pair(volume, parameters, step, pool, axes)
 
 
 def voxel_digest(volume: Volume) -> str:

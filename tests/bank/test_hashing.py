@@ -31,6 +31,12 @@ CUTS = {
     "none": {"elevation": (45.0, 90.0, 135.0), "azimuth": (45.0, 90.0, 135.0)},
     "flips": {"elevation": (30.0, 60.0), "azimuth": (30.0, 60.0)},
     "cube": {"elevation": (15.0, 30.0), "azimuth": (22.5,)},
+    "plane": {"elevation": (30.0, 60.0), "azimuth": (22.5,)},
+}
+COPIES = {
+    "cube": range(48),
+    "flips": range(8),
+    "plane": [e for e, (permutation, _) in enumerate(ELEMENTS) if permutation[2] == 2],
 }
 REST = {"strength": (0.05,), "coherence": (0.1,), "asymmetry": (0.2,), "curvature": (-0.1, 0.1)}
 SIZE = 21
@@ -72,7 +78,7 @@ def hash_center(spec, volume):
 
 def canonical_patch(volume, element, width=5):
     strides = tuple(s // volume.itemsize for s in volume.strides)
-    return volume.ravel()[CENTER * sum(strides) + element_offsets(width, strides)[element]]
+    return volume.ravel()[CENTER * sum(strides) + element_offsets((width,) * 3, strides)[element]]
 
 
 def clear_of_cuts(spec, volume, margin=1e-3):
@@ -146,6 +152,9 @@ def test_a_voxels_features_lie_in_its_buckets_ranges(symmetry):
             elevation, azimuth = np.arccos(z), np.arctan2(y, x)
         elif symmetry == "flips":
             elevation, azimuth = np.arccos(abs(z)), np.arctan2(abs(y), abs(x))
+        elif symmetry == "plane":
+            small, large = sorted([abs(x), abs(y)])
+            elevation, azimuth = np.arccos(abs(z)), np.arctan2(small, large)
         else:
             small, medium, large = np.sort(np.abs(f[3:6]))
             elevation, azimuth = np.arccos(large), np.arctan2(small, medium)
@@ -268,11 +277,10 @@ def test_elements_are_the_48_symmetries_of_the_cube():
         assert any(np.array_equal(a @ b, c) for c in matrices[:1] + matrices)
 
 
-@pytest.mark.parametrize("symmetry", ["cube", "flips"])
+@pytest.mark.parametrize("symmetry", COPIES)
 def test_symmetric_copies_share_bucket_and_canonical_patch(symmetry):
-    """All 48 (or 8) copies of generic volumes, ties and rounding at cuts excluded."""
+    """All 48 (or 8, or 16) copies of generic volumes, ties and rounding at cuts excluded."""
     spec = spec_for(symmetry)
-    copies = 48 if symmetry == "cube" else 8
     tried, buckets = 0, set()
     for seed in range(40):
         volume = smooth_cube(seed)
@@ -282,7 +290,7 @@ def test_symmetric_copies_share_bucket_and_canonical_patch(symmetry):
         bucket, element = hash_center(spec, volume)
         patch = canonical_patch(volume, element)
         buckets.add(bucket)
-        for e in range(copies):
+        for e in COPIES[symmetry]:
             copy = turned(volume, e)
             copied_bucket, copied_element = hash_center(spec, copy)
             assert copied_bucket == bucket
@@ -294,7 +302,7 @@ def test_symmetric_copies_share_bucket_and_canonical_patch(symmetry):
     assert len(buckets) > 5
 
 
-@pytest.mark.parametrize("symmetry", ["cube", "flips"])
+@pytest.mark.parametrize("symmetry", COPIES)
 def test_canonical_direction_is_sorted_and_positive(symmetry):
     """Turned by its element, a volume's own element is the identity."""
     spec = spec_for(symmetry)
@@ -305,7 +313,7 @@ def test_canonical_direction_is_sorted_and_positive(symmetry):
             _, element = hash_center(spec, volume)
             elements.add(element)
             assert hash_center(spec, turned(volume, element))[1] == 0
-            assert element < (48 if symmetry == "cube" else 8)
+            assert element in COPIES[symmetry]
     assert len(elements) > 3
 
 
@@ -316,7 +324,7 @@ def test_without_symmetry_every_element_is_the_identity():
     assert not element.any()
 
 
-@pytest.mark.parametrize("symmetry", ["cube", "flips"])
+@pytest.mark.parametrize("symmetry", COPIES)
 def test_bright_and_dark_share_a_bucket(symmetry):
     """1 − volume: the same bucket and symmetry, everywhere that rounding decides nothing."""
     spec = spec_for(symmetry)
@@ -338,7 +346,7 @@ def test_bright_and_dark_share_a_bucket(symmetry):
 
 @given(st.sampled_from([1, 3, 5]))
 def test_patch_offsets_run_with_z_fastest(width):
-    offsets = patch_offsets(width)
+    offsets = patch_offsets((width,) * 3)
     assert offsets.shape == (width**3, 3)
     np.testing.assert_array_equal(offsets[width**3 // 2], 0)
     np.testing.assert_array_equal(offsets[0], -(width // 2))
@@ -459,8 +467,11 @@ def test_json_round_trip(spec):
         ({"phases": [9, 9, 9]}, "phases (9, 9, 9)"),
         (
             {"symmetry": "cube", "phases": [1, 1, 4]},
-            "phases (1, 1, 4) with the symmetry of the cube",
+            "phases (1, 1, 4) with the symmetry cube",
         ),
+        ({"symmetry": "plane", "phases": [1, 4, 4]}, "phases (1, 4, 4) with the symmetry plane"),
+        ({"symmetry": "plane", "window": {"sigma": [1, 2, 2], "radius": 3}}, "symmetry plane"),
+        ({"window": {"sigma": [1, 2], "radius": 3}}, ""),
         ({"flat": "a bit"}, ""),
         ({"flat": -1.0}, "flat -1.0"),
         ({"flat": float("nan")}, "flat nan"),

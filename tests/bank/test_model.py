@@ -238,8 +238,8 @@ def test_stage_specs(arguments, message):
 
 def test_reach_and_outputs():
     spec = StageSpec("cell", HashSpec(), 5)  # window of radius 4, border, difference
-    assert (spec.taps, spec.reach, spec.outputs((2, 3, 4))) == (125, 6, 24)
-    assert StageSpec("voxel", HashSpec(), 15).reach == 7
+    assert (spec.taps, spec.reach, spec.outputs((2, 3, 4))) == (125, (6, 6, 6), 24)
+    assert StageSpec("voxel", HashSpec(), 15).reach == (7, 7, 7)
     assert StageSpec("voxel", HashSpec(), 5).outputs((2, 3, 4)) == 1
 
 
@@ -287,7 +287,8 @@ def test_bundled_banks_load_by_their_names():
 
 def test_names_of_bundled_banks():
     assert filterbank.bundled_name((2, 2, 2)) == "default-2x"
-    assert filterbank.bundled_name((1, 1, 4), "paper") == "paper-1x1x4x"
+    assert filterbank.bundled_name((1, 4, 1)) == "thick-4x"
+    assert filterbank.bundled_name((1, 2, 4), "paper") == "paper-1x2x4x"
     assert filterbank.bundled_name((3, 3, 3), "default", "paper-2021") == "default-3x-paper-2021"
 
 

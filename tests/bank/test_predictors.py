@@ -26,7 +26,7 @@ def test_predictors_equal_plain_numpy(make_bank, rng):
     energy = sum(np.gradient(image.astype(np.float64), axis=axis) ** 2 for axis in range(3))
     for axis in range(3):
         energy = ndimage.correlate1d(energy, spec.window.taps().astype(float), axis=axis)
-    r = spec.window.reach
+    r = spec.window.reach[0]
     inner = (slice(r, -r),) * 3
     assert found.strength[inner].size > 0
     np.testing.assert_allclose(found.strength[inner], np.sqrt(energy)[inner], rtol=1e-4)

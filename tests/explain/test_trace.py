@@ -21,6 +21,10 @@ KINDS = {
     "cube 2x": {},
     "one voxel stage": {"grids": ("voxel",)},
     "flips 1x1x3": {"scale": (1, 1, 3), "symmetry": "flips"},
+    "plane 1x1x3": {
+        "scale": (1, 1, 3),
+        "symmetry": "plane",
+    },
     "paper": {"grids": ("voxel",), "symmetry": "none", "residual": False, "cuts": PAPER_CUTS},
 }
 

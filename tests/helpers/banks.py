@@ -15,6 +15,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "cube 2x": {"scale": (2, 2, 2), "grids": ("cell", "voxel")},
     "cube 3x, wide": {"scale": (3, 3, 3), "grids": ("cell", "voxel"), "width": 5},
     "flips 1x1x4": {"scale": (1, 1, 4), "grids": ("cell", "voxel")},
+    "plane 1x1x4": {
+        "scale": (1, 1, 4),
+        "grids": ("cell", "voxel"),
+        "width": (5, 5, 3),
+        "symmetry": "plane",
+        "window": Window((1.2, 1.2, 0.8), (3, 3, 2)),
+    },
     "two voxel stages": {"scale": (2, 1, 3), "grids": ("voxel", "voxel")},
     "cells last": {"scale": (2, 2, 2), "grids": ("voxel", "cell")},
     "paper": {
@@ -31,7 +38,9 @@ def random_bank(
     scale: tuple[int, int, int] = (2, 2, 2),
     grids: tuple[str, ...] = ("cell", "voxel"),
     *,
-    width: int = 3,
+    width: int | tuple[int, int, int] = 3,
+    window: Window = Window(1.0, 2),  # noqa: B008 (frozen)
+    degradation: str = "standard",
     symmetry: str | None = None,
     size: float = 0.3,
     start: str = "tricubic",
@@ -47,9 +56,7 @@ def random_bank(
         cuts = {"elevation": (20.0,), "azimuth": (22.5,), "coherence": (0.1,), "curvature": (0.0,)}
         phases = scale if grid == "voxel" else (1, 1, 1)
         flat = 0.01 if residual else 0.0
-        spec = StageSpec(
-            grid, HashSpec(Window(1.0, 2), cuts, symmetry, phases, flat), width, residual
-        )
+        spec = StageSpec(grid, HashSpec(window, cuts, symmetry, phases, flat), width, residual)
         filters, buckets = spec.hash.filter_count, spec.hash.bucket_count
         weights = rng.normal(0, size / spec.taps**0.5, (filters, spec.taps, spec.outputs(scale)))
         if not residual:
@@ -59,4 +66,4 @@ def random_bank(
         stages.append(Stage(spec, weights.astype(np.float32), support, errors[0] / 2, errors[1]))
     volumes = [{"name": "a.nii.gz", "license": "CC0", "sha256": "0123456789abcdef" * 4}]
     provenance = {"preset": "default", "volumes": volumes, "created": "2021-02-02"}
-    return FilterBank(scale, "standard", start, tuple(stages), provenance, "random")
+    return FilterBank(scale, degradation, start, tuple(stages), provenance, "random")

@@ -27,6 +27,7 @@ ANGLE_CUTS = {
     "none": {"elevation": (40.0, 90.0, 130.0), "azimuth": (45.0, 90.0, 135.0)},
     "flips": {"elevation": (30.0, 60.0), "azimuth": (20.0, 45.0, 80.0)},
     "cube": {"elevation": (15.0, 30.0), "azimuth": (22.5,)},
+    "plane": {"elevation": (30.0, 60.0), "azimuth": (22.5,)},
 }
 OTHER_CUTS = {
     "strength": (0.05, 0.1),

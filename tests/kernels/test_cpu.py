@@ -28,7 +28,7 @@ def random_bank(rng, shape, width, filters, outputs=1):
     bucket = rng.integers(0, filters + 1, shape).astype(np.int32)
     element = rng.integers(0, 48, shape).astype(np.uint8)
     weights = rng.normal(0, 1 / width**1.5, (filters, width**3, outputs)).astype(np.float32)
-    offsets = element_offsets(width, (source.shape[1] * source.shape[2], source.shape[2], 1))
+    offsets = element_offsets((width,) * 3, (source.shape[1] * source.shape[2], source.shape[2], 1))
     return source, bucket, element, offsets, weights
 
 
@@ -61,7 +61,7 @@ def test_take(rng, order):
 @pytest.mark.parametrize("width", [1, 3, 5])
 def test_the_reference_gathers_turned_cubes(rng, centered, width):
     source = random_array(rng, (8, 9, 7))
-    offsets = element_offsets(width, (63, 7, 1))
+    offsets = element_offsets((width,) * 3, (63, 7, 1))
     r = width // 2
     at = [rng.integers(r, n - r, 50) for n in source.shape]
     base = np.ravel_multi_index(at, source.shape)
@@ -96,12 +96,33 @@ def test_filter_cells(rng, scale, shape):
     np.testing.assert_array_equal(out[blocks], before[blocks])
 
 
+def test_cells_of_flat_patches(rng):
+    """A patch of 5 × 5 × 3 low-resolution voxels gives four outputs."""
+    shape, patch, scale = (3, 4, 5), (5, 5, 3), (1, 1, 4)
+    source = random_array(rng, [n + w - 1 for n, w in zip(shape, patch, strict=True)])
+    bucket = rng.integers(0, 4, shape).astype(np.int32)
+    swaps = [e for e, (order, _) in enumerate(ELEMENTS) if order[2] == 2]
+    element = rng.choice(swaps, shape).astype(np.uint8)
+    weights = np.pad(random_array(rng, (4, 75, 4)), ((0, 0), (0, 0), (0, 4)))
+    offsets = element_offsets(patch, (source.shape[1] * source.shape[2], source.shape[2], 1))
+    out = np.zeros((3, 4, 20), np.float32)
+    places = phase_offsets(scale) @ np.array([out.shape[1] * out.shape[2], out.shape[2], 1])
+    cpu.filter_cells(source, bucket, element, offsets, places, weights, scale, out)
+    for i, j, k in np.ndindex(*shape):
+        box = source[i : i + 5, j : j + 5, k : k + 3]
+        order, signs = ELEMENTS[element[i, j, k]]
+        turned = np.flip(np.transpose(box, order), np.flatnonzero(np.less(signs, 0)))
+        total = (turned - box[2, 2, 1]).reshape(-1) @ weights[bucket[i, j, k], :, :4]
+        four = out[i, j, 4 * k : 4 * k + 4]
+        np.testing.assert_allclose(four[::-1] if signs[2] < 0 else four, total, atol=1e-4)
+
+
 def test_a_patch_of_the_reference_is_the_turned_volume(rng):
     """The canonical patch is the cube with its axes permuted and flipped, by numpy's own hand."""
     from napari_mrisr.bank.hashing import ELEMENTS
 
     cube = random_array(rng, (3, 3, 3))
-    offsets = element_offsets(3, (9, 3, 1))
+    offsets = element_offsets((3,) * 3, (9, 3, 1))
     for e, (permutation, signs) in enumerate(ELEMENTS):
         turned = np.transpose(cube, permutation)
         turned = np.flip(turned, [axis for axis in range(3) if signs[axis] < 0])
@@ -120,7 +141,7 @@ def random_filters(rng, shape, width, filters=5):
 
 def by_reference(source, bucket, element, weights, width, centered):
     strides = (source.shape[1] * source.shape[2], source.shape[2], 1)
-    offsets = element_offsets(width, strides)
+    offsets = element_offsets((width,) * 3, strides)
     return reference.filter_voxels(source, bucket, element, offsets, weights, centered)
 
 
@@ -129,7 +150,7 @@ def by_reference(source, bucket, element, weights, width, centered):
 @pytest.mark.parametrize("shape", [(3, 4, 5), (1, 2, 19), (4, 1, 1)])
 def test_filter_voxels(rng, centered, width, shape):
     source, bucket, element, weights = random_filters(rng, shape, width)
-    rows = cpu.filter_rows(weights, width)
+    rows = cpu.filter_rows(weights, (width,) * 3)
     result = cpu.filter_voxels(source, bucket, element, TABLE, rows, centered)
     expected = by_reference(source, bucket, element, weights, width, centered)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=3e-6)
@@ -140,15 +161,37 @@ def test_filter_voxels(rng, centered, width, shape):
 def test_each_symmetry(rng, element):
     source, bucket, _, weights = random_filters(rng, (2, 3, 4), 5)
     elements = np.full(bucket.shape, element, np.uint8)
-    rows = cpu.filter_rows(weights, 5)
+    rows = cpu.filter_rows(weights, (5,) * 3)
     result = cpu.filter_voxels(source, bucket, elements, TABLE, rows, True)
     expected = by_reference(source, bucket, elements, weights, 5, True)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=3e-6)
 
 
+@pytest.mark.parametrize("patch", [(5, 5, 3), (3, 3, 7), (3, 3, 9), (1, 5, 3)])
+def test_patches_of_another_width_along_each_axis(rng, patch):
+    """Only with symmetries that swap axes of equal widths."""
+    shape, element_list = (3, 4, 5), range(8)
+    if patch[0] == patch[1]:
+        element_list = [e for e, (order, _) in enumerate(ELEMENTS) if order[2] == 2]
+    source = rng.normal(size=[n + w - 1 for n, w in zip(shape, patch, strict=True)])
+    source = source.astype(np.float32)
+    bucket = rng.integers(0, 6, shape).astype(np.int32)
+    element = rng.choice(element_list, shape).astype(np.uint8)
+    weights = rng.normal(size=(5, int(np.prod(patch)))).astype(np.float32)
+    found = cpu.filter_voxels(source, bucket, element, TABLE, cpu.filter_rows(weights, patch), True)
+    radius = [w // 2 for w in patch]
+    for index in np.ndindex(*shape):
+        box = source[tuple(slice(i, i + w) for i, w in zip(index, patch, strict=True))]
+        order, signs = ELEMENTS[element[index]]
+        turned = np.flip(np.transpose(box, order), np.flatnonzero(np.less(signs, 0)))
+        taps = (turned - box[tuple(radius)]).reshape(-1).astype(np.float64)
+        expected = taps @ weights[bucket[index]] if bucket[index] < 5 else 0.0
+        np.testing.assert_allclose(found[index], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_filters_and_their_mirror_images(rng):
     weights = rng.normal(size=(3, 125)).astype(np.float32)
-    rows = cpu.filter_rows(weights, 5)
+    rows = cpu.filter_rows(weights, (5,) * 3)
     assert rows.shape == (6, 25, 8)
     assert not rows[:, :, 5:].any()
     np.testing.assert_array_equal(rows[2, :, :5], weights[1].reshape(25, 5))
@@ -158,7 +201,7 @@ def test_filters_and_their_mirror_images(rng):
 @pytest.mark.parametrize("width", [3, 5])
 def test_filtered_voxels_do_not_depend_on_the_region(rng, width):
     source, bucket, element, weights = random_filters(rng, (4, 5, 23), width)
-    rows = cpu.filter_rows(weights, width)
+    rows = cpu.filter_rows(weights, (width,) * 3)
     whole = cpu.filter_voxels(source, bucket, element, TABLE, rows, True)
     for start, stop in [(0, 1), (3, 11), (20, 23)]:
         box = np.s_[1:3, :, start:stop]

@@ -21,7 +21,7 @@ def test_patches_are_those_of_the_reference(rng, width, centered):
     x, y, z = (rng.integers(r, size - r, n) for size in SHAPE)
     base = (x * SHAPE[1] + y) * SHAPE[2] + z
     element = rng.integers(0, 48, n).astype(np.uint8)
-    offsets = element_offsets(width, (SHAPE[1] * SHAPE[2], SHAPE[2], 1))
+    offsets = element_offsets((width,) * 3, (SHAPE[1] * SHAPE[2], SHAPE[2], 1))
     found = np.empty((n, width**3), np.float32)
     cpu_samples.gather(source, base, element, offsets, centered, found)
     expected = reference.gather(source, base, element, offsets, centered)
@@ -34,7 +34,7 @@ def test_neighbors_are_not_read(rng):
     source[:3, :3, :3] = source[-3:, -3:, -3:] = rng.normal(size=(3, 3, 3))
     first = (SHAPE[1] + 1) * SHAPE[2] + 1
     base = np.array([first, source.size - 1 - first])
-    offsets = element_offsets(3, (SHAPE[1] * SHAPE[2], SHAPE[2], 1))
+    offsets = element_offsets((3,) * 3, (SHAPE[1] * SHAPE[2], SHAPE[2], 1))
     found = np.empty((2, 27), np.float32)
     cpu_samples.gather(source, base, np.array([7, 40], np.uint8), offsets, False, found)
     assert np.isfinite(found).all()

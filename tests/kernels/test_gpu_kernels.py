@@ -73,7 +73,7 @@ def test_features(machine, rng, shape):
 @pytest.mark.parametrize("symmetry", ANGLE_CUTS)
 @pytest.mark.parametrize("flat", [0.0, 0.06])
 def test_buckets(machine, rng, symmetry, flat):
-    phases = (2, 2, 2) if symmetry == "cube" else (1, 2, 3)
+    phases = {"cube": (2, 2, 2), "plane": (2, 2, 3)}.get(symmetry, (1, 2, 3))
     cuts = {**ANGLE_CUTS[symmetry], **OTHER_CUTS}
     spec = HashSpec(cuts=cuts, symmetry=symmetry, phases=phases, flat=flat)
     tensor, smooth = random_fields(rng, (11, 12, 13))
@@ -140,7 +140,7 @@ def filtering(rng, shape, width, filters, outputs):
 
 
 def offsets_of(width, source):
-    return element_offsets(width, (source.shape[1] * source.shape[2], source.shape[2], 1))
+    return element_offsets((width,) * 3, (source.shape[1] * source.shape[2], source.shape[2], 1))
 
 
 @pytest.mark.parametrize(("width", "shape"), [(1, (2, 3, 4)), (3, (5, 6, 7)), (7, (3, 1, 9))])

@@ -242,6 +242,20 @@ def test_flipping_the_volume_flips_the_result(make_bank):
         assert same_inside(turned, np.flip(result, flipped), method.scale) > 0.999
 
 
+def test_swapping_x_and_y_swaps_the_result(make_bank):
+    """The 16 symmetries of thick slices; patch and window are flatter than wide."""
+    method = Hashed(make_bank(**KINDS["plane 1x1x4"]))
+    volume = volume_of((11, 11, 9), seed=4)
+    result = whole(method, volume)
+    for permutation, signs in ELEMENTS:
+        if permutation[2] == 2:
+            flipped = [axis for axis in range(3) if signs[axis] < 0]
+            data = np.flip(np.transpose(volume.data, permutation), flipped)
+            turned = whole(method, Volume(data, volume.grid))
+            expected = np.flip(np.transpose(result, permutation), flipped)
+            assert same_inside(turned, expected, method.scale) > 0.999
+
+
 def test_flat_voxels_are_left_as_they_are(make_bank):
     """Their bucket has no filter."""
     data = np.full((14, 12, 13), 0.5, np.float32)

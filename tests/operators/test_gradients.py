@@ -54,7 +54,7 @@ def test_radius_of_the_window_is_that_of_the_paper():
     assert taps.shape == (9,)
     np.testing.assert_allclose(taps.sum(), 1.0, rtol=1e-6)
     np.testing.assert_allclose(taps[0] / taps[4], np.exp(-0.5 * 4.0), rtol=1e-6)
-    assert Window(2.0, 4).reach == 6
+    assert Window(2.0, 4).reach == (6, 6, 6)
 
 
 def test_a_tilted_plane_has_its_own_gradient():
@@ -78,8 +78,8 @@ def test_region_is_the_whole_bit_for_bit(data):
     volume = np.random.default_rng(data.draw(st.integers(0, 9))).random(shape, np.float32)
     tensor, smooth = tensor_box(volume, (0, 0, 0), shape, Region.whole(shape), window)
     # Only the reach around the region is given, as far as the volume goes.
-    corner = tuple(max(0, a - window.reach) for a in starts)
-    end = [min(n, b + window.reach) for n, b in zip(shape, stops, strict=True)]
+    corner = tuple(max(0, a - r) for a, r in zip(starts, window.reach, strict=True))
+    end = [min(n, b + r) for n, b, r in zip(shape, stops, window.reach, strict=True)]
     box = volume[tuple(slice(a, b) for a, b in zip(corner, end, strict=True))]
     part_tensor, part_smooth = tensor_box(box, corner, shape, region, window)
     # The whole has the region's border too, where the region does not end at the volume.

@@ -45,4 +45,4 @@ def test_each_volume_is_in_one_half(volumes, tmp_path):
 def test_a_volume_that_changed_is_refused(volumes, tmp_path):
     other = TrainingVolume(0, volumes[1].source, volumes[0].sha256)
     with pytest.raises(VolumeError, match="has changed"):
-        other.pair(TrainParameters(), ThreadPool())
+        next(other.pairs(TrainParameters(), ThreadPool()))

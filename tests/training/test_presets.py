@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from napari_mrisr.bank.model import STARTS, FilterBank, Stage
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.operators.degrade import DEGRADATIONS
-from napari_mrisr.training.presets import PRESETS, get_preset
+from napari_mrisr.training.presets import PRESETS, TrainParameters, get_preset
 
 SCALES = [(2, 2, 2), (3, 3, 3), (4, 4, 4), (8, 8, 8), (1, 1, 4), (1, 2, 3), (1, 1, 1)]
 
@@ -63,9 +64,30 @@ def test_paper_2021_starts_from_the_quadratic_spline_without_phases():
 
 
 def test_default_uses_all_symmetries_of_the_scale():
-    for scale, symmetry in [((3, 3, 3), "cube"), ((1, 1, 4), "flips")]:
+    for scale, symmetry in [((3, 3, 3), "cube"), ((1, 1, 4), "plane"), ((1, 2, 4), "flips")]:
         symmetries = {plan.spec.hash.symmetry for plan in get_preset("default", scale).stages}
         assert symmetries == {symmetry}
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 6])
+def test_thick_slices_have_patches_that_follow_the_voxels(factor):
+    cells, *voxels = get_preset("default", (1, 1, factor)).stages
+    assert cells.spec.grid == "cell"
+    assert cells.spec.shape == (7, 7, 3)
+    assert all(plan.spec.hash.phases == (1, 1, factor) for plan in voxels)
+
+
+def test_an_isotropic_volume_is_used_along_all_axes():
+    parameters = TrainParameters(scale=(1, 1, 4), thick_axes=(("b*", "xy"), ("c*", "z")))
+    assert parameters.orders("a.nii", (1.0, 1.0, 1.1)) == [(1, 2, 0), (0, 2, 1), (0, 1, 2)]
+    assert parameters.orders("a.nii", (1.0, 1.0, 1.3)) == [(0, 1, 2)]
+    assert parameters.orders("b.nii", (1.0, 1.0, 1.0)) == [(1, 2, 0), (0, 2, 1)]
+    assert parameters.orders("c.nii", (1.0, 1.0, 1.0)) == [(0, 1, 2)]
+    thinned = replace(parameters, thin=(("a*", (1, 1, 2)),))
+    assert thinned.orders("a.nii", (1.0, 1.0, 1.0)) == [(0, 1, 2)]
+    sagittal = TrainParameters(scale=(4, 1, 1))
+    assert sagittal.orders("a.nii", (1.0, 1.0, 1.0)) == [(0, 1, 2), (1, 0, 2), (2, 0, 1)]
+    assert TrainParameters(scale=(2, 2, 2)).orders("a.nii", (1, 1, 1)) == [(0, 1, 2)]
 
 
 def test_unknown_preset_is_refused_with_the_names():

@@ -203,6 +203,12 @@ extern "C" __global__ void hash_voxels(
     const double* v = f.direction;
     if (symmetry == 2) {
         e = canonical(v, &numbers[0], &numbers[1]);
+    } else if (symmetry == 3) {
+        bool swap = fabs(v[1]) > fabs(v[0]);
+        double a = swap ? v[1] : v[0], b = swap ? v[0] : v[1];
+        e = 16 * swap + 4 * (a < 0.0) + 2 * (b < 0.0) + (v[2] < 0.0);
+        numbers[0] = -fabs(v[2]);
+        numbers[1] = tangent(fabs(b), fabs(a));
     } else if (symmetry == 1) {
         e = 4 * (v[0] < 0.0) + 2 * (v[1] < 0.0) + (v[2] < 0.0);
         numbers[0] = -fabs(v[2]);
