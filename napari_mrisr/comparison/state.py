@@ -74,6 +74,11 @@ class Difference:
     absolute: bool = False
     limit: float | None = None
 
+    def is_like(self, other: Difference) -> bool:
+        """Return whether both show the same pair in the same way, in either direction."""
+        same_pair = {self.minuend, self.subtrahend} == {other.minuend, other.subtrahend}
+        return same_pair and self.absolute == other.absolute
+
 
 @dataclass(frozen=True)
 class RoiBox:

@@ -8,6 +8,7 @@ patient's right, anterior and superior (RAS+, millimeters), as in nibabel.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
@@ -322,6 +323,21 @@ class Region:
         """The box as an index into an array."""
         x, y, z = (slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
         return x, y, z
+
+    def blocks(self, edges: Shape, slow: int = 0) -> list[Region]:
+        """Cut the box into blocks; the index along the axis ``slow`` changes least often."""
+        order = sorted(range(3), key=lambda axis: axis != slow)
+        corners = itertools.product(
+            *(range(self.start[axis], self.stop[axis], edges[axis]) for axis in order)
+        )
+        found = []
+        for corner in corners:
+            x, y, z = (corner[order.index(axis)] for axis in range(3))
+            a, b, c = (
+                min(n, at + edge) for n, at, edge in zip(self.stop, (x, y, z), edges, strict=True)
+            )
+            found.append(Region((x, y, z), (a, b, c)))
+        return found
 
     @classmethod
     def whole(cls, shape: Shape) -> Region:

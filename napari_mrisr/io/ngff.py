@@ -11,7 +11,6 @@ Specification: https://ngff.openmicroscopy.org/0.5/
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -41,6 +40,8 @@ KEY = "napari-mrisr"
 
 CHUNK = 64
 """Edge of a chunk, voxels."""
+
+_CHUNKS = (CHUNK, CHUNK, CHUNK)
 
 #: Coarser levels are made until one fits a screen.
 _COARSE = 256
@@ -367,12 +368,12 @@ class NgffWriter:
             )
             array[chunk.slices[::-1]] = data[inner].transpose(2, 1, 0)
 
-        pool.each(put, _chunks(region))
+        pool.each(put, region.blocks(_CHUNKS))
 
     def finish(self, progress: Progress) -> None:
         """Make the coarser levels."""
         shapes = level_shapes(self.shape)
-        boxes = [_chunks(Region.whole(shape)) for shape in shapes]
+        boxes = [Region.whole(shape).blocks(_CHUNKS) for shape in shapes]
         progress.begin("making coarser levels", sum(map(len, boxes[1:])))
         for level in range(1, len(shapes)):
             finer, coarser = self._level(level - 1), self._level(level)
@@ -441,15 +442,6 @@ def level_shapes(shape: Shape) -> list[Shape]:
 def pyramid_voxels(shape: Shape) -> int:
     """Return the number of voxels of all levels together."""
     return sum(map(math.prod, level_shapes(shape)))
-
-
-def _chunks(region: Region) -> list[Region]:
-    """Return the chunks of a box that begins at one."""
-    spans = [
-        [(a, min(a + CHUNK, stop)) for a in range(start, stop, CHUNK)]
-        for start, stop in zip(region.start, region.stop, strict=True)
-    ]
-    return [Region((a, b, c), (d, e, f)) for (a, d), (b, e), (c, f) in itertools.product(*spans)]
 
 
 def half(block: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import FloatArray, Grid, IntensityWindow, Region, Shape, Volume
+from napari_mrisr.core.volume import FloatArray, Grid, IntensityWindow, Region, Volume
 from napari_mrisr.errors import OutputError, ParameterError, explain
 from napari_mrisr.io.atomic import (
     atomic_write_all,
@@ -180,7 +180,7 @@ def write_blocks(
         with private_folder(out) as folder:
             writer = NgffWriter(folder / "result.ome.zarr", grid.shape)
             writer.create(grid, stem_of(out), history, limits)
-            for box in cut(grid.shape, _ZARR_BLOCK, 2):
+            for box in Region.whole(grid.shape).blocks(_ZARR_BLOCK, slow=2):
                 writer.write(box, take(box), ThreadPool(threads))
             writer.finish(Progress())
             if not overwrite:
@@ -188,22 +188,6 @@ def write_blocks(
             move_into_place(writer.group, out)
     except OSError as error:
         raise write_error(out, error) from error
-
-
-def cut(whole: Shape, block: Shape, slow: int) -> list[Region]:
-    """Return a volume cut into blocks; the index along the axis ``slow`` changes least often."""
-    order = [slow, *(a for a in range(3) if a != slow)]
-    found = []
-    counts = [range(0, whole[axis], block[axis]) for axis in order]
-    for a in counts[0]:
-        for b in counts[1]:
-            for c in counts[2]:
-                start = [0, 0, 0]
-                for axis, at in zip(order, (a, b, c), strict=True):
-                    start[axis] = at
-                stop = [min(n, s + m) for n, s, m in zip(whole, start, block, strict=True)]
-                found.append(Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
-    return found
 
 
 def check_writable(

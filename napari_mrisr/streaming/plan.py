@@ -34,7 +34,7 @@ from napari_mrisr.io.atomic import (
     write_text,
 )
 from napari_mrisr.io.formats import is_zarr, suffix_of
-from napari_mrisr.io.write import check_absent, cut
+from napari_mrisr.io.write import check_absent
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.resampled import bank_of
 from napari_mrisr.run.upscale import check_labels, check_parameters, compile_kernels, history_of
@@ -97,7 +97,7 @@ class StreamPlan:
     @property
     def blocks(self) -> list[Region]:
         """All blocks, in the order of the file; a block's number is its index."""
-        return cut(self.shape, self.block, slow_axis(self.codes))
+        return Region.whole(self.shape).blocks(self.block, slow_axis(self.codes))
 
     @property
     def target(self) -> Target:

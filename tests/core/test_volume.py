@@ -186,3 +186,15 @@ def test_a_window_leads_there_and_back(rng):
     np.testing.assert_array_equal(whole[2:7, 1:7, 3:], window.from_unit(unit))
     assert np.count_nonzero(whole) <= data.size
     np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize("slow", [0, 1, 2])
+def test_blocks_cover_a_region_once_and_in_order(slow):
+    region, seen = Region((1, 0, 2), (6, 4, 9)), np.zeros((6, 4, 9), int)
+    blocks = region.blocks((2, 3, 4), slow)
+    for block in blocks:
+        seen[block.slices] += 1
+    assert (seen[region.slices] == 1).all()
+    assert seen.sum() == np.prod(region.shape)
+    starts = [block.start[slow] for block in blocks]
+    assert starts == sorted(starts)

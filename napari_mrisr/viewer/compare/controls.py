@@ -266,7 +266,7 @@ class Controls(QWidget):
         self.menu.clear()
         titles = {key: controller.title(key) for key in state.columns}
         for wanted in possible_differences(state):
-            shown = [d for d in state.differences if _same_difference(d, wanted)]
+            shown = [d for d in state.differences if d.is_like(wanted)]
             action = self.menu.addAction(difference_title(wanted, titles))
             action.setCheckable(True)
             action.setChecked(bool(shown))
@@ -276,7 +276,7 @@ class Controls(QWidget):
 
     def _switch(self, wanted: Difference) -> None:
         differences = self._controller.state.differences
-        kept = [d for d in differences if not _same_difference(d, wanted)]
+        kept = [d for d in differences if not d.is_like(wanted)]
         more = [wanted] if len(kept) == len(differences) else []
         self._controller.set_differences([*kept, *more])
 
@@ -354,10 +354,6 @@ def possible_differences(state: CompareState) -> list[Difference]:
             minuend, subtrahend = (first, second) if second == state.truth else (second, first)
             pairs.append((minuend, subtrahend))
     return [Difference(m, s, absolute) for absolute in (False, True) for m, s in pairs]
-
-
-def _same_difference(a: Difference, b: Difference) -> bool:
-    return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend} and a.absolute == b.absolute
 
 
 def _caller(function: Callable[[Any], Any], argument: Any) -> Callable[..., None]:

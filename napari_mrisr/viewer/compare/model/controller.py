@@ -264,7 +264,7 @@ class Controller(Store):
         pair = Difference(second, first, absolute)
         if state.truth in (first, second) and state.truth == second:
             pair = Difference(first, second, absolute)
-        known = [d for d in state.differences if _same_pair(d, pair) and d.absolute == absolute]
+        known = [d for d in state.differences if d.is_like(pair)]
         if known:
             self.set_differences([d for d in state.differences if d not in known])
         else:
@@ -310,10 +310,6 @@ def default_plane(state: CompareState) -> Plane:
     """Return the plane that keys act on while the pointer is in no panel."""
     name = state.maximized[0] if state.maximized else state.planes[0]
     return next((plane for plane in PLANES if plane.name == name), AXIAL)
-
-
-def _same_pair(a: Difference, b: Difference) -> bool:
-    return {a.minuend, a.subtrahend} == {b.minuend, b.subtrahend}
 
 
 def _moved_by(before: tuple[float, float], after: tuple[float, float]) -> tuple[float, float]:
