@@ -1,6 +1,6 @@
 """Dock widget "Explain a voxel".
 
-A click becomes a frozen :class:`~.requests.ExplainRequest`. One thread computes the
+A click becomes a frozen :class:`~.layers.ExplainRequest`. One thread computes the
 explanation, a second draws the pictures, a third writes lecture pages.
 """
 

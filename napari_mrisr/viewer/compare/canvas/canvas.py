@@ -32,7 +32,8 @@ from napari_mrisr.viewer.compare.canvas.overlays import (
     message_overlay,
     panels_overlay,
 )
-from napari_mrisr.viewer.compare.canvas.pointer import Mouse, PointerEvent
+from napari_mrisr.viewer.compare.canvas.pointer import Mouse
+from napari_mrisr.viewer.compare.model.pointing import PointerEvent
 
 EMPTY = Scene((), 1.0, True, False, 0.5, 1.0)
 # No depth buffer and no antialiasing: less to paint.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt, Signal
 
-from napari_mrisr.core.frames import Plane
+from napari_mrisr.viewer.compare.model.pointing import PointerEvent
 
 _BUTTONS = {
     Qt.MouseButton.LeftButton: "left",
@@ -21,53 +21,6 @@ _MODIFIERS = {
     Qt.KeyboardModifier.AltModifier: "alt",
 }
 _NOTCH = 120.0
-
-
-@dataclass(frozen=True)
-class PointerEvent:
-    """Mouse event in a panel.
-
-    Attributes
-    ----------
-    row, column : int
-        Row and column of the panel in the scene.
-    plane : Plane
-        Plane of the panel.
-    state_column : int
-        Index among all columns of the state, as in ``PanelView.column``.
-    across_mm, upward_mm : float
-        Frame mm. During a drag they may lie outside the panel.
-    fraction_x : float
-        0 at the panel's left edge, 1 at its right; during a drag also beyond.
-    mm_per_px : float
-        Millimeters per pixel of ``dx_px``.
-    x_px, y_px : float
-        Position in the canvas's widget.
-    button : str
-        ``left``, ``middle``, ``right`` or ``""``.
-    modifiers : frozenset of str
-        Any of ``shift``, ``control``, ``alt``.
-    dx_px, dy_px : float
-        Movement since the last message of this drag, to the right and downward.
-    notches : float
-        Turn of the wheel, away from the user; touchpads give fractions.
-    """
-
-    row: int
-    column: int
-    plane: Plane
-    state_column: int
-    across_mm: float
-    upward_mm: float
-    fraction_x: float
-    mm_per_px: float
-    x_px: float
-    y_px: float
-    button: str = ""
-    modifiers: frozenset[str] = frozenset()
-    dx_px: float = 0.0
-    dy_px: float = 0.0
-    notches: float = 0.0
 
 
 # From pixel (x, y), and the panel of a drag if any, to a message.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from napari_mrisr.comparison.state import SWIPE
 from napari_mrisr.core.frames import Plane
@@ -23,48 +22,51 @@ _CLICK_PX = 4.0
 _ZOOM_STEP = 1.15
 
 
-class PanelMouse(Protocol):
-    """Mouse message of the canvas; see :class:`~.canvas.PanelMouse`."""
+@dataclass(frozen=True)
+class PointerEvent:
+    """Mouse event in a panel.
 
-    @property
-    def plane(self) -> Plane:
-        """Return the plane of the panel."""
+    Attributes
+    ----------
+    row, column : int
+        Row and column of the panel in the scene.
+    plane : Plane
+        Plane of the panel.
+    state_column : int
+        Index among all columns of the state, as in ``PanelView.column``.
+    across_mm, upward_mm : float
+        Frame mm. During a drag they may lie outside the panel.
+    fraction_x : float
+        0 at the panel's left edge, 1 at its right; during a drag also beyond.
+    mm_per_px : float
+        Millimeters per pixel of ``dx_px``.
+    x_px, y_px : float
+        Position in the canvas's widget.
+    button : str
+        ``left``, ``middle``, ``right`` or ``""``.
+    modifiers : frozenset of str
+        Any of ``shift``, ``control``, ``alt``.
+    dx_px, dy_px : float
+        Movement since the last message of this drag, to the right and downward.
+    notches : float
+        Turn of the wheel, away from the user; touchpads give fractions.
+    """
 
-    @property
-    def state_column(self) -> int:
-        """Return the column of the panel."""
-
-    @property
-    def across_mm(self) -> float:
-        """Return the position across the plane, frame mm."""
-
-    @property
-    def upward_mm(self) -> float:
-        """Return the position upward in the plane, frame mm."""
-
-    @property
-    def fraction_x(self) -> float:
-        """Return 0 at the left of the panel, 1 at its right."""
-
-    @property
-    def button(self) -> str:
-        """Return ``left``, ``middle``, ``right`` or an empty string."""
-
-    @property
-    def modifiers(self) -> frozenset[str]:
-        """Return modifiers such as ``shift`` and ``control``."""
-
-    @property
-    def dx_px(self) -> float:
-        """Return the movement to the right since the last message."""
-
-    @property
-    def dy_px(self) -> float:
-        """Return the downward movement since the last message."""
-
-    @property
-    def mm_per_px(self) -> float:
-        """Return the size of a pixel."""
+    row: int
+    column: int
+    plane: Plane
+    state_column: int
+    across_mm: float
+    upward_mm: float
+    fraction_x: float
+    mm_per_px: float
+    x_px: float
+    y_px: float
+    button: str = ""
+    modifiers: frozenset[str] = frozenset()
+    dx_px: float = 0.0
+    dy_px: float = 0.0
+    notches: float = 0.0
 
 
 @dataclass
@@ -111,12 +113,12 @@ class Pointing:
         """True while a region is drawn or moved."""
         return self._drag is not None and self._drag.kind in ("draw", "region")
 
-    def hover(self, pointer: PanelMouse) -> None:
+    def hover(self, pointer: PointerEvent) -> None:
         """Handle a move of the mouse."""
         self.plane, self.column = pointer.plane, pointer.state_column
         self.at = (pointer.across_mm, pointer.upward_mm)
 
-    def press(self, pointer: PanelMouse) -> None:
+    def press(self, pointer: PointerEvent) -> None:
         """Handle a press."""
         self.hover(pointer)
         kind, grip = self._kind(pointer)
@@ -128,7 +130,7 @@ class Pointing:
         elif kind == "draw":
             self._drag.name = self._controller.new_roi_name()
 
-    def _kind(self, pointer: PanelMouse) -> tuple[str, Grip | None]:
+    def _kind(self, pointer: PointerEvent) -> tuple[str, Grip | None]:
         if pointer.button == RIGHT:
             return "window", None
         if pointer.button == MIDDLE or SHIFT in pointer.modifiers:
@@ -144,7 +146,7 @@ class Pointing:
             return "swipe", None
         return "crosshair", None
 
-    def _grip(self, pointer: PanelMouse) -> Grip | None:
+    def _grip(self, pointer: PointerEvent) -> Grip | None:
         controller, plane = self._controller, pointer.plane
         position = float(controller.position()[plane.normal])
         reach = _REACH_PX * pointer.mm_per_px
@@ -152,13 +154,13 @@ class Pointing:
         inside = bool(self.tool)
         return grabbed(rois, controller.frame, plane, position, self.at, reach, inside)
 
-    def _on_swipe_line(self, pointer: PanelMouse) -> bool:
+    def _on_swipe_line(self, pointer: PointerEvent) -> bool:
         state = self._controller.state
         if state.mode != SWIPE or not pointer.mm_per_px > 0:
             return False
         return abs(pointer.fraction_x - state.swipe) < 0.03
 
-    def drag(self, pointer: PanelMouse) -> None:
+    def drag(self, pointer: PointerEvent) -> None:
         """Handle a drag; it belongs to the panel where it began."""
         drag = self._drag
         if drag is None:
@@ -184,7 +186,7 @@ class Pointing:
         elif drag.kind == "draw":
             self._draw(drag, pointer)
 
-    def _draw(self, drag: Drag, pointer: PanelMouse) -> None:
+    def _draw(self, drag: Drag, pointer: PointerEvent) -> None:
         controller = self._controller
         span = max(abs(a - b) for a, b in zip(drag.start, self.at, strict=True))
         if span < _CLICK_PX * pointer.mm_per_px and controller.roi(drag.name) is None:
@@ -205,7 +207,7 @@ class Pointing:
             self.tool = ""
         self._tell()
 
-    def wheel(self, pointer: PanelMouse, notches: float) -> None:
+    def wheel(self, pointer: PointerEvent, notches: float) -> None:
         """Step through slices; with Ctrl, zoom about the pointer."""
         self.hover(pointer)
         if CONTROL in pointer.modifiers:
@@ -215,7 +217,7 @@ class Pointing:
             count = int(math.copysign(max(1, round(abs(notches))), notches)) if notches else 0
             self._controller.step(pointer.plane, count)
 
-    def double_click(self, pointer: PanelMouse) -> None:
+    def double_click(self, pointer: PointerEvent) -> None:
         """Show one panel, or all."""
         self._drag = None
         if pointer.button == LEFT:

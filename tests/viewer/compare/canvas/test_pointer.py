@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
-from napari_mrisr.viewer.compare.canvas.pointer import PointerEvent
+from napari_mrisr.viewer.compare.model.pointing import PointerEvent
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 SHIFT = Qt.KeyboardModifier.ShiftModifier
