@@ -14,7 +14,7 @@ from napari_mrisr.errors import ScaleError, explain
 from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.networks.file import NetworkFile, load_network
-from napari_mrisr.networks.tiles import ACROSS, Tiles
+from napari_mrisr.networks.tiles import ACROSS, Tiles, relative_width
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import (
     consistency_operators,
@@ -36,19 +36,16 @@ class ThickSlices:
         ``(1, 1, factor)``.
     consistent : bool
         Change the result so that, degraded again, it equals the measured slices.
-    fwhm : float
-        Slice thickness divided by slice distance.
     """
 
     network: NetworkFile
     scale: RealScale
     consistent: bool = True
-    fwhm: float = 1.0
     name: str = "network"
 
     @functools.cached_property
     def _tiles(self) -> Tiles:
-        return Tiles(self.network, self.fwhm)
+        return Tiles(self.network)
 
     @property
     def halo(self) -> Shape:
@@ -80,7 +77,7 @@ class ThickSlices:
                 flat, 2, box.start[2] * self.network.order
             )
         if self.consistent:
-            degrade, spread = consistency_operators(n, n_out, "boxcar", self.fwhm)
+            degrade, spread = consistency_operators(n, n_out, "boxcar", relative_width(lr))
             image += spread.apply(slices - degrade.apply(image, 2), 2)
         # Voxels may be darker than any slice, but not below the window's zero.
         np.maximum(image, min(np.float32(0.0), lr.extrema[0]), out=image)
@@ -88,13 +85,8 @@ class ThickSlices:
 
     def provenance(self) -> dict[str, str]:
         """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
-        more = {"consistency": "with the measured slices"} if self.consistent else {}
-        return {
-            "method": self.name,
-            "network": self.network.name,
-            "degradation_assumed": f"slice-profile:boxcar:{self.fwhm:g}",
-            **more,
-        }
+        more = {"data_consistency": "with the measured slices"} if self.consistent else {}
+        return {"method": self.name, "network": self.network.name, **more}
 
 
 def make_network(scale: RealScale, bank: str | None = None) -> Method:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.core.slices import slices_of
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.operators.interpolate import mirror_index
@@ -56,18 +57,22 @@ def conditions(factor: float, fwhm: float) -> list[float]:
     return [1.0 / factor, factor / 8.0, fwhm - 1.0]
 
 
+def relative_width(lr: Volume) -> float:
+    """Return the slice thickness divided by the slice distance; 1 if the thickness is unknown."""
+    slices = slices_of(lr.grid, lr.origin)
+    return slices.thickness / slices.distance if slices is not None and slices.axis == 2 else 1.0
+
+
 class Tiles:
     """Coefficients of a network over low-resolution volumes, tile by tile; axis z is thick.
 
     Parameters
     ----------
     network : NetworkFile
-    fwhm : float
-        Slice thickness divided by the slice distance.
     """
 
-    def __init__(self, network: NetworkFile, fwhm: float) -> None:
-        self.network, self.fwhm = network, fwhm
+    def __init__(self, network: NetworkFile) -> None:
+        self.network = network
         self._kept: weakref.WeakKeyDictionary[Volume, OrderedDict[Tile, FloatArray]] = (
             weakref.WeakKeyDictionary()
         )
@@ -116,7 +121,10 @@ class Tiles:
         if not patch.any():
             return np.zeros((*box.shape, self.network.order), np.float32)
         x, y, z = lr.grid.voxel_size
-        told = np.array([conditions(z / (x * y) ** 0.5, self.fwhm)], np.float32)
+        # Outside the ranges of training the network is told the nearest value.
+        factor = float(np.clip(z / (x * y) ** 0.5, *self.network.factors))
+        width = float(np.clip(relative_width(lr), *self.network.widths))
+        told = np.array([conditions(factor, width)], np.float32)
         image = np.ascontiguousarray(patch.transpose(2, 0, 1))[None, None]
         found: NDArray[np.float32] = session_of(self.network).run(
             None, {"image": image, "told": told}

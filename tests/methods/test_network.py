@@ -11,6 +11,7 @@ from scipy import ndimage
 
 import napari_mrisr as sr
 from napari_mrisr.core.axes import permute_volume
+from napari_mrisr.core.slices import with_slice_thickness
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import ScaleError
 from napari_mrisr.methods import get_method
@@ -172,4 +173,25 @@ def test_the_bundled_network_beats_cubic_on_a_planted_edge():
 def test_a_result_says_how_it_was_made(scan):
     found = sr.upscale(scan, (1, 1, 4), method="network").history
     assert found["network"] == "thick-slices"
-    assert found["degradation_assumed"] == "slice-profile:boxcar:1"
+    assert found["data_consistency"] == "with the measured slices"
+    assert found["slices"].startswith("slices 4 mm thick")
+
+
+def test_a_slice_gap_is_respected(random_network, scan):
+    """Thin slices with gaps: the result is consistent with what they saw."""
+    data = replace(scan, data=scan.data + 50.0)
+    lr = with_slice_thickness(data, 3.0).normalized()
+    found = ThickSlices(random_network, (1, 1, 4)).compute(lr, Region.whole((13, 11, 36)))
+    again = slice_operator(36, 9, "boxcar", 0.75).apply(found, 2)
+    np.testing.assert_allclose(again, lr.data, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1.5, 3.7, 4.8])
+def test_factors_need_not_divide(random_network, scan, factor):
+    method = ThickSlices(random_network, (1, 1, factor))
+    grid = scan.grid.upsampled((1, 1, factor))
+    assert grid.shape == (13, 11, round(9 * factor))
+    np.testing.assert_allclose(grid.corners(), scan.grid.corners(), atol=1e-6)
+    found = run_method(method, replace(scan, data=scan.data + 50.0))
+    again = slice_operator(grid.shape[2], 9, "boxcar", 1.0).apply(found.data, 2)
+    np.testing.assert_allclose(again, scan.data + 50.0, atol=1e-3)
