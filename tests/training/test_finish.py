@@ -252,12 +252,6 @@ def test_one_volume_gives_no_calibration(trained):
     assert bank.provenance["traits"]["voxel_size"] == pytest.approx([2.0, 2.4])
 
 
-def test_paper_preset_has_no_calibration(trained, monkeypatch, tmp_path):
-    out = tmp_path / "paper.safetensors"
-    train(trained[1][:2], out, TrainParameters(preset="paper"))
-    assert load_bank(out).calibration is None
-
-
 def test_resume_keeps_the_halves(trained, monkeypatch, tmp_path):
     """Two volumes and two later have the calibration of all four at once."""
     folder, scans, _ = trained

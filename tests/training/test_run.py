@@ -93,7 +93,7 @@ def test_report_contains_rates(scans, tmp_path, monkeypatch):
     assert report.sgemm_gflops > 1
 
 
-def test_paper_like_presets_cut_at_terciles_and_solve_without_ridge(scans, tmp_path):
+def test_paper_preset_cuts_at_terciles_and_has_neither_ridge_nor_calibration(scans, tmp_path):
     report = train(scans[:2], tmp_path / "p.safetensors", TrainParameters(preset="paper"))
     (stage,) = report.bank.stages
     cuts = stage.spec.hash.cuts
@@ -105,6 +105,7 @@ def test_paper_like_presets_cut_at_terciles_and_solve_without_ridge(scans, tmp_p
         np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
     assert sums(tmp_path / "p.safetensors")["stage0.gram"].dtype == np.float32
     assert np.isnan(stage.start_error).all()
+    assert report.bank.calibration is None
     # Filters replace the voxel: they pass a constant.
     np.testing.assert_allclose(stage.weights.sum(axis=1)[stage.support > 3000], 1.0, atol=0.05)
 
