@@ -84,7 +84,7 @@ def make_hashed(scale: RealScale, bank: str | None = None) -> Method:
 
     Data consistency follows if the bank knows the profile of thick slices.
     """
-    whole = _scale_of_bank(scale, [load_bank(bank).scale] if bank else bundled_scales())
+    whole = scale_of_bank(scale, [load_bank(bank).scale] if bank else bundled_scales())
     found = bank_for(scale if whole is None else whole, bank, any_order=True)
     hashed = hashed_with(found, found.scale if whole is None else whole)
     method: Method = hashed if hashed.scale == scale else Resampled(hashed, scale)
@@ -93,7 +93,7 @@ def make_hashed(scale: RealScale, bank: str | None = None) -> Method:
     return method
 
 
-def _scale_of_bank(scale: RealScale, banks: Iterable[Scale]) -> Scale | None:
+def scale_of_bank(scale: RealScale, banks: Iterable[Scale]) -> Scale | None:
     """Return the bank's factors to run for a scale; None if no bank fits.
 
     The next whole factor of each axis; along a single axis the next factor that a bank has,

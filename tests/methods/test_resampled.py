@@ -12,7 +12,7 @@ from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import ScaleError
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.permuted import hashed_with
-from napari_mrisr.methods.resampled import Resampled, _scale_of_bank, bank_of
+from napari_mrisr.methods.resampled import Resampled, bank_of, scale_of_bank
 from napari_mrisr.run.preview import Band
 from napari_mrisr.run.upscale import run_method
 
@@ -95,8 +95,8 @@ def test_the_next_larger_bank_serves_a_factor():
         (4, 4, 4): None,
     }
     for scale, whole in expected.items():
-        assert _scale_of_bank(scale, banks) == whole
-    assert _scale_of_bank((1, 1, 2), []) is None
+        assert scale_of_bank(scale, banks) == whole
+    assert scale_of_bank((1, 1, 2), []) is None
 
 
 def test_a_bank_of_ones_own_serves_every_thick_slice_factor(make_bank, tmp_path):

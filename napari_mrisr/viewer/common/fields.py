@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
+    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QScrollArea,
@@ -21,12 +23,21 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.core.frames import AXIS_NAMES
-from napari_mrisr.core.scale import MAX_SCALE, Scale
+from napari_mrisr.core.scale import (
+    MAX_FACTOR,
+    MAX_SCALE,
+    RealScale,
+    Scale,
+    parse_scale,
+    scale_for_spacing,
+)
 from napari_mrisr.viewer.common.labels import described, scale_label
 from napari_mrisr.viewer.layers.convert import is_result
 
 _AUTO_BANK = "Auto (bundled)"
 _BROWSE = "Browse…"
+_OTHER = "Other…"
+_BY_SIZE = "mm"
 
 
 def narrow(combo: QComboBox) -> QComboBox:
@@ -168,80 +179,130 @@ class NamedChoice(QComboBox):
 
 
 class ScaleField(QWidget):
-    """Choice of a scale: the usual ones in a list, any other by a factor per axis."""
+    """Choice of a scale: the usual ones in a list, any other by a factor or size per axis.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    real : bool
+        Allow factors that are not whole, and voxel sizes.
+    """
 
     chosen = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, real: bool = False) -> None:
         super().__init__(parent)
+        self._real = real
+        self._voxel_size: tuple[float, float, float] | None = None
         self._combo = narrow(QComboBox(self))
         self._combo.setToolTip("Upscaling factor per axis of the patient")
         self._other = QWidget(self)
         self._factors = [self._factor(name) for name in AXIS_NAMES]
-        rows = QFormLayout(self._other)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name, factor in zip(AXIS_NAMES, self._factors, strict=True):
-            rows.addRow(name, factor)
+        self._sizes_box = QWidget(self)
+        self._sizes = [self._size(name) for name in AXIS_NAMES]
+        for box, fields in ((self._other, self._factors), (self._sizes_box, self._sizes)):
+            rows = QFormLayout(box)
+            rows.setContentsMargins(0, 0, 0, 0)
+            rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+            for name, field in zip(AXIS_NAMES, fields, strict=True):
+                rows.addRow(name, field)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo)
         layout.addWidget(self._other)
+        layout.addWidget(self._sizes_box)
         self._combo.currentIndexChanged.connect(self._tell)
         self._tell()
 
-    def _factor(self, name: str) -> QSpinBox:
-        box = QSpinBox(self._other)
-        box.setRange(1, MAX_SCALE)
+    def _factor(self, name: str) -> QSpinBox | QDoubleSpinBox:
+        box = QDoubleSpinBox(self._other) if self._real else QSpinBox(self._other)
+        most = MAX_FACTOR if self._real else MAX_SCALE
+        box.setRange(1, most)
         box.setValue(2)
-        box.setToolTip(f"Factor along {name}, 1 to {MAX_SCALE}")
+        box.setToolTip(f"Factor along {name}, 1 to {most}")
         box.valueChanged.connect(self._tell)
         return box
 
+    def _size(self, name: str) -> QDoubleSpinBox:
+        box = QDoubleSpinBox(self._sizes_box)
+        box.setSuffix(" mm")
+        box.setSingleStep(0.1)
+        box.setToolTip(f"Voxel size of the result along {name}")
+        box.valueChanged.connect(self._tell)
+        return box
+
+    def set_voxel_size(self, voxel_size: tuple[float, float, float] | None) -> None:
+        """Take the voxel size of the scan, in mm along R–L, A–P, S–I, for choices by size."""
+        if voxel_size is None or voxel_size == self._voxel_size:
+            self._voxel_size = voxel_size
+            return
+        self._voxel_size = voxel_size
+        for box, size in zip(self._sizes, voxel_size, strict=True):
+            box.blockSignals(True)
+            # Rounded inwards, so that no factor exceeds the largest one.
+            box.setRange(math.ceil(100 * size / MAX_FACTOR) / 100, size)
+            box.setValue(min(voxel_size))
+            box.blockSignals(False)
+
     @property
-    def scale(self) -> Scale | None:
+    def scale(self) -> RealScale | None:
         """Return the chosen scale in RAS order; None if the list is empty."""
         if self._combo.currentIndex() < 0:
             return None
         listed = self._combo.currentData()
+        if listed == _BY_SIZE:
+            assert self._voxel_size is not None, "else not offered"
+            return scale_for_spacing(self._voxel_size, [box.value() for box in self._sizes])
         if listed is not None:
             x, y, z = listed
-        else:
-            x, y, z = (box.value() for box in self._factors)
-        return x, y, z
+            return x, y, z
+        return parse_scale([box.value() for box in self._factors])
 
     @scale.setter
-    def scale(self, scale: Scale) -> None:
+    def scale(self, scale: RealScale) -> None:
         index = self._index(scale)
         if index < 0:
-            index = self._combo.count() - 1
-            if self._combo.itemData(index) is not None:
+            index = self._combo.findText(_OTHER)
+            if index < 0:
                 return
             for box, factor in zip(self._factors, scale, strict=True):
                 box.setValue(factor)
         self._combo.setCurrentIndex(index)
 
-    def set_scales(self, scales: Sequence[Scale], others: bool) -> None:
-        """Offer scales, with ``others`` also any other; keep the choice if possible."""
+    def set_scales(
+        self, scales: Sequence[Scale], others: bool, first: tuple[str, RealScale] | None = None
+    ) -> None:
+        """Offer scales, with ``others`` also any other; keep the choice if possible.
+
+        ``first`` is the text and scale of a further choice at the top, which is chosen if it
+        was not offered before.
+        """
         before = self.scale
+        is_new = first is not None and self._combo.itemText(0) != first[0]
         self._combo.blockSignals(True)
         self._combo.clear()
+        if first is not None:
+            self._combo.addItem(*first)
         for scale in scales:
             self._combo.addItem(scale_label(scale), tuple(scale))
         if others:
-            self._combo.addItem("Other…", None)
+            self._combo.addItem(_OTHER, None)
+            if self._real and self._voxel_size is not None:
+                self._combo.addItem("Other voxel size…", _BY_SIZE)
         self._combo.setCurrentIndex(0)
         self._combo.blockSignals(False)
-        if before is not None:
+        if before is not None and not is_new:
             self.scale = before
         self._tell()
 
-    def _index(self, scale: Scale) -> int:
+    def _index(self, scale: RealScale) -> int:
         found = [i for i in range(self._combo.count()) if self._combo.itemData(i) == scale]
         return found[0] if found else -1
 
     def _tell(self) -> None:
-        self._other.setVisible(self._combo.count() > 0 and self._combo.currentData() is None)
+        listed = self._combo.currentData()
+        self._other.setVisible(self._combo.count() > 0 and listed is None)
+        self._sizes_box.setVisible(listed == _BY_SIZE)
         self.chosen.emit()
 
 
@@ -271,7 +332,7 @@ class BankField(QComboBox):
         data = self.currentData()
         return None if data == _BROWSE else data
 
-    def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
+    def set_names(self, names: Sequence[str], scale: RealScale | None) -> None:
         """Offer the banks of a scale, and the file if it has that scale; keep the choice."""
         before = self.bank if self.count() else None
         self.blockSignals(True)

@@ -8,21 +8,25 @@ from pathlib import Path
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.progress import ProgressState, format_seconds
-from napari_mrisr.core.scale import Scale, orders_of
+from napari_mrisr.core.scale import RealScale, Scale, isotropic_scale, orders_of
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import BankError, MrisrError
-from napari_mrisr.methods import available_scales
+from napari_mrisr.methods import available_scales, get_method
+from napari_mrisr.methods.resampled import scale_of_bank
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
 """Scales listed for methods that take any scale."""
 
+# Voxels this many times longer than wide count as thick slices.
+_THICK = 1.5
 
-def scale_label(scale: Scale) -> str:
+
+def scale_label(scale: RealScale) -> str:
     """Return ``2×`` for equal factors, otherwise factors with axes: ``2× R–L, 4× S–I``."""
     if len(set(scale)) == 1:
-        return f"{scale[0]}×"
-    raised = [f"{n}× {name}" for n, name in zip(scale, AXIS_NAMES, strict=True) if n > 1]
+        return f"{scale[0]:.4g}×"
+    raised = [f"{n:.4g}× {name}" for n, name in zip(scale, AXIS_NAMES, strict=True) if n > 1]
     return ", ".join(raised)
 
 
@@ -87,15 +91,34 @@ def offered_scales(method: str) -> tuple[list[Scale], bool]:
     return sorted({*scales, *orders}), False
 
 
-def fitting_banks(scale: Scale, *, any_order: bool = False) -> list[str]:
+def isotropic_choice(grid: Grid, method: str) -> tuple[str, RealScale] | None:
+    """Return text and scale of *Make isotropic* for a thick-slice scan and a method.
+
+    None if its slices are less than 1.5 times as thick as its pixels, or the method has no
+    filter bank for it.
+    """
+    sizes = grid.voxel_size
+    if max(sizes) < _THICK * sorted(sizes)[1]:
+        return None
+    scale = isotropic_scale(sizes)
+    try:
+        get_method(method, scale)
+    except MrisrError:
+        return None
+    return f"Make isotropic ({min(sizes):.2g} mm)", scale
+
+
+def fitting_banks(scale: RealScale, *, any_order: bool = False) -> list[str]:
     """Return the names of the filter banks for a scale: the bundled ones, then the user's.
 
-    With ``any_order`` a bank for 1x1x3 also fits 3x1x1, as for super-resolution.
+    With ``any_order``, as for super-resolution, a bank for 1x1x3 also fits 3x1x1 and 1x1x2.7.
     """
-    from napari_mrisr.bank.model import bundled_banks, fits, load_bank
+    from napari_mrisr.bank.model import bundled_banks, load_bank
 
     def fitting_scale(found: Scale | None) -> bool:
-        return found == scale or (any_order and found is not None and fits(found, scale))
+        if found is None or found == scale:
+            return found is not None
+        return any_order and scale_of_bank(scale, [found]) is not None
 
     bundled = bundled_banks()
     fitting = [name for name in bundled if fitting_scale(load_bank(name).scale)]

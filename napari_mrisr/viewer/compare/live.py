@@ -12,17 +12,24 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from napari.layers import Image
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QMenu
 
-from napari_mrisr.bank.model import bank_for
 from napari_mrisr.comparison.slices import nearest_index
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.methods import available_methods, method_summary
+from napari_mrisr.methods import available_methods, get_method, method_summary
+from napari_mrisr.methods.resampled import bank_of
 from napari_mrisr.run.upscale import UpscaleParameters
-from napari_mrisr.viewer.common.labels import described, fitting_banks, offered_scales, scale_label
+from napari_mrisr.viewer.common.labels import (
+    described,
+    fitting_banks,
+    isotropic_choice,
+    offered_scales,
+    scale_label,
+)
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.layers.convert import result_layer_data, snapshot
 from napari_mrisr.viewer.preview.array import PlaneName
@@ -254,9 +261,13 @@ def empty(menu: QMenu) -> None:
 def _offer(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> None:
     if any(action.menu() for action in menu.actions()):
         return
+    try:
+        grid = snapshot(layer).grid if isinstance(layer, Image) else None
+    except MrisrError:
+        grid = None
     usual = UpscaleParameters().method
     for method in sorted(available_methods(), key=lambda name: name != usual):
-        found = choices(method)
+        found = choices(method, grid)
         if not found:
             continue
         submenu = menu.addMenu(described(method, method_summary(method)))
@@ -267,17 +278,20 @@ def _offer(menu: QMenu, layer: Any, is_on: IsOn, toggle: Toggle) -> None:
             action.triggered.connect(lambda *_, chosen=parameters: toggle(layer, chosen))
 
 
-def choices(method: str) -> list[tuple[str, UpscaleParameters]]:
+def choices(method: str, grid: Grid | None = None) -> list[tuple[str, UpscaleParameters]]:
     """Return the parameters that a method offers and their texts; none without its banks."""
     try:
         found = []
+        first = None if grid is None else isotropic_choice(grid, method)
+        if first is not None:
+            found.append((first[0], UpscaleParameters(first[1], method)))
         for scale in offered_scales(method)[0]:
             found.append((scale_label(scale), UpscaleParameters(scale, method)))
             if method != "hashed":
                 continue
-            usual = bank_for(scale, None, any_order=True).name
+            usual = bank_of(get_method(method, scale))
             for bank in fitting_banks(scale, any_order=True):
-                if bank != usual:
+                if usual is None or bank != usual.name:
                     parameters = UpscaleParameters(scale, method, bank)
                     found.append((f"{scale_label(scale)}   {bank}", parameters))
         return found

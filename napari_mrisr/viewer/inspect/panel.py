@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.inspection.buckets import sort_rows
 from napari_mrisr.viewer.common.dock import FormPanel
 from napari_mrisr.viewer.common.fields import (
@@ -213,7 +213,7 @@ def _samples(column: Column) -> list[int]:
 class SecondBankField(BankField):
     """A bank to compare with, or none."""
 
-    def set_names(self, names: Sequence[str], scale: Scale | None) -> None:
+    def set_names(self, names: Sequence[str], scale: RealScale | None) -> None:
         """Offer banks; the first entry is none instead of "auto"."""
         super().set_names(names, scale)
         self.setItemText(0, "no second bank")

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from napari_mrisr.bank.model import FilterBank, bank_for
+from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.methods.resampled import bank_of
+from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
 from napari_mrisr.scan.traits import Traits, measure_traits
 from napari_mrisr.trust import cautions_for
 from napari_mrisr.viewer.common.worker import Worker
@@ -55,7 +56,8 @@ class CautionWatch:
 
     def look(self, source: LayerSnapshot, parameters: UpscaleParameters) -> None:
         """Compare a layer with the bank of some parameters."""
-        bank = bank_for(parameters.scale, parameters.bank, any_order=True)
+        bank = bank_of(check_parameters(parameters))
+        assert bank is not None, "hashed has a bank"
         wanted = self._wanted = _Measurement(source, bank)
         # The snapshot is kept, so that no other array can get its id.
         if self._known is not None and self._known[0].key == wanted.key:

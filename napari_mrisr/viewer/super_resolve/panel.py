@@ -34,7 +34,7 @@ class Panel(FormPanel):
             {name: method_summary(name) for name in available_methods()}, self
         )
         self.method.name = UpscaleParameters().method
-        self.scale = ScaleField(self)
+        self.scale = ScaleField(self, real=True)
         self.bank = BankField(self)
         self.plan = note(self)
         self.live = QCheckBox("Live preview", self)

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 from napari.utils import Colormap
 
-from napari_mrisr.bank.model import bank_for
+from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.run.upscale import UpscaleParameters, estimate_memory, upscale
+from napari_mrisr.errors import ScaleError, explain
+from napari_mrisr.methods.permuted import innermost
+from napari_mrisr.methods.resampled import Resampled, bank_of
+from napari_mrisr.run.upscale import (
+    UpscaleParameters,
+    check_parameters,
+    estimate_memory,
+    upscale,
+)
 from napari_mrisr.trust import TrustMaps, trust_maps
 from napari_mrisr.trust.report import SUPPORT_COLORS
 from napari_mrisr.viewer.common.labels import bytes_label, grid_label
@@ -64,7 +72,7 @@ class UpscaleRequest:
         result = (compute or upscale)(volume, self.parameters, progress=progress)
         layers = [result_layer_data(result, self.result_name, self.source)]
         if self.trust:
-            bank = bank_for(self.parameters.scale, self.parameters.bank, any_order=True)
+            bank = bank_for_maps(self.parameters)
             threads = self.parameters.thread_count
             maps = trust_maps(volume, result, bank, threads=threads, progress=progress)
             layers += map_layers(maps, self.source.name)
@@ -95,6 +103,16 @@ class SimulateRequest:
 
 
 Request = UpscaleRequest | SimulateRequest
+
+
+def bank_for_maps(parameters: UpscaleParameters) -> FilterBank:
+    """Return the bank for trust maps, or raise :class:`ScaleError` if it is resampled."""
+    method = check_parameters(parameters)
+    bank = bank_of(method)
+    if bank is None or isinstance(innermost(method), Resampled):
+        found = f"need a filter bank made for the scale {format_scale(parameters.scale)}"
+        raise ScaleError(explain("Trust maps", found, "turn them off, or choose another scale"))
+    return bank
 
 
 def map_layers(maps: TrustMaps, name: str) -> list[LayerData]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_mrisr.bank.folder import user_banks
+from napari_mrisr.core.scale import whole_scale
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.common.dock import Dock
@@ -23,6 +25,7 @@ from napari_mrisr.viewer.common.labels import (
     error_line,
     fitting_banks,
     grid_label,
+    isotropic_choice,
     offered_scales,
     source_label,
 )
@@ -35,6 +38,7 @@ from napari_mrisr.viewer.super_resolve.requests import (
     Request,
     SimulateRequest,
     UpscaleRequest,
+    bank_for_maps,
     plan_label,
 )
 
@@ -69,7 +73,7 @@ class SuperResolveWidget(Dock):
         self._from_preview = False  # the run takes its result from the preview
 
         panel = self.panel
-        panel.layer.chosen.connect(self._form_changed)
+        panel.layer.chosen.connect(self._layer_chosen)
         panel.method.chosen.connect(self._method_chosen)
         panel.scale.chosen.connect(self._scale_chosen)
         panel.bank.chosen.connect(self._form_changed)
@@ -121,7 +125,21 @@ class SuperResolveWidget(Dock):
         if method == "hashed" and panel.bank.file_scale is not None:
             scales = sorted({*scales, panel.bank.file_scale})
         panel.show_bank(method == "hashed")
-        panel.scale.set_scales(scales, others)
+        grid = self._grid()
+        first = None if grid is None else isotropic_choice(grid, method)
+        panel.scale.set_voxel_size(None if grid is None else grid.voxel_size)
+        panel.scale.set_scales(scales, others or first is not None, first)
+
+    def _layer_chosen(self) -> None:
+        if not self.busy:
+            self._method_chosen()
+
+    def _grid(self) -> Grid | None:
+        try:
+            source = self._snapshot()
+        except MrisrError:  # shown with the plan
+            return None
+        return None if source is None else source.grid
 
     def _scale_chosen(self) -> None:
         scale = self.panel.scale.scale
@@ -160,12 +178,16 @@ class SuperResolveWidget(Dock):
         if not (source and parameters):
             return None
         trust = parameters.method == "hashed" and self.panel.trust.isChecked()
+        if trust:
+            bank_for_maps(parameters)
         return UpscaleRequest(source, parameters, trust)
 
     def _simulate_request(self) -> SimulateRequest | None:
         source, scale = self._snapshot(), self.panel.scale.scale
         degradation = self.panel.degradation.name
-        return SimulateRequest(source, scale, degradation) if source and scale else None
+        if not (source and scale):
+            return None
+        return SimulateRequest(source, whole_scale(scale, "the simulation"), degradation)
 
     # The run.
 
@@ -299,7 +321,7 @@ class SuperResolveWidget(Dock):
             return
         if event.type == "data":
             self.live.forget()
-        self._form_changed()
+        self._layer_chosen()
 
     def _frame_changed(self, event: Any = None) -> None:
         layer = self.panel.layer.layer

@@ -10,6 +10,7 @@ import pytest
 from helpers.desk import Desk
 from qtpy.QtWidgets import QMenu
 
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run import preview as engine
@@ -223,3 +224,12 @@ def test_banks_are_offered_beside_the_usual_one():
     assert found["2×"] == UpscaleParameters((2, 2, 2), "hashed")
     assert found["2×   paper-2x"] == UpscaleParameters((2, 2, 2), "hashed", "paper-2x")
     assert not any("default-2x" in text and "paper" not in text for text in found)
+
+
+def test_a_thick_slice_scan_can_be_made_isotropic():
+    found = choices("tricubic", Grid((9, 9, 9), np.diag([1.0, 1.0, 3.5, 1.0])))
+    assert found[0] == (
+        "Make isotropic (1 mm)",
+        UpscaleParameters((1, 1, 3.5), "tricubic"),
+    )
+    assert choices("tricubic", Grid((9, 9, 9), np.eye(4)))[0][0] == "2×"

@@ -434,8 +434,69 @@ def browse(desk: SuperResolveDesk, monkeypatch: pytest.MonkeyPatch, path: str) -
     bank.activated.emit(bank.count() - 1)
 
 
+@pytest.fixture
+def thick():
+    data = np.random.default_rng(4).random((9, 10, 7)).astype(np.float32) * 100
+    return Volume(data, Grid(data.shape, np.diag([0.9, 0.9, 3.3, 1.0])))
+
+
+def test_a_thick_slice_scan_is_made_isotropic_by_default(desk, volume, thick):
+    desk.panel.method.name = "tricubic"
+    desk.add(volume)
+    assert desk.panel.scale._combo.itemText(0) == "2×"
+    desk.widget.choose_layer(desk.add(thick))
+    assert desk.panel.scale._combo.currentText() == "Make isotropic (0.9 mm)"
+    assert "9 × 10 × 26 voxels" in desk.panel.plan.text()
+    assert desk.widget._parameters().scale == (1, 1, pytest.approx(3.3 / 0.9, abs=1e-6))
+    desk.panel.method.name = "nearest"  # the choice is kept
+    assert desk.panel.scale._combo.currentText() == "Make isotropic (0.9 mm)"
+    desk.panel.method.name = "hashed"  # no bank fits
+    assert "isotropic" not in desk.panel.scale._combo.itemText(0)
+
+
+def test_other_factors_and_voxel_sizes_need_not_be_whole(desk, thick):
+    desk.panel.method.name = "tricubic"
+    desk.add(thick)
+    scale = desk.panel.scale
+    scale.scale = (1, 1.5, 4.8)
+    assert scale._combo.currentText() == "Other…"
+    assert desk.widget._parameters().scale == (1, 1.5, 4.8)
+    assert "9 × 15 × 34 voxels" in desk.panel.plan.text()
+    scale._combo.setCurrentIndex(scale._combo.findText("Other voxel size…"))
+    assert desk.widget._parameters().scale == (1, 1, pytest.approx(3.3 / 0.9, abs=1e-6))
+    for box, size in zip(scale._sizes, (0.45, 0.9, 1.5), strict=True):
+        box.setValue(size)
+    assert desk.widget._parameters().scale == (2, 1, pytest.approx(2.2))
+    assert "18 × 10 × 15 voxels" in desk.panel.plan.text()
+    for box in scale._sizes:
+        box.setValue(0)
+    assert max(desk.widget._parameters().scale) <= 10
+
+
+def test_the_preview_of_an_isotropic_scan_is_the_run(real_desk, thick):
+    desk = real_desk
+    desk.panel.method.name = "tricubic"
+    layer = desk.add(thick)
+    expected = upscale(snapshot(layer).to_volume(), isotropic=True, method="tricubic")
+    result = preview_of(desk)
+    desk.panel.run_button.click()
+    desk.wait()
+    assert result == desk.viewer.layers[-1]
+    assert result.metadata["mrisr"].history["slices"].startswith("slices 3.3 mm thick (assumed")
+    np.testing.assert_array_equal(snapshot(result).to_volume().data, expected.data)
+
+
+def test_a_simulation_needs_whole_factors(desk, thick):
+    desk.panel.method.name = "tricubic"
+    desk.add(thick)
+    desk.panel.simulate_button.click()
+    assert "the simulation needs whole factors" in desk.panel.status.text()
+
+
 def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch):
-    monkeypatch.setattr(filterbank, "load_bank", lambda path: SimpleNamespace(scale=(1, 1, 3)))
+    monkeypatch.setattr(
+        filterbank, "load_bank", lambda path: SimpleNamespace(scale=(1, 1, 3), name="mine")
+    )
     desk.add(volume)
     desk.panel.method.name = "hashed"
     browse(desk, monkeypatch, "/data/mine.safetensors")
