@@ -87,7 +87,7 @@ def parse_scale(scale: ScaleLike) -> RealScale:
     return factors[0], factors[1], factors[2]
 
 
-def whole_scale(scale: RealScale, needed_by: str = "this") -> Scale:
+def whole_scale(scale: RealScale, needed_by: str = "") -> Scale:
     """Return a scale of whole factors from 1 to 8, or raise :class:`ScaleError`.
 
     Parameters
@@ -95,11 +95,12 @@ def whole_scale(scale: RealScale, needed_by: str = "this") -> Scale:
     scale : tuple of float
         Factors to check.
     needed_by : str
-        Subject of the message.
+        Subject of the message; empty if the option is named.
     """
     x, y, z = (int(factor) for factor in scale)
     if (x, y, z) != tuple(scale) or max(x, y, z) > MAX_SCALE:
-        found = f"{needed_by} needs whole factors up to {MAX_SCALE}, not {format_scale(scale)}"
+        found = f"needs whole factors up to {MAX_SCALE}, not {format_scale(scale)}"
+        found = f"{needed_by} {found}".strip()
         raise ScaleError(explain("scale", found, "give factors such as 2 or 1x1x4"))
     return x, y, z
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale, format_scale
+from napari_mrisr.core.scale import Scale, format_scale, whole_scale
 from napari_mrisr.core.slices import MOST_OVERLAP, slices_of, with_slice_thickness
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
 from napari_mrisr.errors import (
@@ -75,6 +75,8 @@ class EvaluateParameters:
         for option, values in (("--scales", self.scales), ("--methods", self.methods)):
             if not values:
                 raise ParameterError(explain(option, "empty", "give at least one"))
+        for scale in self.scales:
+            whole_scale(scale, "an evaluation")
         # Twice the same would count a volume twice in the mean.
         object.__setattr__(self, "scales", tuple(dict.fromkeys(self.scales)))
         object.__setattr__(self, "methods", tuple(dict.fromkeys(self.methods)))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale, format_scale, scale_label
+from napari_mrisr.core.scale import Scale, format_scale, scale_label, whole_scale
 from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
 from napari_mrisr.operators.interpolate import (
@@ -219,6 +219,7 @@ def degrade(
     >>> thick.grid.shape, thick.grid.voxel_size
     ((12, 12, 3), (1.0, 1.0, 4.0))
     """
+    scale = whole_scale(scale, "degrade")
     chosen = get_degradation(degradation)
     for name, n, factor in zip("xyz", volume.grid.shape, scale, strict=True):
         if n // factor < MIN_LR_VOXELS:

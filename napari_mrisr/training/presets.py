@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec
 from napari_mrisr.core.axes import IN_ORDER, Axes
-from napari_mrisr.core.scale import Scale, thick_axis
+from napari_mrisr.core.scale import Scale, thick_axis, whole_scale
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.operators.gradients import Window
 
@@ -70,6 +70,9 @@ class TrainParameters:
     names: bool = True
     thin: tuple[tuple[str, Scale], ...] = ()
     thick_axes: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        whole_scale(self.scale, "a filter bank")
 
     def thinning(self, name: str) -> Scale:
         """Return the steps along x, y, z for a file of this name."""

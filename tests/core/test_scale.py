@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import napari_mrisr as sr
 from napari_mrisr.core.scale import (
     RealScale,
     Scale,
@@ -139,3 +142,15 @@ def test_scale_for_spacing_names_the_finest_it_can_do() -> None:
 
 def test_the_finest_spacing_named_is_accepted() -> None:
     assert scale_for_spacing((1.0, 2.0, 4.0), 0.4) == (2.5, 5, 10)
+
+
+def test_what_needs_whole_factors_says_so() -> None:
+    volume = sr.Volume(np.ones((8, 8, 8), np.float32), sr.Grid((8, 8, 8), np.eye(4)))
+    scale: Any = (1, 1, 2.5)
+    for use in (
+        lambda: sr.degrade(volume, scale),
+        lambda: sr.TrainParameters(scale=scale),
+        lambda: sr.EvaluateParameters(scales=(scale,)),
+    ):
+        with pytest.raises(ScaleError, match=r"needs whole factors up to 8, not 1x1x2\.5"):
+            use()

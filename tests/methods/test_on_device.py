@@ -20,6 +20,7 @@ from napari_mrisr.methods import get_method, on_device
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.on_device import Resident, block_regions, run, try_out
 from napari_mrisr.operators import interpolate
+from napari_mrisr.run.upscale import run_method
 
 MANY = 2**30
 
@@ -332,3 +333,12 @@ def test_trial_compares_with_the_cpu(make_bank, monkeypatch):
         try_out(Hashed(bank), machine)
     with pytest.raises(NotImplementedError, match="method hashed has no kernels"):
         try_out(Mine(bank), machine)
+
+
+@pytest.mark.parametrize("name", ["nearest", "tricubic"])
+def test_factors_that_are_not_whole_equal_the_cpu(name):
+    method, volume = get_method(name, (1.4, 1, 4.8)), volume_of((11, 9, 13))
+    machine = HostMachine()
+    try_out(method, machine)
+    found = run(method, volume, machine, Progress())
+    np.testing.assert_array_equal(found, run_method(method, volume).data)
