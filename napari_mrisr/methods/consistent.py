@@ -129,9 +129,9 @@ class Consistent:
         ]
         measured = [*region.slices]
         measured[axis] = slice(first, last)
-        whole = [*across]
-        whole[axis] = slice(None)
-        again = degrade.apply(np.ascontiguousarray(image[tuple(whole)]), axis, corner[axis])
+        read, (low, high) = [*across], degrade.reads
+        read[axis] = slice(low - corner[axis], high - corner[axis])
+        again = degrade.apply(np.ascontiguousarray(image[tuple(read)]), axis, low)
         residual = np.ascontiguousarray(lr.data[tuple(measured)]) - again
         result = image[tuple(across)] + spread.apply(residual, axis, first)
         return np.asarray(np.maximum(result, lr.extrema[0], out=result))

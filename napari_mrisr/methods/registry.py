@@ -204,8 +204,8 @@ def available_scales(name: str) -> list[Scale] | None:
     Examples
     --------
     >>> import napari_mrisr as sr
-    >>> sr.available_scales("hashed")
-    [(2, 2, 2), (3, 3, 3), (4, 4, 4)]
+    >>> {(2, 2, 2), (1, 1, 4), (4, 1, 1)} <= set(sr.available_scales("hashed"))
+    True
     >>> sr.available_scales("tricubic") is None
     True
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -31,7 +31,7 @@ from napari_mrisr.core.scale import (
 )
 from napari_mrisr.core.slices import slices_of, with_slice_thickness
 from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
-from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Volume
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, ScaleError, VolumeError, explain
 from napari_mrisr.io.convert import as_volume
 from napari_mrisr.io.read import Fill
@@ -42,8 +42,8 @@ from napari_mrisr.methods import (
     MultiPass,
     get_method,
     on_device,
-    passes_of,
 )
+from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.devices import DEVICES, choose, say_fallen_back
 from napari_mrisr.methods.resampled import Resampled
 from napari_mrisr.scan.labels import labels_found_in
@@ -340,26 +340,33 @@ def run_method(
     pool = ThreadPool(threads, progress.token)
     compile_kernels(method, progress)
     lr = volume.normalized(check=pool.check)
-    inner = method.method if isinstance(method, Resampled) else method
-    grid = lr.grid.upsampled(inner.scale)
-    blocks = block_regions(grid, inner.scale)
-    passes = passes_of(inner)
-    out_grid = lr.grid.upsampled(method.scale)
-    out_blocks = block_regions(out_grid, method.scale) if isinstance(method, Resampled) else []
-    steps = passes * len(blocks) + len(out_blocks)
-    progress.begin(f"{method.name} {scale_label(method.scale)}", steps)
-    out = np.empty(grid.shape, np.float32)
-    for number in range(passes):
-        previous, out = out, (np.empty(grid.shape, np.float32) if number else out)
-        last = number == passes - 1 and inner is method
-        task = functools.partial(_compute_block, inner, lr, number, last, previous, out)
+    steps = _steps(method, lr)
+    blocks = [block_regions(lr.grid.upsampled(scale), scale) for scale, _ in steps]
+    progress.begin(f"{method.name} {scale_label(method.scale)}", sum(map(len, blocks)))
+    out = np.empty((0, 0, 0), np.float32)
+    for number, (scale, step) in enumerate(steps, 1):
+        previous, out = out, np.empty(lr.grid.upsampled(scale).shape, np.float32)
+        last = number == len(steps)
+        task = functools.partial(_compute_block, lr, step, last, previous, out)
         # A cancelled run does not wait for running blocks; they end within a fraction of a second.
-        pool.each(task, blocks, progress.advance, wait_for_running=False)
-    if isinstance(method, Resampled):
-        previous, out = out, np.empty(out_grid.shape, np.float32)
-        task = functools.partial(_resample_block, method, lr, previous, out)
-        pool.each(task, out_blocks, progress.advance, wait_for_running=False)
+        pool.each(task, blocks[number - 1], progress.advance, wait_for_running=False)
     return as_result(method, volume, out)
+
+
+Step = Callable[[FloatArray, Region], FloatArray]
+"""Computes a region from the whole image before it."""
+
+
+def _steps(method: Method, lr: Volume) -> list[tuple[RealScale, Step]]:
+    """Return the scale and function of each image that a whole run makes."""
+    if isinstance(method, Resampled | Consistent):
+        change = method.resample if isinstance(method, Resampled) else method.correct
+        step = functools.partial(_from_whole, change, lr)
+        return [*_steps(method.method, lr), (method.scale, step)]
+    if isinstance(method, MultiPass):
+        numbers = range(method.passes)
+        return [(method.scale, functools.partial(method.compute_pass, n, lr)) for n in numbers]
+    return [(method.scale, lambda _, region: method.compute(lr, region))]
 
 
 def as_result(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
@@ -382,30 +389,24 @@ def history_of(method: Method, grid: Grid, origin: Origin | None, **more: str) -
     return {**history, "note": RESEARCH_USE}
 
 
-def _compute_block(
-    method: Method,
+def _from_whole(
+    change: Callable[[Volume, FloatArray, Shape, Region], FloatArray],
     lr: Volume,
-    number: int,
-    last: bool,
-    previous: FloatArray,
-    out: FloatArray,
-    block: Region,
+    image: FloatArray,
+    region: Region,
+) -> FloatArray:
+    return change(lr, image, (0, 0, 0), region)
+
+
+def _compute_block(
+    lr: Volume, step: Step, last: bool, previous: FloatArray, out: FloatArray, block: Region
 ) -> None:
-    """Compute a block of a pass into ``out``; the ``last`` one in the scan's intensities."""
-    if isinstance(method, MultiPass):
-        image = method.compute_pass(number, lr, previous, block)
-    else:
-        image = method.compute(lr, block)
+    """Compute a block of a step into ``out``; the ``last`` one in the scan's intensities."""
+    image = step(previous, block)
     if last:
         lr.window.from_unit(image, out[block.slices])
     else:
         out[block.slices] = image
-
-
-def _resample_block(
-    method: Resampled, lr: Volume, filtered: FloatArray, out: FloatArray, block: Region
-) -> None:
-    lr.window.from_unit(method.resample(lr, filtered, (0, 0, 0), block), out[block.slices])
 
 
 def block_regions(grid: Grid, scale: RealScale) -> list[Region]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.banks import KINDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load as load_tensors
@@ -13,6 +15,7 @@ from safetensors.numpy import save as save_tensors
 
 from napari_mrisr.bank import file as bank_file
 from napari_mrisr.bank import model as filterbank
+from napari_mrisr.bank.file import read_bank_file
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import Stage, StageSpec, bank_for, list_banks, load_bank
 from napari_mrisr.errors import BankError, MrisrError, ScaleError
@@ -248,6 +251,21 @@ def test_weights_are_padded_with_zeros(make_bank):
     assert stage.padded_weights.shape == (16, 27, 32)
     np.testing.assert_array_equal(stage.padded_weights[..., :27], stage.weights)
     assert not stage.padded_weights[..., 27:].any()
+
+
+def test_patches_that_follow_the_voxels_need_version_2(make_bank, tmp_path):
+    bank = make_bank(**KINDS["plane 1x1x4"])
+    for kind, version in (("plane 1x1x4", 2), ("flips 1x1x4", 1)):
+        bank = make_bank(**KINDS[kind])
+        bank.save(tmp_path / "bank.safetensors")
+        document, _ = read_bank_file(tmp_path / "bank.safetensors")
+        assert document["format_version"] == version
+        found = load_bank(tmp_path / "bank.safetensors")
+        for a, b in zip(found.stages, bank.stages, strict=True):
+            assert a.spec == b.spec
+            np.testing.assert_array_equal(a.weights, b.weights)
+    with pytest.raises(BankError, match=r"patch \(5, 3, 3\) with the symmetry plane"):
+        replace(bank.stages[0].spec, width=(5, 3, 3), hash=HashSpec(symmetry="plane"))
 
 
 # Which bank

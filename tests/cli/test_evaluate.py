@@ -62,6 +62,7 @@ def test_a_bad_file_is_listed_and_the_rest_is_done(run, scan, tmp_path):
 
 def test_thick_slices_drop_hashed_without_a_bank_and_draw(run, scan, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_mrisr.bank.model.bundled_scales", list)
+    monkeypatch.setattr("napari_mrisr.evaluation.experiment.bundled_banks", list)
     outputs = ("--figure", tmp_path / "f.svg", "--csv", tmp_path / "r.csv")
     found = run("evaluate", scan, "--protocol", "thick-slices:3", "--axis", "S-I", *outputs)
     assert found.code == 0

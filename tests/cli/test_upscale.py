@@ -306,9 +306,9 @@ def test_nonfinite_voxels_take_the_mean(run, tmp_path, options):
 
 
 def test_an_impossible_spacing_names_the_option_and_tricubic(run, tmp_path):
-    path = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 1.0, 5.0, 1.0]))
+    path = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 2.0, 5.0, 1.0]))
     found = run("upscale", path, tmp_path / "o.nii", "--spacing", "1")
-    assert found.error.startswith(f"{path}: --spacing: needs the scale 1x1x5")
+    assert found.error.startswith(f"{path}: --spacing: needs the scale 1x2x5")
     assert "--method tricubic" in found.error
     assert "--spacing" in run("upscale", path, tmp_path / "o.nii", "--spacing", "0.01").error
 

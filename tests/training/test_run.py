@@ -8,13 +8,16 @@ from helpers.training import checkpoint_document, prepare_pair
 from safetensors.numpy import load_file
 
 from napari_mrisr.bank.model import load_bank
+from napari_mrisr.core.axes import permute_volume
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import BankError, Cancelled, MrisrError, ParameterError, VolumeError
+from napari_mrisr.io import read_volume
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.training import cost, run, train
 from napari_mrisr.training.presets import TrainParameters
+from napari_mrisr.training.sources import VolumeSource
 
 
 def sums(bank_path):
@@ -63,6 +66,23 @@ def test_three_volumes_gain_over_tricubic_on_a_fourth(scans, tmp_path, scale):
     # The saved bank is the trained one.
     bank = load_bank(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(bank.stages[1].weights, report.bank.stages[1].weights)
+
+
+def test_a_volume_along_two_axes_trains_as_two_volumes(scans, tmp_path):
+    volume = read_volume(scans[0])
+    orders = {"x": (1, 2, 0), "y": (0, 2, 1)}
+    turned = [
+        VolumeSource(name, lambda order=order: permute_volume(volume, order))
+        for name, order in orders.items()
+    ]
+    along = TrainParameters((1, 1, 2), thick_axes=(("*", "xy"),))
+    found = train([scans[0]], tmp_path / "a.safetensors", along).bank
+    alone = TrainParameters((1, 1, 2), thick_axes=(("*", "z"),))
+    expected = train(turned, tmp_path / "b.safetensors", alone).bank
+    assert found.provenance["thick_axes"] == ["*=xy"]
+    for a, b in zip(found.stages, expected.stages, strict=True):
+        np.testing.assert_array_equal(a.support, b.support)
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-4)
 
 
 def test_bank_records_its_volumes_and_errors(scans, tmp_path):

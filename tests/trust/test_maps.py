@@ -125,7 +125,7 @@ def test_what_training_did_not_see_is_marked(lr, result, bank):
     energy = sum(np.gradient(image, axis=axis) ** 2 for axis in range(3))
     for axis in range(3):
         energy = ndimage.correlate1d(energy, window.taps().astype(float), axis=axis)
-    inner = (slice(window.reach, -window.reach),) * 3
+    inner = tuple(slice(reach, -reach) for reach in window.reach)
     expected = np.where(np.sqrt(energy) >= STRENGTH_CUTS[9], 2.0, 0.0)[inner]
     assert np.mean(found[inner] != expected) < 1e-3  # rounding at the cut
     assert 0 < np.mean(expected > 0) < 1

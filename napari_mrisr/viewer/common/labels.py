@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
 from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.progress import ProgressState, format_seconds
-from napari_mrisr.core.scale import RealScale, Scale, isotropic_scale, orders_of
+from napari_mrisr.core.scale import RealScale, Scale, is_whole, isotropic_scale, orders_of
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import BankError, MrisrError
 from napari_mrisr.methods import available_scales, get_method
@@ -88,7 +89,12 @@ def offered_scales(method: str) -> tuple[list[Scale], bool]:
         return list(COMMON_SCALES), True
     own = {_scale_of(path) for path in user_banks().values()} if method == "hashed" else set()
     orders = {order for scale in own if scale is not None for order in orders_of(scale)}
-    return sorted({*scales, *orders}), False
+    return listed({*scales, *orders}), False
+
+
+def listed(scales: Iterable[Scale]) -> list[Scale]:
+    """Return scales in the order of a list: first those of one factor for all axes."""
+    return sorted(set(scales), key=lambda scale: (len(set(scale)) > 1, max(scale), scale))
 
 
 def isotropic_choice(grid: Grid, method: str) -> tuple[str, RealScale] | None:
@@ -113,11 +119,13 @@ def fitting_banks(scale: RealScale, *, any_order: bool = False) -> list[str]:
 
     With ``any_order``, as for super-resolution, a bank for 1x1x3 also fits 3x1x1 and 1x1x2.7.
     """
-    from napari_mrisr.bank.model import bundled_banks, load_bank
+    from napari_mrisr.bank.model import bundled_banks, fits, load_bank
 
     def fitting_scale(found: Scale | None) -> bool:
         if found is None or found == scale:
             return found is not None
+        if is_whole(scale):
+            return any_order and fits(found, scale)
         return any_order and scale_of_bank(scale, [found]) is not None
 
     bundled = bundled_banks()

@@ -12,7 +12,12 @@ from napari_mrisr.inspection import MeasuredGain
 from napari_mrisr.inspection.texts import stage_text
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.events import CanvasMouse
-from napari_mrisr.viewer.common.labels import duration_label, fitting_banks, offered_scales
+from napari_mrisr.viewer.common.labels import (
+    duration_label,
+    fitting_banks,
+    listed,
+    offered_scales,
+)
 from napari_mrisr.viewer.inspect.controller import (
     FeatureRequest,
     Inspection,
@@ -173,7 +178,7 @@ class InspectWidget(Dock):
     def _offer_scales(self) -> None:
         scales, others = offered_scales("hashed")
         own = self.panel.bank.file_scale
-        self.panel.scale.set_scales(sorted({*scales, *([own] if own else [])}), others)
+        self.panel.scale.set_scales(listed([*scales, *([own] if own else [])]), others)
 
     def _scale_chosen(self) -> None:
         scale = self.panel.scale.scale

@@ -26,6 +26,7 @@ from napari_mrisr.viewer.common.labels import (
     fitting_banks,
     grid_label,
     isotropic_choice,
+    listed,
     offered_scales,
     source_label,
 )
@@ -123,7 +124,7 @@ class SuperResolveWidget(Dock):
             scales, others = [], False
             panel.show_error(error_line(error))
         if method == "hashed" and panel.bank.file_scale is not None:
-            scales = sorted({*scales, panel.bank.file_scale})
+            scales = listed([*scales, panel.bank.file_scale])
         panel.show_bank(method == "hashed")
         grid = self._grid()
         first = None if grid is None else isotropic_choice(grid, method)

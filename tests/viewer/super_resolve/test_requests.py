@@ -139,6 +139,7 @@ def test_banks_fit_any_order_of_their_scale(tmp_path, monkeypatch, make_bank):
     monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path))
     make_bank((1, 1, 3), ("cell",)).save(tmp_path / "thick.safetensors")
     assert labels.fitting_banks((3, 1, 1)) == []
-    assert labels.fitting_banks((3, 1, 1), any_order=True) == ["thick"]
+    assert labels.fitting_banks((3, 1, 1), any_order=True) == ["thick-3x", "thick"]
     offered = labels.offered_scales("hashed")[0]
+    assert offered[0] == (2, 2, 2)
     assert {(1, 1, 3), (1, 3, 1), (3, 1, 1)} <= set(offered)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -450,8 +449,8 @@ def test_a_thick_slice_scan_is_made_isotropic_by_default(desk, volume, thick):
     assert desk.widget._parameters().scale == (1, 1, pytest.approx(3.3 / 0.9, abs=1e-6))
     desk.panel.method.name = "nearest"  # the choice is kept
     assert desk.panel.scale._combo.currentText() == "Make isotropic (0.9 mm)"
-    desk.panel.method.name = "hashed"  # no bank fits
-    assert "isotropic" not in desk.panel.scale._combo.itemText(0)
+    desk.panel.method.name = "hashed"  # by the bank for 1x1x4
+    assert desk.panel.scale._combo.currentText() == "Make isotropic (0.9 mm)"
 
 
 def test_other_factors_and_voxel_sizes_need_not_be_whole(desk, thick):
@@ -493,10 +492,8 @@ def test_a_simulation_needs_whole_factors(desk, thick):
     assert "the simulation needs whole factors" in desk.panel.status.text()
 
 
-def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch):
-    monkeypatch.setattr(
-        filterbank, "load_bank", lambda path: SimpleNamespace(scale=(1, 1, 3), name="mine")
-    )
+def test_a_bank_from_a_file_brings_its_scale(desk, volume, monkeypatch, make_bank):
+    monkeypatch.setattr(filterbank, "load_bank", lambda path: make_bank((1, 1, 3)))
     desk.add(volume)
     desk.panel.method.name = "hashed"
     browse(desk, monkeypatch, "/data/mine.safetensors")
