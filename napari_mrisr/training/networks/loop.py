@@ -27,7 +27,7 @@ from napari_mrisr.training.networks.patches import ORDER, PatchBatch, PatchSampl
 
 @dataclass(frozen=True)
 class LoopParameters:
-    """What decides a training, apart from the images.
+    """Parameters of a training, apart from the images.
 
     Attributes
     ----------
