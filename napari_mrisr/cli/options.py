@@ -95,8 +95,8 @@ def add_scale(parser: Any, **kwargs: Any) -> None:
 
 def add_method(parser: argparse.ArgumentParser) -> None:
     """Add ``--method`` and ``--bank``."""
-    text = f"{_listed(METHODS)}\n(default: %(default)s)"
-    method = parser.add_argument("--method", default="hashed", metavar="NAME", help=text)
+    text = f"{_listed(METHODS)}\n(default: network if one axis becomes finer, else hashed)"
+    method = parser.add_argument("--method", metavar="NAME", help=text)
     complete_with(method, lambda: METHODS)
     add_bank(
         parser,

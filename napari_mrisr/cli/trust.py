@@ -70,7 +70,8 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
         return
     option = "--maps" if arguments.maps else "--report"
     if bank_of(plan.method) is None:
-        found = f"the method {arguments.method} has no filter bank to make them from"
+        name = "" if plan.method is None else plan.method.name
+        found = f"the method {name} has no filter bank to make them from"
         raise ParameterError(explain(option, found, "use --method hashed"))
     method = plan.method.method if isinstance(plan.method, Consistent) else plan.method
     if isinstance(method, Resampled):

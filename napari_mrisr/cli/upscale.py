@@ -183,11 +183,12 @@ def _say_kept(scan: InputScan, arguments: argparse.Namespace, batch: Batch) -> N
 
 
 def _parameters(scale: RealScale, arguments: argparse.Namespace) -> UpscaleParameters:
+    from napari_mrisr.methods import default_method
     from napari_mrisr.run.upscale import UpscaleParameters
 
     return UpscaleParameters(
         scale,
-        arguments.method,
+        arguments.method or default_method(scale, arguments.bank),
         arguments.bank,
         arguments.device,
         arguments.threads,
@@ -212,7 +213,9 @@ def _method(
             found = f"needs the scale {wanted}, for which there is no filter bank"
         else:
             option = "--scale"
-        scales = available_scales(arguments.method) or []
+        if parameters.method == "network":
+            found = f"{wanted}, but network makes one axis finer"
+        scales = available_scales("hashed") or []
         bundled = ", ".join(scale_label(scale) for scale in scales) or "none"
         remedy = f"use --method tricubic, a bundled scale ({bundled}), or train a bank for --bank"
         raise ScaleError(explain(f"{scan.path}: {option}", found, remedy)) from error
@@ -301,7 +304,7 @@ def _work(plan: FilePlan, arguments: argparse.Namespace, session: Session) -> Fi
     )
     seconds = time.monotonic() - start
     slices, slice_facts = _slices(plan, arguments)
-    facts = {**grid_facts, "method": arguments.method, **slice_facts, **facts}
+    facts = {**grid_facts, "method": parameters.method, **slice_facts, **facts}
     facts["seconds"] = round(seconds, 3)
     return FileResult(f"{grid}{slices}{text}, {format_seconds(seconds)}", facts, cautions)
 

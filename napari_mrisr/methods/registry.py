@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Protocol, runtime_checkable
 
-from napari_mrisr.core.scale import RealScale, Scale, orders_of
+from napari_mrisr.core.scale import RealScale, Scale, orders_of, thick_axis
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 
@@ -193,6 +193,17 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     raise ParameterError(
         explain("method", repr(name), f"choose from {', '.join(available_methods())}")
     )
+
+
+def default_method(scale: RealScale, bank: str | None = None) -> str:
+    """Return the method to use where the user chose none.
+
+    ``network`` for thick slices, that is, one axis to be made finer; ``hashed`` otherwise. A
+    bank decides by its kind.
+    """
+    if bank is not None:
+        return "network" if bank.endswith(".onnx") else "hashed"
+    return "hashed" if thick_axis(scale) is None else "network"
 
 
 def available_scales(name: str) -> list[Scale] | None:

@@ -40,6 +40,7 @@ from napari_mrisr.methods import (
     METHOD_SUMMARIES,
     Method,
     MultiPass,
+    default_method,
     get_method,
     on_device,
 )
@@ -122,7 +123,7 @@ def upscale(
     spacing: float | Sequence[float] | None = None,
     isotropic: bool = False,
     slice_thickness: float | None = None,
-    method: str = "hashed",
+    method: str | None = None,
     bank: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -141,7 +142,7 @@ def upscale(
     spacing: float | Sequence[float] | None = None,
     isotropic: bool = False,
     slice_thickness: float | None = None,
-    method: str = "hashed",
+    method: str | None = None,
     bank: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -172,9 +173,10 @@ def upscale(
     slice_thickness : float, optional
         In mm, at most 1.5 slice distances. By default that of the BIDS sidecar, else the
         distance between slices. The result's history states it.
-    method : str
-        ``hashed`` (learned filters), ``tricubic`` (cubic B-spline), ``nearest``,
-        ``quadratic`` (baseline of the 2021 paper), or a method of another package.
+    method : str, optional
+        ``hashed`` (learned filters), ``network`` (for thick slices), ``tricubic`` (cubic
+        B-spline), ``nearest``, ``quadratic`` (baseline of the 2021 paper), or a method of
+        another package. By default ``network`` if one axis becomes finer, else ``hashed``.
     bank : str or path, optional
         Filter bank for ``hashed``: a name of :func:`list_banks` or a file. By default the
         bundled bank for the scale.
@@ -242,6 +244,7 @@ def upscale(
     else:
         factors = _scale_of(image, volume, scale, spacing, isotropic)
         name = None if bank is None else str(bank)
+        method = method or default_method(factors, name)
         parameters = UpscaleParameters(factors, method, name, device, threads, slice_thickness)
     chosen = check_parameters(parameters)
     check_labels(volume, parameters)

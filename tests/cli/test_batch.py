@@ -141,10 +141,10 @@ def test_too_little_memory_is_one_line_that_names_the_file(run, two, tmp_path, f
 
 
 def test_an_error_in_a_batch_names_its_file(run, two, tmp_path):
-    found = run("upscale", two[0], tmp_path / "out", "--method", "hashed", "--scale", "1x1x7")
+    found = run("upscale", two[0], tmp_path / "out", "--scale", "1x3x7")
     first, second, _ = lines_of(found)
-    assert "sub-01_T1w.nii: --scale: no filter bank for 1x1x7" in first
-    assert "sub-02_T1w.nii: --scale: no filter bank for 1x1x7" in second
+    assert "sub-01_T1w.nii: --scale: no filter bank for 1x3x7" in first
+    assert "sub-02_T1w.nii: --scale: no filter bank for 1x3x7" in second
 
 
 def test_skip_existing_leaves_finished_files_alone(run, two, tmp_path):

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from napari_mrisr.cli import build_parser
+from napari_mrisr.methods import default_method
 from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
 
 
@@ -32,4 +33,5 @@ def test_commands_in_the_documents_parse_and_have_a_bank(commands):
         except SystemExit:
             pytest.fail(f"{page}: {words}")
         if words[0] == "upscale" and arguments.bank is None and arguments.spacing is None:
-            check_parameters(UpscaleParameters(arguments.scale, arguments.method))
+            method = arguments.method or default_method(arguments.scale)
+            check_parameters(UpscaleParameters(arguments.scale, method))

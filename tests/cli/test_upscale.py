@@ -110,6 +110,16 @@ def test_a_sidecar_that_contradicts_the_header_is_told(run, tmp_path):
     assert "slices 3.3 mm thick (assumed" in found.out
 
 
+def test_thick_slices_need_no_option_but_isotropic(run, tmp_path, rng):
+    path = tmp_path / "thick.nii"
+    data = rng.random((14, 12, 5), dtype=np.float32)
+    nib.save(nib.Nifti1Image(data, np.diag([1.0, 1.0, 3.3, 1.0])), path)
+    found = run("upscale", path, tmp_path / "o.nii", "--isotropic", "--json")
+    assert found.code == 0
+    assert json.loads(found.out)["method"] == "network"
+    assert nib.load(tmp_path / "o.nii").shape == (14, 12, 16)
+
+
 def test_isotropic_is_refused_where_it_cannot_be(run, scan, tmp_path):
     path = make_scan(tmp_path / "cube.nii", affine=np.diag([1.0, 1.0, 1.1, 1.0]))
     found = run("upscale", path, tmp_path / "o.nii", "--isotropic", *NEAREST)

@@ -413,19 +413,6 @@ def test_the_same_volume_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
 
-@pytest.mark.parametrize("slow", [0, 1, 2])
-def test_blocks_cover_the_output_once(slow):
-    whole = (70, 130, 65)
-    blocks = write.cut(whole, (64, 128, 64), slow)
-    covered = np.zeros(whole, int)
-    for block in blocks:
-        covered[block.slices] += 1
-        assert all(start % 64 == 0 for start in block.start)
-    assert (covered == 1).all()
-    starts = [block.start[slow] for block in blocks]
-    assert starts == sorted(starts)
-
-
 def test_io_needs_no_viewer() -> None:
     code = (
         "import sys, napari_mrisr.io; "

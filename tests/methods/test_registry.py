@@ -15,6 +15,7 @@ from napari_mrisr.errors import BankError, ParameterError, ScaleError
 from napari_mrisr.methods import (
     available_methods,
     available_scales,
+    default_method,
     get_method,
     method_summary,
     pass_regions,
@@ -119,3 +120,18 @@ def test_every_method_has_a_summary_of_one_line(monkeypatch):
     point = SimpleNamespace(name="other", load=lambda: make)
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [point])
     assert method_summary("other") == "Copy of another method"
+
+
+@pytest.mark.parametrize(
+    ("scale", "bank", "method"),
+    [
+        ((2, 2, 2), None, "hashed"),
+        ((1, 1, 4), None, "network"),
+        ((3.7, 1, 1), None, "network"),
+        ((1, 2, 4), None, "hashed"),
+        ((1, 1, 4), "thick-4x", "hashed"),
+        ((2, 2, 2), "mine.onnx", "network"),
+    ],
+)
+def test_the_default_method_follows_scale_and_bank(scale, bank, method):
+    assert default_method(scale, bank) == method

@@ -161,6 +161,8 @@ class NamedChoice(QComboBox):
             text = described(name, summary)
             self.addItem(text, name)
             self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+        self._by_user = False
+        self.activated.connect(self._mark_chosen)
         self.currentIndexChanged.connect(self._tell)
         self._tell()
 
@@ -171,7 +173,16 @@ class NamedChoice(QComboBox):
 
     @name.setter
     def name(self, name: str) -> None:
+        self._by_user = True
         self.setCurrentIndex(self.findData(name))
+
+    def suggest(self, name: str) -> None:
+        """Choose a name unless the user has chosen one."""
+        if not self._by_user:
+            self.setCurrentIndex(self.findData(name))
+
+    def _mark_chosen(self, _: int) -> None:
+        self._by_user = True
 
     def _tell(self) -> None:
         self.setToolTip(self.currentText())

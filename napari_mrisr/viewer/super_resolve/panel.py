@@ -33,7 +33,7 @@ class Panel(FormPanel):
         self.method = NamedChoice(
             {name: method_summary(name) for name in available_methods()}, self
         )
-        self.method.name = UpscaleParameters().method
+        self.method.suggest(UpscaleParameters().method)
         self.scale = ScaleField(self, real=True)
         self.bank = BankField(self)
         self.plan = note(self)

@@ -132,8 +132,13 @@ class SuperResolveWidget(Dock):
         panel.scale.set_scales(scales, others or first is not None, first)
 
     def _layer_chosen(self) -> None:
-        if not self.busy:
-            self._method_chosen()
+        if self.busy:
+            return
+        grid = self._grid()
+        if grid is not None:
+            thick = isotropic_choice(grid, "network") is not None
+            self.panel.method.suggest("network" if thick else UpscaleParameters().method)
+        self._method_chosen()
 
     def _grid(self) -> Grid | None:
         try:

@@ -453,6 +453,20 @@ def test_a_thick_slice_scan_is_made_isotropic_by_default(desk, volume, thick):
     assert desk.panel.scale._combo.currentText() == "Make isotropic (0.9 mm)"
 
 
+def test_the_network_is_suggested_for_thick_slices_until_the_user_chooses(
+    banks, model_desk, volume, thick
+):
+    desk = model_desk(SuperResolveWidget, SuperResolveDesk)
+    desk.add(volume)
+    assert desk.panel.method.name == "hashed"
+    desk.widget.choose_layer(desk.add(thick))
+    assert desk.panel.method.name == "network"
+    assert desk.panel.scale._combo.currentText() == "Make isotropic (0.9 mm)"
+    desk.panel.method.name = "tricubic"
+    desk.widget.choose_layer(desk.add(volume))
+    assert desk.panel.method.name == "tricubic"
+
+
 def test_other_factors_and_voxel_sizes_need_not_be_whole(desk, thick):
     desk.panel.method.name = "tricubic"
     desk.add(thick)
