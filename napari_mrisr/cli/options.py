@@ -27,7 +27,7 @@ REAL_SCALE_HELP = (
 # As `--help` must not import the engine, its texts are repeated here; a test compares them.
 METHODS = {
     "hashed": "learned filters",
-    "network": "learned network for thick slices",
+    "network": "for thick slices",
     "tricubic": "cubic B-spline interpolation",
     "quadratic": "quadratic spline (baseline of the 2021 paper)",
     "nearest": "copy of the nearest voxel",

@@ -125,7 +125,7 @@ METHOD_SUMMARIES = {
     "tricubic": "cubic B-spline interpolation",
     "quadratic": "quadratic spline (baseline of the 2021 paper)",
     "hashed": "learned filters",
-    "network": "learned network for thick slices",
+    "network": "for thick slices",
 }
 """One line per built-in method, to show where a user picks one."""
 
