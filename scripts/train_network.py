@@ -6,7 +6,8 @@ DATA holds train/, lesions/, val/ and MANIFEST.csv with columns file and licence
 extra ``train`` brings PyTorch. The checkpoint is written every 250 steps and continued
 where it exists, so the command may be stopped and repeated. A larger or smaller number
 of steps than before changes the end of the learning rate's cosine. 24,000 steps take
-about 1 h on two idle cores with bfloat16.
+about 1 h on two idle cores with bfloat16. The bundled network had 8,000 steps: 4,250 of a
+cosine of 24,000, continued to the end of a cosine of 8,000.
 
 Trained on the T1w volumes of train/ (thick axis along x, y or z, but not along z of
 ds002748, which the scanner interpolated) and, four times as often as one of them, on the
