@@ -26,7 +26,7 @@ test:
 
 docs:
 	@PYTHON=$(PYTHON) scripts/setup.sh docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench:
 	@PYTHON=$(PYTHON) scripts/setup.sh bench

@@ -21,8 +21,8 @@ from napari_mrisr.methods import Method, MultiPass, pass_regions, passes_of
 # Voxels of a slab: thick enough that its short rows and its borders cost little.
 SLAB_VOXELS = 2**21
 
-# Strips per thread, so that no thread waits long for another; at most so many voxels, so that
-# a cancel does not wait long either.
+# Strips per thread, so that no thread waits long for another, and the largest strip, so that a
+# cancel does not wait long.
 _STRIPS = 2
 _STRIP_VOXELS = 250_000
 

@@ -22,7 +22,7 @@ METADATA_KEY = "mrisr"
 LayerData = tuple[Any, dict[str, Any], str]
 """Array, keyword arguments and type of a new layer, as napari's readers return them."""
 
-# Percentiles of so many voxels look the same as those of all.
+# Percentiles of this many voxels look the same as those of all.
 _SAMPLES = 200_000
 
 
