@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError, RecursionError) as error:
         raise BankError(explain(name, "not an ONNX file", _REMEDY)) from error
-    if reason := _objection(model):
+    if reason := objection(model, _OPERATORS):
         raise BankError(explain(name, reason, _REMEDY))
     entries = {entry.key: entry.value for entry in model.metadata_props}
     if KEY not in entries:
@@ -122,8 +123,8 @@ def _pair(value: Any) -> tuple[float, float]:
     return low, high
 
 
-def _objection(model: Any) -> str:
-    """Return why a model is refused; empty for one that is not."""
+def objection(model: Any, operators: Set[str]) -> str:
+    """Return why a model is refused; empty for one of these ``operators`` alone."""
     import onnx
 
     if model.functions:
@@ -137,7 +138,7 @@ def _objection(model: Any) -> str:
     for node in graph.node:
         if node.domain not in ("", "ai.onnx"):
             return f"operator of another domain ({node.domain[:40]})"
-        if node.op_type not in _OPERATORS:
+        if node.op_type not in operators:
             return f"operator {node.op_type[:40]}, which is not allowed"
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:

@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,36 @@ def relative_width(lr: Volume) -> float:
     return slices.thickness / slices.distance if slices is not None and slices.axis == 2 else 1.0
 
 
+class TileCache:
+    """Results per tile of each volume; two threads do not compute one tile."""
+
+    def __init__(self) -> None:
+        self._kept: weakref.WeakKeyDictionary[Volume, OrderedDict[Tile, FloatArray]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._locks: dict[Tile, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(
+        self, lr: Volume, box: Region, compute: Callable[[Volume, Region], FloatArray]
+    ) -> FloatArray:
+        """Return the result of the tile ``box``, computed unless it is kept."""
+        with self._lock:
+            kept = self._kept.setdefault(lr, OrderedDict())
+            lock = self._locks.setdefault(box.start, threading.Lock())
+        with lock:
+            with self._lock:
+                if box.start in kept:
+                    kept.move_to_end(box.start)
+                    return kept[box.start]
+            found = compute(lr, box)
+            with self._lock:
+                kept[box.start] = found
+                while sum(part.nbytes for part in kept.values()) > _KEPT_BYTES:
+                    kept.popitem(last=False)
+            return found
+
+
 class Tiles:
     """Coefficients of a network over low-resolution volumes, tile by tile; axis z is thick.
 
@@ -73,11 +103,7 @@ class Tiles:
 
     def __init__(self, network: NetworkFile) -> None:
         self.network = network
-        self._kept: weakref.WeakKeyDictionary[Volume, OrderedDict[Tile, FloatArray]] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._locks: dict[Tile, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._cache = TileCache()
 
     def covering(self, lr: Volume, region: Region) -> Iterator[tuple[Region, FloatArray]]:
         """Yield the tiles that meet a low-resolution region, each with its coefficients.
@@ -92,23 +118,7 @@ class Tiles:
         ]
         for (a, d), (b, e), (c, f) in itertools.product(*spans):
             box = Region((a, b, c), (d, e, f))
-            yield box, self._coefficients(lr, box)
-
-    def _coefficients(self, lr: Volume, box: Region) -> FloatArray:
-        with self._lock:
-            kept = self._kept.setdefault(lr, OrderedDict())
-            lock = self._locks.setdefault(box.start, threading.Lock())
-        with lock:  # two threads do not compute one tile
-            with self._lock:
-                if box.start in kept:
-                    kept.move_to_end(box.start)
-                    return kept[box.start]
-            found = self._compute(lr, box)
-            with self._lock:
-                kept[box.start] = found
-                while sum(part.nbytes for part in kept.values()) > _KEPT_BYTES:
-                    kept.popitem(last=False)
-            return found
+            yield box, self._cache.get(lr, box, self._compute)
 
     def _compute(self, lr: Volume, box: Region) -> FloatArray:
         halo, shape = self.network.halo, lr.grid.shape
