@@ -2,6 +2,7 @@
 
 source.py   input image of a stage, and block-wise computing on its grid
 maps.py     maps of buckets, bins, features and orientations
+effective.py  the effective filter of a network at one voxel
 filters.py  the filter of a bucket, its frequency response, and its output at one voxel
 buckets.py  voxels, training samples and gain per bucket; comparison of two banks
 texts.py    numbers, buckets and voxels as text

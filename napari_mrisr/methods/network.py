@@ -44,7 +44,8 @@ class ThickSlices:
     name: str = "network"
 
     @functools.cached_property
-    def _tiles(self) -> Tiles:
+    def tiles(self) -> Tiles:
+        """Coefficients of the network, tile by tile; kept per scan."""
         return Tiles(self.network)
 
     @property
@@ -61,7 +62,7 @@ class ThickSlices:
         cubic = prefilter_operator(n).apply(np.ascontiguousarray(slices), 2)
         image = resample_operator(n, n_out).apply(cubic, 2)
         correction = correction_operator(n, n_out, self.network.order)
-        for box, coefficients in self._tiles.covering(lr, Region((x, y, 0), (x_end, y_end, n))):
+        for box, coefficients in self.tiles.covering(lr, Region((x, y, 0), (x_end, y_end, n))):
             a, d = max(x, box.start[0]), min(x_end, box.stop[0])
             b, e = max(y, box.start[1]), min(y_end, box.stop[1])
             rows = np.flatnonzero(

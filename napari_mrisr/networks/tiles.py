@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,25 @@ class TileCache:
             return found
 
 
+@dataclass(frozen=True, eq=False)
+class TileInputs:
+    """Inputs of a network for one tile.
+
+    Attributes
+    ----------
+    image : (1, 1, slices, rows, columns) ndarray of float32
+        The tile with its halo; rows are x and columns y of the volume.
+    told : (1, conditions) ndarray of float32
+    index : tuple of three ndarray of int64
+        Voxel along x, y, z of the volume at each place along columns, rows and slices;
+        mirrored beyond the edges.
+    """
+
+    image: FloatArray
+    told: FloatArray
+    index: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
 class Tiles:
     """Coefficients of a network over low-resolution volumes, tile by tile; axis z is thick.
 
@@ -121,22 +141,28 @@ class Tiles:
             yield box, self._cache.get(lr, box, self._compute)
 
     def _compute(self, lr: Volume, box: Region) -> FloatArray:
+        given = self.inputs(lr, box)
+        if not given.image.any():
+            return np.zeros((*box.shape, self.network.order), np.float32)
+        found: NDArray[np.float32] = session_of(self.network).run(
+            None, {"image": given.image, "told": given.told}
+        )[0][0]
+        return np.ascontiguousarray(found.transpose(2, 3, 1, 0))
+
+    def inputs(self, lr: Volume, box: Region) -> TileInputs:
+        """Return what the network is given for a tile of :meth:`covering`."""
         halo, shape = self.network.halo, lr.grid.shape
         spans, index = [], []
         for a, b, n in zip(box.start, box.stop, shape, strict=True):
             wanted = mirror_index(np.arange(a - halo, b + halo), n)
             spans.append(slice(int(wanted.min()), int(wanted.max()) + 1))
-            index.append(wanted - wanted.min())
-        patch = lr.data[tuple(spans)][np.ix_(*index)]
-        if not patch.any():
-            return np.zeros((*box.shape, self.network.order), np.float32)
+            index.append(wanted)
+        patch = lr.data[tuple(spans)]
+        patch = patch[np.ix_(*(i - span.start for i, span in zip(index, spans, strict=True)))]
         x, y, z = lr.grid.voxel_size
         # Outside the ranges of training the network is told the nearest value.
         factor = float(np.clip(z / (x * y) ** 0.5, *self.network.factors))
         width = float(np.clip(relative_width(lr), *self.network.widths))
         told = np.array([conditions(factor, width)], np.float32)
         image = np.ascontiguousarray(patch.transpose(2, 0, 1))[None, None]
-        found: NDArray[np.float32] = session_of(self.network).run(
-            None, {"image": image, "told": told}
-        )[0][0]
-        return np.ascontiguousarray(found.transpose(2, 3, 1, 0))
+        return TileInputs(image, told, (index[0], index[1], index[2]))
