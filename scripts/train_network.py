@@ -28,24 +28,36 @@ from scipy import ndimage
 from napari_mrisr._version import __version__
 from napari_mrisr.io import read_volume
 from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.training.events import NetworkMeasured, StepTaken, TrainEvent
 from napari_mrisr.training.networks.export import export
-from napari_mrisr.training.networks.loop import HeldOut, LoopParameters, NetworkTraining, run
-from napari_mrisr.training.networks.patches import training_image
+from napari_mrisr.training.networks.loop import LoopParameters, NetworkTraining
+from napari_mrisr.training.networks.patches import (
+    FACTOR_RANGE,
+    WIDTH_RANGE,
+    HeldOut,
+    training_image,
+)
+from napari_mrisr.training.networks.run import drive
+from napari_mrisr.training.networks.volumes import held_out
 
 FLAIR = "lesions/ms26_FLAIR.nii.gz"
 HELD_OUT = (("ARC_M2208_T2w", 0), ("coregqa_T1", 2), ("ds000011_sub-11_T1w", 0))
-_CROP = 28  # voxels from the middle across
+EVERY = 250
 
 
-def held_out(path: Path, axis: int) -> HeldOut:
+def held_out_of(path: Path, axis: int) -> HeldOut:
     """Return the middle of a volume, the thick axis first."""
     volume = read_volume(path)
-    order = [axis, *(i for i in range(3) if i != axis)]
-    data = np.clip(volume.normalized().data, 0, 1).transpose(order)
-    inside = head_mask(volume.data).transpose(order)
-    middle = [slice(n // 2 - _CROP, n // 2 + _CROP) for n in data.shape[1:]]
-    box = (slice(0, data.shape[0] // 24 * 24), *middle)
-    return HeldOut(path.name, np.ascontiguousarray(data[box]), np.ascontiguousarray(inside[box]))
+    return held_out(path.name, volume, head_mask(volume.data), axis)
+
+
+def show(event: TrainEvent) -> None:
+    """Print the validation curve."""
+    if isinstance(event, StepTaken) and event.step % EVERY == 0:
+        print(f"{event.step} loss {event.loss:.5f}, {event.seconds_left / 60:.0f} min left")
+    if isinstance(event, NetworkMeasured):
+        gains = (f"{f:g}: {np.mean(g):+.2f} dB" for f, g in event.gains_db.items())
+        print(event.step, ", ".join(gains), flush=True)
 
 
 def main() -> None:
@@ -74,15 +86,15 @@ def main() -> None:
     training = NetworkTraining(LoopParameters(arguments.steps), images, weights, bfloat16=True)
     if arguments.checkpoint.exists():
         training.load(arguments.checkpoint)
-    held = [held_out(arguments.data / "val" / f"{n}.nii.gz", axis) for n, axis in HELD_OUT]
-    run(training, held, arguments.checkpoint, lambda text: print(text, flush=True), every=250)
+    held = [held_out_of(arguments.data / "val" / f"{n}.nii.gz", axis) for n, axis in HELD_OUT]
+    drive(training, held, arguments.checkpoint, observe=show, every=EVERY)
     provenance = {
         "volumes": volumes,
         "steps": training.step,
         "command": "scripts/train_network.py",
         "version": __version__,
     }
-    document = {"factors": [1.5, 9.0], "widths": [0.7, 1.3], "provenance": provenance}
+    document = {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE, "provenance": provenance}
     export(training.averaged, arguments.out, document)
 
 

@@ -10,6 +10,7 @@ BANKS_VARIABLE = "NAPARI_MRISR_BANKS"
 """Environment variable with another folder for the user's banks."""
 
 SUFFIX = ".safetensors"
+NETWORK_SUFFIX = ".onnx"
 SUMS_SUFFIX = ".equations.safetensors"
 """Suffix of a training's saved sums, which are no bank."""
 
@@ -44,3 +45,12 @@ def user_banks() -> dict[str, Path]:
         # Files that are being written begin with a dot.
         if not path.name.endswith(SUMS_SUFFIX) and not path.name.startswith(".")
     }
+
+
+def user_networks() -> dict[str, Path]:
+    """List the networks in that folder by name, sorted; none if it cannot be read."""
+    try:
+        paths = sorted(bank_folder().glob(f"[!.]*{NETWORK_SUFFIX}"))
+    except OSError:
+        return {}
+    return {path.name.removesuffix(NETWORK_SUFFIX): path for path in paths}

@@ -8,6 +8,7 @@ from importlib import resources
 
 import numpy as np
 
+from napari_mrisr.bank.folder import user_networks
 from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ScaleError, explain
@@ -96,11 +97,18 @@ def make_network(scale: RealScale, bank: str | None = None) -> Method:
     if len(thick) != 1:
         found = f"{format_scale(scale)} for method network, which makes one axis finer"
         raise ScaleError(explain("scale", found, "use method hashed, or a scale such as 1x1x4"))
-    network = bundled_network() if bank is None else load_network(bank)
+    network = open_network(bank or BUNDLED)
     method = ThickSlices(network, (1, 1, scale[thick[0]]))
     others = [axis for axis in range(3) if axis != thick[0]]
     axes = (others[0], others[1], thick[0])
     return method if axes == (0, 1, 2) else Permuted(method, axes)
+
+
+def open_network(name: str) -> NetworkFile:
+    """Return the bundled network, one of the user's by name, or that of a file."""
+    if name == BUNDLED:
+        return bundled_network()
+    return load_network(user_networks().get(name, name))
 
 
 @functools.lru_cache(maxsize=1)

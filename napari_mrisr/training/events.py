@@ -98,6 +98,60 @@ class CalibrationStarted(TrainEvent):
     volumes: int
 
 
+@dataclass(frozen=True)
+class NetworkStarted(TrainEvent):
+    """The training of a network starts.
+
+    Attributes
+    ----------
+    step, steps : int
+        Steps that were taken before, and all steps.
+    volumes : int
+    place : str
+        Device and precision: ``CPU, bfloat16``.
+    """
+
+    step: int
+    steps: int
+    volumes: int
+    place: str
+
+
+@dataclass(frozen=True)
+class StepTaken(TrainEvent):
+    """A network took a step of its training.
+
+    Attributes
+    ----------
+    step, steps : int
+        Number of this step, from 1, and of all steps.
+    loss : float
+        Mean absolute error of its patches in engine units.
+    seconds_left : float
+        Estimated time to the last step.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class NetworkMeasured(TrainEvent):
+    """Gain of a network so far on the validation volumes.
+
+    Attributes
+    ----------
+    step : int
+    gains_db : mapping of float to tuple of float
+        PSNR over cubic interpolation per validation volume, by slice factor.
+    """
+
+    step: int
+    gains_db: dict[float, tuple[float, ...]]
+
+
 Observer = Callable[[TrainEvent], None]
 """Receives each event, on the training's thread."""
 

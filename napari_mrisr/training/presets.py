@@ -23,8 +23,8 @@ PRESETS = tuple(PRESET_SUMMARIES)
 # Gradient per voxel, in units of the 99.9th percentile: flatter voxels gain nothing from a filter.
 _FLAT = 0.002
 
-# Ratio of voxel sizes below which a training volume counts as isotropic.
-_ISOTROPIC = 1.2
+ISOTROPIC = 1.2
+"""Ratio of voxel sizes below which a training volume counts as isotropic."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class TrainParameters:
             return [IN_ORDER]
         step = self.thinning(name)
         sizes = [size * n for size, n in zip(voxel_size, step, strict=True)]
-        chosen = "xyz" if max(sizes) < _ISOTROPIC * min(sizes) else "xyz"[thick]
+        chosen = "xyz" if max(sizes) < ISOTROPIC * min(sizes) else "xyz"[thick]
         for pattern, axes in self.thick_axes:
             if fnmatch.fnmatch(name, pattern):
                 chosen = axes

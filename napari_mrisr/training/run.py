@@ -38,7 +38,13 @@ from napari_mrisr.training.executor import Executor, Local, StageJob, VolumeSums
 from napari_mrisr.training.finish import bank_of, calibrated, solved_stage, unfinished_bank
 from napari_mrisr.training.normal_equations import NormalEquations, add_to_first_half
 from napari_mrisr.training.presets import Preset, StagePlan, TrainParameters, get_preset
-from napari_mrisr.training.sources import TrainingFile, TrainingSource, TrainingVolume
+from napari_mrisr.training.sources import (
+    TrainingFile,
+    TrainingSource,
+    TrainingVolume,
+    as_source,
+    volume_record,
+)
 from napari_mrisr.training.validation import Check, prepare_checks
 
 # Voxels over all volumes for the terciles.
@@ -97,7 +103,7 @@ class Watch:
     stop: CancelToken = field(default_factory=CancelToken)
 
 
-class _Stop(Exception):
+class Stopped(Exception):
     """The training was stopped by :attr:`Watch.stop`."""
 
 
@@ -169,7 +175,7 @@ def train(
     if target.exists() and not (overwrite or resume):
         raise BankError(explain(target, "exists", "overwrite or resume it"))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
-    pool = ThreadPool(threads or processors(), CancelToken(partial(_check, progress, watch)))
+    pool = ThreadPool(threads or processors(), CancelToken(partial(check_stopped, progress, watch)))
     check_memory(estimate_training(preset, parameters.scale, threads=pool.threads), preset.name)
     with threadpool_limits(pool.threads, user_api="blas"):
         sgemm = measure_sgemm()
@@ -180,12 +186,12 @@ def train(
         try:
             if resume:
                 run.resume()
-            run.add([_source(entry) for entry in paths])
+            run.add([as_source(entry) for entry in paths])
             run.checks = prepare_checks(watch.validation, parameters, pool)
             state = run.state
             watch.observe(TrainingStarted(len(state.plans), len(state.files), run.missing, sgemm))
             bank = run.finish(progress)
-        except _Stop:
+        except Stopped:
             bank = run.unfinished()
     stopped = str(bank.provenance.get("stopped", ""))
     kept = _bank_with_more_stages(target, bank) if stopped and resume else None
@@ -199,14 +205,11 @@ def train(
     )
 
 
-def _check(progress: Progress, watch: Watch) -> None:
+def check_stopped(progress: Progress, watch: Watch) -> None:
+    """Raise :class:`Cancelled` or :class:`Stopped` if the user asked for it."""
     progress.token.check()
     if watch.stop.cancelled:
-        raise _Stop
-
-
-def _source(entry: Path | str | TrainingSource) -> TrainingSource:
-    return TrainingFile(Path(entry)) if isinstance(entry, (str, Path)) else entry
+        raise Stopped
 
 
 def _bank_with_more_stages(target: Path, bank: FilterBank) -> FilterBank | None:
@@ -315,11 +318,8 @@ class TrainingRun:
         return bank
 
     def _entry(self, source: TrainingSource, digest: str) -> dict[str, str]:
-        p = self.parameters
-        name = source.name if p.names else f"volume {len(self.state.files) + 1}"
-        license_ = p.licenses.get(source.name, p.license)
-        entry = {"name": name, "license": license_, "sha256": digest}
-        step = p.thinning(source.name)
+        entry = volume_record(source, digest, len(self.state.files) + 1, self.parameters)
+        step = self.parameters.thinning(source.name)
         if max(step) > 1:
             entry["thinned"] = format_scale(step)
         return entry

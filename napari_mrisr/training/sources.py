@@ -137,6 +137,39 @@ class TrainingVolume:
             yield make_pair(volume, parameters, step, pool, axes)
 
 
+class Recording(Protocol):
+    """Parameters that say how volumes are recorded; see :class:`~.presets.TrainParameters`."""
+
+    @property
+    def licenses(self) -> dict[str, str]:
+        """License per file name."""
+        ...
+
+    @property
+    def license(self) -> str:
+        """License of all other volumes."""
+        ...
+
+    @property
+    def names(self) -> bool:
+        """Write the names of volumes."""
+        ...
+
+
+def volume_record(
+    source: TrainingSource, digest: str, number: int, parameters: Recording
+) -> dict[str, str]:
+    """Return what a bank or network states about a training volume; ``number`` is from 1."""
+    name = source.name if parameters.names else f"volume {number}"
+    license_ = parameters.licenses.get(source.name, parameters.license)
+    return {"name": name, "license": license_, "sha256": digest}
+
+
+def as_source(entry: Path | str | TrainingSource) -> TrainingSource:
+    """Return a path as a source, and a source as it is."""
+    return TrainingFile(Path(entry)) if isinstance(entry, (str, Path)) else entry
+
+
 def voxel_digest(volume: Volume) -> str:
     """Return the SHA-256 of a volume's shape and voxels."""
     digest = hashlib.sha256(repr(volume.data.shape).encode())

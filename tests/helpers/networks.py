@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from napari_mrisr.errors import BankError
 from napari_mrisr.networks.file import FORMAT_VERSION, KEY, weights_checksum
+from napari_mrisr.training.networks import run
 
 
 def convolution_model(kernel: np.ndarray, **document: Any) -> onnx.ModelProto:
@@ -53,3 +57,49 @@ def save_model(model: onnx.ModelProto, path: Path) -> Path:
     """Write a network file."""
     path.write_bytes(model.SerializeToString())
     return path
+
+
+class CountingLoop:
+    """A training without PyTorch: its network is the number of its steps."""
+
+    place = "CPU, counting"
+    step_s = 0.0
+
+    def __init__(self, images: Any, parameters: run.NetworkParameters, start: Any) -> None:
+        self.images, self.start = images, start
+        self.step, self.steps = 0, parameters.steps
+
+    def advance(self) -> float:
+        time.sleep(self.step_s)
+        self.step += 1
+        return 1.0 / self.step
+
+    def gain(self, held: Any, factor: float) -> float:
+        return self.step / 1000 + factor
+
+    def save(self, path: Path, identity: Any = None) -> None:
+        path.write_text(json.dumps([self.step, identity]))
+
+    def load(self, path: Path, identity: Any = None) -> None:
+        step, known = json.loads(path.read_text())
+        if known != identity:
+            raise BankError("another training")
+        self.step = step
+
+    def export(self, path: Path, document: dict[str, Any]) -> None:
+        kernel = np.full((8, 1, 3, 3, 3), self.step, np.float32)
+        save_model(convolution_model(kernel, **document), path)
+
+
+def train_by_counting(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0) -> list[CountingLoop]:
+    """Train networks without PyTorch; return the loops as they are opened."""
+    opened: list[CountingLoop] = []
+
+    def open_loop(images: Any, parameters: Any, start: Any, **_: Any) -> CountingLoop:
+        opened.append(CountingLoop(images, parameters, start))
+        opened[-1].step_s = step_s
+        return opened[-1]
+
+    monkeypatch.setattr(run, "open_loop", open_loop)
+    monkeypatch.setattr(run, "require_torch", lambda: None)
+    return opened

@@ -1,18 +1,22 @@
-"""Write a trained network as one ``.onnx`` file with its metadata."""
+"""Write a trained network as one ``.onnx`` file with its metadata, and read it back."""
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import FORMAT_VERSION, KEY, weights_checksum
+from napari_mrisr.networks.file import FORMAT_VERSION, KEY, NetworkFile, weights_checksum
 from napari_mrisr.training.networks.architecture import CONDITIONS, ThickSliceNetwork
 
 
@@ -52,19 +56,22 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
     """
     side = 2 * network.halo + 4
     buffer = io.BytesIO()
-    torch.onnx.export(
-        _Valid(network).eval(),
-        (torch.zeros(1, 1, side, side + 1, side + 2), torch.zeros(1, CONDITIONS)),
-        buffer,
-        input_names=["image", "told"],
-        output_names=["coefficients"],
-        dynamic_axes={
-            "image": {2: "slices", 3: "rows", 4: "columns"},
-            "coefficients": {2: "slices_out", 3: "rows_out", 4: "columns_out"},
-        },
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The newer exporter needs onnxscript, and names the weights otherwise.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            _Valid(copy.deepcopy(network).cpu()).eval(),
+            (torch.zeros(1, 1, side, side + 1, side + 2), torch.zeros(1, CONDITIONS)),
+            buffer,
+            input_names=["image", "told"],
+            output_names=["coefficients"],
+            dynamic_axes={
+                "image": {2: "slices", 3: "rows", 4: "columns"},
+                "coefficients": {2: "slices_out", 3: "rows_out", 4: "columns_out"},
+            },
+            opset_version=17,
+            dynamo=False,
+        )
     model = onnx.load_model_from_string(buffer.getvalue())
     order = network.tail.out_channels
     entries = {
@@ -78,3 +85,29 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
     onnx.helper.set_model_props(model, {KEY: json.dumps(entries)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
+
+
+def restore(file: NetworkFile) -> ThickSliceNetwork:
+    """Return the network of a file, to train it further.
+
+    Raises
+    ------
+    BankError
+        If :func:`export` did not write it.
+    """
+    prefix = "network."
+    model = onnx.load_model_from_string(file.content)
+    weights = {
+        tensor.name.removeprefix(prefix): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in model.graph.initializer
+        if tensor.name.startswith(prefix)
+    }
+    try:
+        pairs = sum(name.startswith("body.") for name in weights) // 2
+        network = ThickSliceNetwork(len(weights["head.weight"]), pairs, len(weights["tail.weight"]))
+        network.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        found = "its layers are not those of a network that napari-mrisr trains"
+        remedy = "start from thick-slices or from a network that you trained"
+        raise BankError(explain(file.name, found, remedy)) from error
+    return network

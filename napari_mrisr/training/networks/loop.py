@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-import time
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_mrisr.core.volume import FloatArray
+from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
 from napari_mrisr.networks.tiles import conditions
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import legendre_basis, slice_operator
 from napari_mrisr.training.networks.architecture import ThickSliceNetwork
-from napari_mrisr.training.networks.patches import ORDER, PatchBatch, PatchSampler, TrainingImage
+from napari_mrisr.training.networks.export import export
+from napari_mrisr.training.networks.patches import (
+    ORDER,
+    HeldOut,
+    PatchBatch,
+    PatchSampler,
+    TrainingImage,
+)
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,6 @@ class LoopParameters:
     seed: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """A volume to measure the gain on: the thick axis first, engine units."""
-
-    name: str
-    data: FloatArray
-    inside: np.ndarray[Any, np.dtype[np.bool_]]
-
-
 def psnr_gain(network: ThickSliceNetwork, held: HeldOut, factor: float, fwhm: float = 1.0) -> float:
     """Return the gain over cubic interpolation, dB, inside the mask."""
     n = held.data.shape[0]
@@ -70,9 +69,10 @@ def psnr_gain(network: ThickSliceNetwork, held: HeldOut, factor: float, fwhm: fl
     low = slice_operator(n, count, "boxcar", fwhm).apply(held.data, 0)
     cubic = resample_operator(count, n).apply(prefilter_operator(count).apply(low, 0), 0)
     with torch.no_grad():
-        image = torch.from_numpy(low)[None, None]
-        told = torch.tensor([conditions(factor, fwhm)])
-        coefficients = network(image, told)[0]
+        device = next(network.parameters()).device
+        image = torch.from_numpy(low)[None, None].to(device)
+        told = torch.tensor([conditions(factor, fwhm)], device=device)
+        coefficients = network(image, told)[0].cpu()
         nearest, basis = legendre_basis(count, n, ORDER)
         picked = coefficients[:, torch.from_numpy(nearest)]
         correction = (picked * torch.from_numpy(basis.T.astype(np.float32))[..., None, None]).sum(0)
@@ -92,6 +92,12 @@ class NetworkTraining:
     images : sequence of TrainingImage
     weights : sequence of float
         How often each image is drawn.
+    network : ThickSliceNetwork, optional
+        To start from; a new one by default.
+    bfloat16 : bool
+        Compute in bfloat16 where PyTorch's autocast does.
+    device : str
+        PyTorch's name of the device: ``cpu`` or ``cuda``.
     """
 
     def __init__(
@@ -102,13 +108,13 @@ class NetworkTraining:
         network: ThickSliceNetwork | None = None,
         *,
         bfloat16: bool = False,
+        device: str = "cpu",
     ) -> None:
-        self.bfloat16 = bfloat16
+        self.bfloat16, self.device = bfloat16, torch.device(device)
         torch.manual_seed(parameters.seed)
         self.parameters = parameters
-        self.network = network or ThickSliceNetwork()
-        self.averaged = ThickSliceNetwork(self.network.channels, self.network.pairs)
-        self.averaged.load_state_dict(self.network.state_dict())
+        self.network = (network or ThickSliceNetwork()).to(self.device)
+        self.averaged = copy.deepcopy(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=parameters.rate)
         self.rng = np.random.default_rng(parameters.seed)
         self.sampler = PatchSampler(
@@ -129,8 +135,8 @@ class NetworkTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = parameters.rate * warm * max(cosine, 0.01)
         batch = self.sampler.draw()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            loss = _loss(self.network, batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            loss = _loss(self.network, batch, self.device)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), parameters.clip)
@@ -144,29 +150,73 @@ class NetworkTraining:
                 kept.lerp_(new, share)
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint: weights, average, optimizer and random state."""
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.parameters.steps
+
+    @property
+    def place(self) -> str:
+        """Device and precision, for the user."""
+        on_gpu = self.device.type == "cuda"
+        name = torch.cuda.get_device_name(self.device) if on_gpu else "CPU"
+        return f"{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
+
+    def gain(self, held: HeldOut, factor: float) -> float:
+        """Return the gain of the averaged network over cubic interpolation in dB."""
+        return psnr_gain(self.averaged, held, factor)
+
+    def export(self, path: Path, document: dict[str, Any]) -> None:
+        """Write the averaged network; see :func:`~.export.export`."""
+        export(self.averaged, path, document)
+
+    def save(self, path: Path, identity: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint: weights, average, optimizer, random state and an identity."""
         tensors: dict[str, Tensor] = {}
         for prefix, module in (("network", self.network), ("averaged", self.averaged)):
-            tensors |= {f"{prefix}.{k}": v.contiguous() for k, v in module.state_dict().items()}
+            tensors |= {f"{prefix}.{k}": v for k, v in module.state_dict().items()}
         for number, state in enumerate(self.optimizer.state_dict()["state"].values()):
-            tensors[f"first.{number}"] = state["exp_avg"].contiguous()
-            tensors[f"second.{number}"] = state["exp_avg_sq"].contiguous()
+            tensors[f"first.{number}"] = state["exp_avg"]
+            tensors[f"second.{number}"] = state["exp_avg_sq"]
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         document = {
             "step": self.step,
             "parameters": asdict(self.parameters),
             "random": self.rng.bit_generator.state,
             "channels": self.network.channels,
             "pairs": self.network.pairs,
+            "identity": identity or {},
+            "crc32": checksums(tensors),
         }
         with atomic_write(path) as temporary:
             save_file(tensors, temporary, {"training": json.dumps(document)})
 
-    def load(self, path: Path) -> None:
-        """Continue from a checkpoint, as if it had not been interrupted."""
-        with safe_open(path, "pt") as file:
-            document = json.loads(file.metadata()["training"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    def load(self, path: Path, identity: dict[str, Any] | None = None) -> None:
+        """Continue from a checkpoint, as if it had not been interrupted.
+
+        Raises
+        ------
+        BankError
+            If it is damaged, or belongs to a training of another identity.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                document = json.loads(file.metadata()["training"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if document.get("crc32", checksums(tensors)) != checksums(tensors):
+                raise ValueError("checksum mismatch")
+            same = document.get("identity", {}) == (identity or {})
+            if same:
+                self._take(document, tensors)
+        except (SafetensorError, OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            found = f"cannot be read ({error})"
+            raise BankError(explain(path, found, "delete it and train from the start")) from error
+        if not same:
+            found = "belongs to a training on other volumes or with other options"
+            remedy = "repeat the options of that training, or train from the start"
+            raise BankError(explain(path, found, remedy))
+
+    def _take(self, document: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         for prefix, module in (("network", self.network), ("averaged", self.averaged)):
             module.load_state_dict(
                 {
@@ -189,40 +239,24 @@ class NetworkTraining:
         self.rng.bit_generator.state = document["random"]
 
 
-def _loss(network: ThickSliceNetwork, batch: PatchBatch) -> Tensor:
-    low = torch.from_numpy(batch.low)[:, None]
-    coefficients = network(low, torch.tensor([batch.told]))
-    nearest = torch.from_numpy(batch.nearest)[:, None, :, None, None]
+def checksums(tensors: dict[str, Tensor]) -> dict[str, int]:
+    """Return the CRC-32 of each tensor."""
+    return {name: zlib.crc32(tensor.numpy().tobytes()) for name, tensor in tensors.items()}
+
+
+def _loss(network: ThickSliceNetwork, batch: PatchBatch, device: torch.device) -> Tensor:
+    low, cubic, truth, weight, basis, nearest = (
+        torch.from_numpy(part).to(device)
+        for part in (
+            *(batch.low, batch.cubic, batch.truth),
+            *(batch.weight, batch.basis, batch.nearest),
+        )
+    )
+    coefficients = network(low[:, None], torch.tensor([batch.told], device=device))
+    nearest = nearest[:, None, :, None, None]
     nearest = nearest.expand(-1, coefficients.shape[1], -1, *coefficients.shape[3:])
     picked = torch.gather(coefficients.float(), 2, nearest)
-    basis = torch.from_numpy(batch.basis).transpose(1, 2)[..., None, None]
-    result = torch.from_numpy(batch.cubic) + (picked * basis).sum(1)
-    weight = torch.from_numpy(batch.weight)
-    error = (result - torch.from_numpy(batch.truth)).abs() * weight
+    basis = basis.transpose(1, 2)[..., None, None]
+    result = cubic + (picked * basis).sum(1)
+    error = (result - truth).abs() * weight
     return error.sum() / weight.sum().clamp(min=1.0)
-
-
-def run(
-    training: NetworkTraining,
-    held_out: Sequence[HeldOut],
-    checkpoint: Path,
-    tell: Callable[[str], None],
-    *,
-    every: int = 500,
-) -> None:
-    """Train to the last step, with a checkpoint and a validation every so often."""
-    start, first, losses = time.perf_counter(), training.step, []
-    while training.step < training.parameters.steps:
-        losses.append(training.advance())
-        if training.step % every == 0 or training.step == training.parameters.steps:
-            training.save(checkpoint)
-            gains = {
-                f: float(np.mean([psnr_gain(training.averaged, h, f) for h in held_out]))
-                for f in (2.0, 4.0, 6.0)
-            }
-            pace = (time.perf_counter() - start) / (training.step - first)
-            shown = ", ".join(f"{f:g}: {g:+.2f} dB" for f, g in gains.items())
-            loss = float(np.mean(losses))
-            left = pace * (training.parameters.steps - training.step) / 60
-            tell(f"{training.step} loss {loss:.5f} {shown}; {pace:.2f} s/step, {left:.0f} min left")
-            losses.clear()

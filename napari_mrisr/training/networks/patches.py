@@ -25,6 +25,8 @@ FACTORS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 _FACTOR_SHARE = (0.2, 0.2, 0.25, 0.1, 0.15, 0.1)
 # Of all steps: whole factors of the table, the others any real factor between.
 _WHOLE = 0.75
+FACTOR_RANGE, WIDTH_RANGE = (1.5, 9.0), (0.7, 1.3)
+"""Slice distance over pixel size, and slice thickness over distance, in training."""
 _EDGE = 2  # voxels across at a patch's edge that see too little to be learned from
 
 
@@ -45,6 +47,15 @@ class TrainingImage:
     data: NDArray[np.float16]
     inside: NDArray[np.bool_]
     axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A part of a volume to measure the gain on: the thick axis first, engine units."""
+
+    name: str
+    data: FloatArray
+    inside: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +128,11 @@ class PatchSampler:
         rng = self.rng
         factor = float(rng.choice(FACTORS, p=_FACTOR_SHARE))
         if rng.random() > _WHOLE:
-            factor = float(np.exp(rng.uniform(np.log(1.5), np.log(9.0))))
+            factor = float(np.exp(rng.uniform(*np.log(FACTOR_RANGE))))
         profile, fwhm = "boxcar", 1.0
         if rng.random() > 0.5:
             profile = "boxcar" if rng.random() < 0.5 else "gaussian"
-            fwhm = float(rng.uniform(0.7, 1.3))
+            fwhm = float(rng.uniform(*WIDTH_RANGE))
         patches = [self._patch(factor, profile, fwhm) for _ in range(self.batch)]
         low, cubic, truth, weight, basis, nearest = (
             np.stack(parts) for parts in zip(*patches, strict=True)

@@ -14,12 +14,11 @@ from napari_mrisr.networks.tiles import conditions  # noqa: E402
 from napari_mrisr.training.networks.architecture import ThickSliceNetwork  # noqa: E402
 from napari_mrisr.training.networks.export import export  # noqa: E402
 from napari_mrisr.training.networks.loop import (  # noqa: E402
-    HeldOut,
     LoopParameters,
     NetworkTraining,
     psnr_gain,
 )
-from napari_mrisr.training.networks.patches import training_image  # noqa: E402
+from napari_mrisr.training.networks.patches import HeldOut, training_image  # noqa: E402
 
 PARAMETERS = LoopParameters(steps=6, batch=2, slices=5, across=12)
 
