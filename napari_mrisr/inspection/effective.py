@@ -176,16 +176,16 @@ def _of_network(
     (x, y), halo, (nx, ny, n) = column, method.network.halo, lr.grid.shape
     weights, coefficients = np.zeros((nx, ny, n)), np.zeros(wanted.shape)
     for box, known in method.tiles.covering(lr, Region((x, y, 0), (x + 1, y + 1, n))):
-        place = (x - box.start[0], y - box.start[1])
-        expected = known[place].astype(np.float64)
+        expected = known[x - box.start[0], y - box.start[1]].astype(np.float64)
         slices = slice(box.start[2], box.stop[2])
         coefficients[slices] = expected
         given = method.tiles.inputs(lr, box)
         if not given.image.any():
             continue
-        gradient = _backward(method, given, place, wanted[slices], expected)
-        index = np.ix_(given.index[2], given.index[0], given.index[1])
-        np.add.at(weights.transpose(2, 0, 1), index, gradient)
+        (a, b, c), (d, e, f) = given.box.start, given.box.stop
+        inner = slice(slices.start - c, slices.stop - c)
+        gradient = _backward(method, given, (inner, x - a, y - b), wanted[slices], expected)
+        weights[a:d, b:e, c:f] += gradient.transpose(1, 2, 0)
     near = weights[max(0, x - halo) : x + halo + 1, max(0, y - halo) : y + halo + 1]
     return near, coefficients
 
@@ -193,25 +193,23 @@ def _of_network(
 def _backward(
     method: ThickSlices,
     given: TileInputs,
-    place: tuple[int, int],
+    place: tuple[slice, int, int],
     wanted: Matrix,
     expected: Matrix,
 ) -> FloatArray:
     """Return the weights of a tile's input, from a crop around the column if that suffices."""
-    gradient, width = gradient_of(method.network), 2 * method.network.halo + 1
-    rows, columns = given.image.shape[3:]
-    step = gradient.stride
+    gradient, halo = gradient_of(method.network), method.network.halo
+    slices, rows, columns = place
+    step, shape = gradient.stride, given.image.shape[3:]
     found = np.zeros(given.image.shape[2:], np.float32)
-    starts = [p // step * step for p in place]
-    for crop in (True, False):
-        if not crop:
-            starts = [0, 0]
+    for reach in (halo, max(shape)):
+        starts = [max(0, p - reach) // step * step for p in (rows, columns)]
         ends = [
-            min(n, a + -(-(p - a + width) // step) * step) if crop else n
-            for n, a, p in zip((rows, columns), starts, place, strict=True)
+            min(n, a + -(-(p + reach + 1 - a) // step) * step)
+            for n, a, p in zip(shape, starts, (rows, columns), strict=True)
         ]
         box = (slice(None), slice(starts[0], ends[0]), slice(starts[1], ends[1]))
-        at = (slice(None), place[0] - starts[0], place[1] - starts[1])
+        at = (slices, rows - starts[0], columns - starts[1])
 
         def weigh(output: FloatArray, at: tuple[slice, int, int] = at) -> FloatArray:
             weights = np.zeros_like(output)

@@ -2,7 +2,7 @@
 
 A tile is always computed from the same low-resolution box, so its coefficients have the same
 bits whatever region is asked for, and every region equals the whole run. Beyond the volume's
-edges the scan is mirrored, as for cubic interpolation.
+edges the network sees zeros, as in training.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from numpy.typing import NDArray
 from napari_mrisr.core.slices import slices_of
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.networks.file import NetworkFile
-from napari_mrisr.operators.interpolate import mirror_index
 
-ACROSS = 48
-"""Low-resolution voxels of a tile along the two axes of a slice."""
+ACROSS = 96
+"""Largest number of low-resolution voxels of a tile along the two axes of a slice.
+
+A smaller tile computes more halo, a larger one needs more memory: 32 channels of a tile with
+its halo and 48 slices are 77 MB, and three such arrays live at the peak.
+"""
 _ALONG = 64
 _KEPT_BYTES = 256_000_000
 
@@ -39,6 +42,7 @@ def session_of(network: NetworkFile) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # the arena would hold half as much again
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(
         network.content, options, providers=["CPUExecutionProvider"]
@@ -103,14 +107,13 @@ class TileInputs:
     image : (1, 1, slices, rows, columns) ndarray of float32
         The tile with its halo; rows are x and columns y of the volume.
     told : (1, conditions) ndarray of float32
-    index : tuple of three ndarray of int64
-        Voxel along x, y, z of the volume at each place along columns, rows and slices;
-        mirrored beyond the edges.
+    box : Region
+        Voxels of the volume in ``image``.
     """
 
     image: FloatArray
     told: FloatArray
-    index: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+    box: Region
 
 
 class Tiles:
@@ -130,11 +133,10 @@ class Tiles:
 
         Coefficients have the shape ``(*box.shape, order)``.
         """
-        shape = lr.grid.shape
-        size = (ACROSS, ACROSS, shape[2] if shape[2] <= _ALONG else ACROSS)
+        most = (ACROSS, ACROSS, _ALONG)
         spans = [
-            [(t * s, min(n, (t + 1) * s)) for t in range(a // s, -(-b // s))]
-            for a, b, s, n in zip(region.start, region.stop, size, shape, strict=True)
+            _pieces(n, m, a, b)
+            for n, m, a, b in zip(lr.grid.shape, most, region.start, region.stop, strict=True)
         ]
         for (a, d), (b, e), (c, f) in itertools.product(*spans):
             box = Region((a, b, c), (d, e, f))
@@ -147,22 +149,31 @@ class Tiles:
         found: NDArray[np.float32] = session_of(self.network).run(
             None, {"image": given.image, "told": given.told}
         )[0][0]
-        return np.ascontiguousarray(found.transpose(2, 3, 1, 0))
+        corner = given.box.start
+        inside = tuple(
+            slice(a - c, b - c) for a, b, c in zip(box.start, box.stop, corner, strict=True)
+        )
+        return np.ascontiguousarray(found.transpose(2, 3, 1, 0)[inside])
 
     def inputs(self, lr: Volume, box: Region) -> TileInputs:
         """Return what the network is given for a tile of :meth:`covering`."""
-        halo, shape = self.network.halo, lr.grid.shape
-        spans, index = [], []
-        for a, b, n in zip(box.start, box.stop, shape, strict=True):
-            wanted = mirror_index(np.arange(a - halo, b + halo), n)
-            spans.append(slice(int(wanted.min()), int(wanted.max()) + 1))
-            index.append(wanted)
-        patch = lr.data[tuple(spans)]
-        patch = patch[np.ix_(*(i - span.start for i, span in zip(index, spans, strict=True)))]
-        x, y, z = lr.grid.voxel_size
+        halo = self.network.halo
+        x, y, z = (max(0, a - halo) for a in box.start)
+        x_end, y_end, z_end = (
+            min(n, b + halo) for b, n in zip(box.stop, lr.grid.shape, strict=True)
+        )
+        seen = Region((x, y, z), (x_end, y_end, z_end))
+        dx, dy, dz = lr.grid.voxel_size
         # Outside the ranges of training the network is told the nearest value.
-        factor = float(np.clip(z / (x * y) ** 0.5, *self.network.factors))
+        factor = float(np.clip(dz / (dx * dy) ** 0.5, *self.network.factors))
         width = float(np.clip(relative_width(lr), *self.network.widths))
         told = np.array([conditions(factor, width)], np.float32)
-        image = np.ascontiguousarray(patch.transpose(2, 0, 1))[None, None]
-        return TileInputs(image, told, (index[0], index[1], index[2]))
+        image = np.ascontiguousarray(lr.data[seen.slices].transpose(2, 0, 1))[None, None]
+        return TileInputs(image, told, seen)
+
+
+def _pieces(size: int, most: int, start: int, stop: int) -> list[tuple[int, int]]:
+    """Return those of about equal pieces of an axis that meet an interval."""
+    count = -(-size // most)
+    edges = [size * n // count for n in range(count + 1)]
+    return [(a, b) for a, b in itertools.pairwise(edges) if a < stop and b > start]

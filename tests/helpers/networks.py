@@ -18,7 +18,7 @@ from napari_mrisr.training.networks import run
 
 
 def convolution_model(kernel: np.ndarray, **document: Any) -> onnx.ModelProto:
-    """A network of one convolution without padding.
+    """A network of one convolution, with zeros beyond the image.
 
     ``kernel`` has the shape (order, 1, k, k, k): a coefficient per first index, axes slices,
     rows, columns.
@@ -26,7 +26,7 @@ def convolution_model(kernel: np.ndarray, **document: Any) -> onnx.ModelProto:
     size = kernel.shape[-1]
     shape = [1, 1, "s", "r", "c"]
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["image", "kernel"], ["coefficients"])],
+        [helper.make_node("Conv", ["image", "kernel"], ["coefficients"], pads=[size // 2] * 6)],
         "tiny",
         [
             helper.make_tensor_value_info("image", TensorProto.FLOAT, shape),

@@ -2,6 +2,7 @@
 
 architecture.py  the bias-free network for thick slices
 patches.py       training patches, degraded on the fly
+optimizer.py     Muon and Adam
 loop.py          one step: schedule, optimizer, checkpoint, resume, gain
 export.py        the network as an ``.onnx`` file, and back
 volumes.py       volumes read to train and to validate on

@@ -12,36 +12,11 @@ from typing import Any
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import Tensor, nn
 
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
 from napari_mrisr.networks.file import FORMAT_VERSION, KEY, NetworkFile, weights_checksum
 from napari_mrisr.training.networks.architecture import CONDITIONS, ThickSliceNetwork
-
-
-class _Valid(nn.Module):
-    """The network without padding: the image brings its halo."""
-
-    def __init__(self, network: ThickSliceNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor, told: Tensor) -> Tensor:
-        network = self.network
-        gains = 1.0 + network.gains(told)
-        gains = gains.reshape(1, -1, network.channels, 1, 1, 1)
-        hidden = torch.relu(_convolved(image, network.head) * gains[:, 0])
-        for pair in range(network.pairs):
-            inner = _convolved(hidden, network.body[2 * pair]) * gains[:, 2 * pair + 1]
-            inner = _convolved(torch.relu(inner), network.body[2 * pair + 1])
-            hidden = hidden[:, :, 2:-2, 2:-2, 2:-2] + inner * gains[:, 2 * pair + 2]
-        return _convolved(hidden, network.tail)
-
-
-def _convolved(image: Tensor, convolution: nn.Module) -> Tensor:
-    assert isinstance(convolution, nn.Conv3d)
-    return nn.functional.conv3d(image, convolution.weight)
 
 
 def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> None:
@@ -54,20 +29,19 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
     document : dict
         ``factors``, ``widths`` and ``provenance`` for the metadata.
     """
-    side = 2 * network.halo + 4
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript, and names the weights otherwise.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            _Valid(copy.deepcopy(network).cpu()).eval(),
-            (torch.zeros(1, 1, side, side + 1, side + 2), torch.zeros(1, CONDITIONS)),
+            copy.deepcopy(network).cpu().eval(),
+            (torch.zeros(1, 1, 8, 9, 10), torch.zeros(1, CONDITIONS)),
             buffer,
             input_names=["image", "told"],
             output_names=["coefficients"],
             dynamic_axes={
                 "image": {2: "slices", 3: "rows", 4: "columns"},
-                "coefficients": {2: "slices_out", 3: "rows_out", 4: "columns_out"},
+                "coefficients": {2: "slices", 3: "rows", 4: "columns"},
             },
             opset_version=17,
             dynamo=False,
@@ -95,12 +69,11 @@ def restore(file: NetworkFile) -> ThickSliceNetwork:
     BankError
         If :func:`export` did not write it.
     """
-    prefix = "network."
     model = onnx.load_model_from_string(file.content)
     weights = {
-        tensor.name.removeprefix(prefix): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in model.graph.initializer
-        if tensor.name.startswith(prefix)
+        if tensor.name.split(".")[0] in ("head", "body", "tail", "gains")
     }
     try:
         pairs = sum(name.startswith("body.") for name in weights) // 2

@@ -22,7 +22,7 @@ ORDER = 8
 """Legendre coefficients per low-resolution voxel along the thick axis."""
 
 FACTORS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-_FACTOR_SHARE = (0.2, 0.2, 0.25, 0.1, 0.15, 0.1)
+_FACTOR_SHARE = (0.12, 0.2, 0.28, 0.12, 0.18, 0.1)
 # Of all steps: whole factors of the table, the others any real factor between.
 _WHOLE = 0.75
 FACTOR_RANGE, WIDTH_RANGE = (1.5, 9.0), (0.7, 1.3)

@@ -79,13 +79,8 @@ def test_an_exported_network_computes_the_same(tmp_path):
     data = np.random.default_rng(4).random((23, 21, 19), dtype=np.float32)
     lr = Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0])))
     method = ThickSlices(file, (1, 1, 4))
-    (_, found), *_ = method._tiles.covering(lr, Region.whole(data.shape))
+    (_, found), *_ = method.tiles.covering(lr, Region.whole(data.shape))
     with torch.no_grad():
         image = torch.from_numpy(data.transpose(2, 0, 1).copy())[None, None]
         expected = network(image, torch.tensor([conditions(4.0, 1.0)]))[0].numpy()
-    inner = slice(network.halo, -network.halo)
-    np.testing.assert_allclose(
-        found[inner, inner, inner],
-        expected.transpose(2, 3, 1, 0)[inner, inner, inner],
-        atol=1e-5,
-    )
+    np.testing.assert_allclose(found, expected.transpose(2, 3, 1, 0), atol=1e-5)
