@@ -121,7 +121,7 @@ class NetworkTraining:
         self.parameters = parameters
         self.network = (network or ThickSliceNetwork()).to(self.device)
         self.averaged = copy.deepcopy(self.network)
-        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.network.to(memory_format=torch.channels_last_3d)
         self.optimizer = MuonAdam(self.network, parameters.rate, parameters.adam_rate)
         self.rng = np.random.default_rng(parameters.seed)
         self.sampler = PatchSampler(

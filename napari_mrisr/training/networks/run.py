@@ -62,7 +62,7 @@ STEPS, FINE_TUNING_STEPS = 8_000, 1_000
 _EVERY = 250  # steps between checkpoints and validations
 _FEWEST_SLICES = 4
 # A trained network must not forget: a tenth of the rates of a new one.
-_FINE_TUNING_RATES = {"rate": 0.002, "adam_rate": 1.5e-4}
+_FINE_TUNING = 0.1
 # Bytes of PyTorch, of the activations of a batch, and per voxel of images and of the largest.
 _PROGRAM, _BYTES_PER_VOXEL, _BYTES_PER_LARGEST = 900_000_000, 3, 40
 
@@ -352,7 +352,9 @@ def open_loop(
     loop, network = LoopParameters(parameters.steps), None
     if start is not None:
         network = restore(start)
-        loop = LoopParameters(parameters.steps, **_FINE_TUNING_RATES)
+        loop = LoopParameters(
+            parameters.steps, rate=_FINE_TUNING * loop.rate, adam_rate=_FINE_TUNING * loop.adam_rate
+        )
     return NetworkTraining(
         loop,
         images,
