@@ -110,9 +110,11 @@ def add_bank(parser: argparse.ArgumentParser, text: str) -> None:
     complete_with(bank, bank_names)
 
 
-def add_degradation(parser: argparse.ArgumentParser, default: str | None = "standard") -> None:
+def add_degradation(
+    parser: argparse.ArgumentParser, default: str | None = "standard", shown: str = ""
+) -> None:
     """Add ``--degradation``."""
-    shown = default or "the protocol's"
+    shown = shown or default or "the protocol's"
     text = f"{_listed(DEGRADATIONS)}\n{_WINDOWS}\n(default: {shown})"
     action = parser.add_argument("--degradation", default=default, metavar="NAME", help=text)
     complete_with(action, lambda: DEGRADATIONS)

@@ -50,6 +50,7 @@ _PARAMETERS = (
     "preset",
     "degradation",
     "protocol",
+    "steps",
 )
 
 

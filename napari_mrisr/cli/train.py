@@ -1,4 +1,4 @@
-"""``napari-mrisr train``: train a filter bank."""
+"""``napari-mrisr train``: train a filter bank or a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli import clusters, options
 from napari_mrisr.cli.batch import Batch
@@ -21,39 +21,76 @@ from napari_mrisr.errors import Cancelled, OutputError, ParameterError, ScaleErr
 
 if TYPE_CHECKING:
     from napari_mrisr.core.threads import ThreadPool
-    from napari_mrisr.training import TrainingReport
+    from napari_mrisr.training import TrainingReport, Watch
     from napari_mrisr.training.events import TrainEvent
     from napari_mrisr.training.executor import Executor
+    from napari_mrisr.training.networks.run import NetworkReport
     from napari_mrisr.training.presets import TrainParameters
 
 _EXAMPLE = """\
 example:
   napari-mrisr train scans/ --scale 2 --out my-bank.safetensors
   napari-mrisr upscale low.nii.gz high.nii.gz --bank my-bank.safetensors
+  napari-mrisr train scans/ --method network --out mine.onnx --start thick-slices
 
 Give images of high resolution; low-resolution images are simulated from them.
 Ctrl-C keeps the sums of finished volumes beside the bank; --resume continues
-from them, and also adds volumes to a finished bank.
+from them, and also adds volumes to a finished bank. Of a network, Ctrl-C keeps
+a usable file and a checkpoint, and --resume continues exactly.
 """
+# Options of filter banks that a network has no use for, with their values if not given.
+_OF_BANKS: dict[str, tuple[Any, str]] = {
+    "scale": (None, "a network serves every slice factor"),
+    "preset": (None, "a network has none"),
+    "degradation": (None, "a network learns slices of any thickness"),
+    "thin": ([], "use --thick-axes"),
+    "dask": (None, "networks are trained in one process"),
+}
+_OF_NETWORKS = ("steps", "start")
 
 
 def add_parser(commands: options.Commands) -> None:
     """Add the command."""
     parser = options.new_command(
-        commands, "train", run, "Train a filter bank on high-resolution images.", _EXAMPLE
+        commands,
+        "train",
+        run,
+        "Train a filter bank or a network on high-resolution images.",
+        _EXAMPLE,
     )
     options.add_inputs(parser)
-    options.add_scale(parser, required=True)
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="filter bank to write"
+        "--method",
+        choices=("hashed", "network"),
+        default="hashed",
+        help="hashed: filter bank for one scale; network: for thick slices of any factor, needs "
+        "PyTorch (default: %(default)s)",
+    )
+    options.add_scale(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="file to write: .safetensors for a filter bank, .onnx for a network",
     )
     parser.add_argument(
         "--preset",
         choices=("default", "paper"),
-        default="default",
-        help="design of the filters; paper: as in the 2021 paper (default: %(default)s)",
+        help="design of the filters; paper: as in the 2021 paper (default: default)",
     )
-    options.add_degradation(parser)
+    options.add_degradation(parser, None, "standard")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="training steps of a network (default: 8000, with --start 1000)",
+    )
+    parser.add_argument(
+        "--start",
+        metavar="FILE|NAME",
+        help="network to train further, such as thick-slices (default: a new one)",
+    )
     parser.add_argument(
         "--thin",
         action="append",
@@ -68,22 +105,23 @@ def add_parser(commands: options.Commands) -> None:
         default=[],
         type=_axes_value,
         metavar="PATTERN=xyz",
-        help="for a scale such as 1x1x4: RAS axes of files whose name matches that are used as "
-        "the slice axis in turn (default: all three if the voxels are isotropic within 20 %%, "
-        "else that of the scale)",
+        help="for thick slices: RAS axes of files whose name matches that are used as the slice "
+        "axis in turn (default: all three if the voxels are isotropic within 20 %%, else that of "
+        "the scale, or of a network all whose voxels are short)",
     )
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="CSV",
-        help="table with the columns file and license, recorded in the bank",
+        help="table with the columns file and license, recorded in the result",
     )
     parser.add_argument(
         "--validate",
         nargs="+",
         default=[],
         metavar="IN",
-        help="images on which to measure the gain after each volume, in one axial slab each",
+        help="images on which to measure the gain: of a bank after each volume, in one axial slab "
+        "each, of a network every 250 steps, in the middle",
     )
     parser.add_argument(
         "--no-names",
@@ -91,7 +129,7 @@ def add_parser(commands: options.Commands) -> None:
         help="record the images as volume 1, volume 2, ... (file names may identify patients)",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="continue from a checkpoint or a finished bank"
+        "--resume", action="store_true", help="continue from a checkpoint or a finished training"
     )
     options.add_running(parser)
     options.add_overwrite(parser)
@@ -100,14 +138,12 @@ def add_parser(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
     from napari_mrisr.io import find_volumes
-    from napari_mrisr.operators.degrade import get_degradation
-    from napari_mrisr.training import Watch, train
-    from napari_mrisr.training.presets import TrainParameters
+    from napari_mrisr.training import Watch
     from napari_mrisr.training.sources import TrainingFile
 
-    get_degradation(arguments.degradation)
     if arguments.threads is not None and arguments.threads < 1:
         raise ParameterError(explain("--threads", str(arguments.threads), "give 1 or more"))
+    _check_options(arguments)
     _check_out(arguments)
     batch = Batch.find(arguments.inputs, session)
     scans = []
@@ -119,6 +155,101 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     checks = []
     if arguments.validate:
         checks = [read_scan(path, None) for path in find_volumes(arguments.validate)]
+    watch = Watch(partial(_say_event, session), [TrainingFile(scan.path) for scan in checks])
+    train = _train_network if arguments.method == "network" else _train_bank
+    train(arguments, scans, checks, watch, session)
+    return batch.finish(len(scans))
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse options of the other method; set defaults."""
+    from napari_mrisr.operators.degrade import get_degradation
+
+    if arguments.method == "network":
+        for name, (unset, remedy) in _OF_BANKS.items():
+            if getattr(arguments, name) != unset:
+                found = "does not apply to method network"
+                raise ParameterError(explain(f"--{name}", found, remedy))
+        return
+    for name in _OF_NETWORKS:
+        if getattr(arguments, name) is not None:
+            found = "does not apply to filter banks"
+            raise ParameterError(explain(f"--{name}", found, "use --method network"))
+    if arguments.scale is None:
+        found = "missing, a filter bank serves one"
+        raise ParameterError(explain("--scale", found, "give one, such as 2 or 1x1x4"))
+    arguments.preset = arguments.preset or "default"
+    arguments.degradation = arguments.degradation or "standard"
+    get_degradation(arguments.degradation)
+
+
+def _train_network(
+    arguments: argparse.Namespace,
+    scans: list[InputScan],
+    checks: list[InputScan],
+    watch: Watch,
+    session: Session,
+) -> None:
+    from napari_mrisr.training.networks.run import (
+        FINE_TUNING_STEPS,
+        STEPS,
+        NetworkParameters,
+        check_network_memory,
+        network_checkpoint,
+        require_torch,
+        train_network,
+    )
+
+    require_torch()
+    steps = arguments.steps
+    if steps is None:
+        steps = FINE_TUNING_STEPS if arguments.start else STEPS
+    parameters = NetworkParameters(
+        steps,
+        arguments.start or "",
+        licenses=_licenses(arguments.manifest),
+        names=not arguments.no_names,
+        thick_axes=tuple(arguments.thick_axes),
+    )
+    need = check_network_memory([scan.grid.shape for scan in [*scans, *checks]])
+    session.say(f"needs about {need / 1e9:.1f} GB of memory")
+    try:
+        report = train_network(
+            [scan.path for scan in scans],
+            arguments.out,
+            parameters,
+            **_running(arguments, session, watch),
+        )
+    except Cancelled as stop:
+        session.progress.close()
+        if network_checkpoint(arguments.out).is_file():
+            session.progress.message(f"{arguments.out}: {stop}; continue with --resume")
+        raise
+    _say_network(report, session)
+
+
+def _running(arguments: argparse.Namespace, session: Session, watch: Watch) -> dict[str, Any]:
+    """Return the options that both trainings take."""
+    return {
+        "resume": arguments.resume,
+        "overwrite": arguments.overwrite,
+        "progress": session.progress,
+        "watch": watch,
+        "threads": arguments.threads,
+        "device": arguments.device,
+    }
+
+
+def _train_bank(
+    arguments: argparse.Namespace,
+    scans: list[InputScan],
+    checks: list[InputScan],
+    watch: Watch,
+    session: Session,
+) -> None:
+    from napari_mrisr.training import train
+    from napari_mrisr.training.presets import TrainParameters
+
     parameters = TrainParameters(
         scale=_scale(arguments.scale, [*scans, *checks]),
         preset=arguments.preset,
@@ -132,27 +263,20 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         thick_axes=tuple(arguments.thick_axes),
     )
     _say_memory(parameters, scans, arguments.threads, session)
-    watch = Watch(partial(_say_event, session), [TrainingFile(scan.path) for scan in checks])
     try:
         with clusters.connected(arguments, session):
             report = train(
                 [scan.path for scan in scans],
                 arguments.out,
                 parameters,
-                resume=arguments.resume,
-                overwrite=arguments.overwrite,
-                progress=session.progress,
-                watch=watch,
-                threads=arguments.threads,
-                device=arguments.device,
                 executor=_executor(arguments, session),
+                **_running(arguments, session, watch),
             )
     except Cancelled:
         session.progress.close()
         session.progress.message("finished volumes are kept; continue with --resume")
         raise
     _say(arguments.out, report, session)
-    return batch.finish(len(scans))
 
 
 def _executor(
@@ -232,8 +356,17 @@ def _say_memory(
 
 def _say_event(session: Session, event: TrainEvent) -> None:
     """Print a line per point of the validation curve."""
-    from napari_mrisr.training.events import GainMeasured
+    from napari_mrisr.training.events import GainMeasured, NetworkMeasured, NetworkStarted
 
+    if isinstance(event, NetworkStarted):
+        from_ = f", from step {event.step:,}" if event.step else ""
+        session.progress.message(f"{event.steps:,} steps on {event.place}{from_}")
+    if isinstance(event, NetworkMeasured):
+        means = (f"{sum(g) / len(g):+.2f} at {f:g}" for f, g in event.gains_db.items())
+        session.progress.message(
+            f"step {event.step:,}: {', '.join(means)} times the pixel size, dB over tricubic, "
+            "inside the head"
+        )
     if isinstance(event, GainMeasured):
         each = ", ".join(f"{gain:+.2f}" for gain in event.gains_db)
         # Above the bar, which a line on standard output would end.
@@ -241,6 +374,11 @@ def _say_event(session: Session, event: TrainEvent) -> None:
             f"stage {event.stage}, {event.volumes} volumes: {event.mean_db:+.2f} dB over tricubic "
             f"({each}; {event.voxels:,} voxels of axial slabs, inside the head)"
         )
+
+
+def _say_network(report: NetworkReport, session: Session) -> None:
+    took = format_seconds(report.seconds)
+    session.say(f"{report.path}: {report.steps:,} steps, trained in {took}")
 
 
 def _say(out: Path, report: TrainingReport, session: Session) -> None:

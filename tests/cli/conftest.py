@@ -54,14 +54,17 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def interrupt_at(
-    monkeypatch: pytest.MonkeyPatch, task: str, number: signal.Signals = signal.SIGINT
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    number: signal.Signals = signal.SIGINT,
+    done: int = 0,
 ) -> None:
-    """Send a signal, Ctrl-C by default, when progress shows a task."""
+    """Send a signal, Ctrl-C by default, when progress shows so many steps of a task."""
     show = TerminalProgress.show
 
     def show_and_interrupt(self: TerminalProgress, state: ProgressState) -> None:
         show(self, state)
-        if task in state.task and not self.token.cancelled:
+        if task in state.task and state.done >= done and not self.token.cancelled:
             signal.raise_signal(number)
 
     monkeypatch.setattr(TerminalProgress, "show", show_and_interrupt)

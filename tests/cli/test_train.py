@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
+from helpers.networks import train_by_counting
 
-from .conftest import make_scan
+from napari_mrisr.networks.file import load_network
+
+from .conftest import interrupt_at, make_scan
 
 FAST = ("--methods", "nearest,tricubic")
 
@@ -79,3 +84,82 @@ def test_training_checks_its_options_first(run, scan, tmp_path, monkeypatch, opt
     found = run("train", scan, "--scale", "2", "--out", "b.safetensors", *options)
     assert found.code == 2
     assert part in found.error
+
+
+def test_ctrl_c_keeps_a_usable_network_and_resume_continues(run, scan, tmp_path, monkeypatch):
+    train_by_counting(monkeypatch)
+    out = tmp_path / "mine.onnx"
+    command = ("train", scan, "--method", "network", "--out", out, "--steps", "50")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, "training a network", done=20)
+        found = run(*command)
+    assert found.code == 130
+    assert f"{out}: stopped after 20 of 50 steps; continue with --resume" in found.err
+    assert load_network(out).provenance["steps"] == 20
+    assert "--overwrite or --resume" in run(*command).error
+    found = run(*command, "--resume")
+    assert found.code == 0
+    assert "50 steps on CPU, counting, from step 20" in found.err
+    assert f"{out}: 50 steps, trained in" in found.out
+    assert load_network(out).provenance["steps"] == 50
+
+
+def test_a_network_tells_memory_and_its_gain_and_is_used_at_once(run, tmp_path, monkeypatch):
+    train_by_counting(monkeypatch)
+    scans = [make_scan(tmp_path / f"{n}.nii", n, (29, 34, 25)) for n in (2, 3)]
+    out = tmp_path / "mine.onnx"
+    command = ("train", scans[0], "--method", "network", "--steps", "300", "--no-names")
+    found = run(*command, "--out", out, "--validate", scans[1])
+    assert found.code == 0
+    assert "GB of memory" in found.out
+    lines = [line for line in found.err.splitlines() if "dB over tricubic" in line]
+    assert [line.partition(":")[0] for line in lines] == ["step 250", "step 300"]
+    assert "+2.25 at 2, +4.25 at 4, +6.25 at 6 times" in lines[0]
+    assert b"2.nii" not in out.read_bytes()
+    result = tmp_path / "high.nii.gz"
+    options = ("--scale", "1x1x2", "--method", "network", "--bank", out)
+    assert run("upscale", scans[1], result, *options).code == 0
+    assert result.exists()
+
+
+def test_a_network_goes_on_from_another_with_fewer_steps(run, scan, tmp_path, monkeypatch):
+    opened = train_by_counting(monkeypatch)
+    out = tmp_path / "mine.onnx"
+    command = ("train", scan, "--method", "network", "--out", out, "--start", "thick-slices")
+    assert run(*command).code == 0
+    assert (opened[0].start.name, opened[0].steps) == ("thick-slices", 1000)
+    assert load_network(out).provenance["start"]["name"] == "thick-slices"
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--method", "network", "--scale", "2"), "--scale: does not apply to method network"),
+        (("--method", "network", "--preset", "paper"), "--preset: does not apply"),
+        (("--method", "network", "--thin", "*=1x1x2"), "use --thick-axes"),
+        (("--method", "network", "--dask", "local"), "--dask: does not apply"),
+        (("--method", "network", "--out", "b.safetensors"), "end it with .onnx"),
+        (("--method", "network", "--steps", "0"), "--steps: 0; give 1"),
+        (("--method", "network", "--start", "nothing"), "nothing: cannot be read"),
+        (("--scale", "2", "--steps", "9"), "--steps: does not apply to filter banks"),
+        ((), "--scale: missing"),
+    ],
+)
+def test_options_of_the_other_method_are_refused(
+    run, scan, tmp_path, monkeypatch, files, options, part
+):
+    train_by_counting(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    before = files()
+    found = run("train", scan, "--out", "b.onnx", *options)
+    assert found.code == 2
+    assert part in found.error
+    assert files() == before
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
+def test_a_network_without_pytorch_names_the_remedy(run, scan, tmp_path):
+    found = run("train", scan, "--method", "network", "--out", tmp_path / "a.onnx")
+    assert found.code == 2
+    assert "--method: a network is trained by PyTorch, which is not installed" in found.error
+    assert "napari-mrisr[train]" in found.error

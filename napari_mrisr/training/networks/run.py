@@ -345,9 +345,9 @@ def open_loop(
 
     on_gpu = device != "cpu" and torch.cuda.is_available()
     if device == "gpu" and not on_gpu:
-        found = "PyTorch finds no GPU"
+        found = "gpu, but PyTorch finds none"
         remedy = "install a driver and a PyTorch with CUDA, or train on the CPU"
-        raise DeviceError(explain("device gpu", found, remedy))
+        raise DeviceError(explain("device", found, remedy))
     torch.set_num_threads(threads)
     loop, network = LoopParameters(parameters.steps), None
     if start is not None:
@@ -376,8 +376,8 @@ def _cpu_has_bfloat16() -> bool:
 def require_torch() -> None:
     """Raise :class:`ParameterError` if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
-        found = "training a network needs PyTorch, which is not installed"
-        raise ParameterError(explain("method network", found, install("train")))
+        found = "a network is trained by PyTorch, which is not installed"
+        raise ParameterError(explain("method", found, install("train")))
 
 
 def network_checkpoint(network: Path) -> Path:
