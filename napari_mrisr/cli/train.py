@@ -31,7 +31,7 @@ _EXAMPLE = """\
 example:
   napari-mrisr train scans/ --scale 2 --out my-bank.safetensors
   napari-mrisr upscale low.nii.gz high.nii.gz --bank my-bank.safetensors
-  napari-mrisr train scans/ --method network --out mine.onnx --start thick-slices
+  napari-mrisr train scans/ --method network --out mine.onnx
 
 Give images of high resolution; low-resolution images are simulated from them.
 Ctrl-C keeps the sums of finished volumes beside the bank; --resume continues
