@@ -324,6 +324,19 @@ class Region:
         x, y, z = (slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
         return x, y, z
 
+    def intersection(self, other: Region) -> Region:
+        """Return the voxels of both boxes."""
+        x, y, z = (max(a, b) for a, b in zip(self.start, other.start, strict=True))
+        ends = zip((x, y, z), self.stop, other.stop, strict=True)
+        x_end, y_end, z_end = (max(a, min(b, c)) for a, b, c in ends)
+        return Region((x, y, z), (x_end, y_end, z_end))
+
+    def within(self, other: Region) -> Region:
+        """Return the box with indices that count from the start of another."""
+        x, y, z = (a - b for a, b in zip(self.start, other.start, strict=True))
+        x_end, y_end, z_end = (a - b for a, b in zip(self.stop, other.start, strict=True))
+        return Region((x, y, z), (x_end, y_end, z_end))
+
     def blocks(self, edges: Shape, slow: int = 0) -> list[Region]:
         """Cut the box into blocks; the index along the axis ``slow`` changes least often."""
         order = sorted(range(3), key=lambda axis: axis != slow)

@@ -176,15 +176,17 @@ def _of_network(
     (x, y), halo, (nx, ny, n) = column, method.network.halo, lr.grid.shape
     weights, coefficients = np.zeros((nx, ny, n)), np.zeros(wanted.shape)
     for box, known in method.tiles.covering(lr, Region((x, y, 0), (x + 1, y + 1, n))):
-        expected = known[x - box.start[0], y - box.start[1]].astype(np.float64)
-        slices = slice(box.start[2], box.stop[2])
-        coefficients[slices] = expected
+        values = known[x - box.start[0], y - box.start[1]].astype(np.float64)
+        coefficients[box.start[2] : box.stop[2]] = values
         given = method.tiles.inputs(lr, box)
-        if not given.image.any():
-            continue
         (a, b, c), (d, e, f) = given.box.start, given.box.stop
-        inner = slice(slices.start - c, slices.stop - c)
-        gradient = _backward(method, given, (inner, x - a, y - b), wanted[slices], expected)
+        seen = Region((x, y, box.start[2]), (x + 1, y + 1, box.stop[2])).intersection(given.box)
+        if 0 in seen.shape:
+            continue  # background of zeros
+        first, last = seen.start[2], seen.stop[2]
+        place = (slice(first - c, last - c), x - a, y - b)
+        expected = values[first - box.start[2] : last - box.start[2]]
+        gradient = _backward(method, given, place, wanted[first:last], expected)
         weights[a:d, b:e, c:f] += gradient.transpose(1, 2, 0)
     near = weights[max(0, x - halo) : x + halo + 1, max(0, y - halo) : y + halo + 1]
     return near, coefficients

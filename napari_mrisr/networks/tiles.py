@@ -30,6 +30,11 @@ A smaller tile computes more halo, a larger one needs more memory: 32 channels o
 its halo and 48 slices are 77 MB, and three such arrays live at the peak.
 """
 _ALONG = 64
+_HALO = 6
+"""Largest number of voxels read around a tile.
+
+The outermost voxels of the receptive field hardly matter; a test holds how little.
+"""
 _KEPT_BYTES = 256_000_000
 
 Tile = tuple[int, int, int]
@@ -108,7 +113,8 @@ class TileInputs:
         The tile with its halo; rows are x and columns y of the volume.
     told : (1, conditions) ndarray of float32
     box : Region
-        Voxels of the volume in ``image``.
+        Voxels of the volume in ``image``. It may leave out background of zeros, where the
+        coefficients are zeros.
     """
 
     image: FloatArray
@@ -149,20 +155,21 @@ class Tiles:
         found: NDArray[np.float32] = session_of(self.network).run(
             None, {"image": given.image, "told": given.told}
         )[0][0]
-        corner = given.box.start
-        inside = tuple(
-            slice(a - c, b - c) for a, b, c in zip(box.start, box.stop, corner, strict=True)
-        )
-        return np.ascontiguousarray(found.transpose(2, 3, 1, 0)[inside])
+        common = box.intersection(given.box)
+        coefficients = np.zeros((*box.shape, self.network.order), np.float32)
+        coefficients[common.within(box).slices] = found.transpose(2, 3, 1, 0)[
+            common.within(given.box).slices
+        ]
+        return coefficients
 
     def inputs(self, lr: Volume, box: Region) -> TileInputs:
         """Return what the network is given for a tile of :meth:`covering`."""
-        halo = self.network.halo
+        halo = min(_HALO, self.network.halo)
         x, y, z = (max(0, a - halo) for a in box.start)
         x_end, y_end, z_end = (
             min(n, b + halo) for b, n in zip(box.stop, lr.grid.shape, strict=True)
         )
-        seen = Region((x, y, z), (x_end, y_end, z_end))
+        seen = _occupied(lr.data, Region((x, y, z), (x_end, y_end, z_end)), halo)
         dx, dy, dz = lr.grid.voxel_size
         # Outside the ranges of training the network is told the nearest value.
         factor = float(np.clip(dz / (dx * dy) ** 0.5, *self.network.factors))
@@ -177,3 +184,17 @@ def _pieces(size: int, most: int, start: int, stop: int) -> list[tuple[int, int]
     count = -(-size // most)
     edges = [size * n // count for n in range(count + 1)]
     return [(a, b) for a, b in itertools.pairwise(edges) if a < stop and b > start]
+
+
+def _occupied(data: FloatArray, box: Region, halo: int) -> Region:
+    """Return the part of a box outside which a network without biases gives zeros."""
+    used = data[box.slices] != 0
+    start, stop = list(box.start), list(box.stop)
+    for axis in range(3):
+        others = tuple(i for i in range(3) if i != axis)
+        found = np.flatnonzero(used.any(others))
+        if not len(found):
+            return Region(box.start, box.start)
+        start[axis] = max(box.start[axis], box.start[axis] + int(found[0]) - halo)
+        stop[axis] = min(box.stop[axis], box.start[axis] + int(found[-1]) + 1 + halo)
+    return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -352,7 +352,8 @@ def run_method(
         last = number == len(steps)
         task = functools.partial(_compute_block, lr, step, last, previous, out)
         # A cancelled run does not wait for running blocks; they end within a fraction of a second.
-        pool.each(task, blocks[number - 1], progress.advance, wait_for_running=False)
+        order = _far_apart(blocks[number - 1], threads)
+        pool.each(task, order, progress.advance, wait_for_running=False)
     return as_result(method, volume, out)
 
 
@@ -427,6 +428,12 @@ def block_regions(grid: Grid, scale: RealScale) -> list[Region]:
         for a, b in itertools.pairwise(x_edges)
         for c, d in itertools.pairwise(y_edges)
     ]
+
+
+def _far_apart(blocks: list[Region], threads: int) -> list[Region]:
+    """Return the blocks so that threads start far apart: neighbors wait for the same tile."""
+    share = -(-len(blocks) // threads)
+    return [block for n in range(share) for block in blocks[n::share]]
 
 
 def _edges(size: int, cell: int, thick: float) -> list[int]:

@@ -14,6 +14,7 @@ from napari_mrisr.core.axes import permute_volume
 from napari_mrisr.core.slices import with_slice_thickness
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import ScaleError
+from napari_mrisr.io.samples import phantom
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.network import ThickSlices, bundled_network, make_network
 from napari_mrisr.networks import tiles
@@ -195,3 +196,29 @@ def test_factors_need_not_divide(random_network, scan, factor):
     found = run_method(method, replace(scan, data=scan.data + 50.0))
     again = slice_operator(grid.shape[2], 9, "boxcar", 1.0).apply(found.data, 2)
     np.testing.assert_allclose(again, scan.data + 50.0, atol=1e-3)
+
+
+def test_tiles_of_the_bundled_network_leave_no_seams(monkeypatch):
+    """Tiles see 6 of the 8 voxels of the receptive field around them."""
+    truth = phantom().normalized().data[40:104, 50:110, 40:88]
+    low = slice_operator(48, 12, "boxcar", 1.0).apply(np.ascontiguousarray(truth), 2)
+    lr = Volume(low, Grid(low.shape, np.diag([1.0, 1.0, 4.0, 1.0])))
+    one = whole(make_network((1, 1, 4)), lr)
+    monkeypatch.setattr(tiles, "ACROSS", 32)
+    many = whole(make_network((1, 1, 4)), lr)
+    difference = (many - one)[30:34]  # the tiles meet at 32
+    assert 0 < np.sqrt((difference**2).mean()) < 3e-4
+
+
+def test_background_of_zeros_is_left_out_without_a_change(random_network, rng):
+    data = np.zeros((40, 36, 15), np.float32)
+    data[12:25, 5:21, 4:9] = rng.random((13, 16, 5))
+    lr = Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0])))
+    found = ThickSlices(random_network, (1, 1, 4)).tiles
+    (_, coefficients), *_ = found.covering(lr, Region.whole(data.shape))
+    given = found.inputs(lr, Region.whole(data.shape))
+    assert given.image.shape == (1, 1, 9, 17, 20)
+    full = tiles.session_of(random_network).run(
+        None, {"image": data.transpose(2, 0, 1)[None, None].copy(), "told": given.told}
+    )[0][0]
+    np.testing.assert_allclose(coefficients, full.transpose(2, 3, 1, 0), atol=1e-6)
