@@ -18,6 +18,7 @@ _PUBLIC = {
     "Cancelled": "errors",
     "Degradation": "operators.degrade",
     "DeviceError": "errors",
+    "DicomSeries": "io.dicom.series",
     "EvaluateParameters": "evaluation.experiment",
     "FilterBank": "bank.model",
     "GeometryError": "errors",
@@ -47,6 +48,7 @@ _PUBLIC = {
     "get_degradation": "operators.degrade",
     "get_method": "methods",
     "list_banks": "bank.model",
+    "list_series": "io",
     "load_bank": "bank.model",
     "measure_traits": "scan.traits",
     "parse_scale": "core.scale",
@@ -89,8 +91,10 @@ if TYPE_CHECKING:
     from napari_mrisr.evaluation.metrics import psnr as psnr
     from napari_mrisr.evaluation.metrics import ssim as ssim
     from napari_mrisr.explain import explain_voxel as explain_voxel
+    from napari_mrisr.io import list_series as list_series
     from napari_mrisr.io import read_volume as read_volume
     from napari_mrisr.io import write_volume as write_volume
+    from napari_mrisr.io.dicom.series import DicomSeries as DicomSeries
     from napari_mrisr.methods import available_scales as available_scales
     from napari_mrisr.methods import get_method as get_method
     from napari_mrisr.operators.degrade import Degradation as Degradation

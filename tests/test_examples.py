@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from helpers import dicoms
 from helpers.scans import head
 
 import napari_mrisr as sr
@@ -23,11 +24,12 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with ``scan.nii.gz``, a small head of 2 mm voxels."""
+    """A working folder with ``scan.nii.gz``, a small head of 2 mm voxels, and a DICOM study."""
     monkeypatch.chdir(tmp_path)
     data = head(0, (24, 28, 26))
     grid = sr.Grid(data.shape, np.diag([2.0, 2.0, 2.0, 1.0]))
     sr.write_volume(sr.Volume(data, grid), "scan.nii.gz")
+    dicoms.series("study")
 
 
 @pytest.mark.parametrize("name", PUBLIC)

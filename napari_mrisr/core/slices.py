@@ -1,8 +1,8 @@
 """Slices of a scan: their direction, thickness and distance.
 
 A header tells the distance between slices (the voxel size), not their thickness, which is less
-if there are gaps. The thickness comes from the BIDS sidecar or the user. Otherwise it is assumed
-to equal the distance.
+if there are gaps. The thickness comes from the DICOM header, the BIDS sidecar or the user.
+Otherwise it is assumed to equal the distance.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ MOST_OVERLAP = 1.5
 """Largest thickness, in slice distances. Overlapping slices are thicker than their distance."""
 
 SIDECAR = "BIDS sidecar"
+DICOM = "DICOM header"
 GIVEN = "as given"
 ASSUMED = "assumed"
 
@@ -32,7 +33,8 @@ class SliceGeometry:
     thickness, distance : float
         In mm. The distance is between the centers of neighboring slices.
     source : str
-        Origin of the thickness: :data:`SIDECAR`, :data:`GIVEN` or :data:`ASSUMED`.
+        Origin of the thickness: :data:`SIDECAR`, :data:`DICOM`, :data:`GIVEN` or
+        :data:`ASSUMED`.
     """
 
     axis: int
@@ -58,7 +60,7 @@ def slices_of(grid: Grid, origin: Origin | None) -> SliceGeometry | None:
     thin = max(isotropic_scale(sizes)) == 1
     if origin is None or thickness is None:
         return None if thin else SliceGeometry(axis, sizes[axis], sizes[axis], ASSUMED)
-    if thin and origin.slice_source == SIDECAR:
+    if thin and origin.slice_source in (SIDECAR, DICOM):
         return None
     return SliceGeometry(axis, thickness, sizes[axis], origin.slice_source)
 

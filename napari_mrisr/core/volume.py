@@ -175,6 +175,10 @@ class Origin:
         In mm; None if unknown. See :mod:`napari_mrisr.core.slices`.
     slice_source : str
         Source of the thickness.
+    window : IntensityWindow or None
+        Contrast that the file suggests.
+    acquisition : tuple of str
+        Facts about the acquisition for display, such as ``echo time 30 ms``.
     """
 
     name: str
@@ -184,6 +188,8 @@ class Origin:
     cautions: tuple[Caution, ...] = ()
     slice_thickness: float | None = None
     slice_source: str = ""
+    window: IntensityWindow | None = None
+    acquisition: tuple[str, ...] = ()
 
     @property
     def ras_axis(self) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Images in and out: every 3D format that nibabel knows, OME-Zarr, and atomic files.
+"""Images in and out: every 3D format that nibabel knows, DICOM, OME-Zarr, and atomic files.
 
 formats     suffixes of each format, scans in folders, names of results
 geometry    orientation of stored axes, contradictions in a header
@@ -6,6 +6,7 @@ loading     let nibabel open a file, and explain failures
 header      check everything that a header can tell
 read        voxels to RAS+ float32
 ngff        OME-Zarr in and out
+dicom       DICOM series
 nifti       headers of results, the note about their history
 write       save a volume
 atomic      files and folders that appear complete or not at all, locks
@@ -26,7 +27,7 @@ from napari_mrisr.io.formats import (
     suffix_of,
     with_suffix,
 )
-from napari_mrisr.io.read import read_grid, read_header, read_volume
+from napari_mrisr.io.read import list_series, read_grid, read_header, read_volume
 from napari_mrisr.io.write import check_dtype, check_writable, write_blocks, write_volume
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "check_dtype",
     "check_writable",
     "find_volumes",
+    "list_series",
     "map_path",
     "output_path",
     "read_grid",

@@ -62,7 +62,7 @@ def check_file(path: Path) -> None:
         raise VolumeError(explain(path, "no such file", "check the name"))
     suffix = suffix_of(path)
     if suffix not in READABLE:
-        remedy = f"give one of {', '.join(READABLE)} (convert DICOM with dcm2niix first)"
+        remedy = f"give one of {', '.join(READABLE)}, or DICOM"
         raise VolumeError(explain(path, f"{suffix or 'no suffix'!r} is no image format", remedy))
     if not path.is_file():
         raise VolumeError(explain(path, "is no regular file", "give an image file"))

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
 from napari_mrisr.core.notice import Caution
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Volume
-from napari_mrisr.errors import MemoryEstimateError, ParameterError, VolumeError, explain
+from napari_mrisr.errors import (
+    MemoryEstimateError,
+    ParameterError,
+    VolumeError,
+    explain,
+    install,
+)
+from napari_mrisr.io.dicom.sources import names_dicom
 from napari_mrisr.io.formats import PathLike, expansion_of, is_zarr
 from napari_mrisr.io.geometry import turn_to_ras
 from napari_mrisr.io.header import Scan, open_scan
 from napari_mrisr.io.loading import quiet_nibabel, unpacking
 from napari_mrisr.io.ngff import open_ngff
+
+if TYPE_CHECKING:
+    from napari_mrisr.io.dicom.series import DicomSeries
 
 MAX_MAGNITUDE = 1e37
 """Largest intensity. Differences and spline overshoot of larger ones would exceed the range of
@@ -42,9 +53,11 @@ def read_volume(
     ----------
     path : str or path
         NIfTI-1/2, Analyze, MGH/MGZ, MINC, PAR/REC or AFNI file, or OME-Zarr folder. Of
-        two-file formats either file.
+        two-file formats either file. A DICOM series by one of its files, or by its folder,
+        ZIP file or DICOMDIR, followed by the series' label if that holds several (see
+        :func:`list_series`).
     frame : int, optional
-        Volume of a 4D image, or color of an RGB one, from 0.
+        Volume of a 4D image or DICOM series, or color of an RGB one, from 0.
     fill_nonfinite : float or "mean", optional
         Replaces NaN and infinite voxels, which are refused otherwise: a number, or the mean
         of the finite voxels.
@@ -88,6 +101,8 @@ def read_volume(
         data = _to_float32(_in_memory(image.path, image.shape, image.read), intake)
         grid, origin = image.grid, image.origin
         return Volume(turn_to_ras(data, image.affine), grid, origin=origin, history=image.history)
+    if names_dicom(path):
+        return _read_dicom(path, frame, intake)
     with open_scan(path, frame) as scan:
         trailing = check_stream(scan)
         stored = _in_memory(path, scan.shape, lambda: _stored_voxels(scan, intake))
@@ -112,6 +127,10 @@ def read_header(path: PathLike, *, frame: int | None = None) -> tuple[Grid, Orig
     if is_zarr(path):
         image = open_ngff(path, frame)
         return image.grid, image.origin
+    if names_dicom(Path(path)):
+        series = need_dicom(Path(path)).find_series(Path(path))
+        stack = series.stack(frame)
+        return series.grid(stack), series.origin(stack)
     with open_scan(path, frame) as scan:
         return scan.grid, scan.origin
 
@@ -119,6 +138,73 @@ def read_header(path: PathLike, *, frame: int | None = None) -> tuple[Grid, Orig
 def read_grid(path: PathLike, *, frame: int | None = None) -> Grid:
     """Read the grid of the voxels from the header; see :func:`read_header`."""
     return read_header(path, frame=frame)[0]
+
+
+def list_series(
+    paths: PathLike | Iterable[PathLike], *, progress: Progress | None = None
+) -> list[DicomSeries]:
+    """List the DICOM series in folders, ZIP files and DICOMDIRs. Only headers are read.
+
+    Parameters
+    ----------
+    paths : path or iterable of path
+        Folders (with all below them), ZIP files, DICOMDIRs, or files. A file stands for its
+        series: all files of its folder that belong to it.
+    progress : Progress, optional
+        Receives one step per file.
+
+    Returns
+    -------
+    list of DicomSeries
+        Sorted by series number. A series that cannot be read is listed too, with its
+        ``problem``. ``path`` names a series in :func:`read_volume`.
+
+    Raises
+    ------
+    VolumeError
+        When a path does not exist or cannot be opened.
+
+    Examples
+    --------
+    >>> import napari_mrisr as sr
+    >>> for series in sr.list_series("study"):
+    ...     print(series.description, len(series.files), series.stacks[0].shape)
+    T1w 10 (14, 12, 10)
+    """
+    found: list[DicomSeries] = need_dicom(Path("DICOM")).list_all(paths, progress)
+    return found
+
+
+def need_dicom(path: Path) -> Any:
+    """Return the module :mod:`napari_mrisr.io.dicom.series`; it needs packages that are optional.
+
+    Raises
+    ------
+    VolumeError
+        When they are not installed.
+    """
+    try:
+        from napari_mrisr.io.dicom import series
+    except ImportError as error:
+        found = "DICOM needs the package pydicom"
+        raise VolumeError(explain(path, found, install("dicom"))) from error
+    return series
+
+
+def _read_dicom(path: Path, frame: int | None, intake: Intake) -> Volume:
+    """Read a volume of a DICOM series."""
+    series = need_dicom(path).find_series(path)
+    stack = series.stack(frame)
+    grid, origin = series.grid(stack), series.origin(stack)
+
+    def load() -> NDArray[Any]:
+        stored = series.read(stack, Progress())
+        intake.slope, intake.inter = stored.slope, stored.intercept
+        voxels: NDArray[Any] = stored.voxels
+        return voxels
+
+    data = _to_float32(_in_memory(path, stack.shape, load), intake)
+    return Volume(turn_to_ras(data, stack.affine), grid, origin=origin)
 
 
 TRAILING_DATA = Caution(

@@ -59,7 +59,7 @@ def test_missing_folder_empty_and_odd_files(tmp_path: Path) -> None:
     refused(empty, VolumeError, "is empty")
     text = tmp_path / "notes.txt"
     text.write_text("hello")
-    refused(text, VolumeError, "'.txt' is no image format", ".nii.gz", ".mgz", "dcm2niix")
+    refused(text, VolumeError, "'.txt' is no image format", ".nii.gz", ".mgz", "DICOM")
     bare = tmp_path / "scan"
     bare.write_text("hello")
     refused(bare, VolumeError, "no suffix")

@@ -1,0 +1,11 @@
+"""DICOM in: series in folders, ZIP files and DICOMDIRs, and their volumes.
+
+sources  files in folders, ZIP files and DICOMDIRs
+headers  one record per 2D image of a file
+mosaic   tiles of Siemens mosaics
+stacks   volumes of a series: order, geometry, refusals
+pixels   voxels
+series   what there is, and the series that a path names
+
+Needs the package pydicom, which is optional.
+"""

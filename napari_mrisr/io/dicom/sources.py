@@ -1,0 +1,168 @@
+"""Places that hold DICOM files: folders, ZIP files and DICOMDIRs.
+
+A file in a ZIP file has a path too: that of the ZIP file followed by its name in it, as in
+``study.zip/series/IM1``. Nothing is unpacked onto the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.io.formats import READABLE, is_zarr, suffix_of
+
+_BOUND = 1 << 20
+_COPY = "copy or export it again"
+
+
+class _Bounded(io.BufferedReader):
+    """A file that allocates no more than it holds, whatever length a header claims."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BOUND:
+            position = self.tell()
+            end = self.seek(0, os.SEEK_END)
+            self.seek(position)
+            size = min(size, max(0, end - position))
+        return super().read(size)
+
+
+@contextlib.contextmanager
+def open_source(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, or a member of a ZIP file, for reading."""
+    archive = archive_of(path)
+    if archive is None:
+        with _Bounded(io.FileIO(path)) as file:
+            yield file
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(zipfile.ZipFile(archive))
+            name = path.relative_to(archive).as_posix()
+            member = stack.enter_context(opened.open(name))
+        except (KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            found = f"cannot be unpacked ({type(error).__name__})"
+            raise VolumeError(explain(path, found, _COPY)) from error
+        yield member
+
+
+def archive_of(path: Path) -> Path | None:
+    """Return the ZIP file that holds a path; None for a path on the disk."""
+    for parent in path.parents:
+        if parent.is_dir():
+            return None
+        if parent.is_file():
+            return parent if is_archive(parent) else None
+    return None
+
+
+def is_archive(path: Path) -> bool:
+    """Return True for a ZIP file."""
+    return path.suffix.lower() == ".zip" and path.is_file()
+
+
+def is_dicomdir(path: Path) -> bool:
+    """Return True for a file named DICOMDIR, as the standard wants."""
+    return path.name.upper() == "DICOMDIR" and path.is_file()
+
+
+def is_place(path: Path) -> bool:
+    """Return True for what may hold several series: a folder, ZIP file or DICOMDIR."""
+    return path.is_dir() or is_archive(path) or is_dicomdir(path)
+
+
+def starts_as_dicom(path: Path) -> bool:
+    """Return True for a file on the disk with the mark of DICOM."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def names_dicom(path: Path) -> bool:
+    """Return True for a path that may name a series.
+
+    That is a file of it, a folder, ZIP file or DICOMDIR, or a series in one of them.
+    """
+    if suffix_of(path) in READABLE or is_zarr(path):
+        return False
+    if path.exists():
+        return is_place(path) or (path.is_file() and starts_as_dicom(path))
+    return is_place(path.parent) or archive_of(path) is not None
+
+
+def files_in(root: Path) -> list[Path]:
+    """Return the files of a folder (with all below it), ZIP file or DICOMDIR, sorted."""
+    if root.is_dir():
+        return sorted(_walk(root))
+    if is_archive(root):
+        try:
+            with zipfile.ZipFile(root) as archive:
+                return sorted(root / info.filename for info in archive.infolist() if _member(info))
+        except (OSError, zipfile.BadZipFile) as error:
+            raise VolumeError(explain(root, "is no usable ZIP file", _COPY)) from error
+    if is_dicomdir(root):
+        return sorted(_referenced(root))
+    return [root]
+
+
+def _member(info: zipfile.ZipInfo) -> bool:
+    return not info.is_dir() and ".." not in Path(info.filename).parts
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    visited: set[tuple[int, int]] = set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        status = Path(top).stat()
+        if (status.st_dev, status.st_ino) in visited:  # a loop of links
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                path = Path(top, name)
+                if path.is_file():  # no pipe or device
+                    yield path
+
+
+def _referenced(dicomdir: Path) -> Iterator[Path]:
+    """Yield the files that a DICOMDIR names; those outside its folder are refused."""
+    top = dicomdir.parent
+    for parts in _file_ids(dicomdir):
+        path = top.joinpath(*parts)
+        outside = any(part in ("", ".", "..") or set(part) & set("/\\:\0") for part in parts)
+        if outside or not path.resolve().is_relative_to(top.resolve()):
+            found = "names a file outside its folder"
+            raise VolumeError(explain(dicomdir, found, "open the folder instead"))
+        for candidate in (path, top.joinpath(*map(str.lower, parts))):
+            if candidate.is_file():
+                yield candidate
+                break
+        else:
+            found = f"names {'/'.join(parts)}, which is missing"
+            raise VolumeError(explain(dicomdir, found, "copy the whole medium"))
+
+
+def _file_ids(dicomdir: Path) -> list[list[str]]:
+    import pydicom  # optional, and not needed to tell what a path names
+
+    try:
+        with open_source(dicomdir) as file:
+            data = pydicom.dcmread(file, specific_tags=["DirectoryRecordSequence"])
+        found = []
+        for record in data.get("DirectoryRecordSequence", []):
+            value = record.get("ReferencedFileID")
+            if value:
+                parts = [value] if isinstance(value, str) else list(value)
+                found.append([str(part) for part in parts])
+    except Exception as error:  # pydicom raises whatever its parsing meets
+        raise VolumeError(explain(dicomdir, "is a damaged DICOMDIR", "open the folder")) from error
+    return found
