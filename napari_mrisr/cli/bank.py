@@ -11,6 +11,7 @@ _EXAMPLE = """\
 examples:
   napari-mrisr bank list
   napari-mrisr bank show my-bank.safetensors
+  napari-mrisr bank show my-network.onnx
 """
 
 
@@ -21,7 +22,7 @@ def add_parser(commands: options.Commands) -> None:
     parser.set_defaults(help_of=parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=options.Parser)
     show = options.new_command(
-        actions, "show", run_show, "Describe a filter bank and how it was made.", _EXAMPLE
+        actions, "show", run_show, "Describe a filter bank, or what a network file needs.", _EXAMPLE
     )
     bank = show.add_argument("bank", metavar="FILE|NAME", help="file, or name in the list")
     options.complete_with(bank, options.bank_names)
@@ -31,9 +32,14 @@ def add_parser(commands: options.Commands) -> None:
 
 
 def run_show(arguments: argparse.Namespace, session: Session) -> int:
-    """Print the description of a bank."""
+    """Print the description of a bank or of a network."""
     from napari_mrisr.bank.model import load_bank
+    from napari_mrisr.methods.foreign import describe_network
+    from napari_mrisr.networks.foreign import is_foreign
 
+    if is_foreign(arguments.bank):
+        session.emit(describe_network(arguments.bank))
+        return EXIT_GOOD
     session.emit(load_bank(arguments.bank).describe())
     return EXIT_GOOD
 

@@ -58,6 +58,7 @@ def add_parser(commands: options.Commands) -> None:
     )
     _add_protocol(parser)
     options.add_bank(parser, "filter bank of hashed (default: the bundled one for each scale)")
+    options.add_model(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write rows and summary as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write rows as CSV")
     parser.add_argument(
@@ -118,6 +119,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         methods=_DEFAULT_METHODS if arguments.methods is None else arguments.methods,
         protocol=_protocol(arguments),
         bank=arguments.bank,
+        model=arguments.model,
         device=arguments.device,
         threads=arguments.threads,
         frame=arguments.frame,

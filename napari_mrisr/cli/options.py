@@ -94,17 +94,27 @@ def add_scale(parser: Any, **kwargs: Any) -> None:
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:
-    """Add ``--method`` and ``--bank``."""
+    """Add ``--method``, ``--bank`` and ``--model``."""
     text = f"{_listed(METHODS)}\n(default: network if one axis becomes finer, else hashed)"
     method = parser.add_argument("--method", metavar="NAME", help=text)
     complete_with(method, lambda: METHODS)
-    add_bank(
-        parser,
-        "filter bank of hashed, or .onnx file of network\n(default: the bundled one for the scale)",
+    weights = parser.add_mutually_exclusive_group()
+    add_bank(weights, "filter bank of hashed (default: the bundled one for the scale)")
+    add_model(weights)
+
+
+def add_model(parser: Any) -> None:
+    """Add ``--model``."""
+    parser.add_argument(
+        "--model",
+        metavar="FILE[:NAME=VALUE...]",
+        help="network of network: an .onnx file of any program, or rdf.yaml or .zip of a "
+        "bioimage.io model; options such as :plane=coronal:normalization=z-score declare what "
+        "it needs (default: the bundled one)",
     )
 
 
-def add_bank(parser: argparse.ArgumentParser, text: str) -> None:
+def add_bank(parser: Any, text: str) -> None:
     """Add ``--bank``."""
     bank = parser.add_argument("--bank", metavar="FILE|NAME", help=text)
     complete_with(bank, bank_names)

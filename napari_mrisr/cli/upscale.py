@@ -33,6 +33,7 @@ _EXAMPLE = """\
 examples:
   napari-mrisr upscale scan.nii.gz scan-2x.nii.gz
   napari-mrisr upscale thick.nii.gz iso.nii.gz --isotropic --method tricubic
+  napari-mrisr upscale thick.nii.gz iso.nii.gz --isotropic --model mine.onnx
   napari-mrisr upscale sub-01.nii.gz sub-02.nii.gz results/ --spacing 0.5
   napari-mrisr upscale bids/ results/ --skip-existing --json > results.jsonl
   napari-mrisr upscale large.nii.gz large-2x.ome.zarr --memory 2GB
@@ -186,10 +187,11 @@ def _parameters(scale: RealScale, arguments: argparse.Namespace) -> UpscaleParam
     from napari_mrisr.methods import default_method
     from napari_mrisr.run.upscale import UpscaleParameters
 
+    file = arguments.model or arguments.bank
     return UpscaleParameters(
         scale,
-        arguments.method or default_method(scale, arguments.bank),
-        arguments.bank,
+        arguments.method or default_method(scale, file),
+        file,
         arguments.device,
         arguments.threads,
         arguments.slice_thickness,
@@ -214,6 +216,8 @@ def _method(
         else:
             option = "--scale"
         if parameters.method == "network":
+            if arguments.model is not None:
+                raise ScaleError(f"{scan.path}: {error}") from error
             found = f"{wanted}, but network makes one axis finer"
         scales = available_scales("hashed") or []
         bundled = ", ".join(scale_label(scale) for scale in scales) or "none"
@@ -350,7 +354,9 @@ def _in_memory(
     with session.writing(plan.out):
         note = write_volume(result, plan.out, overwrite=arguments.overwrite, dtype=arguments.dtype)
     facts = {"dtype": arguments.dtype} | ({"rounding": note} if note else {})
-    facts |= {key: result.history[key] for key in ("bank", "device") if key in result.history}
+    facts |= {
+        key: result.history[key] for key in ("bank", "network", "device") if key in result.history
+    }
     text = f", {note}" if note else ""
     if judged is not None:
         more_text, more = judged.write(plan, arguments, session)

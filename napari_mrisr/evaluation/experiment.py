@@ -52,6 +52,8 @@ class EvaluateParameters:
         Degradation, metrics and other settings.
     bank : str or None
         Filter bank of the method hashed; None for the bundled one.
+    model : str or None
+        File of the method network, which options may follow; None for the bundled one.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
     threads : int or None
@@ -66,6 +68,7 @@ class EvaluateParameters:
     methods: tuple[str, ...] = ("nearest", "tricubic", "hashed")
     protocol: Protocol = PROTOCOLS["standard"]
     bank: str | None = None
+    model: str | None = None
     device: str = "auto"
     threads: int | None = None
     frame: int | None = None
@@ -85,6 +88,7 @@ class EvaluateParameters:
         """Return the parameters of one run; ``scale`` in RAS order."""
         name = self.protocol.tricubic if method == GAIN_OVER else method
         bank = self.bank or self._bundled_bank(scale) if name == "hashed" else None
+        bank = self.model if name == "network" else bank
         return UpscaleParameters(scale, name, bank, self.device, self.threads)
 
     def _bundled_bank(self, scale: Scale) -> str | None:
@@ -350,7 +354,8 @@ def plan_evaluation(
     ParameterError, ScaleError, BankError
         As :func:`evaluate` does.
     """
-    report = EvaluationReport({**parameters.protocol.as_dict(), "bank": parameters.bank})
+    files = {"bank": parameters.bank, "model": parameters.model}
+    report = EvaluationReport({**parameters.protocol.as_dict(), **files})
     jobs = []
     for path in map(Path, paths):
         try:

@@ -12,9 +12,11 @@ from napari_mrisr.bank.folder import user_networks
 from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ScaleError, explain
+from napari_mrisr.methods.foreign import make_foreign
 from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.networks.file import NetworkFile, load_network
+from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.networks.tiles import ACROSS, Tiles, relative_width
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import (
@@ -92,12 +94,14 @@ class ThickSlices:
 
 
 def make_network(scale: RealScale, bank: str | None = None) -> Method:
-    """Network for thick slices, bundled or by path, along the one axis with a factor above 1."""
+    """Network for thick slices along the one axis with a factor above 1, or the user's own file."""
+    if bank is not None and is_foreign(bank):
+        return make_foreign(scale, bank)
+    network = open_network(bank or BUNDLED)
     thick = [axis for axis, factor in enumerate(scale) if factor > 1]
     if len(thick) != 1:
         found = f"{format_scale(scale)} for method network, which makes one axis finer"
         raise ScaleError(explain("scale", found, "use method hashed, or a scale such as 1x1x4"))
-    network = open_network(bank or BUNDLED)
     method = ThickSlices(network, (1, 1, scale[thick[0]]))
     others = [axis for axis in range(3) if axis != thick[0]]
     axes = (others[0], others[1], thick[0])

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from napari_mrisr.core.scale import RealScale, Scale, orders_of, thick_axis
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.networks.foreign import SUFFIXES, split_spec
 
 ENTRY_POINT_GROUP = "napari_mrisr.methods"
 
@@ -167,7 +168,7 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     bank : str, optional
         For ``hashed``: path of a filter bank or name of a bundled one; by
         default the bundled one for the scale. Along one axis, a bank of the next whole
-        factor serves too.
+        factor serves too. For ``network``: path of a network file, which options may follow.
 
     Raises
     ------
@@ -202,7 +203,8 @@ def default_method(scale: RealScale, bank: str | None = None) -> str:
     bank decides by its kind.
     """
     if bank is not None:
-        return "network" if bank.endswith(".onnx") else "hashed"
+        suffix = split_spec(bank)[0].suffix.lower()
+        return "network" if suffix in SUFFIXES else "hashed"
     return "hashed" if thick_axis(scale) is None else "network"
 
 

@@ -1,4 +1,4 @@
-"""Learned filters at any factor: run the bank of a near whole factor, then resample."""
+"""Any factor: run a method at its own factors, then resample."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from napari_mrisr.operators import interpolate
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """The hashed method, resampled by a cubic B-spline to another number of voxels.
+    """A method, resampled by a cubic B-spline to another number of voxels.
 
     Attributes
     ----------
-    method : Hashed or Permuted
-        Runs at its bank's whole factors.
+    method : Method
+        Runs at its own factors.
     scale : tuple of float
         Factor of each axis of the result.
     """
 
-    method: Hashed | Permuted
+    method: Method
     scale: RealScale
 
     @property
@@ -39,10 +39,11 @@ class Resampled:
         return self.method.name
 
     @property
-    def halo(self) -> Shape:
+    def halo(self) -> Shape | None:
         """Low-resolution voxels needed around a region."""
         around = self.method.halo
-        assert around is not None, "hashed has a halo"
+        if around is None:
+            return None
         x, y, z = (
             halo + (0 if a == b else 2 + math.ceil(interpolate.TRICUBIC_HALO / a))
             for halo, a, b in zip(around, self.method.scale, self.scale, strict=True)

@@ -123,8 +123,8 @@ def _pair(value: Any) -> tuple[float, float]:
     return low, high
 
 
-def objection(model: Any, operators: Set[str]) -> str:
-    """Return why a model is refused; empty for one of these ``operators`` alone."""
+def objection(model: Any, operators: Set[str], most: int = MAX_BYTES) -> str:
+    """Return why a model is refused; empty for ``operators`` alone and ``most`` weights."""
     import onnx
 
     if model.functions:
@@ -151,10 +151,10 @@ def objection(model: Any, operators: Set[str]) -> str:
             return "weights in another file"
         count = 1
         for n in tensor.dims:
-            if not 0 <= n <= MAX_BYTES:
+            if not 0 <= n <= most:
                 return "weights of an impossible shape"
             count *= max(1, n)
         total += count
-        if total > MAX_BYTES:
+        if total > most:
             return "weights of an impossible size"
     return ""

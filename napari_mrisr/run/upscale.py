@@ -79,7 +79,8 @@ class UpscaleParameters:
     method : str
         Name of a method.
     bank : str or None
-        For ``hashed``: path or name of a filter bank; None for the bundled one.
+        For ``hashed``: path or name of a filter bank; for ``network``: path of a network file,
+        which options may follow. None for the bundled one.
     device : str
         ``auto``, ``cpu`` or ``gpu``; see :mod:`napari_mrisr.methods.devices`.
     threads : int or None
@@ -125,6 +126,7 @@ def upscale(
     slice_thickness: float | None = None,
     method: str | None = None,
     bank: str | Path | None = None,
+    model: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     voxel_size: float | Sequence[float] | None = None,
@@ -144,6 +146,7 @@ def upscale(
     slice_thickness: float | None = None,
     method: str | None = None,
     bank: str | Path | None = None,
+    model: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     voxel_size: float | Sequence[float] | None = None,
@@ -180,6 +183,10 @@ def upscale(
     bank : str or path, optional
         Filter bank for ``hashed``: a name of :func:`list_banks` or a file. By default the
         bundled bank for the scale.
+    model : str or path, optional
+        Network file for ``network``: an ``.onnx`` file of any program, or a bioimage.io model.
+        Options may follow the path, such as ``:plane=coronal``; see
+        ``docs/how-to/own-network.md``. By default the bundled network for thick slices.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
     threads : int, optional
@@ -243,7 +250,7 @@ def upscale(
         parameters = scale
     else:
         factors = _scale_of(image, volume, scale, spacing, isotropic)
-        name = None if bank is None else str(bank)
+        name = _file_of(bank, model)
         method = method or default_method(factors, name)
         parameters = UpscaleParameters(factors, method, name, device, threads, slice_thickness)
     chosen = check_parameters(parameters)
@@ -251,6 +258,14 @@ def upscale(
     check_memory(volume.grid, parameters)
     with memory_errors_explained(_MEMORY_MEND):
         return back(run(chosen, volume, parameters, progress=progress or Progress()))
+
+
+def _file_of(bank: str | Path | None, model: str | Path | None) -> str | None:
+    """Return the filter bank or network file to use."""
+    if bank is not None and model is not None:
+        raise ParameterError(explain("model", f"{model} and bank {bank}", "give one of the two"))
+    file = bank if model is None else model
+    return None if file is None else str(file)
 
 
 def _scale_of(

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import psutil
 import pytest
+from helpers.networks import copy_model, save_model
 
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.nifti import read_note
@@ -479,3 +480,28 @@ def test_slices_are_balanced_on_request_only(run, tmp_path):
     assert measure_traits(read_volume(even)).alternation < 0.003
     found = run("upscale", even, again, *options, "--balance-slices")
     assert "slices do not alternate, nothing was changed" in found.err
+
+
+@pytest.mark.parametrize("options", ["", ":plane=sagittal"])
+def test_a_network_of_the_user_runs(run, tmp_path, options):
+    path = make_scan(tmp_path / "thick.nii", affine=np.diag([1.0, 1.0, 4.0, 1.0]))
+    model = save_model(copy_model(4, 1), tmp_path / "mine.onnx")
+    out = tmp_path / "o.nii"
+    found = run("upscale", path, out, "--isotropic", "--model", f"{model}{options}", "--json")
+    assert found.code == 0
+    assert json.loads(found.out)["network"] == "mine.onnx"
+    expected = np.asarray(nib.load(path).dataobj).repeat(4, 2)
+    np.testing.assert_allclose(nib.load(out).get_fdata(), expected, rtol=1e-4, atol=1e-2)
+    plane = "sagittal" if options else "coronal"
+    assert read_note(nib.load(out).header)["network_plane"] == plane
+
+
+def test_a_network_that_does_not_fit_is_named(run, scan, tmp_path):
+    model = save_model(copy_model(2, 2, 2), tmp_path / "mine.onnx")
+    found = run("upscale", scan, tmp_path / "o.nii", "--scale", "1x1x2", "--model", model)
+    assert found.code == 2
+    assert "1x1x2 for a network of 2" in found.error
+    model.write_bytes(b"nothing")
+    found = run("upscale", scan, tmp_path / "o.nii", "--model", model)
+    assert found.code == 2
+    assert "mine.onnx" in found.error

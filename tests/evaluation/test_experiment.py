@@ -5,6 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+from helpers.networks import copy_model, save_model
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import resize
@@ -277,3 +278,12 @@ def test_an_axis_counts_in_the_patient_or_in_the_file(head, tmp_path, scan):
     ]
     _, (first, second) = rows("0")
     assert (first.scale, first.axis, second.scale) == ("2x1x1", "axis 0", "2x1x1")
+
+
+def test_a_network_of_the_user_is_measured(scan, tmp_path):
+    path = save_model(copy_model(2, 2, 2), tmp_path / "mine.onnx")
+    parameters = EvaluateParameters(methods=("nearest", "network"), model=str(path))
+    report = evaluate([scan], parameters)
+    rows = {row.method: row for row in report.rows if row.mask == "full"}
+    assert rows["network"].psnr_db == pytest.approx(rows["nearest"].psnr_db, abs=1e-3)
+    assert report.to_json().count("mine.onnx")

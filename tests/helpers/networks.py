@@ -103,3 +103,44 @@ def train_by_counting(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0) -> l
     monkeypatch.setattr(run, "open_loop", open_loop)
     monkeypatch.setattr(run, "require_torch", lambda: None)
     return opened
+
+
+def plain_model(
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, np.ndarray] | None = None,
+    shape: tuple[object, ...] = (1, 1, "d", "h", "w"),
+    metadata: dict[str, Any] | None = None,
+) -> onnx.ModelProto:
+    """A network from ``image`` to ``result``, as other programs export it."""
+    graph = helper.make_graph(
+        nodes,
+        "plain",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("result", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(
+                np.asarray(value, np.float32 if np.asarray(value).dtype.kind == "f" else None), name
+            )
+            for name, value in (weights or {}).items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if metadata:
+        helper.set_model_props(model, {"napari_mrisr_model": json.dumps(metadata)})
+    return model
+
+
+def copy_model(*factors: int, **options: Any) -> onnx.ModelProto:
+    """A network of one axis per factor that copies the nearest voxel."""
+    kernel = np.ones((1, 1, *factors))
+    node = helper.make_node("ConvTranspose", ["image", "kernel"], ["result"], strides=list(factors))
+    shape = (1, 1, *(f"n{axis}" for axis in range(len(factors))))
+    return plain_model([node], {"kernel": kernel}, **{"shape": shape, **options})
+
+
+def filter_model(kernel: np.ndarray, *, valid: bool = False, **options: Any) -> onnx.ModelProto:
+    """A network of one convolution with zeros beyond its edges, or none with ``valid``."""
+    pads = [0 if valid else n // 2 for n in kernel.shape] * 2
+    node = helper.make_node("Conv", ["image", "kernel"], ["result"], pads=pads)
+    shape = (1, 1, *(f"n{axis}" for axis in range(kernel.ndim)))
+    return plain_model([node], {"kernel": kernel[None, None]}, **{"shape": shape, **options})
