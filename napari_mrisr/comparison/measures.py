@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from napari_mrisr.comparison.roi import LabelRoi, Selection
 from napari_mrisr.comparison.scene import same_grid
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import Scale, scale_label
+from napari_mrisr.core.slices import slices_of
 from napari_mrisr.core.volume import FloatArray, Grid, IntensityWindow, Region, Volume
+from napari_mrisr.errors import ParameterError
 from napari_mrisr.kernels.cpu_regions import (
     ABSOLUTE_ERRORS,
     COUNT,
@@ -36,8 +38,10 @@ from napari_mrisr.kernels.cpu_regions import (
     empty_moments,
 )
 from napari_mrisr.kernels.pixels import sample_pixels
-from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.operators.degrade import degrade, get_degradation
+from napari_mrisr.operators.slices import slice_operator
 from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.scan.traits import noise_sd
 
 # Voxels between two checks for cancel: 50 ms.
 _SLAB_VOXELS = 1_000_000
@@ -223,6 +227,28 @@ def sharpness(volume: Volume, selection: Selection, progress: Progress | None = 
     return 100.0 * magnitudes / values if count and values > 0.0 else math.nan
 
 
+def noise(volume: Volume, selection: Selection, progress: Progress | None = None) -> float:
+    """Return the standard deviation of the finest detail in a region, in intensities.
+
+    See :func:`napari_mrisr.scan.traits.noise_sd`. Over voxels whose neighbors are in the
+    region's box; NaN if there is none.
+
+    Parameters
+    ----------
+    volume : Volume
+        In the scan's intensities.
+    selection : Selection
+        On the volume's own grid.
+    progress : Progress, optional
+        Checked for cancel.
+    """
+    inner = np.zeros_like(selection.mask)
+    inner[1:-1, 1:-1, 1:-1] = selection.mask[1:-1, 1:-1, 1:-1]
+    if not inner.any():
+        return math.nan
+    return noise_sd(volume.data[selection.region.slices], inner, progress or Progress())
+
+
 def _read(samplers: Sequence[Sampler], region: Region, start: int, stop: int) -> FloatArray:
     x = region.start[0]
     part = Region((x + start, *region.start[1:]), (x + stop, *region.stop[1:]))
@@ -251,6 +277,11 @@ def _numbers(sums: list[float], shift: float, inside: int) -> Numbers:
     )
 
 
+def is_map(volume: Volume) -> bool:
+    """Return whether a volume is a trust map: no image, so it has no errors of one."""
+    return "map" in volume.history
+
+
 def nesting(fine: Grid, coarse: Grid) -> Scale | None:
     """Return the scale that degrades a grid to another, or None.
 
@@ -270,11 +301,84 @@ def nesting(fine: Grid, coarse: Grid) -> Scale | None:
     return scale if distance <= _CORNER_VOXELS * min(coarse.voxel_size) else None
 
 
+@dataclass(frozen=True)
+class ForwardModel:
+    """Degradation of a volume to the grid of the measured scan.
+
+    Attributes
+    ----------
+    words : str
+        Name for protocols, such as ``standard, 2×`` or ``slices 4 mm thick``.
+    degrade : callable
+        From a volume and a progress to the degraded volume.
+    """
+
+    words: str
+    degrade: Callable[[Volume, Progress | None], Volume]
+
+
+def forward_model(
+    fine: Grid, measured: Volume, degradation: str | None = None
+) -> ForwardModel | None:
+    """Return how a scan samples a finer grid, or None if the grids do not fit.
+
+    A simulated scan has its own degradation. A measured scan of thick slices is the mean over
+    the slice thickness, at any real factor. Any other has the ``standard`` degradation.
+
+    Parameters
+    ----------
+    fine : Grid
+        Grid of the volume to degrade.
+    measured : Volume
+        The measured scan.
+    degradation : str, optional
+        Name of a degradation for whole factors, used instead.
+    """
+    chosen = degradation or _simulated_by(measured)
+    slices = slices_of(measured.grid, measured.origin) if chosen is None else None
+    if slices is not None and _finer_only_along(slices.axis, fine, measured.grid):
+        axis, voxels = slices.axis, fine.shape[slices.axis]
+        width = slices.thickness / slices.distance
+        operator = slice_operator(voxels, measured.grid.shape[axis], "boxcar", width)
+
+        def average(volume: Volume, progress: Progress | None) -> Volume:
+            data = operator.apply(np.ascontiguousarray(volume.data), axis)
+            return Volume(data, measured.grid)
+
+        return ForwardModel(str(slices), average)
+    scale = nesting(fine, measured.grid)
+    if scale is None:
+        return None
+    name = chosen or "standard"
+
+    def shrink(volume: Volume, progress: Progress | None) -> Volume:
+        return degrade(volume, scale, name, progress=progress)
+
+    return ForwardModel(f"{name}, {scale_label(scale)}", shrink)
+
+
+def _simulated_by(measured: Volume) -> str | None:
+    """Return the degradation that a scan was simulated by; None for a real scan."""
+    name = measured.history.get("degradation") if "degraded_by" in measured.history else None
+    try:
+        return None if name is None else str(get_degradation(name))
+    except ParameterError:  # of a later version
+        return None
+
+
+def _finer_only_along(axis: int, fine: Grid, coarse: Grid) -> bool:
+    """Return whether two grids share the field of view, and one is finer along one axis."""
+    same = all(fine.shape[a] == coarse.shape[a] for a in range(3) if a != axis)
+    if not same or fine.shape[axis] <= coarse.shape[axis]:
+        return False
+    distance = np.abs(fine.corners() - coarse.corners()).max()
+    return bool(distance <= _CORNER_VOXELS * min(coarse.voxel_size))
+
+
 def consistency(
     volume: Volume,
     measured: Volume,
-    scale: Scale,
-    degradation: str,
+    model: ForwardModel,
     selection: Selection,
     progress: Progress | None = None,
 ) -> float:
@@ -283,17 +387,15 @@ def consistency(
     Parameters
     ----------
     volume, measured : Volume
-        In the scan's intensities. Their grids nest by ``scale``.
-    scale : Scale
-        Result of :func:`nesting`.
-    degradation : str
-        Forward model, such as ``standard``.
+        In the scan's intensities.
+    model : ForwardModel
+        Result of :func:`forward_model`.
     selection : Selection
         Low-resolution voxels to count.
     progress : Progress, optional
         Reports and cancels.
     """
-    low = degrade(volume, scale, degradation, progress=progress)
+    low = model.degrade(volume, progress)
     samplers = [sampler_of(measured, measured), sampler_of(low, measured)]
     return measure_region(samplers, selection, None, progress)[1].rmse
 

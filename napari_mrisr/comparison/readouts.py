@@ -21,16 +21,18 @@ from napari_mrisr.comparison.measures import (
     Sampler,
     VolumeCache,
     consistency,
+    forward_model,
+    is_map,
     measure_region,
-    nesting,
+    noise,
     sampler_of,
     sharpness,
 )
 from napari_mrisr.comparison.roi import LabelRoi, Roi, Selection
+from napari_mrisr.comparison.scene import same_grid
 from napari_mrisr.comparison.table import (
     CNR,
     CONSISTENCY,
-    CONSISTENCY_DB,
     WITH_REFERENCE,
     WITHOUT_REFERENCE,
     Basis,
@@ -40,7 +42,6 @@ from napari_mrisr.comparison.table import (
     Value,
 )
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import scale_label
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.kernels.cpu_regions import WINDOW
 from napari_mrisr.operators.degrade import get_degradation
@@ -49,6 +50,7 @@ from napari_mrisr.operators.degrade import get_degradation
 _MAX_MISSING = 0.01
 _ERRORS = ("psnr", "ssim", "rmse", "mae", "bias")
 _OUTSIDE = "outside the field of view"
+_MAP = "this is a trust map"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +69,9 @@ class NumberBook:
         Measured low-resolution scan; used if there is no reference.
     cache : VolumeCache
         Shared between books.
-    degradation : str
-        Forward model of the consistency with ``measured``.
+    degradation : str or None
+        Forward model of the consistency with ``measured``; None for the one that fits the
+        scan, see :func:`~napari_mrisr.comparison.measures.forward_model`.
 
     Raises
     ------
@@ -81,10 +84,11 @@ class NumberBook:
     truth: str | None = None
     measured: str | None = None
     cache: VolumeCache = field(default_factory=VolumeCache)
-    degradation: str = "standard"
+    degradation: str | None = None
 
     def __post_init__(self) -> None:
-        get_degradation(self.degradation)
+        if self.degradation is not None:
+            get_degradation(self.degradation)
 
     @property
     def ready(self) -> bool:
@@ -206,6 +210,9 @@ class NumberBook:
             if data_range is None:
                 reasons |= {"psnr": range_text, "ssim": range_text}
             values = _reference_values(entry, data_range)
+            if is_map(self.volumes[key]):
+                reasons |= dict.fromkeys(_ERRORS, _MAP)
+                values |= dict.fromkeys(_ERRORS, math.nan)
             if key == truth:
                 reasons |= dict.fromkeys(_ERRORS, "this is the reference")
                 values |= dict.fromkeys(_ERRORS, math.nan)
@@ -222,12 +229,17 @@ class NumberBook:
         values = {"n": entry.voxels, "mean": entry.mean, "sd": entry.sd} if entry else {}
         if selection is not None and selection.count:
             values["sharpness"] = sharpness(volume, selection, progress)
+            values["noise"] = noise(volume, selection, progress)
+            if math.isnan(values["noise"]):
+                reasons.setdefault("noise", "needs 3 voxels per axis")
             if math.isnan(values["sharpness"]):
                 few = min(selection.region.shape) < 3
                 reason = "needs 3 voxels per axis" if few else "the mean intensity is not positive"
                 reasons.setdefault("sharpness", reason)
         later = "given for the head"
-        reasons = {"consistency": later, "consistency_db": later} | reasons
+        reasons = {"consistency": later} | reasons
+        if is_map(volume):
+            reasons |= dict.fromkeys(("consistency", "sharpness", "noise"), _MAP)
         return _row(roi.name, key, WITHOUT_REFERENCE, values, reasons, basis, False)
 
     def _moments(
@@ -241,14 +253,9 @@ class NumberBook:
         """Return the row with the consistency of its volume."""
         error, words = self._consistency_percent(row.volume, head, progress)
         percent, reason = (math.nan, error) if isinstance(error, str) else (error, "")
-        decibel = 20.0 * math.log10(100.0 / percent) if percent else math.inf
-        equal = "the volumes are equal here" if percent == 0.0 else ""
         basis = replace(row.basis, consistency=words)
-        values = dict(row.values)
-        for quantity, value in ((CONSISTENCY, percent), (CONSISTENCY_DB, decibel)):
-            shown = reason or (equal if quantity is CONSISTENCY_DB else "")
-            values[quantity.name] = Value(value, shown, basis.describe(quantity), quantity.style)
-        return replace(row, values=values, basis=basis)
+        value = Value(percent, reason, basis.describe(CONSISTENCY), CONSISTENCY.style)
+        return replace(row, values={**row.values, CONSISTENCY.name: value}, basis=basis)
 
     def _consistency_percent(
         self, key: str, head: LabelRoi, progress: Progress
@@ -259,12 +266,14 @@ class NumberBook:
         if key == self.measured:
             return "this is the measured scan", ""
         volume, measured = self.volumes[key], self.volumes[self.measured]
-        scale = nesting(volume.grid, measured.grid)
-        if scale is None:
+        if is_map(volume):
+            return _MAP, ""
+        if same_grid(volume, measured):
+            return "it is on the measured scan's own grid", ""
+        model = forward_model(volume.grid, measured, self.degradation)
+        if model is None:
             limits = f"(factors 1 to {LARGEST_FACTOR})"
             return f"its voxels do not nest in the measured scan's {limits}", ""
-        if scale == (1, 1, 1):
-            return "it is on the measured scan's own grid", ""
         window, selection = self.cache.window(measured), head.select(measured.grid)
         if window is None:
             return "the measured scan is constant", ""
@@ -273,10 +282,9 @@ class NumberBook:
         data_range = window.high - window.low
         words = (
             f"mask: {_mask_text(head, selection)} of the measured scan; "
-            f"degradation: {self.degradation}, {scale_label(scale)}; "
-            f"LR's data range: {data_range:.6g}"
+            f"degradation: {model.words}; the scan's data range: {data_range:.6g}"
         )
-        error = consistency(volume, measured, scale, self.degradation, selection, progress)
+        error = consistency(volume, measured, model, selection, progress)
         return 100.0 * error / data_range, words
 
     def _grid_text(self, grid: Grid) -> str:

@@ -61,21 +61,26 @@ SHARPNESS = Quantity(
     "noise raises it too",
     "_percent_per_mm",
 )
+NOISE = Quantity(
+    "noise",
+    "Noise",
+    INTENSITY,
+    "3g",
+    "standard deviation of the finest detail: 1.4826 × median |second differences along all "
+    "axes|; fine texture raises it, interpolation lowers it",
+)
 CONSISTENCY = Quantity(
     "consistency",
-    "LR error",
+    "Deviation from scan",
     "%",
     "3g",
-    "RMSE of the degraded volume against the measured LR scan, in % of the LR's data range",
+    "RMSE of the degraded volume against the measured scan, in % of the scan's data range",
     "_percent",
-)
-CONSISTENCY_DB = Quantity(
-    "consistency_db", "LR PSNR", "dB", ".2f", "20 log10(100 % / LR error)", ""
 )
 CNR = Quantity("cnr", "CNR", "", "3g", "|mean₁ − mean₂| / √((SD₁² + SD₂²) / 2)")
 
 WITH_REFERENCE = (PSNR, SSIM, RMSE, MAE, BIAS, VOXELS, MEAN, SD)
-WITHOUT_REFERENCE = (CONSISTENCY, CONSISTENCY_DB, SHARPNESS, VOXELS, MEAN, SD)
+WITHOUT_REFERENCE = (CONSISTENCY, SHARPNESS, NOISE, VOXELS, MEAN, SD)
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ class Basis:
     def describe(self, quantity: Quantity) -> str:
         """Return the parts that decide a quantity, one line each."""
         lines = [f"{quantity.title}: {quantity.formula}"]
-        if quantity in (CONSISTENCY, CONSISTENCY_DB) and self.consistency:
+        if quantity is CONSISTENCY and self.consistency:
             return "\n".join([*lines, self.consistency])
         lines.append(f"mask: {self.mask}")
         if quantity in (PSNR, SSIM) and self.data_range:

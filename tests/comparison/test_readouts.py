@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -359,11 +360,9 @@ def test_consistency_is_the_rmse_of_the_degraded_volume():
     error = (degrade(volumes["noisy"], (2, 1, 2)).data - lr.data)[mask].astype(float)
     percent = 100 * math.sqrt((error**2).mean()) / data_range_of(lr)
     assert number(table, "noisy", "consistency") == pytest.approx(percent)
-    decibel = 20 * math.log10(100 / percent)
-    assert number(table, "noisy", "consistency_db") == pytest.approx(decibel)
     protocol = row_of(table, "noisy").values["consistency"].protocol
     for text in (protocol, table.csv({})):
-        assert "degradation: standard, 2x1x2; LR's data range: " in text
+        assert "degradation: standard, 2x1x2; the scan's data range: " in text
     assert number(table, "truth", "consistency") == pytest.approx(0.0, abs=1e-4)
     assert row_of(table, "lr").values["consistency"].reason == "this is the measured scan"
 
@@ -376,8 +375,8 @@ def test_a_volume_that_degrades_to_the_measured_one_exactly():
     numbers = NumberBook(
         {"fine": fine, "lr": lr}, ("fine",), None, "lr", VolumeCache(), "slice-profile"
     )
-    value = row_of(numbers.head(), "fine").values["consistency_db"]
-    assert (value.text, value.reason) == ("∞", "the volumes are equal here")
+    value = row_of(numbers.head(), "fine").values["consistency"]
+    assert (value.text, value.reason) == ("0", "")
 
 
 def test_consistency_is_a_dash_where_there_is_nothing_to_compare():
@@ -394,6 +393,71 @@ def test_consistency_is_a_dash_where_there_is_nothing_to_compare():
     assert "no measured" in why(None)
     assert "do not nest" in why("lr")
     assert "own grid" in why("bright")
+
+
+THICK = grid_of(np.diag([0.9, 1.4, 4.6]), (44, 38, 11))
+ISOTROPIC = grid_of(np.diag([0.9, 1.4, 50.6 / 47]), (44, 38, 47))
+
+
+def test_consistency_of_thick_slices_is_with_the_mean_over_a_slice():
+    """At a factor that is not whole, 47 / 11; the oracle integrates over each slice's extent."""
+    volumes = {"fine": Volume(head(3, ISOTROPIC.shape) + 40.0, ISOTROPIC)}
+    data = volumes["fine"].data.astype(float)
+    edges = np.linspace(0, 47, 48)
+    slices = []
+    for i in range(11):
+        low, high = i * 47 / 11, (i + 1) * 47 / 11
+        part = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+        slices.append((data * part).sum(axis=2) / part.sum())
+    scan = Volume(np.stack(slices, axis=2).astype(np.float32), THICK)
+    equal = NumberBook({**volumes, "scan": scan}, ("fine",), measured="scan").head()
+    assert number(equal, "fine", "consistency") < 1e-3
+    protocol = row_of(equal, "fine").values["consistency"].protocol
+    assert "degradation: slices 4.6 mm thick (assumed from their distance)" in protocol
+    more = Volume(scan.data + 10, THICK)
+    off = NumberBook({**volumes, "scan": more}, ("fine",), measured="scan").head()
+    percent = 100 * 10 / data_range_of(more)
+    assert number(off, "fine", "consistency") == pytest.approx(percent, rel=1e-3)
+
+
+def test_a_simulated_scan_is_compared_by_its_own_degradation():
+    fine = scans()["truth"]
+    scan = degrade(fine, (2, 1, 2), "kspace:hann")
+    table = NumberBook({"fine": fine, "lr": scan}, ("fine",), measured="lr").head()
+    assert number(table, "fine", "consistency") == pytest.approx(0.0, abs=1e-4)
+    assert "degradation: kspace:hann, 2x1x2" in row_of(table, "fine").values["consistency"].protocol
+
+
+def test_noise_is_that_which_was_added(rng):
+    ramp = np.add.outer(np.add.outer(np.arange(30.0), 2 * np.arange(31.0)), 3 * np.arange(32.0))
+    data = 200 + ramp + rng.normal(0, 7, ramp.shape)
+    volume = Volume(data.astype(np.float32), grid_of(np.diag([1.0, 1.2, 0.8]), ramp.shape))
+    table = NumberBook({"a": volume}, ("a",)).region(box((0, 0, 0), (22, 22, 22)))
+    assert number(table, "a", "noise") == pytest.approx(7.0, rel=0.1)
+    thin = NumberBook({"a": volume}, ("a",)).region(box((0, 0, 0), (22, 22, 0.9)))
+    assert row_of(thin, "a").values["noise"].reason == "needs 3 voxels per axis"
+
+
+def test_no_number_compares_a_scan_with_what_was_made_from_it():
+    """Without a reference the table, its text and its file hold no PSNR."""
+    volumes = scans()
+    lr = degrade(volumes["truth"], (2, 2, 2))
+    numbers = NumberBook({**volumes, "lr": lr}, ("lr", "noisy"), measured="lr")
+    table = numbers.region(box((0, 0, 0), (20, 20, 20))) + numbers.head()
+    assert not {q.name for q in table.quantities} & {"psnr", "ssim", "rmse", "mae", "bias"}
+    assert "PSNR" not in table.text({}) + table.csv({})
+
+
+def test_a_trust_map_is_no_image_to_compare():
+    volumes = scans()
+    support = replace(volumes["noisy"], history={"map": "support"})
+    roi = box((0, 0, 0), (20, 20, 20))
+    table = book({**volumes, "support": support}).region(roi)
+    dash(table, "support", ["psnr", "ssim", "rmse", "mae", "bias"], "this is a trust map")
+    assert math.isfinite(number(table, "support", "mean"))
+    lr = degrade(volumes["truth"], (2, 2, 2))
+    alone = NumberBook({"support": support, "lr": lr}, ("support",), measured="lr").head()
+    dash(alone, "support", ["consistency", "sharpness", "noise"], "this is a trust map")
 
 
 def test_contrast_to_noise_of_two_regions():

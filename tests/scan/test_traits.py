@@ -111,7 +111,7 @@ def test_noise_in_slabs_is_that_of_the_whole(rng, planes):
     for axis in range(3):
         fine = ndimage.correlate1d(fine, np.array([-1, 2, -1]) / 6**0.5, axis=axis, mode="mirror")
     expected = 1.4826 * np.median(np.abs(fine[mask]))
-    assert traits._noise(data, mask, Progress()) == expected
+    assert traits.noise_sd(data, mask, Progress()) == expected
 
 
 def test_noise_far_from_the_mask_plays_no_part(rng):
@@ -122,7 +122,7 @@ def test_noise_far_from_the_mask_plays_no_part(rng):
     mask = np.zeros(data.shape, bool)
     mask[10:28, 5:12, 20:30] = rng.random((18, 7, 10)) < 0.5
     expected = 1.4826 * np.median(np.abs(fine[mask]))
-    assert traits._noise(data, mask, Progress()) == expected
+    assert traits.noise_sd(data, mask, Progress()) == expected
 
 
 def odd_shapes(rng):
