@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,7 +187,7 @@ def _open(arguments: argparse.Namespace, session: Session) -> _Opened:
         found = open_state(
             path, candidates, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
         )
-    volumes = {key: _with_history(volume) for key, volume in found.volumes.items()}
+    volumes = dict(found.volumes)
     labels = _labels(arguments, volumes, found.paths, found.state.truth, found.state.measured)
     state = found.state.relabeled(labels)
     named = {labels[key]: volume for key, volume in volumes.items()}
@@ -218,7 +218,7 @@ def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
             volume = read_volume(
                 path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
             )
-        volumes[str(path)] = _with_history(volume)
+        volumes[str(path)] = volume
         session.progress.advance()
     files = {str(path): path for path in paths}
     truth_key, measured_key = (str(p) if p is not None else None for p in (truth, measured))
@@ -232,14 +232,6 @@ def _open_files(arguments: argparse.Namespace, session: Session) -> _Opened:
         labels[truth_key] if truth_key else None,
         labels[measured_key] if measured_key else None,
     )
-
-
-def _with_history(volume: Volume) -> Volume:
-    """Add the history in the file's header to a volume."""
-    from napari_mrisr.io.nifti import read_note
-
-    header = volume.origin.header if volume.origin else None
-    return replace(volume, history=read_note(header))
 
 
 def _labels(

@@ -23,11 +23,12 @@ from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.scale import parse_scale, scale_label
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import ScaleError
+from napari_mrisr.methods import METHOD_SUMMARIES
 
 ORIGINAL, MEASURED, RESULT, MAP = "original", "measured", "result", "map"
 
 # Names tell the role of files without a history.
-_METHOD_NAMES = re.compile(r"(?<![a-z])(nearest|quadratic|tricubic|hashed)(?![a-z])", re.IGNORECASE)
+_METHOD_NAMES = re.compile(rf"(?<![a-z])({'|'.join(METHOD_SUMMARIES)})(?![a-z])", re.IGNORECASE)
 _LOW_NAMES = re.compile(r"(?<![A-Za-z])(LR|lowres|low-res)(?![A-Za-z])")
 _MAP_NAMES = re.compile(
     r"desc-[A-Za-z0-9+]*(experr|support|consistency)(?![a-z])"
@@ -87,16 +88,17 @@ def role(name: str, history: Mapping[str, str]) -> tuple[str, str]:
 def choose(volumes: Mapping[str, Volume], sources: Mapping[str, str] | None = None) -> Choice:
     """Choose the columns, the reference and the measured scan by how volumes were made.
 
-    A volume is the reference only if the low-resolution scan was simulated from it.
-    A scan coarser than the results is the measured one. Trust maps are neither.
+    The measured scan is the one that the results were made from, else one coarser than them.
+    It is never the reference. A volume is the reference only if the measured scan was
+    simulated from it. Trust maps are neither.
 
     Parameters
     ----------
     volumes : mapping of str to Volume
         Oldest first.
     sources : mapping of str to str, optional
-        From the key of a result to the key of the volume that it was computed from,
-        as far as known.
+        From the key of a result or of a simulated scan to the key of the volume that it was
+        computed from, as far as known.
 
     Returns
     -------
@@ -111,37 +113,80 @@ def choose(volumes: Mapping[str, Volume], sources: Mapping[str, str] | None = No
     )
     if not measured and not results:
         return Choice(tuple(originals[:MAX_COLUMNS]), None, None)
-    references = [k for k in originals if _is_reference(k, volumes, measured, results)]
-    truth = references[0] if len(references) == 1 else None
+    sources = sources or {}
     finest = min((_voxel_mm3(volumes[key].grid) for key in results), default=0.0)
     coarse = [key for key in originals if _voxel_mm3(volumes[key].grid) > 1.01 * finest > 0.0]
-    known = [sources[key] for key in results if key in sources] if sources else []
-    if known and known[-1] in volumes:
-        low: str | None = known[-1]
-        truth = None if truth == low else truth
+    known = [sources[key] for key in results if sources.get(key) in volumes]
+    low: str | None
+    if known:
+        low = known[-1]
     else:
         low = measured[-1] if measured else coarse[0] if len(coarse) == 1 else None
+    truth = _reference(volumes, sources, low, originals, results)
     newest = {roles[key][1]: key for key in results}
     results = sorted(newest.values(), key=lambda key: _ORDER.get(roles[key][1], _OTHER))
     results = results[-MAX_COLUMNS + 1 :]
     first = truth or low or (originals[0] if originals else None)
-    columns = [first, *results] if first else results
+    columns = [first, *(results or originals)] if first else results
+    columns = list(dict.fromkeys(columns))[:MAX_COLUMNS]
     if low and low not in columns and len(columns) < MAX_COLUMNS:
         columns.insert(1, low)
     return Choice(tuple(columns), truth, low)
 
 
-def _is_reference(
-    key: str, volumes: Mapping[str, Volume], measured: Sequence[str], results: Sequence[str]
-) -> bool:
-    """Return whether a low-resolution scan was simulated from this volume."""
-    grid = volumes[key].grid
-    simulated = [(volumes[k].grid, 1.01) for k in measured]
-    simulated += [(volumes[k].grid, 0.99) for k in results if "degraded_by" in volumes[k].history]
-    return any(
-        _voxel_mm3(other) > factor * _voxel_mm3(grid) and _same_corner(grid, other)
-        for other, factor in simulated
+def possible_references(
+    volumes: Mapping[str, Volume], sources: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return the volumes that the user may choose as the reference, in order.
+
+    Trust maps and scans that a result was computed from cannot be one.
+
+    Parameters
+    ----------
+    volumes, sources
+        As for :func:`choose`.
+    """
+    used = {
+        source
+        for key, source in (sources or {}).items()
+        if key in volumes and role(key, volumes[key].history)[0] in (RESULT, MAP)
+    }
+    return tuple(
+        key
+        for key, volume in volumes.items()
+        if key not in used and role(key, volume.history)[0] != MAP
     )
+
+
+def _reference(
+    volumes: Mapping[str, Volume],
+    sources: Mapping[str, str],
+    low: str | None,
+    originals: Sequence[str],
+    results: Sequence[str],
+) -> str | None:
+    """Return the volume that the measured scan was simulated from; None if that is not known."""
+    simulated = [key for key in (low, *results) if key and "degraded_by" in volumes[key].history]
+    if not simulated:
+        return None
+    scan = low
+    while scan in volumes and role(scan, volumes[scan].history)[0] == RESULT:
+        scan = sources.get(scan)
+    source = sources.get(scan) if scan in volumes else None
+    if source in volumes:
+        return source
+    found = [
+        key
+        for key in originals
+        if key != low and any(_covers(volumes[key].grid, volumes[k].grid) for k in simulated)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _covers(grid: Grid, simulated: Grid) -> bool:
+    """Return whether a grid is at least as fine as another and begins at the same corner."""
+    at_least = _voxel_mm3(simulated) > 0.99 * _voxel_mm3(grid)
+    return at_least and _same_corner(grid, simulated)
 
 
 def _same_corner(a: Grid, b: Grid) -> bool:

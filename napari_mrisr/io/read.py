@@ -29,6 +29,7 @@ from napari_mrisr.io.geometry import turn_to_ras
 from napari_mrisr.io.header import Scan, open_scan
 from napari_mrisr.io.loading import quiet_nibabel, unpacking
 from napari_mrisr.io.ngff import open_ngff
+from napari_mrisr.io.nifti import read_note
 
 if TYPE_CHECKING:
     from napari_mrisr.io.dicom.series import DicomSeries
@@ -111,7 +112,8 @@ def read_volume(
     del stored
     if trailing:
         origin = replace(origin, cautions=(*origin.cautions, TRAILING_DATA))
-    return Volume(turn_to_ras(data, scan.affine), grid, origin=origin)
+    history = read_note(origin.header)
+    return Volume(turn_to_ras(data, scan.affine), grid, origin=origin, history=history)
 
 
 def read_header(path: PathLike, *, frame: int | None = None) -> tuple[Grid, Origin]:

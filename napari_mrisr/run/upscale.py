@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -390,11 +390,20 @@ def _steps(method: Method, lr: Volume) -> list[tuple[RealScale, Step]]:
 
 def as_result(method: Method, volume: Volume, out: FloatArray, **more: str) -> Volume:
     """Return the result with the history for saved files."""
-    history = {**volume.history, **history_of(method, volume.grid, volume.origin, **more)}
+    made = history_of(method, volume.grid, volume.origin, **more)
+    history = {**history_of_scan(volume.history), **made}
     origin = volume.origin
     if origin is not None and origin.slice_thickness is not None:
         origin = replace(origin, slice_thickness=None, slice_source="")
     return Volume(out, volume.grid.upsampled(method.scale), origin=origin, history=history)
+
+
+def history_of_scan(history: Mapping[str, str]) -> dict[str, str]:
+    """Return what a result's history takes from its input, without the notes of another method."""
+    if "method" not in history:
+        return dict(history)
+    kept = ("degradation", "degraded_by", "source")
+    return {key: history[key] for key in kept if key in history}
 
 
 def history_of(method: Method, grid: Grid, origin: Origin | None, **more: str) -> dict[str, str]:

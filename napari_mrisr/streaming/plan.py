@@ -34,10 +34,17 @@ from napari_mrisr.io.atomic import (
     write_text,
 )
 from napari_mrisr.io.formats import is_zarr, suffix_of
+from napari_mrisr.io.nifti import read_note
 from napari_mrisr.io.write import check_absent
 from napari_mrisr.methods import Method
 from napari_mrisr.methods.resampled import bank_of
-from napari_mrisr.run.upscale import check_labels, check_parameters, compile_kernels, history_of
+from napari_mrisr.run.upscale import (
+    check_labels,
+    check_parameters,
+    compile_kernels,
+    history_of,
+    history_of_scan,
+)
 from napari_mrisr.streaming.compute import BlockRun, Ended
 from napari_mrisr.streaming.request import (
     StreamRequest,
@@ -305,7 +312,8 @@ def _begin(request: StreamRequest, key: str, method: Method, progress: Progress)
         plan = StreamPlan(
             request, block_for(request, source, method), grid.shape, codes, statistics, aid
         )
-        history = history_of(method, source.grid, source.origin)
+        before = history_of_scan(read_note(source.origin.header))
+        history = {**before, **history_of(method, source.grid, source.origin)}
         window = statistics.window
         plan.target.create(grid, source.origin, history, (window.low, window.high))
     (request.folder / "done").mkdir()

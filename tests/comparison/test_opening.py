@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from napari_mrisr.comparison.opening import Choice, choose, neutral_labels, opening_state
+from napari_mrisr.comparison.opening import (
+    Choice,
+    choose,
+    neutral_labels,
+    opening_state,
+    possible_references,
+)
 from napari_mrisr.comparison.state import Difference
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.volume import Grid, Volume
@@ -118,7 +124,8 @@ def test_trust_maps_have_no_role_and_no_column(name):
     [
         ({}, Choice((), None, None)),
         (dict.fromkeys("abcde", 1), Choice(("a", "b", "c", "d"), None, None)),
-        ({"t1": 1, "t1 LR 2x": 2}, Choice(("t1", "t1 LR 2x"), "t1", "t1 LR 2x")),
+        ({"t1": 1, "t1 LR 2x": 2}, Choice(("t1 LR 2x", "t1"), None, "t1 LR 2x")),
+        ({"LR": 2, "LR network 2x": 1}, Choice(("LR", "LR network 2x"), None, "LR")),
         ({"LR": 2, "LR tricubic 2x": 1}, Choice(("LR", "LR tricubic 2x"), None, "LR")),
         ({"a": 1, "b": 1, "x hashed": 1}, Choice(("a", "x hashed"), None, None)),
         ({"hashed/t1.nii": 2, "t1_hashed.nii": 1},
@@ -135,6 +142,43 @@ def test_the_scan_that_the_newest_result_was_computed_from_is_the_measured_one()
     assert choose(volumes, {"x": "a", "y": "b"}).measured == "b"
     assert choose(volumes, {"x": "a"}).measured == "a"
     assert choose(volumes, {"x": "gone"}).measured is None
+
+
+def test_the_source_of_a_simulated_scan_is_the_reference_even_of_results_of_results():
+    volumes = {
+        "other": made(),
+        "scan": made(),
+        "low": made(2, degraded_by="2"),
+        "x": made(method="hashed", degraded_by="2"),
+        "y": made(0.5, method="tricubic", degraded_by="2"),
+    }
+    assert choose(volumes).truth is None  # two candidates
+    sources = {"low": "scan", "x": "low"}
+    assert choose(volumes, sources) == Choice(("scan", "low", "y", "x"), "scan", "low")
+    sources |= {"y": "x"}
+    found = choose(volumes, sources)
+    assert (found.truth, found.measured) == ("scan", "x")
+    assert choose(volumes, {"x": "low", "low": "gone"}).truth is None
+
+
+def test_a_scan_that_was_not_simulated_has_no_reference_whatever_its_name():
+    """LR also means left-right phase encoding."""
+    volumes = {"T1": made(), "bold LR": made(2), "bold LR hashed": made(method="hashed")}
+    assert choose(volumes) == Choice(("bold LR", "bold LR hashed"), None, "bold LR")
+
+
+def test_what_results_were_made_from_and_maps_cannot_be_chosen_as_reference():
+    volumes = {
+        "truth": made(),
+        "scan": made(2),
+        "x": made(method="hashed"),
+        "support: scan": made(map="support"),
+    }
+    assert possible_references(volumes) == ("truth", "scan", "x")
+    assert possible_references(volumes, {"x": "scan"}) == ("truth", "x")
+    assert possible_references(volumes, {"support: scan": "scan"}) == ("truth", "x")
+    # A simulated scan is made from the truth, which may be the reference.
+    assert "truth" in possible_references(volumes, {"scan": "truth"})
 
 
 def test_labels_are_roles_and_methods_never_names():

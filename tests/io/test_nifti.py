@@ -23,6 +23,7 @@ def test_the_history_of_a_saved_result_is_read_back(tmp_path, rng):
     volume = Volume(data, Grid(data.shape, np.eye(4)), history=history)
     write_volume(volume, tmp_path / "a.nii.gz")
     assert read_note(header_of(tmp_path / "a.nii.gz")) == history
+    assert read_volume(tmp_path / "a.nii.gz").history == history
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -145,6 +145,15 @@ def test_history_says_how_it_was_made(volume, bank_file):
         "note": "research use, not for diagnosis",
     }
     assert volume.history == {"reader": "test"}
+
+
+def test_the_history_of_a_result_of_a_result_is_that_of_the_second_method(volume, bank_file):
+    simulated = replace(volume, history={"degraded_by": "2", "degradation": "standard"})
+    first = upscale(simulated, UpscaleParameters(bank=bank_file, threads=1))
+    second = upscale(first, UpscaleParameters(method="tricubic", threads=1))
+    assert second.history["method"] == "tricubic"
+    assert second.history["degraded_by"] == "2"
+    assert "bank" not in second.history
 
 
 def test_blocks_are_the_methods_regions_bit_for_bit(volume, bank_file):

@@ -75,7 +75,7 @@ class UpscaleRequest:
             bank = bank_for_maps(self.parameters)
             threads = self.parameters.thread_count
             maps = trust_maps(volume, result, bank, threads=threads, progress=progress)
-            layers += map_layers(maps, self.source.name)
+            layers += map_layers(maps, self.source)
         return layers
 
 
@@ -99,7 +99,7 @@ class SimulateRequest:
         volume = self.source.to_volume()
         progress.token.check()
         result = degrade(volume, self.scale, self.degradation, progress=progress)
-        return [layer_data(result, self.result_name, self.source.look)]
+        return [result_layer_data(result, self.result_name, self.source)]
 
 
 Request = UpscaleRequest | SimulateRequest
@@ -115,18 +115,19 @@ def bank_for_maps(parameters: UpscaleParameters) -> FilterBank:
     return bank
 
 
-def map_layers(maps: TrustMaps, name: str) -> list[LayerData]:
+def map_layers(maps: TrustMaps, source: LayerSnapshot) -> list[LayerData]:
     """Return the layers of trust maps; only the expected error is visible at first.
 
     Parameters
     ----------
     maps : TrustMaps
-    name : str
-        Name of the low-resolution layer.
+    source : LayerSnapshot
+        The low-resolution layer.
     """
+    name, layer_id = source.name, source.layer_id
     limit = float(abs(maps.consistency.data).max()) or 1.0
     look = {"colormap": "PiYG", "contrast_limits": (-limit, limit), "visible": False}
-    layers = [layer_data(maps.consistency, f"consistency, scan's units: {name}", look)]
+    layers = [layer_data(maps.consistency, f"consistency, scan's units: {name}", look, layer_id)]
     steps = Colormap(
         ["#00000000", *SUPPORT_COLORS[1:]],
         name="mrisr support",
@@ -134,12 +135,12 @@ def map_layers(maps: TrustMaps, name: str) -> list[LayerData]:
         interpolation="zero",
     )
     look = {"colormap": steps, "contrast_limits": (-0.5, 3.5), "visible": False}
-    layers.append(layer_data(maps.support, f"support: {name}", look))
+    layers.append(layer_data(maps.support, f"support: {name}", look, layer_id))
     if maps.expected_error is not None:
         high = contrast_limits(maps.expected_error.data)[1]
         look = {"colormap": "magma", "contrast_limits": (0.0, high), "opacity": 0.7}
         title = f"expected RMSE, scan's units: {name}"
-        layers.append(layer_data(maps.expected_error, title, look))
+        layers.append(layer_data(maps.expected_error, title, look, layer_id))
     return layers
 
 

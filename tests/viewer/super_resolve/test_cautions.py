@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.scans import head
+from napari.layers import Image
 from scipy import signal
 
 from napari_mrisr.core.volume import Grid, Volume
@@ -145,7 +146,11 @@ def test_layers_of_maps_with_an_expected_error(lr):
     from napari_mrisr.viewer.super_resolve.requests import map_layers
 
     unknown = Traits((2.0, 2.1, 2.2), 0.0, 0.02, (1.0, 1.0, 1.0))
-    *others, error = map_layers(TrustMaps(lr, lr, lr, 1.0, unknown), "low")
+    data, kwargs, _ = layer_data(lr, "low")
+    source = snapshot(Image(data, **kwargs))
+    *others, error = map_layers(TrustMaps(lr, lr, lr, 1.0, unknown), source)
+    for _, kwargs, _ in (*others, error):
+        assert kwargs["metadata"]["mrisr"].source_id == source.layer_id
     assert error[1]["name"] == "expected RMSE, scan's units: low"
     assert error[1].get("visible", True)
     assert not any(kwargs["visible"] for _, kwargs, _ in others)

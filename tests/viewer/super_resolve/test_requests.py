@@ -57,6 +57,8 @@ def test_simulate_request(source):
     assert data.shape == (7, 6, 5)
     assert kwargs["scale"] == pytest.approx((3.0, 2.5, 2.0))
     assert kwargs["metadata"]["history"]["degradation"] == "kspace"
+    # The simulated scan remembers the truth.
+    assert kwargs["metadata"]["mrisr"].source_id == source.layer_id != ""
 
 
 @pytest.mark.parametrize("kind", ["upscale", "simulate"])
