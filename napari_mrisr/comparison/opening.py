@@ -169,10 +169,10 @@ def _reference(
     simulated = [key for key in (low, *results) if key and "degraded_by" in volumes[key].history]
     if not simulated:
         return None
-    scan = low
+    scan = low or ""
     while scan in volumes and role(scan, volumes[scan].history)[0] == RESULT:
-        scan = sources.get(scan)
-    source = sources.get(scan) if scan in volumes else None
+        scan = sources.get(scan, "")
+    source = sources.get(scan, "")
     if source in volumes:
         return source
     found = [

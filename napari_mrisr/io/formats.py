@@ -211,15 +211,13 @@ def output_path(input_path: PathLike, out: PathLike, scale: RealScale) -> Path:
     out = Path(out)
     if is_zarr(out) or (suffix_of(out) and not out.is_dir()):
         return out
-    # BIDS allows no dot in a label.
-    text = format_scale(scale).replace(".", "p")
-    label = f"desc-sr{text}" if "x" in text else f"desc-sr{text}x"
+    label = f"desc-sr{scale_word(format_scale(scale))}"
     suffix = suffix_of(input_path)
     if is_zarr(input_path):
         suffix = ".ome.zarr"
     elif suffix not in WRITABLE:
         suffix = ".nii.gz"
-    return out / f"{_with_desc(stem_of(input_path), label)}{suffix}"
+    return out / f"{with_desc(stem_of(input_path), label)}{suffix}"
 
 
 def map_path(result: PathLike, label: str) -> Path:
@@ -232,11 +230,20 @@ def map_path(result: PathLike, label: str) -> Path:
     stem, suffix = stem_of(result), suffix_of(result)
     old = re.search(r"(?:^|_)desc-([A-Za-z0-9+]+)", stem)
     desc = f"desc-{old[1] if old else ''}{label}"
-    return result.with_name(f"{_with_desc(stem, desc)}{suffix}")
+    return result.with_name(f"{with_desc(stem, desc)}{suffix}")
 
 
-def _with_desc(stem: str, label: str) -> str:
-    """Replace the ``desc`` of a BIDS name, or add one before its last part."""
+def scale_word(scale: str) -> str:
+    """Return a scale as a BIDS label, which has no dot: ``2x``, ``1x1x4p8``."""
+    word = scale.replace(".", "p")
+    return word if "x" in word else f"{word}x"
+
+
+def with_desc(stem: str, label: str) -> str:
+    """Replace the ``desc`` of a BIDS name, or add one before its last part.
+
+    ``sub-01_T1w`` and ``desc-sr2x`` give ``sub-01_desc-sr2x_T1w``.
+    """
     parts = stem.split("_")
     old = [i for i, part in enumerate(parts) if re.fullmatch(r"desc-[A-Za-z0-9+]+", part)]
     if old:

@@ -53,7 +53,12 @@ _ZARR_BLOCK = (8 * CHUNK, 8 * CHUNK, CHUNK)
 
 
 def write_volume(
-    volume: Volume, path: PathLike, *, overwrite: bool = False, dtype: StoredType = "float32"
+    volume: Volume,
+    path: PathLike,
+    *,
+    overwrite: bool = False,
+    dtype: StoredType = "float32",
+    progress: Progress | None = None,
 ) -> str:
     """Save a volume atomically.
 
@@ -71,6 +76,8 @@ def write_volume(
     dtype : str
         ``float32``, or ``int16`` with a slope and an intercept (NIfTI only), which halves the
         file and rounds the intensities.
+    progress : Progress, optional
+        Reports slices, and cancels within a fraction of a second.
 
     Returns
     -------
@@ -83,6 +90,8 @@ def write_volume(
         As :func:`check_writable`, and when the disk is full or fails. No file is left then.
     ParameterError
         For a ``dtype`` that the format cannot hold.
+    Cancelled
+        If the user cancels. No file is left then.
 
     Notes
     -----
@@ -114,6 +123,7 @@ def write_volume(
             history=volume.history,
             limits=(window.low, window.high),
             overwrite=overwrite,
+            progress=progress,
         )
         return ""
     codes = volume.origin.axis_codes if volume.origin is not None else ("R", "A", "S")
@@ -130,7 +140,8 @@ def write_volume(
     try:
         with atomic_write_all(targets) as temporaries:
             files = dict(zip(targets, temporaries, strict=True))
-            _save(image, path, files, (slope, inter) if dtype == "int16" else None)
+            scaling = (slope, inter) if dtype == "int16" else None
+            _save(image, path, files, scaling, progress or Progress())
             if sidecar_of(path) in files:
                 text = full_note(volume.history) + "\n"
                 files[sidecar_of(path)].write_text(text, encoding="utf-8")
@@ -148,6 +159,7 @@ def write_blocks(
     limits: tuple[float, float],
     overwrite: bool = False,
     threads: int = 1,
+    progress: Progress | None = None,
 ) -> None:
     """Save a volume as an OME-Zarr image, block by block.
 
@@ -168,6 +180,8 @@ def write_blocks(
         Replace a file or a Zarr image; other folders are never replaced.
     threads : int
         Threads that compress chunks.
+    progress : Progress, optional
+        Reports blocks, and cancels between them.
 
     Raises
     ------
@@ -176,13 +190,18 @@ def write_blocks(
         No file is left then.
     """
     check_writable(out, overwrite=overwrite, needed_bytes=4 * pyramid_voxels(grid.shape))
+    progress = progress or Progress()
     try:
         with private_folder(out) as folder:
             writer = NgffWriter(folder / "result.ome.zarr", grid.shape)
             writer.create(grid, stem_of(out), history, limits)
-            for box in Region.whole(grid.shape).blocks(_ZARR_BLOCK, slow=2):
-                writer.write(box, take(box), ThreadPool(threads))
-            writer.finish(Progress())
+            boxes = list(Region.whole(grid.shape).blocks(_ZARR_BLOCK, slow=2))
+            progress.begin(f"saving {out.name}", len(boxes))
+            for box in boxes:
+                progress.token.check()
+                writer.write(box, take(box), ThreadPool(threads, progress.token))
+                progress.advance()
+            writer.finish(progress)
             if not overwrite:
                 check_absent([out])
             move_into_place(writer.group, out)
@@ -344,9 +363,15 @@ def _make_image(
 
 
 def _save(
-    image: Any, path: Path, files: dict[Path, Path], scaling: tuple[float, float] | None
+    image: Any,
+    path: Path,
+    files: dict[Path, Path],
+    scaling: tuple[float, float] | None,
+    progress: Progress,
 ) -> None:
-    """Let nibabel write to the temporary names."""
+    """Let nibabel write to the temporary names; report its slices."""
+    progress.begin(f"saving {path.name}", image.shape[2])
+    slice_bytes = image.get_data_dtype().itemsize * image.shape[0] * image.shape[1]
     if scaling is not None:
         image.header.set_slope_inter(*scaling)  # nibabel then writes the integers unchanged
     file_map = type(image).filespec_to_file_map(str(path))
@@ -354,5 +379,23 @@ def _save(
         for holder in file_map.values():
             # nibabel itself would leave the file open when the disk is full.
             temporary = str(files[Path(holder.filename)])
-            holder.fileobj = stack.enter_context(ImageOpener(temporary, "wb"))
+            opener = stack.enter_context(ImageOpener(temporary, "wb"))
+            holder.fileobj = _Counted(opener, slice_bytes, progress)
         image.to_file_map(file_map)
+
+
+class _Counted:
+    """File that reports each slice written to it, and stops when the user cancels."""
+
+    def __init__(self, file: Any, slice_bytes: int, progress: Progress) -> None:
+        self._file, self._slice_bytes, self._progress = file, slice_bytes, progress
+
+    def write(self, data: bytes) -> int:
+        self._progress.token.check()
+        written: int = self._file.write(data)
+        if len(data) == self._slice_bytes:
+            self._progress.advance()
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

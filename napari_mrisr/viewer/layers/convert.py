@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,13 +64,15 @@ class LayerSnapshot:
     orientation : (3, 2) ndarray or None
         Brings ``data`` to RAS+; None for layers that this plugin made.
     record : ScanRecord or None
-        None for a layer of another program, and for one that was moved since.
+        None for a layer of another program. The grid includes a move of the layer.
     look : mapping
         Colormap, contrast limits and gamma, for results to look the same.
     frame : int or None
         Frame of a 4D layer.
     layer_id : str
         The layer's ``unique_id``.
+    turned : bool
+        The layer was turned by hand, so that napari does not draw it along its own axes.
     """
 
     name: str
@@ -80,6 +83,7 @@ class LayerSnapshot:
     look: Mapping[str, Any]
     frame: int | None = None
     layer_id: str = ""
+    turned: bool = False
 
     def to_volume(self) -> Volume:
         """Return the volume, checked.
@@ -276,7 +280,8 @@ def frame_on_screen(layer: Image, point: Sequence[float]) -> int:
 def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
     """Return the contents of a layer for a run.
 
-    A layer that this plugin made has its true affine. Any other is read as
+    A layer that this plugin made has its true affine, composed with a later move of the
+    layer. Any other is read as
     (slice, row, column) with ``scale``, ``translate`` and the rest of
     its transform in its units (pixels count as mm), in the world described in
     :mod:`napari_mrisr.viewer.layers.geometry`.
@@ -318,8 +323,14 @@ def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
     matrix = index_to_mm(layer)
     shape = (int(data.shape[0]), int(data.shape[1]), int(data.shape[2]))
     record = layer.metadata.get(METADATA_KEY)
-    if isinstance(record, ScanRecord) and _unmoved(record.grid, shape, matrix):
-        return LayerSnapshot(name, data, record.grid, None, record, look, chosen, layer_id)
+    if isinstance(record, ScanRecord) and shape == record.grid.shape[::-1]:
+        move = _move(record.grid, matrix)
+        record = replace(record, grid=_moved(record.grid, move))
+        if _is_ras(record.grid):
+            turned = bool(np.abs(move[:3, :3] - np.diag(np.diag(move[:3, :3]))).max() > 1e-6)
+            return LayerSnapshot(
+                name, data, record.grid, None, record, look, chosen, layer_id, turned
+            )
     if not abs(np.linalg.det(matrix[:3, :3])) > 1e-12:
         remedy = "give it a scale above zero along every axis"
         raise GeometryError(explain(layer.name, "its transform flattens the volume", remedy))
@@ -351,11 +362,50 @@ def _millimeters(unit: Any) -> float:
     return float((1 * unit).to("mm").magnitude) if unit.is_compatible_with("mm") else 1.0
 
 
-def _unmoved(grid: Grid, shape: tuple[int, ...], matrix: NDArray[np.float64]) -> bool:
-    """Return whether a layer of ours has its first shape and place."""
-    if shape != grid.shape[::-1]:
-        return False
+def moved_by_mm(layer: Image) -> float:
+    """Return how far a layer of ours was moved since it was made; 0 for any other layer.
+
+    That is the largest distance of a corner of the volume from its true place, as after a drag
+    with napari's *transform* tool.
+    """
+    record = layer.metadata.get(METADATA_KEY)
+    if not isinstance(record, ScanRecord) or _finest(layer).shape[-3:] != record.grid.shape[::-1]:
+        return 0.0
+    moved = _moved(record.grid, _move(record.grid, index_to_mm(layer)))
+    return float(np.linalg.norm(moved.corners() - record.grid.corners(), axis=-1).max())
+
+
+def put_back(layer: Image) -> None:
+    """Move a layer of ours to its true place."""
+    scale, translate = geometry.scale_and_translate(layer.metadata[METADATA_KEY].grid)
+    frame = (1.0,) * (layer.ndim - 3)
+    layer.affine = np.eye(layer.ndim + 1)
+    layer.rotate = np.eye(layer.ndim)
+    layer.shear = np.zeros(layer.ndim * (layer.ndim - 1) // 2)
+    layer.scale = (*frame, *scale)
+    layer.translate = (*(0.0 for _ in frame), *translate)
+
+
+def _move(grid: Grid, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the move of a layer of ours in napari's world; exactly the identity if none."""
     scale, translate = geometry.scale_and_translate(grid)
     ours = np.diag([*scale, 1.0])
     ours[:3, 3] = translate
-    return bool(np.allclose(matrix, ours, rtol=1e-5, atol=1e-4))
+    if np.allclose(matrix, ours, rtol=1e-5, atol=1e-4):
+        return np.eye(4)
+    return matrix @ np.linalg.inv(ours)
+
+
+def _moved(grid: Grid, move: NDArray[np.float64]) -> Grid:
+    """Return a grid after a move in napari's world."""
+    if np.array_equal(move, np.eye(4)):
+        return grid
+    to_scanner = geometry.to_scanner(grid)
+    return Grid(grid.shape, to_scanner @ move @ np.linalg.inv(to_scanner) @ grid.affine)
+
+
+def _is_ras(grid: Grid) -> bool:
+    """Return whether a grid can be that of a volume: not flat, and its axes still RAS+."""
+    if not abs(np.linalg.det(grid.affine[:3, :3])) > 1e-12:
+        return False
+    return bool(nib.aff2axcodes(grid.affine) == ("R", "A", "S"))

@@ -66,6 +66,13 @@ def placement(grid: Grid) -> dict[str, Any]:
     return {"scale": scale, "translate": translate, "units": units, "axis_labels": AXIS_LABELS}
 
 
+def to_scanner(grid: Grid) -> Matrix:
+    """Return the (4, 4) matrix from napari's world of a volume to the scanner's RAS mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation_of(grid.affine) @ _REVERSE
+    return matrix
+
+
 def to_display(data: NDArray) -> NDArray:
     """Return a view from (x, y, z) RAS+ to (inferior, posterior, left); its own inverse."""
     return data.transpose(2, 1, 0)[::-1, ::-1, ::-1]

@@ -24,6 +24,8 @@ from napari_mrisr.viewer.layers.convert import (
     geometry,
     is_result,
     layer_data,
+    moved_by_mm,
+    put_back,
     result_layer_data,
     series_layer_data,
     snapshot,
@@ -115,11 +117,42 @@ def test_a_layer_moved_by_hand_goes_by_its_transform(volume):
     layer = as_layer(volume)
     layer.translate = np.array(layer.translate) + (3.0, 0.0, 0.0)
     snap = snapshot(layer)
-    assert snap.record is None
+    assert snap.history == volume.history
     moved = volume.grid.affine.copy()
     moved[2, 3] -= 3.0  # toward inferior
     np.testing.assert_allclose(snap.to_volume().grid.affine, moved)
     np.testing.assert_array_equal(snap.to_volume().data, volume.data)
+
+
+def test_a_move_is_composed_with_the_true_affine_of_an_oblique_scan(oblique):
+    layer = as_layer(oblique)
+    assert moved_by_mm(layer) == 0.0
+    layer.translate = np.array(layer.translate) + (3.0, -4.0, 12.0)  # toward I, A, L
+    assert moved_by_mm(layer) == pytest.approx(13.0)
+    turn = Rotation.from_euler("xz", (12, -7), degrees=True).as_matrix()
+    expected = oblique.grid.affine.copy()
+    expected[:3, 3] += turn @ (-12.0, 4.0, -3.0)
+    found = snapshot(layer)
+    np.testing.assert_allclose(found.grid.affine, expected, atol=1e-4)
+    assert not found.turned
+    put_back(layer)
+    assert moved_by_mm(layer) == 0.0
+    np.testing.assert_array_equal(snapshot(layer).grid.affine, oblique.grid.affine)
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_a_layer_turned_by_hand_is_turned_in_the_scanner_too(volume):
+    layer = as_layer(volume)
+    turn = Rotation.from_euler("x", 9, degrees=True).as_matrix()  # about napari's first axis
+    layer.affine = np.block([[turn, np.zeros((3, 1))], [np.zeros((1, 3)), np.ones((1, 1))]])
+    found = snapshot(layer)
+    assert found.turned
+    back = -np.eye(3)[::-1]
+    np.testing.assert_allclose(
+        found.grid.affine[:3], back @ turn @ back @ volume.grid.affine[:3], atol=1e-4
+    )
+    put_back(layer)
+    assert moved_by_mm(layer) == 0.0
 
 
 def test_a_layer_with_other_voxels_goes_by_its_own_shape(volume):
@@ -274,7 +307,7 @@ def test_strongly_turned_scan_keeps_its_affine():
     np.testing.assert_array_equal(snapshot(as_layer(volume)).grid.affine, volume.grid.affine)
 
 
-@pytest.mark.parametrize("module", ["", ".layers.files", ".layers.convert"])
+@pytest.mark.parametrize("module", ["", ".layers.files", ".layers.saving", ".layers.convert"])
 def test_no_qt_is_imported(module):
     code = (
         f"import sys, napari_mrisr.viewer{module};"

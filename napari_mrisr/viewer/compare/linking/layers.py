@@ -113,7 +113,7 @@ def is_volume(layer: Any) -> bool:
 def is_along_own_axes(layer: Image) -> bool:
     """Return whether napari draws the layer along its scan's axes, as all of ours."""
     taken: LayerSnapshot = snapshot(layer)
-    return taken.record is not None
+    return taken.record is not None and not taken.turned
 
 
 def look_of(layer: Image) -> Display:
