@@ -58,6 +58,7 @@ _PUBLIC = {
     "train": "training",
     "trust_maps": "trust",
     "upscale": "run.upscale",
+    "write_dicom": "io.dicom.write",
     "write_volume": "io",
 }
 
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from napari_mrisr.io import read_volume as read_volume
     from napari_mrisr.io import write_volume as write_volume
     from napari_mrisr.io.dicom.series import DicomSeries as DicomSeries
+    from napari_mrisr.io.dicom.write import write_dicom as write_dicom
     from napari_mrisr.methods import available_scales as available_scales
     from napari_mrisr.methods import get_method as get_method
     from napari_mrisr.operators.degrade import Degradation as Degradation

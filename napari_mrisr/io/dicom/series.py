@@ -173,7 +173,7 @@ class DicomSeries:
         return Origin(
             printable(self.description),
             axis_codes(stack.affine),
-            None,
+            stack,  # its files, which `write_dicom` refers to
             ".dcm",
             tuple(self._cautions(stack)),
             thickness,
