@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,9 @@ from scipy import ndimage
 
 from napari_mrisr._version import __version__
 from napari_mrisr.io import read_volume
+from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.training.events import NetworkMeasured, StepTaken, TrainEvent
-from napari_mrisr.training.networks.export import export
 from napari_mrisr.training.networks.loop import LoopParameters, NetworkTraining
 from napari_mrisr.training.networks.patches import (
     FACTOR_RANGE,
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=24_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--isotropic", action="store_true", help="2 ×, 3 × and 4 × of all axes")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with (arguments.data / "MANIFEST.csv").open(encoding="utf-8") as file:
@@ -83,19 +85,24 @@ def main() -> None:
         volumes.append(
             {"name": path.name, "license": licenses[path.name], "sha256": checksum}
         )  # fmt: skip
-    training = NetworkTraining(LoopParameters(arguments.steps), images, weights, bfloat16=True)
+    kind = ISOTROPIC if arguments.isotropic else THICK
+    loop = LoopParameters(arguments.steps)
+    factors, ranges = (2.0, 4.0, 6.0), {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE}
+    if kind == ISOTROPIC:
+        loop = replace(loop, batch=2, across=32)
+        factors, ranges = (2.0, 3.0, 4.0), {"factors": (2.0, 4.0), "widths": (1.0, 1.0)}
+    training = NetworkTraining(loop, images, weights, bfloat16=True, kind=kind)
     if arguments.checkpoint.exists():
         training.load(arguments.checkpoint)
     held = [held_out_of(arguments.data / "val" / f"{n}.nii.gz", axis) for n, axis in HELD_OUT]
-    drive(training, held, arguments.checkpoint, observe=show, every=EVERY)
+    drive(training, held, arguments.checkpoint, observe=show, every=EVERY, factors=factors)
     provenance = {
         "volumes": volumes,
         "steps": training.step,
         "command": "scripts/train_network.py",
         "version": __version__,
     }
-    document = {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE, "provenance": provenance}
-    export(training.averaged, arguments.out, document)
+    training.export(arguments.out, {**ranges, "provenance": provenance})
 
 
 if __name__ == "__main__":

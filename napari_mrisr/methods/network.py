@@ -11,11 +11,12 @@ import numpy as np
 from napari_mrisr.bank.folder import user_networks
 from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
-from napari_mrisr.errors import ScaleError, explain
+from napari_mrisr.errors import BankError, ScaleError, explain
 from napari_mrisr.methods.foreign import make_foreign
+from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
-from napari_mrisr.networks.file import NetworkFile, load_network
+from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile, load_network
 from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.networks.tiles import ACROSS, Tiles, relative_width
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
@@ -24,7 +25,7 @@ from napari_mrisr.operators.slices import (
     correction_operator,
 )
 
-BUNDLED = "thick-slices"
+_ISOTROPIC_FACTORS = (2, 3, 4)
 _WHOLE_AXIS = 1 << 20
 
 
@@ -94,14 +95,22 @@ class ThickSlices:
 
 
 def make_network(scale: RealScale, bank: str | None = None) -> Method:
-    """Network for thick slices along the one axis with a factor above 1, or the user's own file."""
+    """Network along one axis, for 2 ×, 3 × or 4 × along all axes, or the user's own file."""
     if bank is not None and is_foreign(bank):
         return make_foreign(scale, bank)
-    network = open_network(bank or BUNDLED)
     thick = [axis for axis, factor in enumerate(scale) if factor > 1]
-    if len(thick) != 1:
+    isotropic = scale in [(n, n, n) for n in _ISOTROPIC_FACTORS]
+    if len(thick) != 1 and not (isotropic and bank):
         found = f"{format_scale(scale)} for method network, which makes one axis finer"
-        raise ScaleError(explain("scale", found, "use method hashed, or a scale such as 1x1x4"))
+        remedy = "use method hashed, or a scale such as 1x1x4, 2x2x2, 3x3x3 or 4x4x4"
+        raise ScaleError(explain("scale", found, remedy))
+    kind = ISOTROPIC if isotropic else THICK
+    network = open_network(bank or kind)
+    if network.kind != kind:
+        found = f"a network for {network.kind} at scale {format_scale(scale)}"
+        raise BankError(explain(network.name, found, f"choose a network for {kind}"))
+    if isotropic:
+        return IsotropicNetwork(network, round(scale[0]))
     method = ThickSlices(network, (1, 1, scale[thick[0]]))
     others = [axis for axis in range(3) if axis != thick[0]]
     axes = (others[0], others[1], thick[0])
@@ -110,14 +119,14 @@ def make_network(scale: RealScale, bank: str | None = None) -> Method:
 
 def open_network(name: str) -> NetworkFile:
     """Return the bundled network, one of the user's by name, or that of a file."""
-    if name == BUNDLED:
-        return bundled_network()
+    if name in (THICK, ISOTROPIC):
+        return bundled_network(name)
     return load_network(user_networks().get(name, name))
 
 
-@functools.lru_cache(maxsize=1)
-def bundled_network() -> NetworkFile:
-    """Return the bundled network for thick slices."""
+@functools.lru_cache(maxsize=2)
+def bundled_network(name: str = THICK) -> NetworkFile:
+    """Return a bundled network."""
     folder = resources.files("napari_mrisr") / "banks"
-    with resources.as_file(folder / f"{BUNDLED}.onnx") as path:
+    with resources.as_file(folder / f"{name}.onnx") as path:
         return load_network(path)

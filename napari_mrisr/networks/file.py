@@ -21,6 +21,8 @@ from napari_mrisr.errors import BankError, explain
 
 KEY = "napari_mrisr"
 FORMAT_VERSION = 1
+THICK, ISOTROPIC = "thick-slices", "isotropic"
+"""Kinds of networks: along one axis, or along all axes alike."""
 MAX_BYTES = 64_000_000
 _MAX_NODES = 2_000
 # Operators of our networks, and of their likely successors; all act on their inputs alone.
@@ -42,11 +44,14 @@ class NetworkFile:
     halo : int
         Low-resolution voxels read around a voxel along every axis.
     order : int
-        Legendre coefficients per low-resolution voxel.
+        Legendre coefficients per low-resolution voxel; for isotropic factors products of
+        polynomials along x, y and z.
     factors, widths : (low, high)
         Ranges in training: slice distance over pixel size, slice thickness over distance.
     provenance : dict
         Training volumes, licenses, command, date.
+    kind : str
+        :data:`THICK` or :data:`ISOTROPIC`.
     """
 
     name: str
@@ -56,6 +61,7 @@ class NetworkFile:
     factors: tuple[float, float]
     widths: tuple[float, float]
     provenance: dict[str, Any]
+    kind: str = THICK
 
 
 def load_network(path: str | Path) -> NetworkFile:
@@ -97,10 +103,11 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         document = json.loads(entries[KEY])
         version, checksum = document["format_version"], document["sha256"]
         halo, order = int(document["halo"]), int(document["order"])
-        if not (1 <= halo <= 64 and 1 <= order <= 16):
+        if not (1 <= halo <= 64 and 1 <= order <= 64):
             raise ValueError("halo or order out of range")
         factors, widths = _pair(document["factors"]), _pair(document["widths"])
         provenance = dict(document["provenance"])
+        kind = str(document.get("kind", THICK))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BankError(explain(name, "metadata cannot be understood", _REMEDY)) from error
     if version != FORMAT_VERSION:
@@ -108,7 +115,9 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         raise BankError(explain(name, found, "update napari-mrisr"))
     if checksum != weights_checksum(model):
         raise BankError(explain(name, "damaged: the checksum does not fit", "copy it again"))
-    return NetworkFile(name, content, halo, order, factors, widths, provenance)
+    if kind not in (THICK, ISOTROPIC):
+        raise BankError(explain(name, f"network for {kind[:40]!r}", "update napari-mrisr"))
+    return NetworkFile(name, content, halo, order, factors, widths, provenance, kind)
 
 
 def weights_checksum(model: Any) -> str:

@@ -29,7 +29,8 @@ ACROSS = 96
 A smaller tile computes more halo, a larger one needs more memory: 32 channels of a tile with
 its halo and 48 slices are 77 MB, and three such arrays live at the peak.
 """
-_ALONG = 64
+ALONG = 64
+"""Largest number of slices of a tile."""
 _HALO = 6
 """Largest number of voxels read around a tile.
 
@@ -128,10 +129,12 @@ class Tiles:
     Parameters
     ----------
     network : NetworkFile
+    factor : float, optional
+        Isotropic factor to tell the network; by default it is told of the slices.
     """
 
-    def __init__(self, network: NetworkFile) -> None:
-        self.network = network
+    def __init__(self, network: NetworkFile, factor: float | None = None) -> None:
+        self.network, self._factor = network, factor
         self._cache = TileCache()
 
     def covering(self, lr: Volume, region: Region) -> Iterator[tuple[Region, FloatArray]]:
@@ -139,7 +142,7 @@ class Tiles:
 
         Coefficients have the shape ``(*box.shape, order)``.
         """
-        most = (ACROSS, ACROSS, _ALONG)
+        most = (ACROSS, ACROSS, ALONG)
         spans = [
             _pieces(n, m, a, b)
             for n, m, a, b in zip(lr.grid.shape, most, region.start, region.stop, strict=True)
@@ -170,13 +173,18 @@ class Tiles:
             min(n, b + halo) for b, n in zip(box.stop, lr.grid.shape, strict=True)
         )
         seen = _occupied(lr.data, Region((x, y, z), (x_end, y_end, z_end)), halo)
+        told = np.array([self._conditions(lr)], np.float32)
+        image = np.ascontiguousarray(lr.data[seen.slices].transpose(2, 0, 1))[None, None]
+        return TileInputs(image, told, seen)
+
+    def _conditions(self, lr: Volume) -> list[float]:
+        if self._factor is not None:
+            return conditions(self._factor, 1.0)
         dx, dy, dz = lr.grid.voxel_size
         # Outside the ranges of training the network is told the nearest value.
         factor = float(np.clip(dz / (dx * dy) ** 0.5, *self.network.factors))
         width = float(np.clip(relative_width(lr), *self.network.widths))
-        told = np.array([conditions(factor, width)], np.float32)
-        image = np.ascontiguousarray(lr.data[seen.slices].transpose(2, 0, 1))[None, None]
-        return TileInputs(image, told, seen)
+        return conditions(factor, width)
 
 
 def _pieces(size: int, most: int, start: int, stop: int) -> list[tuple[int, int]]:

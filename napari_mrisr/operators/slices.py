@@ -83,6 +83,19 @@ def correction_operator(n: int, n_out: int, order: int) -> AxisOperator:
     return AxisOperator(nearest * order, weights.astype(np.float32))
 
 
+def block_basis(factor: int, order: int = 4) -> NDArray[np.float64]:
+    """Return products of Legendre polynomials at the voxels of a block of ``factor``³.
+
+    Returns
+    -------
+    (factor³, order³) ndarray of float64
+        x varies slowest in both.
+    """
+    offset = (2.0 * np.arange(factor) + 1.0) / factor - 1.0
+    line = np.polynomial.legendre.legvander(offset, order - 1)
+    return np.asarray(np.kron(np.kron(line, line), line), np.float64)
+
+
 @functools.lru_cache(maxsize=16)
 def consistency_operators(
     n: int, n_out: int, profile: str, fwhm: float

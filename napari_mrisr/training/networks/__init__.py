@@ -2,6 +2,7 @@
 
 architecture.py  the bias-free network for thick slices
 patches.py       training patches, degraded on the fly
+blocks.py        patches for isotropic factors
 optimizer.py     Muon and Adam
 loop.py          one step: schedule, optimizer, checkpoint, resume, gain
 export.py        the network as an ``.onnx`` file, and back

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import FORMAT_VERSION, KEY, NetworkFile, weights_checksum
+from napari_mrisr.networks.file import FORMAT_VERSION, KEY, THICK, NetworkFile, weights_checksum
 from napari_mrisr.training.networks.architecture import CONDITIONS, ThickSliceNetwork
 
 
@@ -27,7 +27,8 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
     network : ThickSliceNetwork
     path : Path
     document : dict
-        ``factors``, ``widths`` and ``provenance`` for the metadata.
+        ``factors``, ``widths``, ``provenance`` and, for another than thick slices,
+        ``kind`` for the metadata.
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -50,7 +51,7 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
     order = network.tail.out_channels
     entries = {
         "format_version": FORMAT_VERSION,
-        "kind": "thick-slices",
+        "kind": THICK,
         "halo": network.halo,
         "order": order,
         "sha256": weights_checksum(model),

@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
+from napari_mrisr.networks.file import THICK
 from napari_mrisr.networks.tiles import conditions
-from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
-from napari_mrisr.operators.slices import legendre_basis, slice_operator
+from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator, tricubic
+from napari_mrisr.operators.slices import block_basis, legendre_basis, slice_operator
 from napari_mrisr.training.networks.architecture import ThickSliceNetwork
+from napari_mrisr.training.networks.blocks import BlockBatch, BlockSampler, blocks, degraded
 from napari_mrisr.training.networks.export import export
 from napari_mrisr.training.networks.optimizer import MuonAdam
 from napari_mrisr.training.networks.patches import (
@@ -82,10 +86,29 @@ def psnr_gain(network: ThickSliceNetwork, held: HeldOut, factor: float, fwhm: fl
         nearest, basis = legendre_basis(count, n, ORDER)
         picked = coefficients[:, torch.from_numpy(nearest)]
         correction = (picked * torch.from_numpy(basis.T.astype(np.float32))[..., None, None]).sum(0)
-    error = [
-        float(((np.clip(x, 0, 1) - held.data)[held.inside] ** 2).mean())
-        for x in (cubic, cubic + correction.numpy())
-    ]
+    return _gain_db(cubic, cubic + correction.numpy(), held.data, held.inside)
+
+
+def block_gain(network: ThickSliceNetwork, held: HeldOut, factor: int) -> float:
+    """Return the gain over tricubic interpolation of an isotropic factor, dB, inside the mask."""
+    box = tuple(slice(n // factor * factor) for n in held.data.shape)
+    truth = np.ascontiguousarray(held.data[box])
+    low = degraded(truth, factor)
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        image = torch.from_numpy(low)[None, None].to(device)
+        told = torch.tensor([conditions(factor, 1.0)], device=device)
+        coefficients = network(image, told)[0].cpu().numpy()
+    correction = np.tensordot(block_basis(factor).astype(np.float32), coefficients, 1)
+    cubic = blocks(tricubic(low, (factor,) * 3), factor)
+    inside = blocks(held.inside[box], factor) > 0
+    return _gain_db(cubic, cubic + correction, blocks(truth, factor), inside)
+
+
+def _gain_db(
+    cubic: FloatArray, corrected: FloatArray, truth: FloatArray, inside: NDArray[np.bool_]
+) -> float:
+    error = [float(((np.clip(x, 0, 1) - truth)[inside] ** 2).mean()) for x in (cubic, corrected)]
     return 10.0 * math.log10(error[0] / error[1])
 
 
@@ -104,6 +127,8 @@ class NetworkTraining:
         Compute in bfloat16 where PyTorch's autocast does.
     device : str
         PyTorch's name of the device: ``cpu`` or ``cuda``.
+    kind : str
+        ``thick-slices`` or ``isotropic``.
     """
 
     def __init__(
@@ -115,23 +140,25 @@ class NetworkTraining:
         *,
         bfloat16: bool = False,
         device: str = "cpu",
+        kind: str = THICK,
     ) -> None:
-        self.bfloat16, self.device = bfloat16, torch.device(device)
+        self.bfloat16, self.device, self.kind = bfloat16, torch.device(device), kind
         torch.manual_seed(parameters.seed)
         self.parameters = parameters
-        self.network = (network or ThickSliceNetwork()).to(self.device)
+        order = ORDER if kind == THICK else block_basis(1).shape[1]
+        self.network = (network or ThickSliceNetwork(order=order)).to(self.device)
         self.averaged = copy.deepcopy(self.network)
         self.network.to(memory_format=torch.channels_last_3d)
         self.optimizer = MuonAdam(self.network, parameters.rate, parameters.adam_rate)
         self.rng = np.random.default_rng(parameters.seed)
-        self.sampler = PatchSampler(
-            images,
-            weights,
-            self.rng,
-            batch=parameters.batch,
-            slices=parameters.slices,
-            across=parameters.across,
-        )
+        batch, slices, across = parameters.batch, parameters.slices, parameters.across
+        self.sampler: PatchSampler | BlockSampler
+        if kind == THICK:
+            self.sampler = PatchSampler(
+                images, weights, self.rng, batch=batch, slices=slices, across=across
+            )
+        else:
+            self.sampler = BlockSampler(images, weights, self.rng, batch=batch, side=across)
         self.step = 0
 
     def advance(self) -> float:
@@ -170,11 +197,13 @@ class NetworkTraining:
 
     def gain(self, held: HeldOut, factor: float) -> float:
         """Return the gain of the averaged network over cubic interpolation in dB."""
-        return psnr_gain(self.averaged, held, factor)
+        if self.kind == THICK:
+            return psnr_gain(self.averaged, held, factor)
+        return block_gain(self.averaged, held, int(factor))
 
     def export(self, path: Path, document: dict[str, Any]) -> None:
         """Write the averaged network; see :func:`~.export.export`."""
-        export(self.averaged, path, document)
+        export(self.averaged, path, {"kind": self.kind, **document})
 
     def save(self, path: Path, identity: dict[str, Any] | None = None) -> None:
         """Write a checkpoint: weights, average, optimizer, random state and an identity."""
@@ -240,21 +269,24 @@ def checksums(tensors: dict[str, Tensor]) -> dict[str, int]:
 
 
 def _loss(
-    network: ThickSliceNetwork, batch: PatchBatch, squared: bool, device: torch.device
+    network: ThickSliceNetwork,
+    batch: PatchBatch | BlockBatch,
+    squared: bool,
+    device: torch.device,
 ) -> Tensor:
-    low, cubic, truth, weight, basis, nearest = (
-        torch.from_numpy(part).to(device)
-        for part in (
-            *(batch.low, batch.cubic, batch.truth),
-            *(batch.weight, batch.basis, batch.nearest),
-        )
-    )
-    coefficients = network(low[:, None], torch.tensor([batch.told], device=device))
-    nearest = nearest[:, None, :, None, None]
-    nearest = nearest.expand(-1, coefficients.shape[1], -1, *coefficients.shape[3:])
-    picked = torch.gather(coefficients.float(), 2, nearest)
-    basis = basis.transpose(1, 2)[..., None, None]
-    error = cubic + (picked * basis).sum(1) - truth
+    def tensor(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    told = torch.tensor([batch.told], device=device)
+    coefficients = network(tensor(batch.low)[:, None], told).float()
+    if isinstance(batch, PatchBatch):
+        nearest = tensor(batch.nearest)[:, None, :, None, None]
+        nearest = nearest.expand(-1, coefficients.shape[1], -1, *coefficients.shape[3:])
+        picked = torch.gather(coefficients, 2, nearest)
+        correction = (picked * tensor(batch.basis).transpose(1, 2)[..., None, None]).sum(1)
+    else:
+        correction = torch.einsum("bkxyz,vk->bvxyz", coefficients, tensor(batch.basis))
+    error, weight = tensor(batch.cubic) + correction - tensor(batch.truth), tensor(batch.weight)
     count = weight.sum().clamp(min=1.0)
     if squared:
         return ((error.square() * weight).sum() / count + 1e-8).sqrt()

@@ -150,7 +150,7 @@ class PatchSampler:
         count = max(4, round(n / factor))
         n = min(n, round(count * factor))
         column, inside = column[start : start + n], inside[start : start + n]
-        column = self._augmented(column, inside)
+        column = augmented(column, inside, rng)
         low = slice_operator(n, count, profile, fwhm).apply(column, 0)
         coefficients = prefilter_operator(count).apply(low, 0)
         if count < self.slices:
@@ -201,13 +201,16 @@ class PatchSampler:
                 column, inside = np.flip(column, turn), np.flip(inside, turn)
         return np.ascontiguousarray(column), np.ascontiguousarray(inside)
 
-    def _augmented(self, column: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
-        rng = self.rng
-        if rng.random() < 0.35:
-            column = tone_curve(column, rng)
-        if rng.random() < 0.5:
-            column = planted_shapes(column, inside, rng)
-        return column
+
+def augmented(
+    column: FloatArray, inside: NDArray[np.bool_], rng: np.random.Generator
+) -> FloatArray:
+    """Return a patch, at times with another contrast, and at times with planted shapes."""
+    if rng.random() < 0.35:
+        column = tone_curve(column, rng)
+    if rng.random() < 0.5:
+        column = planted_shapes(column, inside, rng)
+    return column
 
 
 def _padded(array: FloatArray, length: int) -> FloatArray:

@@ -283,6 +283,7 @@ def drive(
     check: Callable[[], None] = lambda: None,
     identity: dict[str, Any] | None = None,
     every: int = _EVERY,
+    factors: Sequence[float] = MEASURED_FACTORS,
 ) -> None:
     """Train to the last step, with checkpoints and validations in between.
 
@@ -299,6 +300,8 @@ def drive(
         What a resumed training must have in common.
     every : int
         Steps between checkpoints.
+    factors : sequence of float
+        Factors that the gain is measured at.
     """
     started, first = time.monotonic(), loop.step
     while loop.step < loop.steps:
@@ -312,16 +315,19 @@ def drive(
         observe(StepTaken(loop.step, loop.steps, loss, pace * (loop.steps - loop.step)))
         if loop.step % every == 0 or loop.step == loop.steps:
             loop.save(checkpoint, identity)
-            gains = _measure(loop, held_out, check)
+            gains = _measure(loop, held_out, factors, check)
             if gains:
                 observe(NetworkMeasured(loop.step, gains))
 
 
 def _measure(
-    loop: NetworkLoop, held_out: Sequence[HeldOut], check: Callable[[], None]
+    loop: NetworkLoop,
+    held_out: Sequence[HeldOut],
+    factors: Sequence[float],
+    check: Callable[[], None],
 ) -> dict[float, tuple[float, ...]]:
     gains: dict[float, tuple[float, ...]] = {}
-    for factor in MEASURED_FACTORS:
+    for factor in factors:
         for held in held_out:
             check()
             if held.data.shape[0] / factor >= _FEWEST_SLICES:

@@ -18,7 +18,7 @@ from napari_mrisr.training.networks.patches import (
 @pytest.fixture
 def sampler(monkeypatch, rng):
     """Patches of a slope, without augmentation."""
-    monkeypatch.setattr(PatchSampler, "_augmented", lambda self, column, inside: column)
+    monkeypatch.setattr(patches, "augmented", lambda column, inside, rng: column)
     x, y, z = np.indices((112, 104, 96))
     data = (x + 2.0 * y + 3.0 * z).astype(np.float32)
     inside = np.zeros(data.shape, bool)

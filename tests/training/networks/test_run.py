@@ -188,7 +188,7 @@ def test_a_network_of_pytorch_is_trained_resumed_and_trained_further(scans, tmp_
     from napari_mrisr.training.networks.architecture import ThickSliceNetwork
     from napari_mrisr.training.networks.export import restore
 
-    monkeypatch.setattr(loop, "ThickSliceNetwork", lambda: ThickSliceNetwork(4, 1))
+    monkeypatch.setattr(loop, "ThickSliceNetwork", lambda order: ThickSliceNetwork(4, 1, order))
     options = {"threads": 1, "device": "cpu"}
     straight, stopped = tmp_path / "a.onnx", tmp_path / "b.onnx"
     train_network(scans[:2], straight, NetworkParameters(4), **options)

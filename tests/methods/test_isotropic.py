@@ -1,0 +1,89 @@
+"""The method network along all axes, by tiny networks with known weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from helpers.networks import convolution_model, described, save_model
+
+from napari_mrisr.core.volume import Grid, Region, Volume
+from napari_mrisr.errors import BankError
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.isotropic import IsotropicNetwork
+from napari_mrisr.methods.network import make_network
+from napari_mrisr.networks import tiles
+from napari_mrisr.networks.file import load_network
+from napari_mrisr.operators.slices import block_basis
+
+
+def network_of(kernel, path):
+    model = convolution_model(kernel, kind="isotropic")
+    model.graph.initializer[0].name = model.graph.node[0].input[1] = "tail.weight"
+    described(model, halo=kernel.shape[-1] // 2, order=len(kernel), kind="isotropic")
+    return load_network(save_model(model, path / "blocks.onnx"))
+
+
+@pytest.fixture
+def scan(rng) -> Volume:
+    data = rng.random((21, 17, 13), dtype=np.float32)
+    return Volume(data, Grid(data.shape, np.eye(4))).normalized()
+
+
+def test_a_network_of_zeros_is_tricubic_interpolation(scan, tmp_path):
+    method = IsotropicNetwork(network_of(np.zeros((64, 1, 3, 3, 3)), tmp_path), 2)
+    region = Region.whole((42, 34, 26))
+    found = method.compute(scan, region)
+    expected = get_method("tricubic", (2, 2, 2)).compute(scan, region)
+    low, high = scan.extrema
+    inside = (expected > low) & (expected < high)
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_a_coefficient_is_a_product_of_polynomials_in_each_block(factor, scan, tmp_path):
+    """Coefficient x¹y⁰z² is the voxel itself: its correction is P1(x) P2(z) voxel."""
+    kernel = np.zeros((64, 1, 3, 3, 3))
+    kernel[1 * 16 + 0 * 4 + 2, 0, 1, 1, 1] = 1
+    region = Region.whole(tuple(factor * n for n in scan.data.shape))
+    zero = IsotropicNetwork(network_of(0 * kernel, tmp_path), factor).compute(scan, region)
+    found = IsotropicNetwork(network_of(kernel, tmp_path), factor).compute(scan, region)
+    offset = (np.indices(region.shape) % factor + 0.5) * 2 / factor - 1
+    voxel = np.kron(scan.data, np.ones((factor,) * 3))
+    expected = zero + offset[0] * (1.5 * offset[2] ** 2 - 0.5) * voxel
+    positive = (zero > 0) & (expected > 0) & (found > 0)
+    np.testing.assert_allclose(found[positive], expected[positive], atol=1e-5)
+
+
+def test_a_region_is_that_of_the_whole(scan, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(tiles, "ACROSS", 8)
+    monkeypatch.setattr(tiles, "ALONG", 6)
+    method = IsotropicNetwork(network_of(rng.normal(0, 0.02, (64, 1, 3, 3, 3)), tmp_path), 3)
+    shape = (63, 51, 39)
+    full = method.compute(scan, Region.whole(shape))
+    for _ in range(5):
+        start = tuple(int(rng.integers(n)) for n in shape)
+        stop = tuple(int(rng.integers(a + 1, n + 1)) for a, n in zip(start, shape, strict=True))
+        region = Region(start, stop)
+        np.testing.assert_array_equal(method.compute(scan, region), full[region.slices])
+
+
+def test_the_basis_reproduces_any_block_of_two_voxels():
+    basis = block_basis(2)
+    block = np.arange(8.0)
+    solved = np.linalg.lstsq(basis, block, rcond=None)[0]
+    np.testing.assert_allclose(basis @ solved, block, atol=1e-12)
+
+
+def test_a_network_for_thick_slices_is_refused(tmp_path):
+    path = save_model(convolution_model(np.zeros((2, 1, 3, 3, 3))), tmp_path / "thick.onnx")
+    with pytest.raises(BankError, match="thick-slices"):
+        make_network((2, 2, 2), str(path))
+
+
+def test_a_network_without_the_last_layer_is_refused(tmp_path):
+    model = convolution_model(np.zeros((64, 1, 3, 3, 3)), kind="isotropic")
+    assert onnx.numpy_helper.to_array(model.graph.initializer[0]).shape[0] == 64
+    network = load_network(save_model(model, tmp_path / "other.onnx"))
+    with pytest.raises(BankError, match="last layer"):
+        IsotropicNetwork(network, 2).tiles  # noqa: B018
