@@ -48,7 +48,7 @@ class Batch:
     session : Session
         Shows the failures at the end.
     alone : bool
-        A single file was given: its error ends the command.
+        A single file or series was given: its error ends the command.
     as_json : bool
         Print a JSON object per file on standard output.
     errors : list of str
@@ -74,6 +74,7 @@ class Batch:
     def find(cls, inputs: Sequence[str], session: Session, as_json: bool = False) -> Batch:
         """List the images in files and folders."""
         from napari_mrisr.io import find_volumes
+        from napari_mrisr.io.dicom.sources import names_dicom
         from napari_mrisr.io.formats import is_zarr
 
         folder = Path(inputs[0]).is_dir() and not is_zarr(inputs[0])
@@ -81,9 +82,11 @@ class Batch:
         unread: list[VolumeError] = []
         for entry in inputs:
             with batch.each(Path(entry)):
-                found = find_volumes(entry, unread)
+                found = find_volumes(entry, unread, session.progress)
                 batch.paths += [path for path in found if path not in batch.paths]
         batch.errors += map(str, unread)
+        if len(batch.paths) == 1 and names_dicom(batch.paths[0]):
+            batch.alone = not batch.errors  # a folder, or several files, of one series
         return batch
 
     @contextlib.contextmanager

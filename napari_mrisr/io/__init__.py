@@ -1,6 +1,7 @@
 """Images in and out: every 3D format that nibabel knows, DICOM, OME-Zarr, and atomic files.
 
-formats     suffixes of each format, scans in folders, names of results
+formats     suffixes of each format, names of results
+search      images and DICOM series in folders
 geometry    orientation of stored axes, contradictions in a header
 loading     let nibabel open a file, and explain failures
 header      check everything that a header can tell
@@ -21,13 +22,13 @@ from napari_mrisr.io.atomic import atomic_write, write_text
 from napari_mrisr.io.formats import (
     READABLE,
     WRITABLE,
-    find_volumes,
     map_path,
     output_path,
     suffix_of,
     with_suffix,
 )
 from napari_mrisr.io.read import list_series, read_grid, read_header, read_volume
+from napari_mrisr.io.search import find_volumes
 from napari_mrisr.io.write import check_dtype, check_writable, write_blocks, write_volume
 
 __all__ = [

@@ -1,14 +1,12 @@
-"""Image formats by file name, scans in folders, and names of results; no image is opened."""
+"""Image formats by file name, and names of results; no image is opened."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from napari_mrisr.core.scale import RealScale, format_scale
-from napari_mrisr.errors import ParameterError, VolumeError, explain
 
 PathLike = str | os.PathLike[str]
 
@@ -40,7 +38,7 @@ _FILE_TYPE = re.compile(r"[^.]\.[A-Za-z][A-Za-z0-9]{0,5}$")
 #: The voxel files of two-file formats. A folder search lists the header only.
 _VOXEL_FILES = (".img", ".img.gz", ".img.bz2", ".rec", ".brik", ".brik.gz")
 
-_RESULT = re.compile(r"_desc-(sr[0-9]|experr|support|consistency)", re.IGNORECASE)
+RESULT = re.compile(r"_desc-(sr[0-9]|experr|support|consistency)", re.IGNORECASE)
 _ENTITY = re.compile(r"[A-Za-z]+-[A-Za-z0-9+]+")
 
 
@@ -93,97 +91,6 @@ def with_suffix(path: PathLike) -> Path:
     """
     path = Path(path)
     return path if _FILE_TYPE.search(path.name) else path.with_name(f"{path.name}.nii.gz")
-
-
-def find_volumes(
-    paths: PathLike | Iterable[PathLike], unread: list[VolumeError] | None = None
-) -> list[Path]:
-    """List the images that files and folders hold.
-
-    Parameters
-    ----------
-    paths : path or iterable of path
-        Files are taken as given. Folders are searched with all below them,
-        links to folders included; hidden files and folders and earlier results
-        (``*_desc-sr*``) are skipped, and of two-file formats the header is
-        listed. A Zarr folder is an image.
-    unread : list of VolumeError, optional
-        Receives an error per folder that cannot be read. By default the first
-        one is raised.
-
-    Returns
-    -------
-    list of Path
-        In the order given, those of a folder sorted by path; none twice.
-
-    Raises
-    ------
-    VolumeError
-        If a path does not exist, a folder holds no image, or a folder cannot
-        be read and ``unread`` is None.
-    ParameterError
-        If no path was given.
-    """
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not given:
-        raise ParameterError(explain("input", "no path", "give image files or folders"))
-    found: dict[Path, None] = {}
-    for entry in map(Path, given):
-        if entry.is_dir() and not is_zarr(entry):
-            errors: list[VolumeError] = []
-            images = sorted(_search(entry, errors))
-            if unread is None and errors:
-                raise errors[0]
-            if not images and not errors:
-                remedy = (
-                    "give a folder with NIfTI or MGH images (convert DICOM with dcm2niix first)"
-                )
-                raise VolumeError(explain(entry, "has no image in it", remedy))
-            if unread is not None:
-                unread += errors
-            found.update(dict.fromkeys(images))
-        elif entry.exists():
-            found[entry] = None
-        else:
-            raise VolumeError(explain(entry, "no such file or folder", "check the name"))
-    return list(found)
-
-
-def _search(top: Path, errors: list[VolumeError]) -> Iterator[Path]:
-    """Yield the images below a folder; append an error per folder that cannot be read.
-
-    Links are followed after all real folders, and each folder is read once, so a loop
-    of links ends and images keep their real names.
-    """
-    folders: list[Path] = [top]
-    links: list[Path] = []
-    visited: set[tuple[int, int]] = set()
-    while folders or links:
-        folder = folders.pop() if folders else links.pop(0)
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in visited:
-                continue
-            visited.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as iterator:
-                entries = sorted(iterator, key=lambda entry: entry.name)
-        except OSError as error:
-            found = f"cannot be read ({error.strerror or error})"
-            remedy = "correct the link" if folder.is_symlink() else "change its permissions"
-            errors.append(VolumeError(explain(folder, found, remedy)))
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path, listed = Path(entry.path), is_listed(entry.name)
-            zarr = is_zarr(path) and path.is_dir()
-            link = entry.is_symlink() and (path.is_dir() or not (listed or path.exists()))
-            if link and not zarr:
-                links.append(path)
-            elif entry.is_dir() and not zarr:
-                folders.append(path)
-            elif (zarr or listed) and not _RESULT.search(entry.name):
-                yield path
 
 
 def output_path(input_path: PathLike, out: PathLike, scale: RealScale) -> Path:

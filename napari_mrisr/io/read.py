@@ -151,7 +151,7 @@ def list_series(
     ----------
     paths : path or iterable of path
         Folders (with all below them), ZIP files, DICOMDIRs, or files. A file stands for its
-        series: all files of its folder that belong to it.
+        series: all files in its folder, and below, that belong to it.
     progress : Progress, optional
         Receives one step per file.
 

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from napari_mrisr.core.percentiles import go_on
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape
 from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.io.dicom.sources import names_dicom
 from napari_mrisr.io.formats import expansion_of
 from napari_mrisr.io.geometry import grid_in_ras
 from napari_mrisr.io.header import Scan, open_scan
@@ -217,6 +218,9 @@ def open_file(
         As :func:`~napari_mrisr.io.read_volume` for unusable headers, and for formats whose
         voxels are not contiguous.
     """
+    if names_dicom(path):
+        found = "DICOM cannot be read block by block"
+        raise VolumeError(explain(path, found, "drop --memory, and write NIfTI or MGH"))
     with open_scan(path, frame) as scan, contextlib.ExitStack() as stack:
         proxy = scan.image.dataobj
         if type(proxy) is not ArrayProxy or scan.channel is not None or proxy.order != "F":

@@ -86,7 +86,7 @@ def read_images(
         (plane,) = _decode(headers[first], [images[files[first][0]]])
         kind = plane.dtype if uniform else np.dtype(np.float32)
         out.append(np.empty((columns, rows, len(images)), kind, order="F"))
-        progress.begin("Reading DICOM", len(files))
+        progress.begin("reading DICOM", len(files))
         ThreadPool(processors(), progress.token).each(load, files, progress.advance)
     if uniform:
         return Stored(out[0], images[0].slope, images[0].intercept)

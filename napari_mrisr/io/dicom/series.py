@@ -6,7 +6,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ class DicomSeries:
     label : str
         Series number and description as one word. Unique in ``root``.
     path : Path
-        Names the series in :func:`read_volume`: ``root`` if it is the only one there, else
-        ``root`` followed by the label.
+        Names the series in :func:`~napari_mrisr.io.read_volume`: ``root`` followed by the
+        label, as if it were a file.
     headers : tuple of FileHeader
         One per file, sorted by path.
     damaged : tuple of str
@@ -267,8 +267,7 @@ def _series_at(path: Path, progress: Progress) -> list[DicomSeries]:
     if is_place(path):
         return _listing(path, files_in(path), progress)
     if path.is_file():
-        beside = sorted(entry for entry in path.parent.iterdir() if entry.is_file())
-        listed = _listing(path.parent, beside, progress)
+        listed = _listing(path.parent, files_in(path.parent), progress)
         found = [series for series in listed if path in series.files]
         if not found:
             raise VolumeError(explain(path, "is no DICOM image", "give a file of a series"))
@@ -315,7 +314,7 @@ def _read_headers(files: Sequence[Path], progress: Progress) -> tuple[list[FileH
         if header is not None:
             headers.append(header)
 
-    progress.begin("Reading DICOM headers", len(files))
+    progress.begin("reading DICOM headers", len(files))
     with quiet_pydicom():
         pool = ThreadPool(min(4, processors()), progress.token)
         pool.each(read, files, progress.advance)
@@ -337,9 +336,8 @@ def _group(root: Path, found: tuple[list[FileHeader], list[str]]) -> list[DicomS
         label = _label(group[0])
         taken[label] += 1
         label += f"-{taken[label]}" if taken[label] > 1 else ""
+        label += "-series" if (root / label).exists() else ""
         series.append(DicomSeries(root, label, root / label, tuple(group), tuple(damaged)))
-    if len(series) == 1:
-        series = [replace(series[0], path=root)]
     return series
 
 
@@ -349,5 +347,5 @@ def _sort_number(header: FileHeader) -> float:
 
 def _label(header: FileHeader) -> str:
     words = re.sub(r"[^\w+=-]+", "-", header.description).strip("-")
-    number = "" if header.series_number is None else str(header.series_number)
-    return "_".join(filter(None, (number, words)))[:80] or "series"
+    number = "series" if header.series_number is None else str(abs(header.series_number))
+    return "_".join(filter(None, (number, words)))[:80]

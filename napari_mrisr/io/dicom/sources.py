@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import IO
 
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.formats import READABLE, is_zarr, suffix_of
+
+LABEL = re.compile(r"(\d+|series)(?![^_-])")
+"""Start of the label of a series: its number, if it has one."""
 
 _BOUND = 1 << 20
 _COPY = "copy or export it again"
@@ -95,7 +99,9 @@ def names_dicom(path: Path) -> bool:
         return False
     if path.exists():
         return is_place(path) or (path.is_file() and starts_as_dicom(path))
-    return is_place(path.parent) or archive_of(path) is not None
+    if archive_of(path) is not None:
+        return True
+    return LABEL.match(path.name) is not None and is_place(path.parent)
 
 
 def files_in(root: Path) -> list[Path]:
