@@ -16,7 +16,7 @@ from typing import Any
 import napari
 import numpy as np
 from harness import where
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QEvent, QEventLoop, QObject, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.core.volume import Grid, Volume
@@ -50,18 +50,20 @@ def until(ready: Callable[[], bool], seconds: float = 120.0) -> None:
             raise TimeoutError("the preview did not come")
 
 
-class Meter:
+class Meter(QObject):
     """Times changes, and the GUI thread's longest pause."""
 
     def __init__(self, canvas: Any, runs: int) -> None:
         self.runs, self.frames, self._longest, self._last = runs, 0, 0.0, 0.0
-        canvas.frameSwapped.connect(self._count)
+        super().__init__()
+        canvas.installEventFilter(self)
         self._timer = QTimer()
         self._timer.timeout.connect(self._tick)
         self._timer.start(5)
 
-    def _count(self) -> None:
-        self.frames += 1
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.frames += event.type() == QEvent.Type.Paint
+        return False
 
     def _tick(self) -> None:
         now = time.perf_counter()
@@ -198,11 +200,12 @@ def in_compare(volume: Volume, runs: int) -> None:
     viewer = napari.Viewer(show=True)
     data, kwargs, _ = layer_data(volume, "head")
     source = viewer.add_image(data, **kwargs)
-    widget = CompareWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Compare", area="right")
+    dock = CompareWidget(viewer)
+    viewer.window.add_dock_widget(dock, name="Compare", area="right")
+    widget = dock.comparison
     until(lambda: not widget.meter.busy)
     controller, live = widget.controller, widget.live
-    meter = Meter(widget.view.canvas.native, runs)
+    meter = Meter(widget.view.canvas, runs)
 
     def shown() -> bool:
         return bool(live.names()) and all(column.preview.complete for column in live._columns)

@@ -44,37 +44,27 @@ def make_volumes(path: str) -> dict[str, Volume]:
 
 
 class CompareStage:
-    """Compare in a viewer, docked or floating."""
+    """Compare beside a viewer."""
 
     def __init__(self, volumes: Mapping[str, Volume], size: tuple[int, int], out: Path) -> None:
         self.viewer = napari.Viewer(show=True)
         self.out = out
-        self.viewer.window.resize(*size)
         if volumes:
-            self.widget = add_comparison(
+            self.window = add_comparison(
                 self.viewer, volumes, None, truth="reference", measured="LR 2x"
             )
         else:
-            self.widget = CompareWidget(self.viewer)
-            self.viewer.window.add_dock_widget(self.widget, name="Compare")
-        self.size = size
+            dock = CompareWidget(self.viewer)
+            self.viewer.window.add_dock_widget(dock, name="Compare")
+            self.window = dock.comparison
+        self.window.setGeometry(0, 0, *size)
 
-    def float(self) -> None:
-        """Make the dock a separate window."""
-        dock = self.widget.parentWidget()
-        while not hasattr(dock, "setFloating"):
-            dock = dock.parentWidget()
-        dock.setFloating(True)
-        dock.setGeometry(0, 0, *self.size)
-        settle(0.5)
-
-    def shoot(self, name: str, whole: bool = False) -> None:
-        """Save a picture of the dock, or of the whole window."""
+    def shoot(self, name: str) -> None:
+        """Save a picture of the window."""
         settle()
-        settle(30, until=lambda: not self.widget.meter.busy)
+        settle(60, until=lambda: not self.window.meter.busy)
         settle()
-        window = self.viewer.window._qt_window if whole else self.widget.window()
-        window.grab().save(str(self.out / f"{name}.png"))
+        self.window.grab().save(str(self.out / f"{name}.png"))
 
 
 def main(path: str, folder: str, size: str = "1600x1000") -> None:
@@ -85,13 +75,11 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     volumes = make_volumes(path)
 
     empty = CompareStage({}, window, out)
-    empty.shoot("00-empty", whole=True)
+    empty.shoot("00-empty")
     empty.viewer.close()
 
     stage = CompareStage(volumes, window, out)
-    widget, controller = stage.widget, stage.widget.controller
-    stage.shoot("01-docked", whole=True)
-    stage.float()
+    widget, controller = stage.window, stage.window.controller
     x, _, z = controller.position()
     # At the level of the basal ganglia.
     controller.point_at(CORONAL, float(x), float(z) + 24.0)
@@ -147,7 +135,7 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     name = "LR 2x hashed 2x (live)"
     settle(60, until=lambda: widget.live.share() > 0.2)
     stage.shoot("12-live")
-    menu, button = widget.controls.live_menu, widget.controls.live
+    menu, button = widget.toolbar.live_menu, widget.toolbar.live
     menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
     settle()
     stage.viewer.window._qt_window.screen().grabWindow(0).save(str(out / "12-live-menu.png"))

@@ -13,16 +13,20 @@ from qtpy.QtWidgets import QApplication
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare import exporting, numbers, reading
 from napari_mrisr.viewer.compare.canvas import canvas
-from napari_mrisr.viewer.compare.controls import Controls
 from napari_mrisr.viewer.compare.linking import link
 from napari_mrisr.viewer.compare.model.controller import Controller
+from napari_mrisr.viewer.compare.side_panel import SidePanel
+from napari_mrisr.viewer.compare.toolbar import Toolbar
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
+from napari_mrisr.viewer.compare.window import CompareWindow
 
 OURS = {
     CompareWidget,
     CompareView,
-    Controls,
+    CompareWindow,
+    SidePanel,
+    Toolbar,
     Controller,
     canvas.CompareCanvas,
     exporting.Exporter,

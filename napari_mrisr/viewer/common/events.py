@@ -10,8 +10,6 @@ from qtpy.QtGui import QOpenGLContext
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
 
-_OURS = "mrisr-canvas"
-
 _LIST_EVENTS = ("inserted", "removed", "reordered")
 
 Callback = Callable[[Any], None]
@@ -24,20 +22,13 @@ _CLICK_PX = 3.0
 Position = tuple[float, ...]
 
 
-def mark_as_ours(canvas: QWidget) -> None:
-    """Mark a canvas as not napari's."""
-    canvas.setProperty(_OURS, True)
-
-
 class ContextKeeper:
     """Makes napari's canvas current before a layer is removed.
 
     napari then deletes the layer's textures, buffers and programs at once, in whichever
-    context is current. After our canvas has painted in its own window that is our window's
-    context, whose objects have the same numbers: ours are deleted. Or it is the context of
-    napari's window, which shares objects with the canvas but not the enabled attributes:
-    those of a layer that was shown in 3D and in 2D stay enabled without their buffer.
-    Either way the next frame crashes.
+    context is current. That may be the context of napari's window, which shares objects with
+    the canvas but not the enabled attributes: those of a layer that was shown in 3D and in 2D
+    stay enabled without their buffer. Then the next frame crashes.
 
     Parameters
     ----------
@@ -60,10 +51,10 @@ class ContextKeeper:
         while (parent := window.parentWidget()) is not None:  # also from a floating dock
             window = parent
         for canvas in window.findChildren(QOpenGLWidget):
-            if canvas.isValid() and not canvas.property(_OURS):
+            if canvas.isValid():
                 canvas.makeCurrent()
                 return
-        # No canvas of napari's was ever painted: better no context than ours.
+        # No canvas of napari's was ever painted: better no context than another.
         context = QOpenGLContext.currentContext()
         if context is not None:
             context.doneCurrent()

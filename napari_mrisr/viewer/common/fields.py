@@ -11,12 +11,14 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QScrollArea,
     QSizePolicy,
+    QSlider,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -47,6 +49,25 @@ def narrow(combo: QComboBox) -> QComboBox:
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
     return combo
+
+
+class WheelGuard(QObject):
+    """Leaves the mouse wheel to the widget around a field, which it never changes."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Ignore the wheel; Qt then asks the parent."""
+        if event.type() != QEvent.Type.Wheel:
+            return False
+        event.ignore()
+        return True
+
+
+def guard_wheel(widget: QWidget) -> None:
+    """Keep the mouse wheel from changing any field inside a widget."""
+    guard = WheelGuard(widget)
+    for kind in (QComboBox, QAbstractSpinBox, QSlider):
+        for field in widget.findChildren(kind):
+            field.installEventFilter(guard)
 
 
 class BankNews(QObject):

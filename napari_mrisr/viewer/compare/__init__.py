@@ -1,16 +1,17 @@
-"""Compare: its dock, and what the command line opens.
+"""Compare: its window and dock, and what the command line opens.
 
 model/            state and actions without Qt: store and controller, mouse handler,
                   regions, keys, texts
-canvas/           one OpenGL canvas with all panels
+canvas/           the panels, drawn with QPainter
 linking/          napari's viewer, layers, shapes and labels
 view.py           canvas, mouse and keys
-controls.py       controls above the panels
+toolbar.py, side_panel.py, fields.py
+                  controls around the panels
 numbers.py        table of numbers, and the schedule of their computation
 exporting.py      export of figure, table and comparison
 live.py           columns that are computed while the user looks at them
-widget.py, window.py
-                  the dock; full screen and settings
+window.py         the window; settings.py: what it remembers
+widget.py         the dock that opens it
 reading.py        blinded reading
 opening.py        the command line
 

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from napari.utils.colormaps import ensure_colormap
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_mrisr.comparison.opening import neutral_labels
 from napari_mrisr.comparison.state import RoiBox
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.io import write_text
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.compare.controls import button
+from napari_mrisr.viewer.compare.fields import menu_button
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns
 from napari_mrisr.viewer.compare.model.controller import Controller
@@ -27,13 +27,13 @@ _FIGURES = "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
 
 
 class Exported(Protocol):
-    """Dock whose comparison is exported."""
+    """Window whose comparison is exported."""
 
     controller: Controller
     numbers: NumbersPanel
     link: Link
     live: LiveColumns | None
-    view: CompareView | None
+    view: CompareView
 
     def tell_error(self, error: Exception) -> None:
         """Show an error to the user."""
@@ -45,7 +45,7 @@ class Exporter(QObject):
     Parameters
     ----------
     widget : Exported and QWidget
-        Dock whose comparison is exported.
+        Window whose comparison is exported.
     """
 
     def __init__(self, widget: Any) -> None:
@@ -55,10 +55,9 @@ class Exporter(QObject):
         self._work = Worker()
         self._work.finished.connect(self._done)
         self._work.failed.connect(self._failed)
-        self.button = button("Export ▾", "Save the figure, the table or the comparison", widget)
-        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.menu = QMenu(self.button)
-        self.menu.setToolTipsVisible(True)
+        self.button, self.menu = menu_button(
+            "Export", "Save the figure, the table or the comparison", widget
+        )
         self._add("Figure (PNG, SVG, PDF)…", self.save_figure)
         self._add("Table (CSV)…", self.save_table)
         self._add("Copy the table", self.copy_table)
@@ -72,7 +71,6 @@ class Exporter(QObject):
             "Names and paths may identify patients. Without them, volumes are called reference,\n"
             "LR 2×, hashed 2× …, and a saved comparison finds its files by their content."
         )
-        self.button.setMenu(self.menu)
 
     @property
     def busy(self) -> bool:
@@ -165,7 +163,7 @@ class Exporter(QObject):
     def _inset(self) -> RoiBox | None:
         """Return the selected region if the figure magnifies it."""
         view = self._widget.view
-        if not self.magnify.isChecked() or view is None or view.pointing.chosen is None:
+        if not self.magnify.isChecked() or view.pointing.chosen is None:
             return None
         return self._widget.controller.roi(view.pointing.chosen)
 

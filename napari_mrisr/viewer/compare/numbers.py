@@ -32,7 +32,7 @@ from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.compare.controls import button
+from napari_mrisr.viewer.compare.fields import button
 
 _NO_REGION = "Draw a box (B) or an ellipsoid (E) in a panel to measure a region."
 
@@ -56,7 +56,8 @@ class NumbersPanel(QWidget):
         self.grid = QTableWidget(0, 0, self)
         self.grid.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.grid.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.grid.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # Keys belong to the panels.
+        self.grid.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.grid.verticalHeader().hide()
         self.grid.verticalHeader().setDefaultSectionSize(self.fontMetrics().lineSpacing() + 6)
         self.grid.setWordWrap(False)

@@ -10,8 +10,9 @@ from napari_mrisr.comparison.blinded.session import Reading, ReadingPlan
 from napari_mrisr.comparison.opening import choose, opening_state
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState, Display
 from napari_mrisr.core.volume import Volume
+from napari_mrisr.viewer.compare.settings import as_remembered
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.compare.window import as_remembered, fill_window
+from napari_mrisr.viewer.compare.window import CompareWindow
 from napari_mrisr.viewer.layers.convert import layer_data
 
 
@@ -47,8 +48,11 @@ def add_comparison(
     *,
     truth: str | None,
     measured: str | None,
-) -> CompareWidget:
-    """Add the volumes and the widget to a viewer; see :func:`open_comparison`."""
+) -> CompareWindow:
+    """Add the volumes and the dock to a viewer; return the window.
+
+    See :func:`open_comparison` for the parameters.
+    """
     restored = {key: volume.restored() for key, volume in volumes.items()}
     if state is None:
         state = as_remembered(_first_state(restored, truth, measured))
@@ -57,9 +61,10 @@ def add_comparison(
         viewer.add_image(data, **kwargs)
     widget = CompareWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Compare", area="right")
-    widget.restore(state)
-    fill_window(widget)
-    return widget
+    window = widget.comparison
+    assert window is not None
+    window.restore(state)
+    return window
 
 
 def _keywords(look: Display | None) -> dict[str, Any] | None:

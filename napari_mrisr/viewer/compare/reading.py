@@ -33,8 +33,8 @@ from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.model.texts import READING_KEYS
+from napari_mrisr.viewer.compare.settings import as_remembered
 from napari_mrisr.viewer.compare.view import CompareView
-from napari_mrisr.viewer.compare.window import as_remembered
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
-from qtpy.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from napari_mrisr.comparison.scene import Scene
 from napari_mrisr.comparison.state import (
@@ -21,11 +21,17 @@ from napari_mrisr.comparison.state import (
 )
 from napari_mrisr.core.frames import PLANES, Plane
 from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
+from napari_mrisr.viewer.compare.fields import ChoiceBox
 from napari_mrisr.viewer.compare.model import texts
 from napari_mrisr.viewer.compare.model.controller import Controller, default_plane
 from napari_mrisr.viewer.compare.model.pointing import Pointing
 from napari_mrisr.viewer.compare.model.texts import KEYS, Key, help_text
-from napari_mrisr.viewer.compare.window import remember_convention
+from napari_mrisr.viewer.compare.settings import remember_convention
+
+_CONVENTIONS = (
+    (True, False),
+    ("Radiological: patient's right at left", "Neurological: patient's left at left"),
+)
 
 EMPTY = (
     "Nothing to compare yet.\n\n"
@@ -66,8 +72,14 @@ class CompareView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.canvas.native, 1)
-        layout.addWidget(self.line)
+        layout.addWidget(self.canvas, 1)
+        self.convention = ChoiceBox("Which of the patient's sides is at the left (R)", None, self)
+        self.convention.setFixedWidth(260)
+        self.convention.picked.connect(self.choose_convention)
+        below = QHBoxLayout()
+        below.addWidget(self.line, 1)
+        below.addWidget(self.convention)
+        layout.addLayout(below)
         self._open = True
         self._hover: Point | None = None
         self.active: tuple[int, int] | None = None
@@ -83,8 +95,7 @@ class CompareView(QWidget):
         self._flicker_timer = QTimer(self)
         self._flicker_timer.timeout.connect(controller.flicker)
 
-        canvas, native = self.canvas, self.canvas.native
-        mouse = canvas.mouse
+        canvas, mouse = self.canvas, self.canvas.mouse
         mouse.pressed.connect(self._press)
         mouse.moved.connect(self._move)
         mouse.dragged.connect(self._drag)
@@ -92,12 +103,10 @@ class CompareView(QWidget):
         mouse.wheeled.connect(self._wheel)
         mouse.double_clicked.connect(self.pointing.double_click)
         mouse.left.connect(self._leave)
-        native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        native.setMouseTracking(True)
-        native.installEventFilter(self)
-        self.setFocusProxy(native)
+        canvas.installEventFilter(self)
+        self.setFocusProxy(canvas)
         controller.subscribe(self._state_changed)
-        self.draw()
+        self.schedule()
 
     # Display.
 
@@ -167,6 +176,8 @@ class CompareView(QWidget):
 
     def _state_changed(self, state: CompareState) -> None:
         self.schedule()
+        if self.convention.currentData() != state.radiological:
+            self.convention.show_choices(*_CONVENTIONS, state.radiological)
         period = round(1000.0 / state.flicker_hz) if state.flicker_hz > 0 else 0
         wanted = period if state.mode == FLICKER else 0
         if not wanted:
@@ -177,7 +188,7 @@ class CompareView(QWidget):
     # The mouse.
 
     def _press(self, pointer: Any) -> None:
-        self.canvas.native.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.canvas.setFocus(Qt.FocusReason.MouseFocusReason)
         self.active = (pointer.row, pointer.column)
         self.pointing.press(pointer)
         self._follow()
@@ -221,23 +232,26 @@ class CompareView(QWidget):
     def _tell_tool(self) -> None:
         tool = self.pointing.tool
         cross = Qt.CursorShape.CrossCursor
-        self.canvas.native.setCursor(cross if tool else Qt.CursorShape.ArrowCursor)
+        self.canvas.setCursor(cross if tool else Qt.CursorShape.ArrowCursor)
         self.tool_changed.emit(tool)
 
     # Keys.
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Act on our keys; leave others to the window."""
+        if not self.handle_key(event):
+            super().keyPressEvent(event)
+
+    def handle_key(self, event: QKeyEvent) -> bool:
+        """Perform the action of a key, wherever the focus is; return False for other keys."""
+        action = self._action_of(event)
+        if action is not None:
+            self.act(action)
+        return action is not None
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Handle our keys before the window's shortcuts and vispy."""
-        kind = event.type()
-        if kind == QEvent.Type.ShortcutOverride and self._action_of(event) is not None:
-            event.accept()
-            return True
-        if kind == QEvent.Type.KeyPress:
-            action = self._action_of(event)
-            if action is not None:
-                self.act(action)
-                return True
-        if kind == QEvent.Type.ToolTip:
+        """Show the full title of a column as its tooltip."""
+        if event.type() == QEvent.Type.ToolTip:
             QToolTip.showText(event.globalPos(), self.title_at(event.pos().x(), event.pos().y()))
             return True
         return False
@@ -246,8 +260,8 @@ class CompareView(QWidget):
         """Return the full title of the column at a position; empty elsewhere."""
         for row in self.canvas.scene.panels[:1]:
             for column, panel in enumerate(row):
-                rect = self.canvas.panel_rect(0, column)
-                if rect.left <= x < rect.right and y < rect.top:
+                rect = self.canvas.title_rect(0, column)
+                if rect is not None and rect.contains(x, y):
                     return panel.title
         return ""
 
@@ -291,7 +305,7 @@ class CompareView(QWidget):
             "zoom_out": lambda: self._zoom(1 / 1.2),
             "maximize": lambda: controller.toggle_maximized(self.plane, pointing.column),
             "crosshair": lambda: controller.toggle("crosshair_shown"),
-            "convention": self._switch_convention,
+            "convention": lambda: self.choose_convention(not controller.state.radiological),
             "smooth": lambda: controller.toggle("smooth"),
             "draw_box": lambda: self._choose_tool("box"),
             "draw_ellipse": lambda: self._choose_tool("ellipsoid"),
@@ -304,9 +318,10 @@ class CompareView(QWidget):
         at = self.controller.position()
         self.controller.zoom(factor, (plane, float(at[plane.across]), float(at[plane.upward])))
 
-    def _switch_convention(self) -> None:
-        self.controller.toggle("radiological")
-        remember_convention(self.controller.state.radiological)
+    def choose_convention(self, radiological: bool) -> None:
+        """Show the radiological or the neurological convention, also next time."""
+        self.controller.change(radiological=radiological)
+        remember_convention(radiological)
 
     def _choose_tool(self, tool: str) -> None:
         self.pointing.choose_tool("" if self.pointing.tool == tool else tool)
@@ -330,17 +345,24 @@ class CompareView(QWidget):
 
     # Closing.
 
-    def close_view(self) -> None:
-        """Stop the timers, disconnect from the controller, free the OpenGL objects."""
-        if not self._open:
-            return
+    def pause(self) -> None:
+        """Stop drawing and all timers, until :meth:`resume`."""
         self._open = False
         self._draw_timer.stop()
         self._flicker_timer.stop()
+
+    def resume(self) -> None:
+        """Draw again."""
+        self._open = True
+        self._state_changed(self.controller.state)
+
+    def close_view(self) -> None:
+        """Stop the timers and disconnect from the controller for good."""
+        if not self._actions:
+            return
+        self.pause()
         self.controller.unsubscribe(self._state_changed)
-        self.canvas.native.removeEventFilter(self)
         self._actions.clear()
-        self.canvas.close()
 
 
 def _sequence(key: str) -> str:

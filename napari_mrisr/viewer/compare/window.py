@@ -1,86 +1,472 @@
-"""Window of Compare: its dock, full screen, and settings that stay between sessions."""
+"""Window of Compare: panels, controls and numbers, linked to napari's viewer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSettings, Qt
-from qtpy.QtWidgets import QDockWidget, QWidget
+from napari.qt import get_stylesheet
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QCloseEvent, QKeyEvent
+from qtpy.QtWidgets import QApplication, QSplitter, QVBoxLayout, QWidget
 
-from napari_mrisr.comparison.state import CompareState
+from napari_mrisr.comparison.opening import Choice, choose, opening_state
+from napari_mrisr.comparison.roi import BoxRoi, Roi
+from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
+from napari_mrisr.errors import MrisrError
+from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.viewer.common.fields import VerticalScroll, guard_wheel
+from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.compare.exporting import Exporter
+from napari_mrisr.viewer.compare.fields import button
+from napari_mrisr.viewer.compare.linking.layers import LayerRegions
+from napari_mrisr.viewer.compare.linking.link import Link
+from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
+from napari_mrisr.viewer.compare.model.controller import Controller
+from napari_mrisr.viewer.compare.model.regions import RegionOutlines
+from napari_mrisr.viewer.compare.numbers import Meter, NumbersPanel
+from napari_mrisr.viewer.compare.settings import (
+    as_remembered,
+    remember_place,
+    remember_shown,
+    restore_place,
+    was_shown,
+)
+from napari_mrisr.viewer.compare.side_panel import SidePanel
+from napari_mrisr.viewer.compare.toolbar import Toolbar
+from napari_mrisr.viewer.compare.view import CompareView
 
-# Fraction of the main window's width when it is opened to compare.
-_SHARE = 0.62
-_CONVENTION = "compare/radiological"
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+# napari follows a drag when it rests this long: one of its frames takes longer than ours.
+_PUSH_AFTER_MS = 200
+# Of the screen, for a window that opens for the first time.
+_SHARE = 0.85
 
 
-def dock_of(widget: QWidget) -> QDockWidget | None:
-    """Return the dock that a widget is in, or None."""
-    found: QWidget | None = widget
-    while found is not None and not isinstance(found, QDockWidget):
-        found = found.parentWidget()
-    return found
+class CompareWindow(QWidget):
+    """Top-level window that compares the viewer's volumes in three planes.
 
-
-def fill_window(widget: QWidget) -> None:
-    """Give a widget's dock most of the main window."""
-    dock = dock_of(widget)
-    if dock is not None and not dock.isFloating():
-        main = dock.parentWidget()
-        main.showMaximized()
-        main.resizeDocks([dock], [int(main.width() * _SHARE)], Qt.Orientation.Horizontal)
-
-
-class FullScreen:
-    """Full screen for a widget; a docked one floats for the time.
+    It listens to the viewer and measures only while it is open.
 
     Parameters
     ----------
-    widget : QWidget
-        In a dock, or a top-level window.
+    viewer : napari.viewer.Viewer
+        Viewer whose layers are compared.
+    controller : Controller
+        Keeps the comparison while no window exists.
+    tell : callable
+        Shows an error to the user, as :meth:`.Dock.tell_error`.
     """
 
-    def __init__(self, widget: QWidget) -> None:
-        self._widget = widget
-        self._was_floating = False
+    def __init__(
+        self, viewer: Viewer, controller: Controller, tell: Callable[[Exception], None]
+    ) -> None:
+        super().__init__(None, Qt.WindowType.Window)
+        self.setWindowTitle("Compare")
+        self._viewer, self._tell = viewer, tell
+        self._attached = False
+        self.numbers = NumbersPanel()
+        self.controller = controller
+        self.link = Link(viewer, self.controller, self._layers_changed)
+        self.live: LiveColumns | None = None
+        self._status = ""
+        self._measured_state: CompareState | None = None
+        self.view = CompareView(self.controller, self)
+        self.view.pause()
+        self.toolbar = Toolbar(self.controller, self)
+        self.side = SidePanel(self.controller, self)
+        self.regions = LayerRegions(self._regions_changed)
+        self.exporter = Exporter(self)
+        self._add_buttons()
+        self._lay_out()
 
-    def toggle(self) -> None:
+        self._push_timer = QTimer(self)
+        self._push_timer.setSingleShot(True)
+        self._push_timer.setInterval(_PUSH_AFTER_MS)
+        self._push_timer.timeout.connect(self.link.push)
+        self._connect()
+        guard_wheel(self)
+
+    def _add_buttons(self) -> None:
+        self.toolbar.addWidget(self.exporter.button)
+        self.blinded_button = button(
+            "Blinded…", "Blinded reading: cases with hidden names and shuffled columns", self
+        )
+        self.blinded_button.clicked.connect(self.start_reading)
+        self.numbers_button = button("Numbers", "Show the numbers (T)", self, checkable=True)
+        self.numbers_button.setChecked(was_shown("numbers", True))
+        self.numbers_button.toggled.connect(self._show_numbers)
+        self.side_button = button("Panel", "Columns, reference, regions (S)", self, checkable=True)
+        self.side_button.setChecked(was_shown("side", False))
+        self.side_button.toggled.connect(self._show_side)
+        self.help_button = button("Keys", "Keys and mouse (H)", self)
+        self.help_button.clicked.connect(self.view.toggle_help)
+        self.full_button = button("Full", "Full screen (F11); Esc leaves it", self)
+        self.full_button.clicked.connect(self.toggle_full_screen)
+        for made in (
+            self.blinded_button,
+            self.numbers_button,
+            self.side_button,
+            self.help_button,
+            self.full_button,
+        ):
+            self.toolbar.addWidget(made)
+
+    def _lay_out(self) -> None:
+        self._rows = QSplitter(Qt.Orientation.Vertical, self)
+        self._rows.setChildrenCollapsible(False)
+        self._rows.addWidget(self.view)
+        self._rows.addWidget(self.numbers)
+        self._rows.setStretchFactor(0, 1)
+        self._rows.setStretchFactor(1, 0)
+        self._rows.setSizes([700, 150])
+        self._columns = QSplitter(Qt.Orientation.Horizontal, self)
+        self._columns.setChildrenCollapsible(False)
+        self._columns.addWidget(self._rows)
+        self.side_scroll = VerticalScroll(self.side, self)
+        self.side_scroll.setVisible(self.side_button.isChecked())
+        self._columns.addWidget(self.side_scroll)
+        self._columns.setStretchFactor(0, 1)
+        self._columns.setStretchFactor(1, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.toolbar)
+        layout.addWidget(self._columns, 1)
+        self.setFocusProxy(self.view)
+
+    def _connect(self) -> None:
+        toolbar, side = self.toolbar, self.side
+        toolbar.live_menu.aboutToShow.connect(self._fill_live_menu)
+        toolbar.tool_picked.connect(self.view.pointing.choose_tool)
+        side.columns_picked.connect(self._pick_columns)
+        side.truth_picked.connect(lambda key: self._pick_role("truth", key))
+        side.measured_picked.connect(lambda key: self._pick_role("measured", key))
+        side.depth_set.connect(self._set_depth)
+        side.regions_picked.connect(self._pick_regions)
+        self.numbers.copy_requested.connect(self.exporter.copy_table)
+        self.numbers.save_requested.connect(self.exporter.save_table)
+        self.numbers.region_selected.connect(self._select_region)
+        self.view.acted.connect(self._acted)
+        self.view.tool_changed.connect(self._tool_changed)
+
+    # The window.
+
+    def open_window(self) -> None:
+        """Show the window, or raise it."""
+        if not self._attached:
+            self.attach()
+            if not restore_place(self):
+                room = self.screen().availableSize()
+                self.resize(QSize(int(_SHARE * room.width()), int(_SHARE * room.height())))
+        if self.isMinimized():
+            self.showNormal()
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def toggle_full_screen(self) -> None:
         """Enter or leave full screen."""
-        window = self._widget.window()
-        if window.isFullScreen():
-            self.leave()
+        # Other states, such as maximized, stay as they are for the way back.
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Act on our keys, wherever the focus is."""
+        if not self.view.handle_key(event):
+            super().keyPressEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the place; stop listening and measuring."""
+        remember_place(self)
+        self.detach()
+        super().closeEvent(event)
+
+    def remove(self, *, napari_closes: bool) -> None:
+        """Close the window for good.
+
+        Parameters
+        ----------
+        napari_closes : bool
+            Layers that are still computed can stay.
+        """
+        self.detach(closing=napari_closes)
+        self.close()
+        self.view.close_view()
+        self.deleteLater()
+
+    def set_theme(self, theme: str, error_color: str) -> None:
+        """Show napari's theme."""
+        self.setStyleSheet(get_stylesheet(theme))
+        self.numbers.error_color = error_color
+        colors = get_theme(theme)
+        parts = (colors.foreground, colors.current, colors.text)
+        self.toolbar.set_colors(*(color.as_hex() for color in parts))
+
+    def tell_error(self, error: Exception) -> None:
+        """Show an error in this window, in the dock and as napari's notification."""
+        self.numbers.show_error(error_line(error))
+        self._tell(error)
+
+    # Actions of the user.
+
+    def open(self, columns: Sequence[str], truth: str | None, measured: str | None) -> None:
+        """Compare layers, given by name, with the head in view."""
+        self.controller.chooses_columns = False
+        self._open(Choice(tuple(columns), truth, measured))
+
+    def _open(self, choice: Choice) -> None:
+        """Start with the layers' contrast and at the position of napari's sliders."""
+        if not choice.columns:
+            self.controller.restore(CompareState())
             return
-        dock = dock_of(self._widget)
-        if dock is None:
-            window.showFullScreen()
+        chosen = (choice.columns, choice.truth, choice.measured)
+        state = self.link.start(opening_state(self.link.volumes, *chosen))
+        self.controller.restore(as_remembered(state))
+        place = self.link.point()
+        if place is not None:
+            self.controller.go_to(place)
+        self.link.settle()
+
+    def restore(self, state: CompareState) -> None:
+        """Show a saved comparison; its keys are layer names."""
+        self.controller.chooses_columns = False
+        self.controller.restore(state)
+        self._push_soon()
+
+    def _pick_columns(self, keys: list[str]) -> None:
+        self.controller.chooses_columns = False
+        self.numbers.show_error("")
+        usable = [key for key in keys if self._usable(key)]
+        # Layers that were added later have no look yet.
+        self.controller.set_looks({**self.link.looks(), **self.controller.state.looks})
+        self.controller.set_columns(usable)
+        self.side.show_again()
+
+    def _fill_live_menu(self) -> None:
+        live, volumes = self.live, self.link.volumes
+        if live is not None:
+            layers = {key: volumes.layer(key) for key in volumes if key not in live.names()}
+            menu, measured = self.toolbar.live_menu, self.controller.state.measured
+            fill_menu(menu, layers, measured, live.is_on, self.toggle_live)
+
+    def toggle_live(self, layer: Any, parameters: UpscaleParameters) -> None:
+        """Add or remove a column that computes a layer's result."""
+        if self.live is not None:
+            self.controller.chooses_columns = False
+            self.live.toggle(layer, parameters)
+
+    def _live_added(self, key: str) -> None:
+        self._pick_columns([*self.controller.state.columns[: MAX_COLUMNS - 1], key])
+
+    def _live_changed(self, key: str) -> None:
+        self.controller.forget_slices(key)
+        self.view.schedule()
+        self._show_status(self._status)
+
+    def _live_gone(self) -> None:
+        self._show_status(self._status)
+        self._measure(self.controller.state)
+
+    def _show_status(self, text: str) -> None:
+        """Show what is measured, or still computed."""
+        self._status = text
+        if not text and self.live is not None and self.live.names():
+            share = round(100 * self.live.share())
+            text = f"{share} % of {', '.join(self.live.names())} computed; its numbers follow."
+        self.numbers.show_status(text)
+
+    def _pick_role(self, role: str, key: str | None) -> None:
+        if key is None or self._usable(key):
+            other = "measured" if role == "truth" else "truth"
+            both = key is not None and getattr(self.controller.state, other) == key
+            self.controller.change(**{role: key}, **({other: None} if both else {}))
+        self.side.show_again()
+
+    def _usable(self, key: str) -> bool:
+        error = self.link.volumes.trouble(key)
+        if error is not None:
+            self.tell_error(error)
+        return error is None
+
+    def _set_depth(self, depth_mm: float) -> None:
+        self.view.pointing.set_depth(depth_mm)
+        self._regions_changed()
+
+    def _pick_regions(self, name: str | None) -> None:
+        found = [layer for layer in self.link.regions() if layer.name == name]
+        self.regions.watch(found[0] if found else None)
+        self._regions_changed()
+
+    def _select_region(self, name: str) -> None:
+        if self.controller.roi(name) is not None:
+            self.view.pointing.chosen = name
+
+    def start_reading(self) -> None:
+        """Ask for a list of cases and open the window for blinded reading."""
+        from napari_mrisr.viewer.compare.reading import ReadingWindow, ask_reading
+
+        try:
+            reading = ask_reading(self)
+        except MrisrError as error:
+            self.tell_error(error)
             return
-        self._was_floating = dock.isFloating()
-        dock.setFloating(True)
-        dock.showFullScreen()
+        if reading is not None:
+            window = ReadingWindow(reading, self.styleSheet())
+            window.showMaximized()
 
-    def leave(self) -> None:
-        """Leave full screen."""
-        window = self._widget.window()
-        if not window.isFullScreen():
+    # Changes.
+
+    def _layers_changed(self) -> None:
+        if self.controller.chooses_columns or not self.controller.state.columns:
+            self.controller.chooses_columns = True
+            usable = {
+                key: self.link.volumes[key]
+                for key in self.link.volumes
+                if self.link.volumes.trouble(key) is None
+            }
+            choice = choose(usable, self.link.volumes.sources())
+            state = self.controller.state
+            if choice != Choice(state.columns, state.truth, state.measured):
+                self._open(choice)
+        self.link.settle()
+        layers = [layer.name for layer in self.link.regions()]
+        watched = self.regions.layer
+        if watched is not None and watched not in self.link.regions():
+            self._pick_regions(None)
+            watched = None
+        self.side.show_regions(layers, watched.name if watched is not None else None)
+        self._state_changed(self.controller.state)
+
+    def _state_changed(self, state: CompareState) -> None:
+        self.toolbar.show_state(state)
+        self.side.show_state(state)
+        self.numbers.setVisible(bool(state.columns) and self.numbers_button.isChecked())
+        if self.live is not None:
+            self.live.prune()
+            self.live.look()
+        self._push_soon()
+        self._measure(state)
+
+    def _push_soon(self) -> None:
+        if self._attached:
+            self._push_timer.start()
+
+    # Numbers.
+
+    def _measure(self, state: CompareState) -> None:
+        if not self._attached or not self.numbers_button.isChecked():
             return
-        window.showNormal()
-        dock = dock_of(self._widget)
-        if dock is not None and not self._was_floating:
-            dock.setFloating(False)
+        self.numbers.set_titles(self.controller.titles_of_state())
+        # Incomplete volumes are not measured.
+        for key in self.live.names() if self.live is not None else ():
+            state = state.without(key)
+        self.meter.set_volumes(self.controller.volumes, state.columns, state.truth, state.measured)
+        before = self._measured_state
+        self._measured_state = state
+        if before is None or (before.rois, before.columns) != (state.rois, state.columns):
+            self.meter.set_regions(self._rois())
 
+    def _rois(self) -> list[Roi]:
+        drawn: list[Roi] = [BoxRoi(roi) for roi in self.controller.state.rois]
+        axes, through = self.link.axes(), self.link.along_axes()
+        depth = self.side.depth.value()
+        try:
+            found = self.regions.rois(axes, depth, through)
+        except MrisrError as error:
+            self.numbers.show_error(error_line(error))
+            found = []
+        outlines = RegionOutlines(found, self.controller.frame) if found else None
+        self.controller.outlines = outlines
+        self.view.schedule()
+        return drawn + found
 
-def settings() -> QSettings:
-    """Return the settings, a file of the user's."""
-    return QSettings(
-        QSettings.Format.IniFormat, QSettings.Scope.UserScope, "napari-mrisr", "napari-mrisr"
-    )
+    def _regions_changed(self) -> None:
+        if self._attached:
+            rois = self._rois()
+            if self.numbers_button.isChecked():
+                self.meter.set_regions(rois)
 
+    def _show_side(self, shown: bool) -> None:
+        remember_shown("side", shown)
+        self.side_scroll.setVisible(shown)
 
-def remember_convention(radiological: bool) -> None:
-    """Remember the convention that the user has chosen."""
-    settings().setValue(_CONVENTION, radiological)
+    def _show_numbers(self, shown: bool) -> None:
+        remember_shown("numbers", shown)
+        self.numbers.setVisible(shown and bool(self.controller.state.columns))
+        if shown:
+            self._measured_state = None
+            self._measure(self.controller.state)
+        elif self._attached:
+            self.meter.forget()
 
+    # Keys that the panels pass on.
 
-def as_remembered(state: CompareState) -> CompareState:
-    """Return a state in the convention chosen last; radiological by default."""
-    return replace(state, radiological=settings().value(_CONVENTION, True, type=bool))
+    def _acted(self, action: str) -> None:
+        if action == "numbers":
+            self.numbers_button.toggle()
+        elif action == "side_panel":
+            self.side_button.toggle()
+        elif action == "reset_window":
+            self.controller.reset_windows()
+        elif action == "full_screen":
+            self.toggle_full_screen()
+        elif action == "escape":
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Leave a field, help, tool or maximized panel, then full screen."""
+        focused = QApplication.focusWidget()
+        if focused is not None and focused is not self.view.canvas and self.isAncestorOf(focused):
+            self.view.setFocus()
+        elif not self.view.step_back() and self.isFullScreen():
+            self.toggle_full_screen()
+
+    # Life cycle.
+
+    def attach(self) -> None:
+        """Connect to the viewer; start measuring and drawing."""
+        self._attached = True
+        self.meter = Meter()
+        self.meter.regions_measured.connect(self.numbers.show_regions)
+        self.meter.head_measured.connect(self.numbers.show_head)
+        self.meter.status_changed.connect(self._show_status)
+        self._measured_state = None
+        self.live = LiveColumns(self._viewer, self.controller)
+        self.live.added.connect(self._live_added)
+        self.live.changed.connect(self._live_changed)
+        self.live.gone.connect(self._live_gone)
+        self.live.failed.connect(self.tell_error)
+        self.controller.subscribe(self._state_changed)
+        self.view.resume()
+        self.link.attach()
+
+    def _tool_changed(self, tool: str) -> None:
+        self.toolbar.show_tool(tool)
+        self.side.show_depth(self.view.pointing.depth_mm)
+
+    def detach(self, *, closing: bool = False) -> None:
+        """End all threads and timers, and disconnect from the viewer.
+
+        Parameters
+        ----------
+        closing : bool
+            napari closes: layers that are still computed can stay.
+        """
+        if not self._attached:
+            return
+        self._attached = False
+        self._push_timer.stop()
+        self.view.pause()
+        self.controller.unsubscribe(self._state_changed)
+        live, self.live = self.live, None
+        if live is not None:
+            live.close(remove=not closing)
+        empty(self.toolbar.live_menu)
+        self.link.detach()
+        self.regions.watch(None)
+        self.exporter.close()
+        self.meter.close()
+        self.meter.deleteLater()

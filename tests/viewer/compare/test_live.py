@@ -30,10 +30,10 @@ class LiveDesk(Desk):
 
     @property
     def columns(self):
-        return self.widget.controller.state.columns
+        return self.widget.comparison.controller.state.columns
 
     def toggle(self, parameters):
-        self.widget.toggle_live(self.viewer.layers["LR"], parameters)
+        self.widget.comparison.toggle_live(self.viewer.layers["LR"], parameters)
 
     def column(self, name="LR tricubic 2x (live)"):
         self.qtbot.waitUntil(lambda: name in self.columns, timeout=20_000)
@@ -44,12 +44,12 @@ class LiveDesk(Desk):
         column = self.columns.index(name)
         return {
             row[column].plane.name: row[column].pictures[0].cut.values
-            for row in self.widget.controller.scene().panels
+            for row in self.widget.comparison.controller.scene().panels
         }
 
     def shows(self, expected, name="LR tricubic 2x (live)"):
         """Return whether the panels show the slices of a whole volume."""
-        controller = self.widget.controller
+        controller = self.widget.comparison.controller
         index = np.linalg.solve(expected.grid.affine, [*controller.state.crosshair, 1.0])[:3]
         x, y, z = (int(i) for i in np.floor(index + 0.5 + 1e-6))
         wanted = {
@@ -90,13 +90,13 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
     assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
     assert isinstance(layer.data, PreviewArray)
     desk.qtbot.waitUntil(lambda: desk.shows(expected), timeout=20_000)
-    look = desk.widget.controller.look("LR tricubic 2x (live)")
+    look = desk.widget.comparison.controller.look("LR tricubic 2x (live)")
     assert look.limits == tuple(desk.viewer.layers["LR"].contrast_limits)
-    before = desk.widget.controller.state.crosshair
-    desk.widget.controller.go_to((before[0] + 7.0, before[1] - 5.0, before[2] + 9.0))
+    before = desk.widget.comparison.controller.state.crosshair
+    desk.widget.comparison.controller.go_to((before[0] + 7.0, before[1] - 5.0, before[2] + 9.0))
     desk.qtbot.waitUntil(lambda: desk.shows(expected), timeout=20_000)
     # Elsewhere there are the measured voxels, and no number is made of them.
-    whole = desk.widget.controller.volumes["LR tricubic 2x (live)"]
+    whole = desk.widget.comparison.controller.volumes["LR tricubic 2x (live)"]
     assert not np.array_equal(whole.data, expected.data)
     corner = desk.lr.data[:2, :2, :2].repeat(2, 0).repeat(2, 1).repeat(2, 2)
     np.testing.assert_array_equal(whole.data[:4, :4, :4], corner)
@@ -106,7 +106,7 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
 def test_no_numbers_before_it_is_whole(desk):
     desk.toggle(TRICUBIC)
     desk.column()
-    widget = desk.widget
+    widget = desk.widget.comparison
     desk.qtbot.waitUntil(lambda: not widget.meter.busy, timeout=20_000)
     assert {row.volume for row in widget.numbers.table.rows} <= {"truth", "LR"}
     assert "LR tricubic 2x (live) computed; its numbers follow" in widget.numbers.status.text()
@@ -127,11 +127,11 @@ def test_becomes_a_result_with_numbers(desk, monkeypatch):
     np.testing.assert_array_equal(snapshot(layer).to_volume().data, expected.data)
     assert layer.metadata["history"]["method"] == "tricubic"
     assert desk.shows(expected, "LR tricubic 2x")
-    assert desk.widget.live.names() == []
-    desk.qtbot.waitUntil(lambda: not desk.widget.meter.busy, timeout=30_000)
-    found = {row.volume for row in desk.widget.numbers.table.rows}
+    assert desk.widget.comparison.live.names() == []
+    desk.qtbot.waitUntil(lambda: not desk.widget.comparison.meter.busy, timeout=30_000)
+    found = {row.volume for row in desk.widget.comparison.numbers.table.rows}
     assert "LR tricubic 2x" in found
-    assert desk.widget.numbers.status.text().startswith("Draw a box")
+    assert desk.widget.comparison.numbers.status.text().startswith("Draw a box")
 
 
 @pytest.mark.usefixtures("no_fill")
@@ -142,14 +142,14 @@ def test_several_columns_and_out_again(desk):
     desk.column("LR nearest 2x (live)")
     assert desk.columns[-2:] == ("LR tricubic 2x (live)", "LR nearest 2x (live)")
     source = desk.viewer.layers["LR"]
-    assert desk.widget.live.is_on(source, NEAREST)
+    assert desk.widget.comparison.live.is_on(source, NEAREST)
     desk.toggle(NEAREST)
-    assert not desk.widget.live.is_on(source, NEAREST)
+    assert not desk.widget.comparison.live.is_on(source, NEAREST)
     assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
     # Taken out of the columns, it goes.
-    desk.widget._pick_columns(["truth", "LR"])
+    desk.widget.comparison._pick_columns(["truth", "LR"])
     assert desk.names == ["truth", "LR"]
-    assert desk.widget.live.names() == []
+    assert desk.widget.comparison.live.names() == []
 
 
 @pytest.mark.usefixtures("no_fill")
@@ -157,7 +157,7 @@ def test_deleted_in_napari(desk):
     desk.toggle(TRICUBIC)
     desk.viewer.layers.remove(desk.column())
     assert desk.columns == ("truth", "LR")
-    assert desk.widget.live.names() == []
+    assert desk.widget.comparison.live.names() == []
 
 
 @pytest.mark.usefixtures("no_fill")
@@ -175,7 +175,7 @@ def test_an_error_takes_it_away_and_is_told(desk, monkeypatch):
 
     monkeypatch.setattr(previews, "check_memory", full)
     desk.toggle(TRICUBIC)
-    error = desk.widget.numbers.error
+    error = desk.widget.comparison.numbers.error
     desk.qtbot.waitUntil(lambda: "buy some" in error.text(), timeout=20_000)
     assert desk.names == ["truth", "LR"]
 

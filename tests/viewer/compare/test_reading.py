@@ -70,7 +70,7 @@ def wait(window, qtbot) -> None:
 
 
 def press(window, key) -> None:
-    QTest.keyClick(window.view.canvas.native, key)
+    QTest.keyClick(window.view.canvas, key)
 
 
 def texts(window: QWidget) -> str:

@@ -42,7 +42,7 @@ class Room:
 
     @property
     def native(self):
-        return self.view.canvas.native
+        return self.view.canvas
 
     def turn(self) -> None:
         for _ in range(3):
@@ -105,7 +105,7 @@ def test_left_drag_moves_the_crosshair(room):
     mm = room.view.canvas.scene.span_mm / 150
     assert room.state.crosshair[:2] == pytest.approx((5.0, -8.0), abs=mm)
     # The lines cross there, in every column of that plane.
-    picture = room.view.canvas.grab()
+    picture = room.view.canvas.image()
     for column in range(3):
         x, y = room.view.canvas.to_pixels(0, column, *room.state.crosshair[:2])
         for at in ((round(y) + 30, round(x)), (round(y), round(x) + 30)):
@@ -219,7 +219,7 @@ def test_the_curtain_is_dragged_across_each_plane(room):
     assert room.state.swipe == pytest.approx(0.7, abs=0.01)
     assert room.state.crosshair == crosshair
     # Left of it the first image, right of it the second, to a pixel.
-    row = room.view.canvas.grab()[y, :, :3].astype(int)
+    row = room.view.canvas.image()[y, :, :3].astype(int)
     curtain = np.flatnonzero((row[:, 0] > 200) & (row[:, 2] < 160))
     assert np.abs(curtain - stop.x()).min() <= 1
 
@@ -297,9 +297,9 @@ def test_flicker_at_a_rate(room, qtbot):
 def test_the_convention_mirrors_and_moves_the_letters(room):
     room.controller.point_at(CORONAL, room.state.crosshair[0], 0.0)
     room.key(Qt.Key.Key_X)
-    before = room.view.canvas.grab()
+    before = room.view.canvas.image()
     room.key(Qt.Key.Key_R)
-    after = room.view.canvas.grab()
+    after = room.view.canvas.image()
     rect = room.view.canvas.panel_rect(2, 0)
     box = np.s_[int(rect.top) + 40 : int(rect.bottom) - 40, int(rect.left) : int(rect.right)]
     middle = room.state.center[0]

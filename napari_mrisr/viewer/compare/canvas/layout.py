@@ -1,5 +1,6 @@
-"""Layout of the panels on the canvas, and of millimeters in them. No Qt, no OpenGL.
+"""Layout of the panels on the canvas, and of millimeters in them. No Qt.
 
+One or two columns are turned: their planes lie side by side, since windows are wide.
 Pixels count from the canvas's top left corner. All panels have one size, so a
 millimeter is equally long in all of them.
 """
@@ -13,6 +14,7 @@ from napari_mrisr.comparison.scene import PanelView, Scene
 
 _GAP = 2
 _HEADER = 24
+_TURNED_UP_TO = 2
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,13 @@ class Layout:
     width, height : int
         Size of the canvas, pixels.
     rows, columns : int
-        Number of panels; the longest row counts.
+        Number of panels in the scene; the longest row counts.
     header : int
-        Height of the strip above the panels for titles, pixels.
+        Height of the strip for titles, pixels.
     gap : int
         Between panels, pixels.
+    turned : bool
+        Rows of the scene are shown as columns, each row of panels below its own titles.
     """
 
     width: int
@@ -113,6 +117,7 @@ class Layout:
     columns: int
     header: int
     gap: int
+    turned: bool = False
 
     @classmethod
     def of(cls, scene: Scene, width: int, height: int, ratio: float = 1.0) -> Layout:
@@ -130,16 +135,35 @@ class Layout:
         columns = max((len(row) for row in scene.panels), default=0)
         header = round(_HEADER * ratio) if scene.panels else 0
         gap = max(1, round(_GAP * ratio))
-        return cls(width, height, len(scene.panels), columns, header, gap)
+        rows = len(scene.panels)
+        turned = rows > columns and columns <= _TURNED_UP_TO and width > height
+        return cls(width, height, rows, columns, header, gap, turned)
+
+    @property
+    def _lines(self) -> tuple[int, int]:
+        """Rows and columns on the canvas."""
+        return (self.columns, self.rows) if self.turned else (self.rows, self.columns)
 
     def rect(self, row: int, column: int) -> Rect:
         """Return the rectangle of a panel, whole pixels."""
-        width = max(1, (self.width - self.gap * (self.columns - 1)) // max(1, self.columns))
-        free = self.height - self.header - self.gap * (self.rows - 1)
-        height = max(1, free // max(1, self.rows))
-        left = column * (width + self.gap)
-        top = self.header + row * (height + self.gap)
+        rows, columns = self._lines
+        line, place = (column, row) if self.turned else (row, column)
+        headers = rows if self.turned else 1
+        width = max(1, (self.width - self.gap * (columns - 1)) // max(1, columns))
+        free = self.height - headers * self.header - self.gap * (rows - 1)
+        height = max(1, free // max(1, rows))
+        left = place * (width + self.gap)
+        above = (line + 1 if self.turned else 1) * self.header
+        top = above + line * (height + self.gap)
         return Rect(left, top, left + width, top + height)
+
+    def title_rect(self, row: int, column: int) -> Rect | None:
+        """Return the rectangle of a column's title, above the panel that has it, or None."""
+        if row != 0:
+            return None
+        rect = self.rect(row, column)
+        right = self.width if self.turned else rect.right
+        return Rect(rect.left, rect.top - self.header, right, rect.top)
 
     def panel_at(self, x: float, y: float) -> tuple[int, int] | None:
         """Return row and column of the panel at a pixel; None in gaps and the header."""

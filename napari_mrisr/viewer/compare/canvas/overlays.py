@@ -1,4 +1,4 @@
-"""Overlays of the images: lines, letters, scales; made for every frame. No OpenGL."""
+"""Overlays of the images: lines, letters, scales; made for every frame."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 
 from napari_mrisr.comparison.scene import Outline, PanelView, Scene
 from napari_mrisr.comparison.state import SWIPE
-from napari_mrisr.viewer.compare.canvas.canvas_images import ColorBar
-from napari_mrisr.viewer.compare.canvas.canvas_shapes import Color, Shapes
-from napari_mrisr.viewer.compare.canvas.canvas_text import (
+from napari_mrisr.viewer.compare.canvas.drawing import (
+    Color,
+    Overlay,
     Text,
     TextStyle,
     height_of,
     shortened,
     width_of,
 )
+from napari_mrisr.viewer.compare.canvas.images import curtain_px
 from napari_mrisr.viewer.compare.canvas.layout import Layout, Place, Rect
 
-BACKGROUND: Color = (0.13, 0.14, 0.17, 1.0)
+_HEADER: Color = (0.07, 0.07, 0.09, 1.0)
 GAP: Color = (0.34, 0.35, 0.38, 1.0)
 _WHITE: Color = (1.0, 1.0, 1.0, 1.0)
 _LETTER: Color = (1.0, 0.84, 0.4, 1.0)
@@ -46,15 +47,6 @@ _KEYS: Color = (1.0, 0.84, 0.4, 1.0)
 _SPACING = 1.25
 
 
-@dataclass
-class Overlay:
-    """Shapes, texts and color bars over the images."""
-
-    shapes: Shapes = field(default_factory=Shapes)
-    texts: list[Text] = field(default_factory=list)
-    bars: list[ColorBar] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Labels:
     """Texts from outside of the canvas.
@@ -77,11 +69,12 @@ class Labels:
 def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -> Overlay:
     """Return all overlays; ``ratio`` is the number of device pixels per pixel."""
     overlay = Overlay()
-    _gaps(overlay.shapes, layout)
+    _gaps(overlay, layout)
     pen = _Pen(overlay, ratio)
     for row, column, view, place in layout.panels(scene):
-        if row == 0:
-            pen.title(view, place.rect, layout.header)
+        above = layout.title_rect(row, column)
+        if above is not None:
+            pen.title(view.title, above)
         active = labels.active == (row, column)
         if scene.crosshair_shown:
             pen.crosshair(view, place)
@@ -91,20 +84,15 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
             pen.curtain(scene.swipe, place)
         pen.letters(view, place, scene.radiological)
         # The plane is named once per row.
-        first = column == 0 or scene.panels[row][column - 1].plane != view.plane
+        first = column == 0 or scene.panels[row][column - 1].plane != view.plane or layout.turned
         name = view.plane.name if first else ""
         note = labels.notes.get((row, column), "")
         pen.corners(name, labels.places.get(view.plane.name, ""), note, place)
         pen.color_bar(view, place)
         pen.scale_bar(place)
         if active:
-            overlay.shapes.frame(place.rect, 2 * pen.px, _ACTIVE)
+            overlay.frame(place.rect, 2 * pen.px, _ACTIVE)
     return overlay
-
-
-def curtain_px(fraction: float, rect: Rect) -> float:
-    """Return the position of the swipe line, whole pixels."""
-    return rect.left + round(min(1.0, max(0.0, fraction)) * rect.width)
 
 
 def short_title(title: str, style: TextStyle, width: float) -> str:
@@ -146,15 +134,14 @@ class _Pen:
     """Overlays of one panel."""
 
     def __init__(self, overlay: Overlay, ratio: float) -> None:
-        self._shapes, self._texts, self._bars = overlay.shapes, overlay.texts, overlay.bars
+        self._shapes, self._texts = overlay, overlay.texts
         self._ratio = ratio
         self.px = max(1, round(ratio))
 
-    def title(self, view: PanelView, rect: Rect, header: int) -> None:
+    def title(self, title: str, rect: Rect) -> None:
         style = TextStyle(round(13 * self._ratio), bold=True)
-        words = short_title(view.title, style, rect.width - 8 * self.px)
-        x, _ = rect.center
-        self._texts.append(Text(words, style, x, header / 2.0, (0.5, 0.5), _WHITE))
+        words = short_title(title, style, rect.width - 8 * self.px)
+        self._texts.append(Text(words, style, *rect.center, (0.5, 0.5), _WHITE))
 
     def crosshair(self, view: PanelView, place: Place) -> None:
         rect = place.rect
@@ -286,7 +273,7 @@ class _Pen:
         bottom = top + math.floor(rect.height / 2.0 - 24 * self._ratio)
         bar = Rect(right - 11 * self.px, top, right, bottom)
         self._shapes.frame(bar.inset(-self.px), self.px, _WHITE)
-        self._bars.append(ColorBar(picture.look, (bar.left, bar.top, bar.right, bar.bottom)))
+        self._shapes.bar(picture.look, bar)
         low, high = picture.look.limits
         ticks = [(high, bar.top + self.px, 0.2), (low, bar.bottom - self.px, 0.8)]
         if bar.height > 4 * tall:
@@ -306,19 +293,18 @@ def _short(rect: Rect) -> float:
     return min(rect.width, rect.height)
 
 
-def _gaps(shapes: Shapes, layout: Layout) -> None:
-    """Add the header, and lines between panels."""
-    if not layout.rows:
-        return
-    first = layout.rect(0, 0)
-    last = layout.rect(layout.rows - 1, layout.columns - 1)
-    shapes.rect(Rect(0, 0, layout.width, first.top), (0.07, 0.07, 0.09, 1.0))
-    for row in range(1, layout.rows):
-        top = layout.rect(row, 0).top
-        shapes.rect(Rect(0, top - layout.gap, layout.width, top), GAP)
-    for column in range(1, layout.columns):
-        left = layout.rect(0, column).left
-        shapes.rect(Rect(left - layout.gap, first.top, left, last.bottom), GAP)
+def _gaps(overlay: Overlay, layout: Layout) -> None:
+    """Add the strips of the titles, and lines between panels."""
+    for row in range(layout.rows):
+        for column in range(layout.columns):
+            title, rect = layout.title_rect(row, column), layout.rect(row, column)
+            if title is not None:
+                left = title.left if layout.turned else 0
+                overlay.rect(Rect(left, title.top, layout.width, title.bottom), _HEADER)
+            if rect.left > 0:
+                overlay.rect(Rect(rect.left - layout.gap, rect.top, rect.left, rect.bottom), GAP)
+            if rect.top > layout.header and not layout.turned:
+                overlay.rect(Rect(0, rect.top - layout.gap, layout.width, rect.top), GAP)
 
 
 def message_overlay(message: str, width: int, height: int, ratio: float) -> Overlay:
@@ -330,7 +316,7 @@ def message_overlay(message: str, width: int, height: int, ratio: float) -> Over
     wide = max((width_of(line, style) for line in lines), default=0.0)
     top = (height - step * len(lines)) / 2.0
     plate = Rect((width - wide) / 2.0, top, (width + wide) / 2.0, top + step * len(lines))
-    overlay.shapes.rect(plate.inset(-16 * ratio), _PLATE)
+    overlay.rect(plate.inset(-16 * ratio), _PLATE)
     overlay.texts += [
         Text(line, style, width / 2.0, top + (i + 0.5) * step, (0.5, 0.5), _WORDS)
         for i, line in enumerate(lines)
@@ -342,7 +328,7 @@ def message_overlay(message: str, width: int, height: int, ratio: float) -> Over
 def help_overlay(help_text: str, width: int, height: int, ratio: float) -> Overlay:
     """Add lines of ``keys<tab>action`` over the whole canvas, in as many columns as needed."""
     overlay = Overlay()
-    overlay.shapes.rect(Rect(0, 0, width, height), _PLATE)
+    overlay.rect(Rect(0, 0, width, height), _PLATE)
     lines = [line.partition("\t")[::2] for line in help_text.splitlines()]
     margin = 20 * ratio
     for size in (15, 14, 13, 12, 11, 10):

@@ -37,6 +37,8 @@ class Store:
         Present state.
     outlines : RegionOutlines or None
         Outlines of the regions of a napari layer.
+    chooses_columns : bool
+        New volumes become columns, until the user chooses columns.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Store:
         self.state = CompareState()
         self.titles: Mapping[str, str] = titles or {}
         self.outlines: RegionOutlines | None = None
+        self.chooses_columns = True
         self._volumes: Mapping[str, Volume] = volumes or {}
         self._listeners: list[Listener] = []
         self._cutter = Cutter(self._volumes, _UPRIGHT)

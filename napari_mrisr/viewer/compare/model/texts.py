@@ -65,6 +65,7 @@ KEYS = (
     Key(("E",), "draw_ellipse", "draw an ellipsoid"),
     Key(("Delete", "Backspace"), "delete_roi", "delete the selected region"),
     Key(("T",), "numbers", "numbers on or off"),
+    Key(("S",), "side_panel", "side panel on or off"),
     Key(("F11",), "full_screen", "full screen"),
     Key(("Esc",), "escape", "back"),
     Key(("H", "?"), "help", "this help, on or off"),
@@ -85,7 +86,7 @@ _READING_MODES = {
     "flicker_mode": "F3",
     "checkerboard": "F4",
 }
-_NOT_IN_READING = {"numbers", "delete_roi", "draw_box", "draw_ellipse"}
+_NOT_IN_READING = {"numbers", "side_panel", "delete_roi", "draw_box", "draw_ellipse"}
 
 
 def _reading_keys() -> tuple[Key, ...]:

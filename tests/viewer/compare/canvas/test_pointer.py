@@ -21,9 +21,9 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 @pytest.fixture
 def canvas(qtbot) -> Iterator[CompareCanvas]:
     made = CompareCanvas()
-    made.native.resize(602, 324)
-    made.native.show()
-    qtbot.waitExposed(made.native)
+    made.resize(602, 324)
+    made.show()
+    qtbot.waitExposed(made)
     # 2 panels of 300 x 300 pixels, 10 pixels a mm.
     panels = tuple(
         view(picture(cut()), plane=plane, column=column, center=(1.0, 2.0))
@@ -46,7 +46,7 @@ def heard(canvas: CompareCanvas) -> list[tuple[str, PointerEvent | None]]:
 
 
 def test_a_drag_belongs_to_the_panel_it_began_in(canvas: CompareCanvas, heard) -> None:
-    native = canvas.native
+    native = canvas
     QTest.mousePress(native, LEFT, SHIFT, QPoint(100, 124))
     move(canvas, 110, 119)
     move(canvas, 400, 119)
@@ -74,9 +74,9 @@ def test_a_drag_belongs_to_the_panel_it_began_in(canvas: CompareCanvas, heard) -
 def move(canvas: CompareCanvas, x: int, y: int) -> None:
     """Send a move at once; QTest's moves come with the next events."""
     none = Qt.MouseButton.NoButton
-    at, everywhere = QPointF(x, y), QPointF(canvas.native.mapToGlobal(QPoint(x, y)))
+    at, everywhere = QPointF(x, y), QPointF(canvas.mapToGlobal(QPoint(x, y)))
     kind, keys = QEvent.Type.MouseMove, Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(canvas.native, QMouseEvent(kind, at, everywhere, none, none, keys))
+    QApplication.sendEvent(canvas, QMouseEvent(kind, at, everywhere, none, none, keys))
 
 
 def test_moves_say_where_and_when_they_leave(canvas: CompareCanvas, heard) -> None:
@@ -89,21 +89,21 @@ def test_moves_say_where_and_when_they_leave(canvas: CompareCanvas, heard) -> No
 
 
 def test_a_second_button_does_not_end_a_drag(canvas: CompareCanvas, heard) -> None:
-    QTest.mousePress(canvas.native, RIGHT, pos=QPoint(100, 100))
-    QTest.mousePress(canvas.native, LEFT, pos=QPoint(101, 100))
-    QTest.mouseRelease(canvas.native, LEFT, pos=QPoint(102, 100))
-    QTest.mouseRelease(canvas.native, RIGHT, pos=QPoint(103, 100))
+    QTest.mousePress(canvas, RIGHT, pos=QPoint(100, 100))
+    QTest.mousePress(canvas, LEFT, pos=QPoint(101, 100))
+    QTest.mouseRelease(canvas, LEFT, pos=QPoint(102, 100))
+    QTest.mouseRelease(canvas, RIGHT, pos=QPoint(103, 100))
     buttons = [(name, p.button) for name, p in heard if name != "dragged"]
     assert buttons == [("pressed", "right"), ("released", "right")]
 
 
 def test_presses_beside_panels_are_nobodys(canvas: CompareCanvas, heard) -> None:
-    QTest.mouseClick(canvas.native, LEFT, pos=QPoint(100, 5))
+    QTest.mouseClick(canvas, LEFT, pos=QPoint(100, 5))
     assert [name for name, _ in heard if name != "left"] == []
 
 
 def test_double_click(canvas: CompareCanvas, heard) -> None:
-    QTest.mouseDClick(canvas.native, LEFT, pos=QPoint(400, 100))
+    QTest.mouseDClick(canvas, LEFT, pos=QPoint(400, 100))
     doubles = [pointer for name, pointer in heard if name == "double_clicked"]
     assert [pointer.state_column for pointer in doubles] == [5]
     # Nothing is held after it.
@@ -116,11 +116,11 @@ def test_double_click(canvas: CompareCanvas, heard) -> None:
 def test_wheel(canvas: CompareCanvas, heard, delta: int, notches: float) -> None:
     at = QPointF(100, 124)
     event = QWheelEvent(
-        at, QPointF(canvas.native.mapToGlobal(QPoint(100, 124))), QPoint(), QPoint(0, delta),
+        at, QPointF(canvas.mapToGlobal(QPoint(100, 124))), QPoint(), QPoint(0, delta),
         Qt.MouseButton.NoButton, Qt.KeyboardModifier.ControlModifier,
         Qt.ScrollPhase.NoScrollPhase, False,
     )  # fmt: skip
-    QApplication.sendEvent(canvas.native, event)
+    QApplication.sendEvent(canvas, event)
     [pointer] = [pointer for name, pointer in heard if name == "wheeled"]
     assert pointer.notches == notches
     assert pointer.modifiers == {"control"}
@@ -128,10 +128,10 @@ def test_wheel(canvas: CompareCanvas, heard, delta: int, notches: float) -> None
 
 
 def test_a_drag_ends_with_its_panel(canvas: CompareCanvas, heard) -> None:
-    QTest.mousePress(canvas.native, LEFT, pos=QPoint(400, 100))
+    QTest.mousePress(canvas, LEFT, pos=QPoint(400, 100))
     canvas.draw(scene((view(picture(cut())),)))
     heard.clear()
     move(canvas, 410, 110)
     assert [name for name, _ in heard if name == "dragged"] == []
-    QTest.mouseRelease(canvas.native, LEFT, pos=QPoint(410, 110))
+    QTest.mouseRelease(canvas, LEFT, pos=QPoint(410, 110))
     assert [name for name, _ in heard if name == "released"] == ["released"]

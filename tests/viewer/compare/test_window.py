@@ -1,4 +1,4 @@
-"""The dock in a real viewer."""
+"""The window beside a real viewer."""
 
 from __future__ import annotations
 
@@ -26,18 +26,24 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare.opening import add_comparison
+from napari_mrisr.viewer.compare.settings import as_remembered
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.compare.window import as_remembered, dock_of
 from napari_mrisr.viewer.layers.convert import layer_data, result_layer_data, snapshot
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 class CompareDesk(Desk):
+    """A viewer with the dock; ``window`` is the comparison."""
+
     def dock(self) -> None:
         self.widget = CompareWidget(self.viewer)
         self.viewer.window.add_dock_widget(self.widget, name="Compare", area="right")
+
+    @property
+    def window(self):
+        return self.widget.comparison
 
     def add_all(self, volumes: dict[str, Volume]) -> None:
         for name, volume in volumes.items():
@@ -45,14 +51,14 @@ class CompareDesk(Desk):
 
     @property
     def state(self):
-        return self.widget.controller.state
+        return self.window.controller.state
 
     @property
     def table(self):
-        return self.widget.numbers.table
+        return self.window.numbers.table
 
     def measured(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.widget.meter.busy, timeout=20_000)
+        self.qtbot.waitUntil(lambda: not self.window.meter.busy, timeout=20_000)
 
     def regions(self) -> set[str]:
         return {row.region for row in self.table.rows}
@@ -66,19 +72,19 @@ def desk(open_desk):
 
 
 def test_empty_one_and_many_layers(desk, volumes):
-    assert "Open two or more" in desk.widget.view.message
+    assert "Open two or more" in desk.window.view.message
     assert desk.state.columns == ()
-    assert not desk.widget.numbers.isVisibleTo(desk.widget)
+    assert not desk.window.numbers.isVisibleTo(desk.window)
     desk.add(volumes["truth"], "truth")
     assert desk.state.columns == ("truth",)
-    assert not desk.widget.controls.modes["swipe"].isEnabled()
+    assert not desk.window.toolbar.modes["swipe"].isEnabled()
     for name in ("tricubic", "LR", "hashed"):
         desk.add(volumes[name], name)
     # By history: the reference first, then the measured scan and the results.
     assert desk.state.columns == ("truth", "LR", "tricubic", "hashed")
     assert (desk.state.truth, desk.state.measured) == ("truth", "LR")
     # New layers do not change a choice of the user.
-    desk.widget._pick_columns(["hashed", "truth"])
+    desk.window._pick_columns(["hashed", "truth"])
     desk.add(volumes["truth"], "more")
     assert desk.state.columns == ("hashed", "truth")
     desk.viewer.layers.clear()
@@ -90,26 +96,26 @@ def test_numbers_of_head_and_regions(desk, volumes):
     desk.measured()
     assert desk.regions() == {"head"}
     assert [row.volume for row in desk.table.rows] == ["truth", "LR", "tricubic", "hashed"]
-    grid = desk.widget.numbers.grid
+    grid = desk.window.numbers.grid
     psnr = [grid.item(line, 2).text() for line in range(4)]
     assert psnr[0] == "–"
     assert float(psnr[3]) > float(psnr[2])
     assert "this is the reference" in grid.item(0, 2).toolTip()
     assert "data range" in grid.item(3, 2).toolTip()
-    desk.widget.controller.put_roi(RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
+    desk.window.controller.put_roi(RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
     desk.measured()
     assert desk.regions() == {"ROI 1", "head"}
     first = desk.table.rows[3]
-    desk.widget.controller.put_roi(RoiBox("ROI 1", "box", (3.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
+    desk.window.controller.put_roi(RoiBox("ROI 1", "box", (3.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
     desk.measured()
     assert desk.table.rows[3].values["psnr"].value != first.values["psnr"].value
     # Without a truth other quantities.
-    desk.widget._pick_role("truth", None)
+    desk.window._pick_role("truth", None)
     desk.measured()
     assert "Sharpness" in " ".join(desk.table.headings())
-    desk.widget.numbers_button.setChecked(False)
-    assert not desk.widget.numbers.isVisibleTo(desk.widget)
-    assert not desk.widget.meter.busy
+    desk.window.numbers_button.setChecked(False)
+    assert not desk.window.numbers.isVisibleTo(desk.window)
+    assert not desk.window.meter.busy
 
 
 def test_the_scan_that_a_result_was_computed_from_is_measured_and_there_is_no_reference(desk):
@@ -128,7 +134,7 @@ def test_the_scan_that_a_result_was_computed_from_is_measured_and_there_is_no_re
     desk.add(support, "support map")
     assert desk.state.columns == ("scan", "result")
     assert (desk.state.truth, desk.state.measured) == (None, "scan")
-    assert desk.widget.controls.truth.currentText() == "–"
+    assert desk.window.side.truth.currentText() == "–"
     desk.measured()
     assert desk.table.rows
     assert "PSNR" not in [quantity.title for quantity in desk.table.quantities]
@@ -136,9 +142,9 @@ def test_the_scan_that_a_result_was_computed_from_is_measured_and_there_is_no_re
 
 def test_a_layer_is_the_reference_or_the_measured_scan_never_both(desk, volumes):
     desk.add_all(volumes)
-    desk.widget._pick_role("truth", "LR")
+    desk.window._pick_role("truth", "LR")
     assert (desk.state.truth, desk.state.measured) == ("LR", None)
-    desk.widget._pick_role("measured", "LR")
+    desk.window._pick_role("measured", "LR")
     assert (desk.state.truth, desk.state.measured) == (None, "LR")
 
 
@@ -151,12 +157,12 @@ def test_labels_and_shapes_as_regions(desk, volumes):
     labels[20:34, 20:34, 10:24], labels[36:50, 8:22, 12:26] = 2, 5
     desk.viewer.dims.set_point(0, float(layer.data_to_world((27, 0, 0))[0]))
     desk.viewer.add_labels(labels, scale=layer.scale, translate=layer.translate, name="lesions")
-    assert desk.widget.controls.regions.findText("lesions") > 0
-    desk.widget._pick_regions("lesions")
+    assert desk.window.side.regions.findText("lesions") > 0
+    desk.window._pick_regions("lesions")
     desk.measured()
     assert desk.regions() >= {"label 2", "label 5"}
     row = next(r for r in desk.table.rows if r.region == "label 2" and r.volume == "truth")
-    axial = desk.widget.controller.scene().panels[0][0]
+    axial = desk.window.controller.scene().panels[0][0]
     assert {line.name for line in axial.outlines} & {"label 2", "label 5"}
     assert row.values["n"].value == 14**3
     inside = layer.data[labels == 2].astype(float)
@@ -165,10 +171,10 @@ def test_labels_and_shapes_as_regions(desk, volumes):
     z = float(desk.viewer.dims.point[0])
     corners = np.array([[z, -8.0, -9.0], [z, -8.0, 7.0], [z, 9.0, 7.0], [z, 9.0, -9.0]])
     desk.viewer.add_shapes([corners], shape_type="rectangle", name="drawn")
-    desk.widget._pick_regions("drawn")
+    desk.window._pick_regions("drawn")
     desk.measured()
     row = next(r for r in desk.table.rows if r.region == "shape 1" and r.volume == "truth")
-    depth = desk.widget.controls.depth.value()
+    depth = desk.window.side.depth.value()
     assert row.values["n"].value == pytest.approx(17 * 16 * depth / 0.99, rel=0.1)
     desk.viewer.layers.remove("drawn")
     desk.measured()
@@ -214,7 +220,7 @@ def test_alignment_of_oblique_flipped_and_coarser_layers(make_napari_viewer, qtb
     qtbot.wait(250)
     canvas = widget.view.canvas
     assert widget.controller.state.columns == ("a", "b", "c")
-    picture = canvas.grab()[..., :3].astype(float).mean(axis=-1)
+    picture = canvas.image().astype(float).mean(axis=-1)
     at = widget.controller.position()
     for row, plane in enumerate(PLANES):
         for column in range(3):
@@ -243,26 +249,22 @@ def test_a_drag_reaches_napari_and_back(make_napari_viewer, qtbot, volumes):
     qtbot.wait(50)
     canvas = widget.view.canvas
     x, y = canvas.to_pixels(1, 0, 3.0, 6.0)
-    QTest.mouseClick(canvas.native, LEFT, NONE, QPoint(round(x), round(y)))
+    QTest.mouseClick(canvas, LEFT, NONE, QPoint(round(x), round(y)))
     assert widget.controller.state.crosshair[1:] == pytest.approx((3.0, 6.0), abs=0.5)
     qtbot.waitUntil(lambda: abs(viewer.dims.point[0] + 6.0) < 0.6, timeout=1000)
     viewer.dims.set_point(0, -1.0)
     assert widget.controller.state.crosshair[2] == pytest.approx(1.0, abs=0.5)
     # Keys of ours are ours while the panels have the focus: napari's "1" or Ctrl+R stay away.
     widget.view.setFocus()
-    QTest.keyClick(canvas.native, Qt.Key.Key_4)
+    QTest.keyClick(canvas, Qt.Key.Key_4)
     assert widget.controller.state.mode == "checkerboard"
-    # Floating and docked again, the panels are still painted.
-    dock = dock_of(widget)
-    for floating in (True, False):
-        dock.setFloating(floating)
-        qtbot.wait(80)
-        assert widget.view.canvas.grab()[..., :3].max() > 200
-    widget.toggle_full_screen()
-    assert widget.window().isFullScreen()
-    QTest.keyClick(widget.view.canvas.native, Qt.Key.Key_Escape)
-    assert not widget.window().isFullScreen()
-    assert not dock.isFloating()
+    # The window is a top-level one: full screen and back, by keys.
+    assert widget.isWindow()
+    assert widget.parentWidget() is None
+    QTest.keyClick(canvas, Qt.Key.Key_F11)
+    assert widget.isFullScreen()
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    assert not widget.isFullScreen()
 
 
 def test_looks_and_names_follow_the_layers(desk, volumes):
@@ -272,8 +274,8 @@ def test_looks_and_names_follow_the_layers(desk, volumes):
     assert desk.state.looks["hashed"].colormap == "magma"
     layer.name = "a name as long as the paths that some scanners make " * 4
     assert desk.state.columns[3] == layer.name
-    assert desk.widget.minimumSizeHint().width() < 800
-    desk.widget.view.act("reset_window")
+    assert desk.window.minimumSizeHint().width() < 800
+    desk.window.view.act("reset_window")
     limits = {desk.state.looks[key].limits for key in desk.state.columns}
     assert len(limits) == 1
     desk.viewer.theme = "light"
@@ -284,12 +286,14 @@ def test_looks_and_names_follow_the_layers(desk, volumes):
 def test_the_convention_is_remembered(desk, volumes):
     desk.add_all(volumes)
     assert desk.state.radiological
-    desk.widget.controls.toggles["radiological"].click()
+    desk.window.view.convention.setCurrentIndex(1)
+    desk.window.view.convention.activated.emit(1)
+    assert not desk.state.radiological
     desk.viewer.window.remove_dock_widget(desk.widget)
     desk.dock()
     assert desk.state.columns
     assert not desk.state.radiological
-    desk.widget.view.act("convention")
+    desk.window.view.act("convention")
     assert as_remembered(CompareState(radiological=False)).radiological
 
 
@@ -299,22 +303,22 @@ def test_what_cannot_be_shown_is_told(desk, volumes):
     broken[0] = np.nan
     desk.viewer.add_image(broken, name="broken", contrast_limits=(0, 1))
     assert "broken" not in desk.state.columns
-    desk.widget._pick_columns(["truth", "broken"])
+    desk.window._pick_columns(["truth", "broken"])
     assert desk.state.columns == ("truth",)
-    assert "NaN" in desk.widget.numbers.error.text()
+    assert "NaN" in desk.window.numbers.error.text()
     assert "NaN" in str(notification_manager.records[-1].message)
-    desk.widget._pick_columns(["truth", "hashed"])
-    assert desk.widget.numbers.error.text() == ""
+    desk.window._pick_columns(["truth", "hashed"])
+    assert desk.window.numbers.error.text() == ""
 
 
 def test_exports_name_nobody(desk, volumes, tmp_path, monkeypatch):
     secret = "DOE^JANE 1970"
     volumes = {f"{secret} {key}": volume for key, volume in volumes.items()}
     desk.add_all(volumes)
-    desk.widget.open([*volumes], f"{secret} truth", f"{secret} LR")
-    desk.widget.controller.put_roi(RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
+    desk.window.open([*volumes], f"{secret} truth", f"{secret} LR")
+    desk.window.controller.put_roi(RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (14.0, 15.0, 16.0)))
     desk.measured()
-    exporter = desk.widget.exporter
+    exporter = desk.window.exporter
     names = {"table": "t.csv", "figure": "f.svg", "state": "s.json"}
     for kind, name in names.items():
         path = str(tmp_path / name)
@@ -334,7 +338,7 @@ def test_exports_name_nobody(desk, volumes, tmp_path, monkeypatch):
     assert "DOE" in QApplication.clipboard().text()
     exporter.save_table(str(tmp_path / "no such folder" / "t.csv"))
     desk.qtbot.waitUntil(lambda: not exporter.busy)
-    assert "no such folder" in desk.widget.numbers.error.text()
+    assert "no such folder" in desk.window.numbers.error.text()
 
 
 @pytest.fixture
@@ -377,7 +381,7 @@ def test_closed_and_docked_again(desk, volumes):
     desk.viewer.window.add_dock_widget(desk.widget, name="again")
     assert desk.state.columns == ("truth", "tricubic", "hashed")
     leaks.sweep()
-    assert [e for e in leaks.ours_alive() if type(e) is CompareView] == [desk.widget.view]
+    assert [e for e in leaks.ours_alive() if type(e) is CompareView] == [desk.window.view]
 
 
 def test_closing_napari_stops_the_numbers(make_napari_viewer, qtbot, volumes, endless):
@@ -392,7 +396,7 @@ def test_closing_napari_stops_the_numbers(make_napari_viewer, qtbot, volumes, en
 def test_stale_numbers_are_dropped(desk, volumes):
     desk.add_all(volumes)
     for columns in (["truth", "tricubic"], ["truth", "hashed"], ["truth", "LR"]):
-        desk.widget._pick_columns(columns)
+        desk.window._pick_columns(columns)
     desk.measured()
     assert [row.volume for row in desk.table.rows] == ["truth", "LR"]
     before = desk.table.rows[1].values["bias"].value
