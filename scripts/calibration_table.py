@@ -1,12 +1,13 @@
 """Calibration of the expected error: measured over expected RMSE in tenths of the voxels.
 
-    python scripts/calibration_table.py --scale 2 [--bank FILE] VOLUME [...]
+    python scripts/calibration_table.py --scale 2 [--method NAME] [--bank FILE] VOLUME [...]
 
-Protocol: each volume is clipped at its 99.9th percentile and degraded as the bank assumes; the
-low-resolution volume alone goes through ``upscale`` and ``trust_maps``. Voxels inside the
-head mask of the truth are sorted by expected error and cut into tenths; in each the root mean
-square of the error is divided by that of the expected error. Spearman's rank correlation is
-between both over blocks of 8³ voxels, at least half of which lie inside the head.
+Protocol: each volume is clipped at its 99.9th percentile and degraded as the bank assumes (for a
+network: slices as thick as their distance); the low-resolution volume alone goes through the
+method and ``trust_maps``. Without a method, thick slices such as 4x1x1 use ``network``. Voxels
+inside the head mask of the truth are sorted by expected error and cut into tenths; in each the
+root mean square of the error is divided by that of the expected error. Spearman's rank correlation
+is between both over blocks of 8³ voxels, at least half of which lie inside the head.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from napari_mrisr import UpscaleParameters, Volume, degrade, read_volume, upscale
-from napari_mrisr.bank.model import FilterBank, bank_for
-from napari_mrisr.core.scale import parse_scale
+from napari_mrisr import Volume, degrade, get_method, read_volume
+from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.core.scale import parse_scale, whole_scale
 from napari_mrisr.core.volume import IntensityWindow
+from napari_mrisr.methods import Method, default_method
+from napari_mrisr.methods.network import model_of
+from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.trust import trust_maps
 
+SLICES = "slice-profile:boxcar:1"
 TENTHS = 10
 BLOCK = 8
 
@@ -55,13 +60,16 @@ class Calibration:
         return self.measured / self.expected
 
 
-def calibrate(truth: Volume, bank: FilterBank, name: str | None) -> Calibration:
+def calibrate(truth: Volume, method: Method) -> Calibration:
     """Degrade a truth, super-resolve it, and compare expected and measured error."""
-    truth = truth.cropped_to_multiple(bank.scale)
+    bank, scale = model_of(method), whole_scale(method.scale)
+    assert bank is not None, "a method with filters"
+    degradation = bank.degradation if isinstance(bank, FilterBank) else SLICES
+    truth = truth.cropped_to_multiple(scale)
     window = IntensityWindow.of(truth.data)
     truth = replace(truth, data=np.clip(truth.data, window.low, window.high))
-    low = degrade(truth, bank.scale, bank.degradation)
-    result = upscale(low, UpscaleParameters(bank.scale, bank=name))
+    low = degrade(truth, scale, degradation)
+    result = run_method(method, low)
     maps = trust_maps(low, result, bank)
     assert maps.expected_error is not None, "the bank has no calibration"
     unit = 100.0 / (window.high - window.low)
@@ -94,15 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("volumes", nargs="+", type=Path)
     parser.add_argument("--scale", type=parse_scale, default=(2, 2, 2))
+    parser.add_argument("--method", help="default: network for thick slices, else hashed")
     parser.add_argument("--bank", help="file or name (default: the bundled one)")
     parser.add_argument("--long", action="store_true", help="expected and measured RMSE too")
     arguments = parser.parse_args()
-    bank = bank_for(arguments.scale, arguments.bank)
+    scale, bank = arguments.scale, arguments.bank
+    method = get_method(arguments.method or default_method(scale, bank), scale, bank)
     heads = " | ".join(str(n) for n in range(1, TENTHS + 1))
     print(f"| volume | {heads} | worst factor | Spearman | consistency |")
     print("|---" * (TENTHS + 4) + "|")
     for path in arguments.volumes:
-        found = calibrate(read_volume(path), bank, arguments.bank)
+        found = calibrate(read_volume(path), method)
         worst = float(np.exp(np.abs(np.log(found.ratio)).max()))
         name = path.name.removesuffix(".gz").removesuffix(".nii")
         cells = " | ".join(f"{ratio:.2f}" for ratio in found.ratio)

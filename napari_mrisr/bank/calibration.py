@@ -1,4 +1,4 @@
-"""Expected error of a bank: a table that is learned during training.
+"""Expected error of a bank or network: a table that is learned during or after training.
 
 Filters are fitted to one half of the training volumes and applied to the other,
 so that the filters never saw the volume they are judged on. The squared errors are
@@ -16,13 +16,16 @@ Cells hold the middle of the spread of the training volumes, not their mean: a n
 is as likely on either side. Cells with few samples are smoothed with their neighbors. Each
 bucket of the last stage has a factor on this error, and the noise of the whole volume
 (:attr:`napari_mrisr.scan.traits.Traits.noise`) another, by a power law.
+
+A network has no buckets. Its strength is the local root mean square of what it adds to
+interpolation, and it has one table per slice factor (:class:`CalibrationSeries`).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -190,6 +193,85 @@ class Calibration:
             text = f"calibration with noise {found.noise:g} and exponent {found.exponent:g}"
             raise ValueError(text)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSeries:
+    """Calibrations of a network by slice factor.
+
+    Attributes
+    ----------
+    factors : tuple of float
+        Ascending.
+    calibrations : tuple of Calibration
+        One per factor, with the same cuts and one bucket.
+    """
+
+    factors: tuple[float, ...]
+    calibrations: tuple[Calibration, ...]
+
+    def at(self, factor: float) -> Calibration:
+        """Return the calibration of a slice factor, between two factors by the logarithms."""
+        last = len(self.factors) - 1
+        place = np.interp(np.log(factor), np.log(self.factors), np.arange(last + 1))
+        low, part = int(place), float(place % 1.0)
+        below, above = self.calibrations[low], self.calibrations[min(low + 1, last)]
+        near = above if part > 0.5 else below
+
+        def between(a: Any, b: Any) -> Any:
+            return np.exp((1.0 - part) * np.log(a) + part * np.log(b))
+
+        return replace(
+            near,
+            squared_error=between(below.squared_error, above.squared_error).astype(np.float32),
+            noise=float(between(below.noise, above.noise)),
+            exponent=(1.0 - part) * below.exponent + part * above.exponent,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON; inverse of :meth:`from_json`."""
+        return {f"{f:g}": c.to_json() | _lists(c) for f, c in self._pairs()}
+
+    def _pairs(self) -> zip[tuple[float, Calibration]]:
+        return zip(self.factors, self.calibrations, strict=True)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> CalibrationSeries | None:
+        """Read what :meth:`to_json` wrote; None without data.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            For other data.
+        """
+        if not data:
+            return None
+        found = []
+        for factor, entry in data.items():
+            arrays = {
+                f"calibration.{name}": np.array(
+                    entry[name], np.int64 if name == "samples" else np.float32
+                )
+                for name in _ARRAYS
+            }
+            calibration = Calibration.read(entry, arrays, 1)
+            assert calibration is not None, "it has data"
+            found.append((float(factor), calibration))
+        found.sort(key=lambda pair: pair[0])
+        if found[0][0] < 1.0 or len({c.squared_error.shape for _, c in found}) > 1:
+            raise ValueError("calibrations that do not fit each other")
+        return cls(tuple(f for f, _ in found), tuple(c for _, c in found))
+
+
+def _lists(calibration: Calibration) -> dict[str, Any]:
+    """Return the arrays as lists of four significant digits."""
+    found = {name: getattr(calibration, name) for name in _ARRAYS}
+    return {
+        name: array.tolist()
+        if array.dtype.kind == "i"
+        else np.array([float(f"{v:.4g}") for v in array.flat]).reshape(array.shape).tolist()
+        for name, array in found.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)

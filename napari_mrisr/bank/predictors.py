@@ -1,4 +1,7 @@
-"""Predictors of the expected error: the last stage's bucket, strength and detail."""
+"""Predictors of the expected error.
+
+Of a bank: the last stage's bucket, strength and detail. Of a network: change and detail.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.volume import FloatArray, Region, Shape
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.operators.gradients import tensor_box
@@ -69,7 +72,41 @@ def predict_from(
     return Predictors(bucket, strength, at_cells(detail, bank.scale, box))
 
 
-def at_cells(lr: FloatArray, scale: Scale, box: Region) -> FloatArray:
+def at_cells(lr: FloatArray, scale: RealScale, box: Region) -> FloatArray:
     """Return the value of the low-resolution voxel of each output voxel of a box."""
-    index = [np.arange(a, b) // s for a, b, s in zip(box.start, box.stop, scale, strict=True)]
+    index = [
+        np.minimum(((np.arange(a, b) + 0.5) / s).astype(np.intp), n - 1)
+        for a, b, s, n in zip(box.start, box.stop, scale, lr.shape, strict=True)
+    ]
     return lr[np.ix_(*index)]
+
+
+CHANGE_SIGMA = 1.0
+"""Standard deviation of the Gaussian that averages change, in voxels of a factor of 2 or less."""
+
+CHANGE_REACH = 3
+"""Voxels that the average reads on each side, along an axis of factor 1."""
+
+
+def change_of(result: FloatArray, interpolated: FloatArray, scale: RealScale) -> FloatArray:
+    """Compute the local root mean square of what a method adds to interpolation.
+
+    Parameters
+    ----------
+    result, interpolated : (x, y, z) ndarray of float32
+        Engine units.
+    scale : tuple of float
+        Factor of each axis. The average is over half a low-resolution voxel, and one voxel
+        at least.
+
+    Returns
+    -------
+    (x, y, z) ndarray of float32
+    """
+    from scipy import ndimage
+
+    sigma = [max(CHANGE_SIGMA, factor / 2.0) for factor in scale]
+    energy = ndimage.gaussian_filter(
+        np.square(result - interpolated), sigma, mode="mirror", truncate=3.0
+    )
+    return np.asarray(np.sqrt(np.maximum(energy, 0.0)), dtype=np.float32)

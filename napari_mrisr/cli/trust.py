@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_mrisr.core.notice import Caution
     from napari_mrisr.core.volume import Volume
     from napari_mrisr.methods import Method
+    from napari_mrisr.networks.file import NetworkFile
     from napari_mrisr.scan.traits import Traits
     from napari_mrisr.streaming import StreamPlan
     from napari_mrisr.trust import TrustMaps
@@ -61,24 +62,16 @@ def report_path(out: Path) -> Path:
 
 def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     """Raise, before any work, if maps or a report cannot be made."""
-    from napari_mrisr.core.scale import format_scale
     from napari_mrisr.io import check_writable
-    from napari_mrisr.methods.consistent import Consistent
-    from napari_mrisr.methods.resampled import Resampled, bank_of
+    from napari_mrisr.methods.network import model_of
 
     if not wanted(arguments):
         return
     option = "--maps" if arguments.maps else "--report"
-    if bank_of(plan.method) is None:
+    if model_of(plan.method) is None:
         name = "" if plan.method is None else plan.method.name
-        found = f"the method {name} has no filter bank to make them from"
-        raise ParameterError(explain(option, found, "use --method hashed"))
-    method = plan.method.method if isinstance(plan.method, Consistent) else plan.method
-    if isinstance(method, Resampled):
-        scales = (method.method.scale, plan.scale)
-        whole, scale = (format_scale(plan.scan.origin.from_ras(scale)) for scale in scales)
-        found = f"cannot be made for a bank that runs at {whole} and is resampled to {scale}"
-        raise ParameterError(explain(option, found, f"drop {option}, or give the bank's scale"))
+        found = f"the method {name} has no filters to make them from"
+        raise ParameterError(explain(option, found, "use --method hashed or network"))
     for path in plan.beside:
         if path.suffix == ".html":
             check_report_path(path)
@@ -93,7 +86,7 @@ class InputFindings:
     """A scan's traits and cautions, found before its run."""
 
     volume: Volume
-    bank: FilterBank | None
+    bank: FilterBank | NetworkFile | None
     traits: Traits | None
     cautions: tuple[Caution, ...]
 
@@ -155,15 +148,16 @@ class ResultFindings:
 def look_at(volume: Volume, method: Method, session: Session) -> InputFindings:
     """Show, before the run, how a scan is unusual or differs from the training set."""
     from napari_mrisr.core.progress import Progress
-    from napari_mrisr.methods.resampled import bank_of
+    from napari_mrisr.core.slices import slices_of
+    from napari_mrisr.methods.network import model_of
     from napari_mrisr.scan.traits import measure_traits
     from napari_mrisr.trust import cautions_for
 
     cautions = volume.origin.cautions if volume.origin is not None else ()
-    bank, traits = bank_of(method), None
+    bank, traits = model_of(method), None
     if bank is not None:
         traits = measure_traits(volume, Progress(session.token))
-        cautions += cautions_for(traits, bank)
+        cautions += cautions_for(traits, bank, slices_of(volume.grid, volume.origin))
     session.show_cautions(cautions)
     return InputFindings(volume, bank, traits, cautions)
 
@@ -172,16 +166,17 @@ def look_at_streamed(
     stream_plan: StreamPlan, plan: FilePlan, session: Session
 ) -> tuple[Caution, ...]:
     """Show and return the cautions of :func:`look_at`, within the memory of a plan."""
-    from napari_mrisr.methods.resampled import bank_of
+    from napari_mrisr.core.slices import slices_of
+    from napari_mrisr.methods.network import model_of
     from napari_mrisr.trust import cautions_for
 
-    cautions, bank = plan.scan.origin.cautions, bank_of(plan.method)
+    cautions, bank = plan.scan.origin.cautions, model_of(plan.method)
     if bank is not None:
         look = stream_plan.traits(session.progress)
         if look.part:
             text = f"too large to be examined whole; cautions are about {look.part}"
             name = session.progress.prefix or f"{plan.scan.path.name}: "
             session.progress.message(f"{name}{text}")
-        cautions += cautions_for(look.traits, bank)
+        cautions += cautions_for(look.traits, bank, slices_of(plan.scan.grid, plan.scan.origin))
     session.show_cautions(cautions)
     return cautions

@@ -9,13 +9,15 @@ from importlib import resources
 import numpy as np
 
 from napari_mrisr.bank.folder import user_networks
+from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, ScaleError, explain
 from napari_mrisr.methods.foreign import make_foreign
 from napari_mrisr.methods.isotropic import IsotropicNetwork
-from napari_mrisr.methods.permuted import Permuted
+from napari_mrisr.methods.permuted import Permuted, innermost
 from napari_mrisr.methods.registry import Method
+from napari_mrisr.methods.resampled import bank_of
 from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile, load_network
 from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.networks.tiles import ACROSS, Tiles, relative_width
@@ -115,6 +117,12 @@ def make_network(scale: RealScale, bank: str | None = None) -> Method:
     others = [axis for axis in range(3) if axis != thick[0]]
     axes = (others[0], others[1], thick[0])
     return method if axes == (0, 1, 2) else Permuted(method, axes)
+
+
+def model_of(method: Method | None) -> FilterBank | NetworkFile | None:
+    """Return the filter bank or network of a method; None if it has neither."""
+    inner = None if method is None else innermost(method)
+    return inner.network if isinstance(inner, ThickSlices) else bank_of(method)
 
 
 def open_network(name: str) -> NetworkFile:

@@ -5,7 +5,8 @@ a network of ours does not need: external data, loops and other subgraphs, opera
 domains, sizes beyond :data:`MAX_BYTES`, a wrong checksum. Only then ONNX Runtime sees it.
 
 The metadata key ``napari_mrisr`` holds JSON: ``format_version``, ``kind``, ``halo``, ``order``,
-the ranges of slice factor and width in training, ``provenance`` and ``sha256`` over the weights.
+the ranges of slice factor and width in training, ``provenance``, ``sha256`` over the weights, and
+``calibration`` (:func:`with_metadata` adds it later).
 """
 
 from __future__ import annotations
@@ -49,9 +50,12 @@ class NetworkFile:
     factors, widths : (low, high)
         Ranges in training: slice distance over pixel size, slice thickness over distance.
     provenance : dict
-        Training volumes, licenses, command, date.
+        Training volumes, licenses, command, date, and the ranges of traits.
     kind : str
         :data:`THICK` or :data:`ISOTROPIC`.
+    calibration : dict
+        Expected error by slice factor
+        (:class:`~napari_mrisr.bank.calibration.CalibrationSeries`); may be empty.
     """
 
     name: str
@@ -62,6 +66,7 @@ class NetworkFile:
     widths: tuple[float, float]
     provenance: dict[str, Any]
     kind: str = THICK
+    calibration: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def load_network(path: str | Path) -> NetworkFile:
@@ -108,6 +113,7 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         factors, widths = _pair(document["factors"]), _pair(document["widths"])
         provenance = dict(document["provenance"])
         kind = str(document.get("kind", THICK))
+        calibration = dict(document.get("calibration", {}))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BankError(explain(name, "metadata cannot be understood", _REMEDY)) from error
     if version != FORMAT_VERSION:
@@ -117,7 +123,18 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         raise BankError(explain(name, "damaged: the checksum does not fit", "copy it again"))
     if kind not in (THICK, ISOTROPIC):
         raise BankError(explain(name, f"network for {kind[:40]!r}", "update napari-mrisr"))
-    return NetworkFile(name, content, halo, order, factors, widths, provenance, kind)
+    return NetworkFile(name, content, halo, order, factors, widths, provenance, kind, calibration)
+
+
+def with_metadata(content: bytes, **entries: Any) -> bytes:
+    """Return a network file with other metadata entries; weights and other entries stay."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    known[KEY] = json.dumps({**json.loads(known[KEY]), **entries})
+    onnx.helper.set_model_props(model, known)
+    return bytes(model.SerializeToString())
 
 
 def weights_checksum(model: Any) -> str:

@@ -1,14 +1,19 @@
-"""Cautions: how a scan differs from the training set of a bank, and the effect on the result."""
+"""Cautions: how a scan differs from the training set of a bank or network, and the effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.notice import Caution
+from napari_mrisr.core.scale import thick_axis
+from napari_mrisr.core.slices import SliceGeometry
+from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.operators.degrade import get_degradation
 from napari_mrisr.scan.interleaving import ALTERNATES, slice_axis
 from napari_mrisr.scan.traits import TraitRanges, Traits
 
@@ -20,20 +25,35 @@ NOISE_FACTOR = 1.5
 FILLED_BAND = 0.66
 """An axis with a smaller filled part of its spectrum counts as interpolated or zero-filled."""
 
+FACTOR_STEP = 1.5
+"""A bank for one slice factor serves factors within this ratio."""
+
+FACTOR_SLACK = 1.1
+"""A slice factor may lie this ratio beyond the range of the training."""
+
+WIDTH_STEP = 0.15
+"""A slice thickness may lie this far beyond the range of the training, in slice distances."""
+
 THICK = 2.0
 """Slices are thick from this ratio of slice distance to in-plane voxel size."""
 
 
-def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]:
-    """Return a caution per property in which a scan differs from a bank's training set.
+def cautions_for(
+    traits: Traits,
+    bank: FilterBank | NetworkFile | None,
+    slices: SliceGeometry | None = None,
+) -> tuple[Caution, ...]:
+    """Return a caution per property in which a scan differs from a training set.
 
     Parameters
     ----------
     traits : Traits
         From :func:`napari_mrisr.scan.traits.measure_traits`.
-    bank : FilterBank or None
-        Without a bank, or for a bank without a record of its training set, only
-        properties of the volume itself are reported.
+    bank : FilterBank, NetworkFile or None
+        Without it, or without a record of its training set, only properties of the volume
+        itself are reported.
+    slices : SliceGeometry, optional
+        Slices of the scan, to compare with those of the training.
 
     Returns
     -------
@@ -47,15 +67,69 @@ def cautions_for(traits: Traits, bank: FilterBank | None) -> tuple[Caution, ...]
     >>> cautions = sr.cautions_for(traits, sr.load_bank("default-2x"))
     >>> headlines = [caution.kind for caution in cautions]
     """
-    found = list(_of_the_volume(traits))
-    ranges = TraitRanges.from_json(bank.provenance.get("traits")) if bank is not None else None
+    thick = _thick_training(bank)
+    found = list(_of_the_volume(traits, made_for_slices=thick is not None))
+    if thick is not None and slices is not None:
+        found += _of_the_slices(traits, slices, thick)
+    ranges = None if bank is None else TraitRanges.from_json(bank.provenance.get("traits"))
     if ranges is not None:
-        assert bank is not None
-        found += _against(traits, ranges, max(bank.scale))
+        # Banks for nearly cubic voxels have seen anatomy from the size of their training
+        # images to that of the low-resolution images made from them.
+        finer = max(bank.scale) if isinstance(bank, FilterBank) and thick is None else 1
+        found += _against(traits, ranges, finer)
     return tuple(found)
 
 
-def _of_the_volume(traits: Traits) -> Iterator[Caution]:
+@dataclass(frozen=True)
+class _SliceRanges:
+    """Slices of a training set: distance over pixel size, and thickness over distance."""
+
+    factors: tuple[float, float]
+    widths: tuple[float, float]
+
+
+def _thick_training(bank: FilterBank | NetworkFile | None) -> _SliceRanges | None:
+    """Return the slices that a bank or network was trained on; None if it was on others."""
+    if isinstance(bank, NetworkFile):
+        return _SliceRanges(bank.factors, bank.widths)
+    if bank is None or thick_axis(bank.scale) is None:
+        return None
+    profile, factor = get_degradation(bank.degradation), float(max(bank.scale))
+    width = profile.fwhm if profile.name == "slice-profile" else 1.0
+    return _SliceRanges((factor / FACTOR_STEP, factor * FACTOR_STEP), (width, width))
+
+
+def _of_the_slices(
+    traits: Traits, slices: SliceGeometry, training: _SliceRanges
+) -> Iterator[Caution]:
+    across = [size for axis, size in enumerate(traits.voxel_size) if axis != slices.axis]
+    factor = slices.distance / (across[0] * across[1]) ** 0.5
+    low, high = training.factors
+    if not low / FACTOR_SLACK <= factor <= high * FACTOR_SLACK:
+        yield Caution(
+            "unusual slice distance",
+            f"The slices are {slices.distance:.2g} mm apart, {factor:.1f} times the pixel size. "
+            f"Training had {low:.2g} to {high:.2g} times. Expect a smaller gain and a less certain "
+            "expected error.",
+        )
+    width = slices.thickness / slices.distance
+    low, high = training.widths
+    if not low - WIDTH_STEP <= width <= high + WIDTH_STEP:
+        had = f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}"
+        kind = "gaps between slices" if width < low else "overlapping slices"
+        yield Caution(
+            kind,
+            f"The slices are {slices.thickness:.2g} mm thick and {slices.distance:.2g} mm apart, "
+            f"a ratio of {width:.2f}. Training had {had}. "
+            + (
+                "Detail in the gaps cannot be recovered."
+                if width < low
+                else "The result may be sharpened too little."
+            ),
+        )
+
+
+def _of_the_volume(traits: Traits, *, made_for_slices: bool) -> Iterator[Caution]:
     if traits.ct:
         yield Caution(
             "looks like CT",
@@ -69,7 +143,7 @@ def _of_the_volume(traits: Traits) -> Iterator[Caution]:
         if band <= FILLED_BAND:
             in_slice = ratio >= THICK and axis != thickest
             yield _interpolated(name, band, traits.voxel_size[axis], in_slice)
-    if ratio >= THICK:
+    if ratio >= THICK and not made_for_slices:
         yield Caution(
             "thick slices",
             f"The slices along {AXIS_NAMES[thickest]} are {ratio:.1f} times as thick as the voxels "
@@ -101,16 +175,14 @@ def _interpolated(name: str, band: float, size: float, in_slice: bool) -> Cautio
     return Caution("interpolated axis", text)
 
 
-def _against(traits: Traits, ranges: TraitRanges, factor: int) -> Iterator[Caution]:
-    # A bank has seen anatomy from the size of its training images to that of the
-    # low-resolution images made from them.
-    low, high = ranges.voxel_size[0] / factor, ranges.voxel_size[1]
+def _against(traits: Traits, ranges: TraitRanges, finer: int) -> Iterator[Caution]:
+    low, high = ranges.voxel_size[0] / finer, ranges.voxel_size[1]
     sizes = traits.voxel_size
     if min(sizes) < low / VOXEL_FACTOR or max(sizes) > high * VOXEL_FACTOR:
         found = " × ".join(f"{size:.2g}" for size in sizes)
         yield Caution(
             "unusual voxel size",
-            f"The voxels measure {found} mm. The bank was trained on voxels of {low:.2g} to "
+            f"The voxels measure {found} mm. Training had voxels of {low:.2g} to "
             f"{high:.2g} mm. Expect a smaller gain and a less certain expected error.",
         )
     if traits.ct:  # its contrast and noise are those of another modality

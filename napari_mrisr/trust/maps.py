@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.calibration import Calibration, detail_of
+from napari_mrisr.bank.calibration import Calibration, CalibrationSeries, detail_of
 from napari_mrisr.bank.model import FilterBank
-from napari_mrisr.bank.predictors import Predictors, before_last, predict_from
+from napari_mrisr.bank.predictors import (
+    CHANGE_REACH,
+    at_cells,
+    before_last,
+    change_of,
+    predict_from,
+)
 from napari_mrisr.core.axes import IN_ORDER, Axes, axes_between, inverse, permute_volume
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import thick_axis
 from napari_mrisr.core.threads import ThreadPool, processors
-from napari_mrisr.core.volume import FloatArray, Grid, Region, Volume
-from napari_mrisr.errors import GeometryError, explain
-from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
+from napari_mrisr.errors import BankError, GeometryError, explain
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.resampled import scale_of_bank
+from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.tiles import relative_width
+from napari_mrisr.operators import interpolate
+from napari_mrisr.operators.degrade import Degradation, degrade, get_degradation
+from napari_mrisr.operators.interpolate import AxisOperator
+from napari_mrisr.operators.slices import slice_operator
 from napari_mrisr.scan.traits import Traits, measure_traits
 from napari_mrisr.training.sampling import run_stages, slabs_of
 
@@ -30,7 +45,7 @@ least squares is then more than a tenth above that of many samples."""
 SAMPLES_PER_CELL = 100
 """A cell of strength and detail with fewer held-out voxels lies outside training."""
 
-NO_CALIBRATION = "no calibration: train the bank again (the preset paper has none)"
+NO_CALIBRATION = "no calibration: train the bank again, or calibrate the network"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +80,7 @@ class TrustMaps:
 def trust_maps(
     lr: Volume,
     result: Volume,
-    bank: FilterBank,
+    bank: FilterBank | NetworkFile,
     *,
     traits: Traits | None = None,
     threads: int | None = None,
@@ -78,9 +93,9 @@ def trust_maps(
     lr : Volume
         Low-resolution volume, in the scan's intensities.
     result : Volume
-        Result of ``bank`` for ``lr``.
-    bank : FilterBank
-        Filter bank of the result.
+        Result of ``bank`` for ``lr``, at any of its scales.
+    bank : FilterBank or NetworkFile
+        Filter bank or network of the result.
     traits : Traits, optional
         Traits of ``lr``, if already measured.
     threads : int, optional
@@ -91,7 +106,9 @@ def trust_maps(
     Raises
     ------
     GeometryError
-        If the result is not on the low-resolution grid times the bank's scale.
+        If the bank or network makes no result of that size.
+    BankError
+        If the calibration of a network cannot be understood.
     Cancelled
         If the user cancels.
 
@@ -110,43 +127,82 @@ def trust_maps(
         turned = (permute_volume(lr, axes), permute_volume(result, axes))
         maps = trust_maps(*turned, bank, traits=traits, threads=threads, progress=progress)
         return _permuted(maps, inverse(axes))
-    grid = lr.grid.upsampled(bank.scale)
-    if grid.shape != result.grid.shape:
-        found = f"a result of {result.grid.shape}, not {grid.shape} voxels"
-        raise GeometryError(explain("trust maps", found, "give the volume and its result"))
     unit = lr.normalized(check=progress.token.check)
     traits = traits or measure_traits(unit, Progress(progress.token))
     pool = ThreadPool(threads or processors(), progress.token)
-    error, support = _error_and_support(unit, bank, grid, traits.noise, pool, progress)
+    if isinstance(bank, NetworkFile):
+        error, support = _of_network(unit, result, bank, traits.noise, pool, progress)
+    else:
+        grid = lr.grid.upsampled(bank.scale)
+        found, support = _error_and_support(unit, bank, grid, traits.noise, pool, progress)
+        error = None if found is None else _resampled(found, result.grid.shape, linear_operator)
+        support = _resampled(support, result.grid.shape, interpolate.nearest_operator)
     measured = lr.restored()
-    low = degrade(result.restored(), bank.scale, bank.degradation, progress=progress)
-    residual = low.data - measured.data
+    low, degradation = _degraded(lr, result.restored(), bank, progress)
+    residual = low - measured.data
     rmse = float(np.sqrt(np.mean(np.square(residual), dtype=np.float64)))
     history = {"bank": bank.name, "note": RESEARCH_USE}
     expected = None
     if error is not None:
         np.multiply(error, np.float32(unit.window.high - unit.window.low), out=error)
         notes = {**history, "map": "expected RMSE, scan's intensities"}
-        expected = Volume(error, grid, origin=lr.origin, history=notes)
+        expected = Volume(error, result.grid, origin=lr.origin, history=notes)
     notes = {**history, "map": "support: 0 enough, 1 few samples, 2 outside training, 3 both"}
     of_residual = {
         **history,
         "map": "result degraded again minus measured, scan's intensities",
-        "degradation": bank.degradation,
+        "degradation": degradation,
     }
     return TrustMaps(
         expected,
-        Volume(support, grid, origin=lr.origin, history=notes),
+        Volume(support, result.grid, origin=lr.origin, history=notes),
         Volume(residual, measured.grid, origin=lr.origin, history=of_residual),
         100.0 * rmse / (unit.window.high - unit.window.low),
         traits,
     )
 
 
-def _axes_for(lr: Volume, result: Volume, bank: FilterBank) -> Axes:
-    """Return the order of axes in which the bank made the result; see ``hashed_with``."""
-    x, y, z = (n // m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
-    return axes_between((x, y, z), bank.scale) or IN_ORDER
+def _axes_for(lr: Volume, result: Volume, bank: FilterBank | NetworkFile) -> Axes:
+    """Return the order of axes in which the bank or network made the result."""
+    x, y, z = (n / m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
+    axes: Axes | None = None
+    thick = thick_axis((x, y, z))
+    if isinstance(bank, FilterBank):
+        whole = scale_of_bank((x, y, z), [bank.scale]) if min(x, y, z) >= 1 else None
+        axes = None if whole is None else axes_between(whole, bank.scale)
+    elif thick is not None:
+        first, second = (axis for axis in range(3) if axis != thick)
+        axes = (first, second, thick)
+    if axes is None:
+        found = f"a result of {result.grid.shape} from {lr.grid.shape} voxels by {bank.name}"
+        raise GeometryError(explain("trust maps", found, "give the volume and its result"))
+    return axes
+
+
+def _degraded(
+    lr: Volume, result: Volume, bank: FilterBank | NetworkFile, progress: Progress
+) -> tuple[FloatArray, str]:
+    """Return the result degraded as the bank or network assumes, and the name of that."""
+    sizes = zip(result.grid.shape, lr.grid.shape, strict=True)
+    thick = [axis for axis, (n, m) in enumerate(sizes) if n != m]
+    if isinstance(bank, NetworkFile):
+        profile = Degradation("slice-profile", fwhm=relative_width(lr))
+    else:
+        profile = get_degradation(bank.degradation)
+    if len(thick) == 1 and profile.name == "slice-profile":
+        n, count = result.grid.shape[thick[0]], lr.grid.shape[thick[0]]
+        operator = slice_operator(n, count, profile.profile, profile.fwhm)
+        return operator.apply(np.ascontiguousarray(result.data), thick[0]), str(profile)
+    assert isinstance(bank, FilterBank), "a network makes one axis finer"
+    whole = lr.grid.upsampled(bank.scale)
+    data = result.data
+    if whole.shape != result.grid.shape:
+        # Such a result was resampled from the bank's whole factors.
+        data = interpolate.resample(
+            data, (0, 0, 0), result.grid.shape, whole.shape, Region.whole(whole.shape)
+        )
+    low = degrade(Volume(data, whole), bank.scale, bank.degradation, progress=progress)
+    return low.data, bank.degradation
 
 
 def _permuted(maps: TrustMaps, axes: Axes) -> TrustMaps:
@@ -157,6 +213,84 @@ def _permuted(maps: TrustMaps, axes: Axes) -> TrustMaps:
         support=permute_volume(maps.support, axes),
         consistency=permute_volume(maps.consistency, axes),
     )
+
+
+def _resampled(
+    array: FloatArray, shape: Shape, operator: Callable[[int, int], AxisOperator]
+) -> FloatArray:
+    """Resample a map over the same field of view, along the axes that differ."""
+    for axis, (n, m) in enumerate(zip(array.shape, shape, strict=True)):
+        if n != m:
+            array = operator(n, m).apply(np.ascontiguousarray(array), axis)
+    return array
+
+
+def linear_operator(n: int, n_out: int) -> AxisOperator:
+    """Return linear interpolation from ``n`` to ``n_out`` voxels over the same field of view."""
+    place = np.clip(interpolate.positions(n, n_out), 0, n - 1)
+    first = np.minimum(place.astype(np.int64), max(0, n - 2))
+    taps = np.stack([1.0 - (place - first), place - first], axis=1)[:, : min(2, n)]
+    return AxisOperator(first, taps.astype(np.float32))
+
+
+def _of_network(
+    lr: Volume,
+    result: Volume,
+    network: NetworkFile,
+    noise: float,
+    pool: ThreadPool,
+    progress: Progress,
+) -> tuple[FloatArray | None, FloatArray]:
+    """Return expected error (engine units) and support of a network's result, in slabs."""
+    shape = result.grid.shape
+    support = np.zeros(shape, np.float32)
+    series = series_of(network)
+    if series is None:
+        return None, support
+    x, y, z = (n / m for n, m in zip(shape, lr.grid.shape, strict=True))
+    calibration, start = series.at(z), get_method("tricubic", (x, y, z))
+    slabs, error = slabs_of(shape, 1), np.empty(shape, np.float32)
+    progress.begin("trust maps", len(slabs))
+    detail = detail_of(lr.data)
+    bucket = np.zeros(1, np.int32)
+
+    def slab(box: Region) -> None:
+        # With what the local average of the change reads.
+        low = max(0, box.start[0] - CHANGE_REACH)
+        high = min(shape[0], box.stop[0] + CHANGE_REACH)
+        wide = Region((low, *box.start[1:]), (high, *box.stop[1:]))
+        part = lr.window.to_unit(result.data[wide.slices])
+        change = change_of(part, start.compute(lr, wide), (x, y, z))
+        change = change[box.start[0] - low :][: box.shape[0]]
+        fine = at_cells(detail, (x, y, z), box)
+        error[box.slices] = calibration.expected_error(bucket, change, fine, noise)
+        support[box.slices] = OUTSIDE * _unseen(calibration, change, fine)
+
+    pool.each(slab, slabs, progress.advance)
+    return error, support
+
+
+def series_of(network: NetworkFile) -> CalibrationSeries | None:
+    """Return the calibration of a network; None if it has none.
+
+    Raises
+    ------
+    BankError
+        If it cannot be understood.
+    """
+    try:
+        return CalibrationSeries.from_json(network.calibration)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        found = f"its calibration cannot be understood ({error})"
+        raise BankError(explain(network.name, found, "calibrate it again")) from error
+
+
+def calibration_of(bank: FilterBank | NetworkFile) -> Calibration | None:
+    """Return the calibration of a bank, or that of a network's lowest factor; None without."""
+    if isinstance(bank, FilterBank):
+        return bank.calibration
+    series = series_of(bank)
+    return None if series is None else series.calibrations[0]
 
 
 def _error_and_support(
@@ -182,7 +316,8 @@ def _error_and_support(
             error[box.slices] = calibration.expected_error(
                 found.bucket, found.strength, found.detail, noise
             )
-            support[box.slices] += OUTSIDE * _outside(calibration, found)
+            unseen = _unseen(calibration, found.strength, found.detail)
+            support[box.slices] += OUTSIDE * unseen
 
     pool.each(slab, slabs, progress.advance)
     return error, support
@@ -199,6 +334,8 @@ def few_samples(bank: FilterBank) -> NDArray[np.bool_]:
     return np.asarray(few)
 
 
-def _outside(calibration: Calibration, found: Predictors) -> NDArray[np.bool_]:
-    samples = calibration.samples.reshape(-1)[calibration.cells(found.strength, found.detail)]
+def _unseen(
+    calibration: Calibration, strength: FloatArray, detail: FloatArray
+) -> NDArray[np.bool_]:
+    samples = calibration.samples.reshape(-1)[calibration.cells(strength, detail)]
     return np.asarray(samples < SAMPLES_PER_CELL)

@@ -19,13 +19,20 @@ from napari_mrisr.comparison.scene import Cutter, build_scene
 from napari_mrisr.comparison.state import DIFFERENCE_COLORMAP, Display
 from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.notice import RESEARCH_USE, Caution
-from napari_mrisr.core.scale import Scale, scale_label
+from napari_mrisr.core.scale import RealScale, parse_scale, scale_label
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.figures.figure import ColumnText, scene_figure
 from napari_mrisr.io.nifti import software
+from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.scan.masks import head_mask
-from napari_mrisr.trust.maps import NO_CALIBRATION, SAMPLES_PER_CELL, SAMPLES_PER_TAP, TrustMaps
+from napari_mrisr.trust.maps import (
+    NO_CALIBRATION,
+    SAMPLES_PER_CELL,
+    SAMPLES_PER_TAP,
+    TrustMaps,
+    calibration_of,
+)
 
 _ERROR_PERCENTILE = 99.5
 
@@ -59,12 +66,12 @@ _MAPS = (
     ("Support", "Voxels with few training samples in their bucket (fewer than "
      f"{SAMPLES_PER_TAP} per filter weight), or with a strength and detail that fewer than "
      f"{SAMPLES_PER_CELL} held-out voxels had. The filter is a guess there."),
-    ("Consistency", "The result, degraded as the bank assumes, minus the measured volume. "
+    ("Consistency", "The result, degraded as the method assumes, minus the measured volume. "
      "Near zero means that the result agrees with the measurement, not that its detail is true."),
 )  # fmt: skip
 
 
-def trust_figure(lr: Volume, result: Volume, maps: TrustMaps, scale: Scale) -> Figure:
+def trust_figure(lr: Volume, result: Volume, maps: TrustMaps, scale: RealScale) -> Figure:
     """Draw three planes of a result and of its trust maps.
 
     Parameters
@@ -73,7 +80,7 @@ def trust_figure(lr: Volume, result: Volume, maps: TrustMaps, scale: Scale) -> F
         In the scan's intensities.
     maps : TrustMaps
         Maps of the result.
-    scale : tuple of int
+    scale : tuple of float
         Factors from ``lr`` to ``result``.
 
     Returns
@@ -112,7 +119,7 @@ def report_html(
     result: Volume,
     maps: TrustMaps,
     cautions: Sequence[Caution],
-    bank: FilterBank,
+    bank: FilterBank | NetworkFile,
 ) -> str:
     """Return the page as text.
 
@@ -124,12 +131,13 @@ def report_html(
         Trust maps of the result.
     cautions : sequence of Caution
         Cautions about the scan.
-    bank : FilterBank
-        Filter bank of the result.
+    bank : FilterBank or NetworkFile
+        Filter bank or network of the result.
     """
-    x, y, z = (n // m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
-    picture = base64.b64encode(png_of(trust_figure(lr, result, maps, (x, y, z)))).decode("ascii")
-    title = f"Super-resolved volume, {scale_label((x, y, z))}"
+    x, y, z = (n / m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
+    scale = parse_scale((x, y, z))
+    picture = base64.b64encode(png_of(trust_figure(lr, result, maps, scale))).decode("ascii")
+    title = f"Super-resolved volume, {scale_label(scale)}"
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="notice">{escape(RESEARCH_USE.capitalize())}.</p>',
@@ -167,7 +175,7 @@ def png_of(figure: Figure) -> bytes:
 
 def _cautions(cautions: Sequence[Caution]) -> str:
     if not cautions:
-        return "<p>None: the scan is like the training volumes of the bank.</p>"
+        return "<p>None: the scan is like the training volumes.</p>"
     items = (f"<li><b>{escape(c.kind)}</b>: {escape(c.text)}</li>" for c in cautions)
     return f"<ul>{''.join(items)}</ul>"
 
@@ -180,7 +188,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _numbers(
-    lr: Volume, result: Volume, maps: TrustMaps, bank: FilterBank
+    lr: Volume, result: Volume, maps: TrustMaps, bank: FilterBank | NetworkFile
 ) -> list[tuple[str, str, str]]:
     mask = head_mask(result.data)
     inside = "inside the head mask of the result"
@@ -205,12 +213,13 @@ def _numbers(
         )
     support = maps.support.data[mask] if mask.any() else maps.support.data
     part = 100.0 * float(np.mean(support > 0))
+    degradation = maps.consistency.history["degradation"]
     rows.append(("low support", f"{part:.2g} % of voxels", inside))
     rows.append(
         (
             "consistency",
             f"{maps.consistency_percent:.2g} % of the window",
-            f"root mean square over all voxels; degradation {bank.degradation}; "
+            f"root mean square over all voxels; degradation {degradation}; "
             "window: 0 to the 99.9th percentile of the measured volume",
         )
     )
@@ -232,22 +241,32 @@ def _grid(grid: Grid) -> str:
     return f"{shape}, {size} mm"
 
 
-def _provenance(bank: FilterBank) -> list[tuple[str, str]]:
-    rows = [
-        ("filter bank", bank.name),
-        ("preset", bank.preset),
-        ("scale", scale_label(bank.scale)),
-        ("degradation assumed", bank.degradation),
-        ("trained with", str(bank.provenance.get("program", "unknown"))),
-        ("this page by", software()),
-    ]
-    if bank.calibration is not None:
-        c = bank.calibration
-        text = f"{c.volumes} volumes, each with filters trained on the others; between "
-        rows.append(("calibration", text + f"volumes the RMSE varied by a factor {c.spread:.2f}"))
+def _provenance(bank: FilterBank | NetworkFile) -> list[tuple[str, str]]:
+    program = str(bank.provenance.get("program") or bank.provenance.get("version") or "unknown")
+    if isinstance(bank, FilterBank):
+        rows = [
+            ("filter bank", bank.name),
+            ("preset", bank.preset),
+            ("scale", scale_label(bank.scale)),
+            ("degradation assumed", bank.degradation),
+        ]
+    else:
+        factors, widths = ("{:g} to {:g}".format(*ends) for ends in (bank.factors, bank.widths))
+        rows = [
+            ("network", bank.name),
+            ("slice distances in training", f"{factors} pixels"),
+            ("slice thicknesses in training", f"{widths} slice distances"),
+        ]
+    rows += [("trained with", program), ("this page by", software())]
+    c = calibration_of(bank)
+    if c is not None:
+        text = f"{c.volumes} volumes; between volumes the RMSE varied by a factor {c.spread:.2f}"
+        if isinstance(bank, FilterBank):
+            text = text.replace(";", ", each with filters trained on the others;")
+        rows.append(("calibration", text))
     return rows
 
 
-def _volumes(bank: FilterBank) -> list[tuple[str, str]]:
+def _volumes(bank: FilterBank | NetworkFile) -> list[tuple[str, str]]:
     volumes = bank.provenance.get("volumes", [])
     return [(str(v.get("name", "")), str(v.get("license", ""))) for v in volumes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_mrisr.bank.calibration import (
     DETAIL_CUTS,
     STRENGTH_CUTS,
     Calibration,
+    CalibrationSeries,
     CalibrationSums,
     detail_of,
 )
@@ -223,3 +225,45 @@ def test_a_calibration_without_its_tensors_is_refused(saved):
     rewrite(saved, change_tensors=lambda t: t.pop("calibration.factor"))
     with pytest.raises(BankError, match="train it again"):
         load_bank(saved)
+
+
+def test_a_series_is_read_as_it_was_written_and_interpolated_by_logarithms():
+    shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
+    low, high = (
+        Calibration(
+            STRENGTH_CUTS,
+            DETAIL_CUTS,
+            np.full(shape, square, np.float32),
+            np.full(shape, count, np.int64),
+            np.ones(1, np.float32),
+            noise,
+            exponent,
+            volumes=3,
+            spread=1.1,
+        )
+        for square, count, noise, exponent in ((1e-4, 100, 0.01, 0.0), (4e-4, 900, 0.04, 1.0))
+    )
+    series = CalibrationSeries((2.0, 8.0), (low, high))
+    found = CalibrationSeries.from_json(json.loads(json.dumps(series.to_json())))
+    assert found.factors == (2.0, 8.0)
+    middle = found.at(4.0)
+    np.testing.assert_allclose(middle.squared_error, 2e-4, rtol=1e-5)
+    assert middle.noise == pytest.approx(0.02)
+    assert middle.exponent == pytest.approx(0.5)
+    assert found.at(1.5).squared_error[0, 0] == pytest.approx(1e-4)
+    assert found.at(20.0).samples[0, 0] == 900
+    assert CalibrationSeries.from_json({}) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"noise": -1}, {"squared_error": [[1e-4]]}, {"factor": [np.nan]}, {"samples": "x"}]
+)
+def test_a_damaged_series_is_refused(change):
+    shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
+    good = Calibration(
+        STRENGTH_CUTS, DETAIL_CUTS, np.ones(shape, np.float32), np.ones(shape, np.int64),
+        np.ones(1, np.float32), 0.01, 0.0, 2, 1.0,
+    )  # fmt: skip
+    entry = CalibrationSeries((2.0,), (good,)).to_json()["2"]
+    with pytest.raises((ValueError, TypeError)):
+        CalibrationSeries.from_json({"2": {**entry, **change}})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from scipy import ndimage
 
 from napari_mrisr.bank.hashing import HashSpec
-from napari_mrisr.bank.predictors import before_last, predict_from
+from napari_mrisr.bank.predictors import at_cells, before_last, change_of, predict_from
 from napari_mrisr.core.volume import Region
 
 
@@ -47,3 +48,20 @@ def test_before_last_leaves_out_the_last_stage(make_bank):
     bank = make_bank((2, 2, 2), ("cell", "voxel"))
     assert before_last(bank).stages == bank.stages[:1]
     assert replace(bank, stages=bank.stages[:1]).scale == before_last(bank).scale
+
+
+def test_change_is_the_local_root_mean_square_of_what_was_added():
+    start = np.zeros((9, 9, 24), np.float32)
+    result = start.copy()
+    result[4, 4, 12] = 3.0
+    found = change_of(result, start, (1, 1, 4))
+    sigma = np.array([1, 1, 2.0])
+    assert found[4, 4, 12] == pytest.approx(3.0 / np.sqrt((2 * np.pi) ** 1.5 * sigma.prod()), 0.02)
+    assert found[4, 4, 14] > found[6, 4, 12]
+    np.testing.assert_allclose(change_of(start + 2.0, start, (1, 1, 4)), 2.0, rtol=1e-5)
+
+
+def test_cells_of_a_scale_that_is_not_whole():
+    lr = np.arange(5, dtype=np.float32)[None, None]
+    found = at_cells(lr, (1, 1, 12 / 5), Region.whole((1, 1, 12)))[0, 0]
+    np.testing.assert_array_equal(found, np.floor((np.arange(12) + 0.5) * 5 / 12))

@@ -69,7 +69,8 @@ def test_maps_need_a_bank(run, low, tmp_path):
     found = run("upscale", low, tmp_path / "o.nii", "--method", "tricubic", "--maps")
     assert found.code == 2
     assert found.error == (
-        "--maps: the method tricubic has no filter bank to make them from; use --method hashed"
+        "--maps: the method tricubic has no filters to make them from; "
+        "use --method hashed or network"
     )
     assert not (tmp_path / "o.nii").exists()
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_mrisr.core.slices import SliceGeometry
+from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.scan.traits import TraitRanges, Traits
 from napari_mrisr.trust import cautions_for
 
@@ -88,3 +90,46 @@ def test_a_ct_is_called_a_ct_and_not_t2_weighted(bank):
     found = cautions_for(replace(LIKE, contrast=0.8, noise=0.3, ct=True), bank)
     assert [caution.kind for caution in found] == ["looks like CT"]
     assert "T2" not in found[0].text
+
+
+THICK = Traits((0.9, 0.9, 3.6), -0.2, 0.02, (1.0, 0.9, 0.95))
+SLICES = SliceGeometry(2, 3.6, 3.6, "assumed")
+
+
+@pytest.fixture
+def network():
+    ranges = TraitRanges((0.8, 9.0), (-0.4, 0.0), (0.012, 0.027))
+    return NetworkFile("mine", b"", 1, 1, (1.5, 9.0), (0.7, 1.3), {"traits": ranges.to_json()})
+
+
+def test_thick_slices_are_what_a_network_is_made_for(network):
+    assert cautions_for(THICK, network, SLICES) == ()
+    (told,) = cautions_for(replace(THICK, contrast=0.6), network, SLICES)
+    assert told.kind == "unusual contrast"
+
+
+@pytest.mark.parametrize(
+    ("thickness", "distance", "kind", "words"),
+    [
+        (9.9, 9.9, "unusual slice distance", "9.9 mm apart, 11.0 times the pixel size"),
+        (1.0, 1.0, "unusual slice distance", "Training had 1.5 to 9 times"),
+        (1.8, 3.6, "gaps between slices", "a ratio of 0.50. Training had 0.7 to 1.3"),
+        (5.3, 3.6, "overlapping slices", "sharpened too little"),
+    ],
+)
+def test_slices_unlike_those_of_training_are_told(network, thickness, distance, kind, words):
+    scan = replace(THICK, voxel_size=(0.9, 0.9, distance))
+    (caution,) = cautions_for(scan, network, SliceGeometry(2, thickness, distance, "as given"))
+    assert caution.kind == kind
+    assert words in caution.text
+
+
+def test_a_bank_for_thick_slices_knows_its_factor_and_width(make_bank):
+    bank = replace(make_bank((1, 1, 4)), degradation="slice-profile:boxcar:1")
+    assert cautions_for(THICK, bank, SLICES) == ()
+    (gap,) = cautions_for(THICK, bank, replace(SLICES, thickness=2.7))
+    assert gap.kind == "gaps between slices"
+    assert "Training had 1." in gap.text
+    far = replace(SLICES, thickness=7.2, distance=7.2)
+    (distance,) = cautions_for(replace(THICK, voxel_size=(0.9, 0.9, 7.2)), bank, far)
+    assert "2.7 to 6 times" in distance.text

@@ -6,16 +6,28 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.networks import convolution_model, save_model
 from helpers.scans import head
 from scipy import ndimage
 
-from napari_mrisr.bank.calibration import DETAIL_CUTS, STRENGTH_CUTS, Calibration
-from napari_mrisr.comparison.measures import consistency
+from napari_mrisr.bank.calibration import (
+    DETAIL_CUTS,
+    STRENGTH_CUTS,
+    Calibration,
+    CalibrationSeries,
+)
+from napari_mrisr.comparison.measures import consistency, forward_model
 from napari_mrisr.comparison.roi import Selection
 from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.volume import Grid, Region, Volume
-from napari_mrisr.errors import Cancelled, GeometryError
+from napari_mrisr.errors import BankError, Cancelled, GeometryError
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.methods.network import make_network
+from napari_mrisr.methods.permuted import hashed_with
+from napari_mrisr.methods.resampled import Resampled
+from napari_mrisr.networks.file import load_network, with_metadata
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.trust import maps as maps_module
@@ -151,7 +163,7 @@ def test_consistency_is_the_compare_table_s(lr, result, bank):
     maps = trust_maps(lr, result, bank, threads=1)
     window = lr.normalized().window
     whole = Selection(Region.whole(SHAPE), np.ones(SHAPE, bool))
-    theirs = consistency(result, lr, (2, 2, 2), "standard", whole)
+    theirs = consistency(result, lr, forward_model(result.grid, lr, "standard"), whole)
     ours = maps.consistency_percent / 100 * (window.high - window.low)
     assert ours == pytest.approx(theirs, rel=1e-4)
 
@@ -193,3 +205,89 @@ def test_maps_say_what_they_are(lr, result, bank):
         assert word in volume.history["map"]
         assert volume.history["note"] == "research use, not for diagnosis"
         assert volume.history["bank"] == bank.name
+
+
+THICK = (20, 17, 9)
+
+
+@pytest.fixture
+def thick():
+    """A scan with slices of 4 mm along y, and a network of planted coefficients for it."""
+    grid = Grid((20, 9, 17), np.diag([1.0, 4.0, 1.0, 1.0]))
+    return Volume(head(5, (20, 9, 17)), grid)
+
+
+@pytest.fixture
+def network(rng, tmp_path):
+    kernel = rng.normal(0, 0.02, (2, 1, 3, 3, 3))
+    path = save_model(convolution_model(kernel), tmp_path / "tiny.onnx")
+    series = CalibrationSeries((2.0, 8.0), (calibration(1), calibration(1)))
+    path.write_bytes(with_metadata(path.read_bytes(), calibration=series.to_json()))
+    return path
+
+
+def test_a_network_s_map_follows_its_calibration(thick, network):
+    result = run_method(make_network((1, 4, 1), str(network)), thick)
+    maps = trust_maps(thick, result, load_network(network), threads=2)
+    window = thick.normalized().window
+    np.testing.assert_allclose(maps.expected_error.data, 0.01 * (window.high - window.low), 1e-4)
+    assert maps.expected_error.grid.shape == (20, 36, 17)
+    assert maps.support.data.max() == 0
+    assert maps.consistency.grid.shape == (20, 9, 17)
+    mean = result.data.reshape(20, 9, 4, 17).mean(axis=2)
+    np.testing.assert_allclose(maps.consistency.data, mean - thick.data, atol=1e-2)
+
+
+def test_a_network_s_error_is_larger_where_it_changes_more(thick, network, monkeypatch):
+    from napari_mrisr.training import sampling
+
+    result = run_method(make_network((1, 4, 1), str(network)), thick)
+    start = run_method(get_method("tricubic", (1, 4, 1)), thick)
+    shape = (STRENGTH_CUTS.size + 1, DETAIL_CUTS.size + 1)
+    rows = np.repeat(np.linspace(1, 22, shape[0])[:, None] ** 2 * 1e-5, shape[1], 1)
+    seen = np.full(shape, 1000, np.int64)
+    seen[12:] = 0
+    planted = calibration(1, squared_error=rows.astype(np.float32), samples=seen)
+    document = CalibrationSeries((4.0,), (planted,)).to_json()
+    loaded = replace(load_network(network), calibration=document)
+    one = trust_maps(thick, result, loaded, threads=1)
+    monkeypatch.setattr(sampling, "SLAB_VOXELS", 2000)
+    two = trust_maps(thick, result, loaded, threads=3)
+    np.testing.assert_array_equal(one.expected_error.data, two.expected_error.data)
+    window = thick.normalized().window
+    added = (result.data - start.data) / (window.high - window.low)
+    change = np.sqrt(ndimage.gaussian_filter(added**2, (1, 2, 1), mode="mirror", truncate=3.0))
+    cell = np.searchsorted(STRENGTH_CUTS, change, side="right")
+    expected = np.sqrt(rows[cell, 0]) * (window.high - window.low)
+    assert np.mean(np.abs(one.expected_error.data / expected - 1) > 1e-3) < 1e-3
+    assert np.mean(one.support.data != 2.0 * (cell >= 12)) < 1e-3
+    assert cell.max() > cell.min()
+
+
+def test_a_network_without_a_calibration(thick, network):
+    result = run_method(make_network((1, 4, 1), str(network)), thick)
+    maps = trust_maps(thick, result, replace(load_network(network), calibration={}), threads=1)
+    assert maps.expected_error is None
+    with pytest.raises(BankError, match=r"tiny.*calibration"):
+        trust_maps(thick, result, replace(load_network(network), calibration={"4": {}}))
+
+
+def test_a_resampled_result_has_maps_on_its_grid(make_bank):
+    """A bank for slices 4 times as thick, run at a factor of 3.5."""
+    bank = make_bank((1, 1, 4), ("cell", "voxel"))
+    buckets = bank.stages[-1].spec.hash.bucket_count
+    bank = replace(bank, calibration=calibration(buckets), degradation="slice-profile:boxcar:1")
+    lr = Volume(head(3, THICK), Grid(THICK, np.diag([1.0, 1.0, 4.0, 1.0])))
+    method = Consistent(Resampled(hashed_with(bank, bank.scale), (1, 1, 3.5)), bank.degradation)
+    maps = trust_maps(lr, run_method(method, lr), bank, threads=1)
+    window = lr.normalized().window
+    assert maps.expected_error.grid.shape == maps.support.grid.shape == (20, 17, 32)
+    np.testing.assert_allclose(maps.expected_error.data, 0.01 * (window.high - window.low), 1e-4)
+    # Consistent, but for columns with voxels that were raised to the scan's minimum.
+    assert np.median(np.abs(maps.consistency.data[5:15, 5:12])) < 1e-3 * window.high
+
+
+def test_linear_interpolation_keeps_a_slope_and_the_edges():
+    slope = np.arange(5, dtype=np.float32)[None, None]
+    found = maps_module.linear_operator(5, 8).apply(slope, 2)[0, 0]
+    np.testing.assert_allclose(found, np.clip((np.arange(8) + 0.5) * 5 / 8 - 0.5, 0, 4), atol=1e-6)

@@ -9,7 +9,9 @@ from typing import Any
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.methods.resampled import bank_of
+from napari_mrisr.core.slices import slices_of
+from napari_mrisr.methods.network import model_of
+from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.run.upscale import UpscaleParameters, check_parameters
 from napari_mrisr.scan.traits import Traits, measure_traits
 from napari_mrisr.trust import cautions_for
@@ -19,10 +21,10 @@ from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 @dataclass(frozen=True)
 class _Measurement:
-    """Traits of a layer to measure, and the bank to compare them with."""
+    """Traits of a layer to measure, and the bank or network to compare them with."""
 
     source: LayerSnapshot
-    bank: FilterBank
+    bank: FilterBank | NetworkFile
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -35,6 +37,12 @@ class _Measurement:
         volume = self.source.to_volume()
         progress.token.check()
         return self, measure_traits(volume, Progress(progress.token))  # without a bar
+
+    def cautions(self, traits: Traits) -> tuple[Caution, ...]:
+        """Return the cautions about the layer."""
+        source = self.source
+        origin = None if source.record is None else source.record.origin
+        return cautions_for(traits, self.bank, slices_of(source.grid, origin))
 
 
 class CautionWatch:
@@ -55,13 +63,15 @@ class CautionWatch:
         self._known: tuple[_Measurement, Traits] | None = None
 
     def look(self, source: LayerSnapshot, parameters: UpscaleParameters) -> None:
-        """Compare a layer with the bank of some parameters."""
-        bank = bank_of(check_parameters(parameters))
-        assert bank is not None, "hashed has a bank"
+        """Compare a layer with the bank or network of some parameters; no caution without."""
+        bank = model_of(check_parameters(parameters))
+        if bank is None:
+            self.clear()
+            return
         wanted = self._wanted = _Measurement(source, bank)
         # The snapshot is kept, so that no other array can get its id.
         if self._known is not None and self._known[0].key == wanted.key:
-            self._show(cautions_for(self._known[1], wanted.bank))
+            self._show(wanted.cautions(self._known[1]))
             return
         self._show(())
         if not self.worker.busy or self._running is None or self._running.key != wanted.key:
@@ -82,4 +92,4 @@ class CautionWatch:
     def _measured(self, result: tuple[_Measurement, Traits]) -> None:
         self._known = result
         if self._wanted is not None and self._wanted.key == result[0].key:
-            self._show(cautions_for(result[1], self._wanted.bank))
+            self._show(self._wanted.cautions(result[1]))

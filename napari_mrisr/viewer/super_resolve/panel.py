@@ -98,10 +98,10 @@ class Panel(FormPanel):
         layout.addStretch(1)
         layout.addWidget(note(self, "Research use. Not for diagnosis."))
 
-    def show_bank(self, shown: bool) -> None:
-        """Show or hide the rows that only learned filters need."""
+    def show_bank(self, shown: bool, *, trust: bool) -> None:
+        """Show or hide the rows for filter banks, and for trust maps."""
         self._form.setRowVisible(self.bank, shown)
-        self._form.setRowVisible(self.trust, shown)
+        self._form.setRowVisible(self.trust, trust)
 
     def show_cautions(self, cautions: tuple[Caution, ...]) -> None:
         """Show what is unusual about the layer."""

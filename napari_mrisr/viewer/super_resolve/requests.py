@@ -11,9 +11,9 @@ from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.errors import ScaleError, explain
-from napari_mrisr.methods.permuted import innermost
-from napari_mrisr.methods.resampled import Resampled, bank_of
+from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.methods.network import model_of
+from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.run.upscale import (
     UpscaleParameters,
     check_parameters,
@@ -30,6 +30,9 @@ from napari_mrisr.viewer.layers.convert import (
     layer_data,
     result_layer_data,
 )
+
+LEARNED = ("hashed", "network")
+"""Methods with trust maps and cautions about their training set."""
 
 Upscale = Callable[..., Volume]
 """Function with the arguments and the result of :func:`~napari_mrisr.run.upscale.upscale`."""
@@ -72,9 +75,9 @@ class UpscaleRequest:
         result = (compute or upscale)(volume, self.parameters, progress=progress)
         layers = [result_layer_data(result, self.result_name, self.source)]
         if self.trust:
-            bank = bank_for_maps(self.parameters)
+            model = model_for_maps(self.parameters)
             threads = self.parameters.thread_count
-            maps = trust_maps(volume, result, bank, threads=threads, progress=progress)
+            maps = trust_maps(volume, result, model, threads=threads, progress=progress)
             layers += map_layers(maps, self.source)
         return layers
 
@@ -105,14 +108,13 @@ class SimulateRequest:
 Request = UpscaleRequest | SimulateRequest
 
 
-def bank_for_maps(parameters: UpscaleParameters) -> FilterBank:
-    """Return the bank for trust maps, or raise :class:`ScaleError` if it is resampled."""
-    method = check_parameters(parameters)
-    bank = bank_of(method)
-    if bank is None or isinstance(innermost(method), Resampled):
-        found = f"need a filter bank made for the scale {format_scale(parameters.scale)}"
-        raise ScaleError(explain("Trust maps", found, "turn them off, or choose another scale"))
-    return bank
+def model_for_maps(parameters: UpscaleParameters) -> FilterBank | NetworkFile:
+    """Return the bank or network for trust maps, or raise :class:`ParameterError`."""
+    model = model_of(check_parameters(parameters))
+    if model is None:
+        found = f"method {parameters.method} has no filters to make them from"
+        raise ParameterError(explain("Trust maps", found, "turn them off"))
+    return model
 
 
 def map_layers(maps: TrustMaps, source: LayerSnapshot) -> list[LayerData]:

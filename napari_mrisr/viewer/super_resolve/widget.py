@@ -36,10 +36,11 @@ from napari_mrisr.viewer.preview.layer import LayerPreview
 from napari_mrisr.viewer.super_resolve.cautions import CautionWatch
 from napari_mrisr.viewer.super_resolve.panel import Panel
 from napari_mrisr.viewer.super_resolve.requests import (
+    LEARNED,
     Request,
     SimulateRequest,
     UpscaleRequest,
-    bank_for_maps,
+    model_for_maps,
     plan_label,
 )
 
@@ -125,7 +126,7 @@ class SuperResolveWidget(Dock):
             panel.show_error(error_line(error))
         if method == "hashed" and panel.bank.file_scale is not None:
             scales = listed([*scales, panel.bank.file_scale])
-        panel.show_bank(method == "hashed")
+        panel.show_bank(method == "hashed", trust=method in LEARNED)
         grid = self._grid()
         first = None if grid is None else isotropic_choice(grid, method)
         panel.scale.set_voxel_size(None if grid is None else grid.voxel_size)
@@ -183,9 +184,9 @@ class SuperResolveWidget(Dock):
         source, parameters = self._snapshot(), self._parameters()
         if not (source and parameters):
             return None
-        trust = parameters.method == "hashed" and self.panel.trust.isChecked()
+        trust = parameters.method in LEARNED and self.panel.trust.isChecked()
         if trust:
-            bank_for_maps(parameters)
+            model_for_maps(parameters)
         return UpscaleRequest(source, parameters, trust)
 
     def _simulate_request(self) -> SimulateRequest | None:
@@ -273,7 +274,7 @@ class SuperResolveWidget(Dock):
             else:
                 plan = plan_label(source.grid, parameters)
                 panel.show_plan(source_label(source), plan, can_run=True, can_simulate=True)
-                if parameters.method == "hashed":
+                if parameters.method in LEARNED:
                     self.watch.look(source, parameters)
                     looked = True
                 check_memory(source.grid, parameters)

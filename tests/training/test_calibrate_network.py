@@ -1,0 +1,54 @@
+"""Calibration of a network: its expected error is the error that it makes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers.networks import convolution_model, save_model
+from helpers.scans import head
+
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.errors import VolumeError
+from napari_mrisr.methods.network import make_network
+from napari_mrisr.networks.file import load_network, with_metadata
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import run_method
+from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.training.calibrate_network import calibrated_network
+from napari_mrisr.trust import trust_maps
+
+SHAPE = (36, 32, 40)
+
+
+def volume(seed):
+    return Volume(head(seed, SHAPE), Grid(SHAPE, np.eye(4)))
+
+
+@pytest.fixture
+def network(tmp_path):
+    kernel = np.zeros((1, 1, 3, 3, 3))
+    return save_model(convolution_model(kernel), tmp_path / "zero.onnx")
+
+
+def test_the_expected_error_is_measured(network):
+    volumes = [(volume(seed), (0, 1, 2)) for seed in range(4)]
+    series, ranges = calibrated_network(load_network(network), volumes, factors=(2, 4))
+    assert series.factors == (2.0, 4.0)
+    assert series.calibrations[0].volumes == 4
+    assert ranges.voxel_size == (1.0, 4.0)
+    content = with_metadata(network.read_bytes(), calibration=series.to_json())
+    network.write_bytes(content)
+
+    truth = volume(9).cropped_to_multiple((1, 1, 4))
+    lr = degrade(truth, (1, 1, 4), "slice-profile:boxcar:1")
+    result = run_method(make_network((1, 1, 4), str(network)), lr)
+    maps = trust_maps(lr, result, load_network(network), threads=1)
+    inside = head_mask(truth.data)
+    error = np.sqrt(np.mean((result.data - truth.data)[inside] ** 2))
+    expected = np.sqrt(np.mean(maps.expected_error.data[inside] ** 2))
+    assert error / 1.5 < expected < 1.5 * error
+
+
+def test_one_volume_is_too_few(network):
+    with pytest.raises(VolumeError, match="fewer than 2"):
+        calibrated_network(load_network(network), [(volume(0), (2,))], factors=(2,))
