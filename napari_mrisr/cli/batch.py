@@ -178,7 +178,8 @@ def run_files(arguments: argparse.Namespace, session: Session, plan: PlanFile, w
     """
     batch = Batch.find(arguments.inputs, session, getattr(arguments, "json", False))
     out = Path(arguments.out)
-    with output_folder(out) if _is_folder(out, batch) else contextlib.nullcontext():
+    folder = getattr(arguments, "dicom", False) or _is_folder(out, batch)
+    with output_folder(out) if folder else contextlib.nullcontext():
         plans = []
         for path in batch.paths:
             with batch.each(path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_mrisr.cli import dicom
 from napari_mrisr.cli.jobs import FilePlan
 from napari_mrisr.cli.options import check_report_path
 from napari_mrisr.cli.session import Session
@@ -50,13 +51,16 @@ def files_of(out: Path, arguments: argparse.Namespace) -> list[Path]:
     from napari_mrisr.io import map_path
 
     maps = [map_path(out, label) for label in MAP_LABELS] if arguments.maps else []
-    return maps + ([report_path(out)] if arguments.report else [])
+    return maps + ([report_path(out, arguments)] if arguments.report else [])
 
 
-def report_path(out: Path) -> Path:
-    """Return where the report of a result goes: ``high.html`` for ``high.nii.gz``."""
+def report_path(out: Path, arguments: argparse.Namespace) -> Path:
+    """Return where the report of a result goes: ``high.html``, or a folder of its own."""
+    from napari_mrisr.io import map_path
     from napari_mrisr.io.formats import stem_of
 
+    if arguments.dicom:
+        return map_path(out, "report")
     return out.with_name(f"{stem_of(out)}.html")
 
 
@@ -72,7 +76,7 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
         name = "" if plan.method is None else plan.method.name
         found = f"the method {name} has no filters to make them from"
         raise ParameterError(explain(option, found, "use --method hashed or network"))
-    for path in plan.beside:
+    for path in () if arguments.dicom else plan.beside:
         if path.suffix == ".html":
             check_report_path(path)
             if path.exists() and not arguments.overwrite:
@@ -107,20 +111,21 @@ class InputFindings:
         )
         report = None
         if arguments.report:
-            from napari_mrisr.trust.report import report_html
+            from napari_mrisr.trust.report import report_html, report_pdf
 
             session.progress.begin("drawing the report", 1)
-            report = report_html(self.volume, result, maps, self.cautions, self.bank)
+            draw = report_pdf if arguments.dicom else report_html
+            report = draw(self.volume, result, maps, self.cautions, self.bank)
             session.progress.advance()
         return ResultFindings(maps, report)
 
 
 @dataclass(frozen=True, eq=False)
 class ResultFindings:
-    """The maps of a result and its report's text."""
+    """The maps of a result and its report: HTML, or the bytes of a PDF for DICOM."""
 
     maps: TrustMaps
-    report: str | None
+    report: str | bytes | None
 
     def write(
         self, plan: FilePlan, arguments: argparse.Namespace, session: Session
@@ -134,13 +139,20 @@ class ResultFindings:
         for label, volume in zip(MAP_LABELS, volumes, strict=True):
             path = map_path(plan.out, label)
             if arguments.maps and volume is not None:
-                with session.writing(path):
-                    write_volume(volume, path, overwrite=arguments.overwrite)
+                if arguments.dicom:
+                    dicom.write_map(volume, label, (path, plan.out), arguments, session)
+                else:
+                    with session.writing(path):
+                        write_volume(volume, path, overwrite=arguments.overwrite)
                 written.append(str(path))
         facts: dict[str, Any] = {"consistency_percent": maps.consistency_percent, "maps": written}
         if self.report is not None:
-            write_text(report_path(plan.out), self.report)
-            facts["report"] = str(report_path(plan.out))
+            path = report_path(plan.out, arguments)
+            if isinstance(self.report, bytes):
+                dicom.write_report(self.report, (path, plan.out), arguments, session)
+            else:
+                write_text(path, self.report)
+            facts["report"] = str(path)
         text = f", consistency {maps.consistency_percent:.2g} % of the window"
         return text if maps.expected_error is not None else f"{text}, {NO_CALIBRATION}", facts
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cli import jobs, options, trust
+from napari_mrisr.cli import dicom, jobs, options, trust
 from napari_mrisr.cli.batch import Batch, run_files
 from napari_mrisr.cli.jobs import FilePlan, FileResult, InputScan
 from napari_mrisr.cli.session import Session
@@ -36,6 +36,7 @@ examples:
   napari-mrisr upscale thick.nii.gz iso.nii.gz --isotropic --model mine.onnx
   napari-mrisr upscale sub-01.nii.gz sub-02.nii.gz results/ --spacing 0.5
   napari-mrisr upscale bids/ results/ --skip-existing --json > results.jsonl
+  napari-mrisr upscale study/5_FLAIR results/ --isotropic --dicom
   napari-mrisr upscale large.nii.gz large-2x.ome.zarr --memory 2GB
 """
 
@@ -88,6 +89,7 @@ def add_parser(commands: options.Commands) -> None:
         "line states by how much (default: %(default)s)",
     )
     trust.add_arguments(parser)
+    dicom.add_arguments(parser)
     parser.add_argument(
         "--balance-slices",
         action="store_true",
@@ -115,6 +117,7 @@ def add_parser(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Run the command."""
+    dicom.check_arguments(arguments)
     return run_files(arguments, session, _plan, _work)
 
 
@@ -126,7 +129,10 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
 
     scan = jobs.read_scan(path, arguments.frame)
     scale = _scale(scan, arguments)
-    out = output_path(path, arguments.out, scan.origin.from_ras(scale))
+    if arguments.dicom:
+        out = dicom.series_folder(scan, Path(arguments.out), scale)
+    else:
+        out = output_path(path, arguments.out, scan.origin.from_ras(scale))
     plan = FilePlan(scan, out, scale, beside=tuple(trust.files_of(out, arguments)))
     batch.claim(out, scan)
     if batch.skips(scan, [out, *plan.beside], arguments):
@@ -141,6 +147,9 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
         _check_streamed(plan, parameters, arguments)
         return plan
     trust.check(plan, arguments)
+    if arguments.dicom:
+        dicom.check(plan, arguments)
+        return plan
     check_dtype(out, arguments.dtype)
     voxel_bytes = {"float32": 4, "int16": 2}[arguments.dtype]
     needed = voxel_bytes * math.prod(scan.grid.upsampled(scale).shape)
@@ -268,6 +277,7 @@ def _check_streamed(
         "--report": arguments.report,
         "--balance-slices": arguments.balance_slices,
         "--dtype int16": arguments.dtype != "float32",
+        "--dicom": arguments.dicom,
     }
     for option, given in options_given.items():
         if given:
@@ -351,9 +361,15 @@ def _in_memory(
     found = trust.look_at(volume, method, session)
     result = run(method, volume, parameters, progress=session.progress)
     judged = found.judge(result, arguments, session) if trust.wanted(arguments) else None
-    with session.writing(plan.out):
-        note = write_volume(result, plan.out, overwrite=arguments.overwrite, dtype=arguments.dtype)
-    facts = {"dtype": arguments.dtype} | ({"rounding": note} if note else {})
+    if arguments.dicom:
+        note = dicom.write(result, plan.out, arguments, session)
+    else:
+        with session.writing(plan.out):
+            note = write_volume(
+                result, plan.out, overwrite=arguments.overwrite, dtype=arguments.dtype
+            )
+    facts = {"dtype": "int16" if arguments.dicom else arguments.dtype}
+    facts |= {"rounding": note} if note else {}
     facts |= {
         key: result.history[key] for key in ("bank", "network", "device") if key in result.history
     }

@@ -6,7 +6,8 @@ It uses matplotlib's object interface: no display and no global state.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ GAP_IN = 0.04
 LEFT_IN, RIGHT_IN, BOTTOM_IN = 0.2, 0.04, 0.5
 TITLE_IN = 0.16
 LINE_IN, LINE_CHARACTERS = 0.11, 130
+_PAPER_IN, _PAPER_MARGIN_IN, _PAPER_LINE_IN, _PAPER_CHARACTERS = (8.27, 11.69), 0.8, 0.17, 98
 _SCALE_BARS_MM = (1, 2, 5, 10, 20, 50, 100)
 _LEGEND_LINE_IN = 0.092
 _BORDER = {"w": "black", "black": "w"}
@@ -131,6 +133,24 @@ class Page:
     def _axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
         box = (left / self.width, bottom / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(box)
+
+
+def text_pages(sections: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Figure]:
+    """Yield A4 pages of sections: a bold heading, then paragraphs, wrapped."""
+    lines: list[tuple[str, str]] = []
+    for heading, paragraphs in sections:
+        lines += [("", "normal"), (heading, "bold")]
+        for text in paragraphs:
+            lines += [(part, "normal") for part in textwrap.wrap(text, _PAPER_CHARACTERS)]
+    width, height = _PAPER_IN
+    fitting = int((height - 2 * _PAPER_MARGIN_IN) / _PAPER_LINE_IN)
+    for start in range(0, len(lines), fitting):
+        figure = Figure(figsize=_PAPER_IN)
+        FigureCanvasAgg(figure)
+        for number, (text, weight) in enumerate(lines[start : start + fitting]):
+            y = 1.0 - (_PAPER_MARGIN_IN + number * _PAPER_LINE_IN) / height
+            figure.text(_PAPER_MARGIN_IN / width, y, text, fontsize=MEDIUM + 1, weight=weight)
+        yield figure
 
 
 def stroke(ink: str, width: float = 1.2) -> list[withStroke]:

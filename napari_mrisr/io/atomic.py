@@ -75,7 +75,7 @@ def atomic_write_all(paths: Sequence[PathLike]) -> Iterator[list[Path]]:
                     locks.enter_context(_locked(temporary))
             yield temporaries
         for temporary in temporaries:
-            _flush(temporary)
+            flush(temporary)
             with contextlib.suppress(PermissionError):  # a file system without modes
                 temporary.chmod(0o666 & ~_umask(temporary))
         _replace_all(temporaries, targets)
@@ -232,7 +232,7 @@ def _locked(path: Path) -> Iterator[bool]:
         yield path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until the file's content is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())

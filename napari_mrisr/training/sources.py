@@ -15,6 +15,7 @@ from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io import read_volume
+from napari_mrisr.io.dicom.sources import names_dicom
 from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sampling import Pair, make_pair
 
@@ -53,7 +54,9 @@ class TrainingFile:
         return self.path.name
 
     def digest(self) -> str:
-        """Return the SHA-256 of the file's bytes."""
+        """Return the SHA-256 of the file's bytes; for DICOM of the voxels."""
+        if names_dicom(self.path):
+            return voxel_digest(self.volume())
         try:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()

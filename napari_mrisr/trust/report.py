@@ -10,6 +10,7 @@ from dataclasses import replace
 from html import escape
 
 import numpy as np
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -22,6 +23,7 @@ from napari_mrisr.core.notice import RESEARCH_USE, Caution
 from napari_mrisr.core.scale import RealScale, parse_scale, scale_label
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.figures.figure import ColumnText, scene_figure
+from napari_mrisr.figures.page import export_settings, text_pages
 from napari_mrisr.io.nifti import software
 from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
@@ -45,6 +47,7 @@ _TEXTS = {
     "consistency": ColumnText("degraded − measured", "difference"),
 }
 
+_NO_CAUTIONS = "None: the scan is like the training volumes."
 _DPI = 200
 _CSS = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -165,6 +168,33 @@ def report_html(
     )
 
 
+def report_pdf(
+    lr: Volume,
+    result: Volume,
+    maps: TrustMaps,
+    cautions: Sequence[Caution],
+    bank: FilterBank | NetworkFile,
+) -> bytes:
+    """Return the page as a PDF: the figure, then the texts. Parameters as :func:`report_html`."""
+    x, y, z = (n / m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
+    scale = parse_scale((x, y, z))
+    sections = [
+        (f"Super-resolved volume, {scale_label(scale)}", [f"{RESEARCH_USE.capitalize()}."]),
+        ("Cautions", [f"{c.kind.capitalize()}: {c.text}" for c in cautions] or [_NO_CAUTIONS]),
+        ("Maps", [f"{name}: {text}" for name, text in _MAPS]),
+        ("Numbers", [f"{a}: {b} ({c})" for a, b, c in _numbers(lr, result, maps, bank)]),
+        ("Provenance", [": ".join(row) for row in _provenance(bank)]),
+        ("Training volumes", [f"{name} ({license})" for name, license in _volumes(bank)]),
+    ]
+    out = io.BytesIO()
+    metadata = {"Creator": "napari-mrisr", "Subject": RESEARCH_USE, "CreationDate": None}
+    with export_settings(), PdfPages(out, metadata=metadata) as pages:
+        pages.savefig(trust_figure(lr, result, maps, scale))
+        for page in text_pages(sections):
+            pages.savefig(page)
+    return out.getvalue()
+
+
 def png_of(figure: Figure) -> bytes:
     """Return a figure as PNG; its metadata hold the notice and no names."""
     out = io.BytesIO()
@@ -175,7 +205,7 @@ def png_of(figure: Figure) -> bytes:
 
 def _cautions(cautions: Sequence[Caution]) -> str:
     if not cautions:
-        return "<p>None: the scan is like the training volumes.</p>"
+        return f"<p>{_NO_CAUTIONS}</p>"
     items = (f"<li><b>{escape(c.kind)}</b>: {escape(c.text)}</li>" for c in cautions)
     return f"<ul>{''.join(items)}</ul>"
 

@@ -365,7 +365,7 @@ def test_a_failing_disk_leaves_nothing(
     def fail(path: Path) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(atomic, "_flush", fail)
+    monkeypatch.setattr(atomic, "flush", fail)
     found = "the disk is full" if code == errno.ENOSPC else os.strerror(code)
     with pytest.raises(OutputError, match=found) as caught:
         write_volume(volume, tmp_path / name, overwrite=old)

@@ -18,7 +18,7 @@ from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.traits import Traits
 from napari_mrisr.trust import Caution, TrustMaps, trust_maps
-from napari_mrisr.trust.report import png_of, report_html, trust_figure
+from napari_mrisr.trust.report import png_of, report_html, report_pdf, trust_figure
 
 SHAPE = (22, 19, 24)
 VOID = {"meta", "img", "br", "hr", "link"}
@@ -147,3 +147,24 @@ def test_a_flat_volume_is_drawn(case):
     maps = trust_maps(lr, result, bank, threads=1)
     assert png_of(trust_figure(lr, result, maps, bank.scale))[:4] == b"\x89PNG"
     assert "<html" in report_html(lr, result, maps, (), bank)
+
+
+def test_the_pdf_says_the_same_and_names_nobody(case):
+    from pypdf import PdfReader
+
+    bank, lr, result, maps = case
+    cautions = (Caution("noise", "more noise than " + "the training volumes of the bank " * 9),)
+    content = report_pdf(lr, result, maps, cautions, bank)
+    pages = PdfReader(io.BytesIO(content)).pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    for phrase in (
+        "Research use, not for diagnosis.",
+        "Noise: more noise than the training",
+        "open<1>.nii (CC0 & PDDL)",
+        "44 × 38 × 48, 1 × 1.05 × 1.1 mm",
+        "expected error",
+    ):
+        assert phrase in text
+    assert not any(word in text.lower() for word in ("doe", "jane", "1970", "nii.gz"))
+    assert b"doe" not in content
+    assert content == report_pdf(lr, result, maps, cautions, bank)
