@@ -16,7 +16,18 @@ import os
 import sys
 from collections.abc import Sequence
 
-from napari_mrisr.cli import bank, compare, degrade, demo, evaluate, info, train, upscale, warm
+from napari_mrisr.cli import (
+    bank,
+    bench,
+    compare,
+    degrade,
+    demo,
+    evaluate,
+    info,
+    train,
+    upscale,
+    warm,
+)
 from napari_mrisr.cli.options import Parser
 from napari_mrisr.cli.session import (
     EXIT_UNEXPECTED,
@@ -29,7 +40,7 @@ from napari_mrisr.cli.session import (
 )
 from napari_mrisr.errors import Cancelled, MrisrError, describe_failure
 
-_COMMANDS = (upscale, degrade, train, evaluate, compare, info, bank, warm, demo)
+_COMMANDS = (upscale, degrade, train, evaluate, bench, compare, info, bank, warm, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

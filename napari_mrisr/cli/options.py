@@ -145,8 +145,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_running(parser: argparse.ArgumentParser) -> None:
-    """Add ``--device``, ``--threads`` and ``--dask``."""
+def add_running(parser: argparse.ArgumentParser, *, dask: bool = True) -> None:
+    """Add ``--device``, ``--threads`` and, unless told otherwise, ``--dask``."""
     group = parser.add_argument_group("computing")
     group.add_argument(
         "--device",
@@ -155,6 +155,8 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="where to compute; auto takes a GPU that works (default: %(default)s)",
     )
     add_threads(group)
+    if not dask:
+        return
     group.add_argument(
         "--dask",
         metavar="ADDRESS|local",
