@@ -65,6 +65,17 @@ def slices_of(grid: Grid, origin: Origin | None) -> SliceGeometry | None:
     return SliceGeometry(axis, thickness, sizes[axis], origin.slice_source)
 
 
+def relative_width(volume: Volume, axis: int) -> float | None:
+    """Return the slice thickness divided by the slice distance.
+
+    None if the thickness is unknown, or the slices do not lie across ``axis``.
+    """
+    slices = slices_of(volume.grid, volume.origin)
+    if slices is None or slices.axis != axis or slices.source == ASSUMED:
+        return None
+    return slices.thickness / slices.distance
+
+
 def with_slice_thickness(volume: Volume, thickness: float | None) -> Volume:
     """Return a volume whose slices have a thickness given by the user; None changes nothing.
 

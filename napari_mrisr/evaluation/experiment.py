@@ -18,7 +18,12 @@ import numpy as np
 from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import Scale, format_scale, whole_scale
-from napari_mrisr.core.slices import MOST_OVERLAP, slices_of, with_slice_thickness
+from napari_mrisr.core.slices import (
+    MOST_OVERLAP,
+    relative_width,
+    slices_of,
+    with_slice_thickness,
+)
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
 from napari_mrisr.errors import (
     Cancelled,
@@ -178,7 +183,7 @@ def compare(
     if axis is None:
         low = degrade(truth, scale, protocol.degradation, progress=inner)
     else:
-        fwhm *= _width(truth, axis)
+        fwhm *= relative_width(truth, axis) or 1.0
         low, left_out = split_slices(truth, axis)
         head = split_slices(replace(truth, data=head.astype(np.float32)), axis)[1].data > 0
         truth = left_out
@@ -203,13 +208,6 @@ def compare(
         if name in parameters.methods:
             progress.advance()
     return comparison
-
-
-def _width(scan: Volume, axis: int) -> float:
-    """Return the slice thickness as a multiple of the slice distance; 1 if it is not known."""
-    slices = slices_of(scan.grid, scan.origin)
-    known = slices is not None and slices.axis == axis
-    return slices.thickness / slices.distance if slices is not None and known else 1.0
 
 
 def _with_width(low: Volume, axis: int, fwhm: float) -> Volume:

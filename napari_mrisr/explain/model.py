@@ -159,6 +159,8 @@ class Explanation:
     start_value : float
         Interpolation at the voxel, engine units.
     stages : tuple of StageTrace
+    consistency : float
+        Change of the voxel by data consistency, engine units; 0 without.
     output : float
         Result of the engine, engine units.
     tricubic : float
@@ -181,6 +183,7 @@ class Explanation:
     start_patch: FloatArray
     start_value: float
     stages: tuple[StageTrace, ...]
+    consistency: float
     output: float
     tricubic: float
     truth: float | None
@@ -188,9 +191,11 @@ class Explanation:
 
     @property
     def contributions(self) -> tuple[tuple[str, float], ...]:
-        """Terms of the output: interpolation, change of each stage, lower limit."""
+        """Terms of the output: interpolation, changes, lower limit."""
         rows = [(self.start, self.start_value)]
         rows += [(f"stage {i}", stage.change) for i, stage in enumerate(self.stages, 1)]
+        if self.consistency:
+            rows.append(("data consistency", self.consistency))
         floor = self.output - sum(value for _, value in rows)
         # Above the scan's window the engine keeps the interpolation if it is brighter.
         if abs(floor) > _ROUNDING:

@@ -338,6 +338,7 @@ def _output(explanation: Explanation) -> _Words:
         ("result as intensity in the scan", f"{explanation.to_scan(explanation.output):.4g}")
     )
     changes = r" + ".join(rf"\Delta_{i}" for i in range(1, len(explanation.stages) + 1))
+    changes += " + c" if explanation.consistency else ""
     equation = rf"$x = s + {changes}$"
     return "Result", words, equation, "Sum of the steps", tuple(rows)
 

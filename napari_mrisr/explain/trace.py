@@ -23,6 +23,7 @@ from napari_mrisr.inspection.maps import feature_values
 from napari_mrisr.inspection.source import check_reference
 from napari_mrisr.kernels import cpu_hash
 from napari_mrisr.methods import Method, get_method
+from napari_mrisr.methods.consistent import made_consistent
 from napari_mrisr.methods.hashed import Hashed, padded
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.gradients import Window, mirrored_box, tensor_box
@@ -87,9 +88,11 @@ def explain_voxel(
     if truth is not None:
         check_reference(truth.grid, lr.grid, bank.scale)
     lr = lr.normalized()
-    method = Hashed(bank)
-    images = list(method.images(lr, one, len(bank.stages)))
+    filters = Hashed(bank)
+    method = made_consistent(filters, bank.degradation)
+    images = list(filters.images(lr, one, len(bank.stages)))
     around = _around(lr, method, one.start, truth)
+    output, filtered = (float(step.compute(lr, one)[0, 0, 0]) for step in (method, filters))
     middle = (AROUND, AROUND, AROUND)
     cell = _divided(one.start, bank.scale)
     return Explanation(
@@ -104,13 +107,14 @@ def explain_voxel(
         lr_patch=blank_outside(
             lambda box: lr.data[box.slices], *_ends(cell, LR_AROUND), lr.grid.shape
         ),
-        start_patch=_start_patch(method, lr, cell),
+        start_patch=_start_patch(filters, lr, cell),
         start_value=_value(*images[0], one),
         stages=tuple(
             _trace(stage, bank.scale, lr, images[number : number + 2], one)
             for number, stage in enumerate(bank.stages)
         ),
-        output=float(method.compute(lr, one)[0, 0, 0]),
+        consistency=output - filtered,
+        output=output,
         tricubic=float(around["tricubic"][middle]),
         truth=float(around["truth"][middle]) if truth is not None else None,
         around=around,
@@ -159,7 +163,7 @@ def _value(box: Region, image: FloatArray, one: Region) -> float:
 
 
 def _around(
-    lr: Volume, method: Hashed, voxel: Shape, truth: Volume | None
+    lr: Volume, method: Method, voxel: Shape, truth: Volume | None
 ) -> dict[str, FloatArray]:
     shape = lr.grid.upsampled(method.scale).shape
 

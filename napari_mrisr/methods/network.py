@@ -11,6 +11,7 @@ import numpy as np
 from napari_mrisr.bank.folder import user_networks
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.scale import RealScale, format_scale
+from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, ScaleError, explain
 from napari_mrisr.methods.foreign import make_foreign
@@ -20,7 +21,7 @@ from napari_mrisr.methods.registry import Method
 from napari_mrisr.methods.resampled import bank_of
 from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile, load_network
 from napari_mrisr.networks.foreign import is_foreign
-from napari_mrisr.networks.tiles import ACROSS, Tiles, relative_width
+from napari_mrisr.networks.tiles import ACROSS, Tiles
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import (
     consistency_operators,
@@ -84,7 +85,8 @@ class ThickSlices:
                 flat, 2, box.start[2] * self.network.order
             )
         if self.consistent:
-            degrade, spread = consistency_operators(n, n_out, "boxcar", relative_width(lr))
+            width = relative_width(lr, 2) or 1.0
+            degrade, spread = consistency_operators(n, n_out, "boxcar", width)
             image += spread.apply(slices - degrade.apply(image, 2), 2)
         # Voxels may be darker than any slice, but not below the window's zero.
         np.maximum(image, min(np.float32(0.0), lr.extrema[0]), out=image)

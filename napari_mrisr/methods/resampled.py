@@ -11,7 +11,7 @@ import numpy as np
 from napari_mrisr.bank.model import FilterBank, bank_for, bundled_scales, load_bank
 from napari_mrisr.core.scale import RealScale, Scale, orders_of, upsampled_size
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
-from napari_mrisr.methods.consistent import Consistent, profile_known
+from napari_mrisr.methods.consistent import Consistent, made_consistent
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import Permuted, hashed_with
 from napari_mrisr.methods.registry import Method
@@ -83,15 +83,13 @@ def bank_of(method: Method | None) -> FilterBank | None:
 def make_hashed(scale: RealScale, bank: str | None = None) -> Method:
     """Learned filters of a bank by name or path, or of the bundled bank for the scale.
 
-    Data consistency follows if the bank knows the profile of thick slices.
+    Data consistency follows where the bank's degradation is known at the scale.
     """
     whole = scale_of_bank(scale, [load_bank(bank).scale] if bank else bundled_scales())
     found = bank_for(scale if whole is None else whole, bank, any_order=True)
     hashed = hashed_with(found, found.scale if whole is None else whole)
     method: Method = hashed if hashed.scale == scale else Resampled(hashed, scale)
-    if profile_known(scale, found.degradation):
-        return Consistent(method, found.degradation)
-    return method
+    return made_consistent(method, found.degradation)
 
 
 def scale_of_bank(scale: RealScale, banks: Iterable[Scale]) -> Scale | None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.core.slices import slices_of
+from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.networks.file import NetworkFile
 
@@ -66,12 +66,6 @@ def conditions(factor: float, fwhm: float) -> list[float]:
         Slice thickness divided by the slice distance.
     """
     return [1.0 / factor, factor / 8.0, fwhm - 1.0]
-
-
-def relative_width(lr: Volume) -> float:
-    """Return the slice thickness divided by the slice distance; 1 if the thickness is unknown."""
-    slices = slices_of(lr.grid, lr.origin)
-    return slices.thickness / slices.distance if slices is not None and slices.axis == 2 else 1.0
 
 
 class TileCache:
@@ -183,7 +177,7 @@ class Tiles:
         dx, dy, dz = lr.grid.voxel_size
         # Outside the ranges of training the network is told the nearest value.
         factor = float(np.clip(dz / (dx * dy) ** 0.5, *self.network.factors))
-        width = float(np.clip(relative_width(lr), *self.network.widths))
+        width = float(np.clip(relative_width(lr, 2) or 1.0, *self.network.widths))
         return conditions(factor, width)
 
 

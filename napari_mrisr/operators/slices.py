@@ -111,11 +111,15 @@ def consistency_operators(
         If the slices are so wide that D C cannot be inverted stably.
     """
     degrade = slice_operator(n_out, n, profile, fwhm)
-    cubic = resample_operator(n, n_out).dense(n) @ prefilter_operator(n).dense(n)
-    chain = degrade.dense(n_out) @ cubic
-    spread = cubic @ np.linalg.inv(chain)
-    if np.abs(spread).sum(axis=1).max() > _MOST_AMPLIFIED:
+    spread = spread_operator(degrade, n, n_out)
+    if np.abs(spread.taps).sum(axis=1).max() > _MOST_AMPLIFIED:
         found = f"{fwhm:g} times as wide as their distance"
         raise ParameterError(explain("slices", found, "use data consistency for narrower slices"))
-    taps = np.ascontiguousarray(spread, dtype=np.float32)
-    return degrade, AxisOperator(np.zeros(n_out, np.int64), taps)
+    return degrade, spread
+
+
+def spread_operator(degrade: AxisOperator, n: int, n_out: int) -> AxisOperator:
+    """Return U = C (D C)⁻¹ for the operator D from ``n_out`` to ``n`` voxels; C is cubic."""
+    cubic = resample_operator(n, n_out).dense(n) @ prefilter_operator(n).dense(n)
+    spread = cubic @ np.linalg.inv(degrade.dense(n_out) @ cubic)
+    return AxisOperator(np.zeros(n_out, np.int64), np.ascontiguousarray(spread, np.float32))

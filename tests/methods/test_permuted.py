@@ -81,7 +81,7 @@ def test_upscale_takes_a_bank_file_in_any_order(volume, bank_of, tmp_path):
     for scale in ((3, 1, 1), (1, 3, 1), (1, 1, 3)):
         method = get_method("hashed", scale, str(path))
         assert method.scale == scale
-        assert isinstance(method, Permuted) is (scale != (1, 1, 3))
+        assert isinstance(method.method, Permuted) is (scale != (1, 1, 3))
         result = upscale(volume, UpscaleParameters(scale, bank=str(path)))
         assert result.history["bank"] == "thick"
     with pytest.raises(BankError, match="made for scale 1x1x3"):

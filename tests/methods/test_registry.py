@@ -81,6 +81,7 @@ def test_hashed_by_path_and_by_scale(make_bank, tmp_path, monkeypatch):
         "bank": "mine",
         "bank_preset": "default",
         "degradation_assumed": "standard",
+        "data_consistency": "with the measured voxels",
     }
     with pytest.raises(BankError, match="made for scale 1x1x3, not 2"):
         get_method("hashed", (2, 2, 2), str(path))

@@ -18,7 +18,6 @@ from napari_mrisr.explain.steps import error_text, plain, signed, step_of, sum_r
 from napari_mrisr.explain.trace import find_edge
 from napari_mrisr.io import samples
 from napari_mrisr.methods import get_method
-from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.masks import head_mask
@@ -73,7 +72,8 @@ def prepare(progress: Progress) -> Material:
     bank = bank_for(SCALE)
     threads = processors()
     guess = run_method(get_method("tricubic", SCALE), lr, threads=threads, progress=progress)
-    result = run_method(Hashed(bank), lr, threads=threads, progress=progress)
+    hashed = get_method("hashed", SCALE)
+    result = run_method(hashed, lr, threads=threads, progress=progress)
     normalized = lr.normalized()
     unit = {
         name: normalized.window.to_unit(volume.data)
