@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_mrisr.core.axes import IN_ORDER, inverse, permute_data, permute_shape
+from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.network import ThickSlices
 from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.networks.effective import gradient_of
-from napari_mrisr.networks.tiles import TileInputs, relative_width
+from napari_mrisr.networks.tiles import TileInputs
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import consistency_operators, correction_operator
 
@@ -146,7 +147,7 @@ def _along_z(
     row, consistent = np.zeros(n_out), np.zeros(n)
     row[z] = 1.0
     if method.consistent:
-        degrade, spread = consistency_operators(n, n_out, "boxcar", relative_width(lr))
+        degrade, spread = consistency_operators(n, n_out, "boxcar", relative_width(lr, 2) or 1.0)
         consistent = spread.rows(z, z + 1).dense(n)[0]
         row -= consistent @ degrade.dense(n_out)
     wanted = (row @ series).reshape(n, order)

@@ -87,9 +87,8 @@ class Consistent:
             return None
         around = [*halo]
         for axis in self.axes:
-            degrade, spread = self._operators(axis, _LONG, self._widest)
-            reach = int(degrade.taps.shape[1] / (2 * self.scale[axis]))
-            around[axis] += spread.taps.shape[1] // 2 + reach + 2
+            spread, degrade = self._bands(axis)
+            around[axis] += spread // 2 + int(degrade / (2 * self.scale[axis])) + 2
         return around[0], around[1], around[2]
 
     @property
@@ -116,8 +115,15 @@ class Consistent:
     def needs(self, number: int, region: Region, shape: Shape) -> Region:
         """Return the box that a pass reads; see :class:`~napari_mrisr.methods.MultiPass`."""
         if number == self.passes - 1:
-            x, y, z = (round(n / factor) for n, factor in zip(shape, self.scale, strict=True))
-            return self._box(region, (x, y, z), self._widest)
+            start, stop = [*region.start], [*region.stop]
+            for axis in self.axes:
+                spread, degrade = self._bands(axis)
+                n, factor = shape[axis], self.scale[axis]
+                low, high = int(start[axis] / factor), int(stop[axis] / factor)
+                low, high = _band_around(low, high, spread, round(n / factor))
+                low, high = _band_around(int(low * factor), int(high * factor), degrade, n)
+                start[axis], stop[axis] = min(start[axis], low), max(stop[axis], high)
+            return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
         assert isinstance(self.method, MultiPass)
         return self.method.needs(number, region, shape)
 
@@ -159,11 +165,12 @@ class Consistent:
         text = f"with the measured {'slices' if slices else 'voxels'}"
         return {**self.method.provenance(), "data_consistency": text}
 
-    @property
-    def _widest(self) -> Degradation:
-        """The forward model with the longest operators: their band grows with the width."""
+    def _bands(self, axis: int) -> tuple[int, int]:
+        """Return the widths of U and D for slices of any width: they grow with it."""
         chosen = get_degradation(self.degradation)
-        return replace(chosen, fwhm=max(chosen.fwhm, MOST_OVERLAP))
+        widest = replace(chosen, fwhm=max(chosen.fwhm, MOST_OVERLAP))
+        degrade, spread = self._operators(axis, _LONG, widest)
+        return spread.taps.shape[1], degrade.taps.shape[1]
 
     def _profile(self, lr: Volume) -> Degradation:
         """Return the forward model, with the width of the scan's slices where it is known."""
@@ -197,6 +204,13 @@ def invertible(scale: RealScale, degradation: str) -> bool:
     if name == "slice-profile":
         return thick_axis(scale) is not None
     return name == "standard" and is_whole(scale)
+
+
+def _band_around(start: int, stop: int, band: int, n: int) -> tuple[int, int]:
+    """Return what rows centered at an interval read: near the edges a whole band."""
+    half = band // 2 + 2
+    low, high = min(start - half, n - band), max(stop + half, band)
+    return max(0, low), min(n, high)
 
 
 def _inner(box: Sequence[slice], corner: Shape) -> tuple[slice, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 from napari_mrisr.core.scale import RealScale, Scale, format_scale, thick_axis
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, ParameterError, ScaleError, explain
-from napari_mrisr.methods.consistent import Consistent, profile_known
+from napari_mrisr.methods.consistent import Consistent, invertible
 from napari_mrisr.methods.interpolation import make_tricubic
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.methods.resampled import Resampled
@@ -260,7 +260,7 @@ def make_foreign(scale: RealScale, spec: str) -> Method:
     degradation = needs.degradation or (needs.consistency and _PROFILE)
     if not degradation or needs.consistency is False:
         return method
-    if profile_known(scale, degradation):
+    if invertible(scale, degradation):
         return Consistent(method, degradation)
     if needs.consistency:
         found = f"is for one thick axis and a slice profile, not {format_scale(scale)}"

@@ -73,7 +73,13 @@ def test_numbers_equal_the_engine(cascade):
 
 def test_written_terms_add_up(cascade):
     rows = dict(sum_rows(cascade))
-    assert list(rows) == ["first guess (tricubic)", "stage 1", "stage 2", "result"]
+    assert list(rows) == [
+        "first guess (tricubic)",
+        "stage 1",
+        "stage 2",
+        "data consistency",
+        "result",
+    ]
     values = [float(text.replace("−", "-")) for text in rows.values()]
     assert sum(values[:-1]) == pytest.approx(values[-1], abs=0.002)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from types import SimpleNamespace
 
+import nibabel as nib
+import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_mrisr.bank import model as filterbank
-from napari_mrisr.core.volume import Region
+from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import BankError, ParameterError, ScaleError
+from napari_mrisr.io.samples import phantom
 from napari_mrisr.methods import (
     available_methods,
     available_scales,
@@ -21,6 +25,8 @@ from napari_mrisr.methods import (
     pass_regions,
     registry,
 )
+from napari_mrisr.operators.degrade import degrade
+from napari_mrisr.run.upscale import run_method, upscale
 
 
 @dataclass
@@ -136,3 +142,82 @@ def test_every_method_has_a_summary_of_one_line(monkeypatch):
 )
 def test_the_default_method_follows_scale_and_bank(scale, bank, method):
     assert default_method(scale, bank) == method
+
+
+# Every method, at factors that divide and that do not, along each axis.
+RUNS = [
+    ("nearest", (1, 2.6, 1)),
+    ("tricubic", (3.3, 1, 1)),
+    ("quadratic", (1, 1, 3)),
+    ("hashed", (2, 2, 2)),
+    ("hashed", (1, 1, 4)),
+    ("hashed", (1, 2.7, 1)),
+    ("network", (1, 1, 4)),
+    ("network", (3.3, 1, 1)),
+]
+
+
+def noisy_scan(scale, shape=(17, 14, 11), seed=4):
+    """Smooth structures with slices as thick as the scale says."""
+    data = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), 1.0, mode="mirror")
+    data = 800.0 * (data - data.min()) / np.ptp(data)
+    return Volume(data.astype(np.float32), Grid(shape, np.diag([*scale, 1.0])))
+
+
+@pytest.mark.parametrize(("name", "scale"), RUNS)
+def test_any_region_is_that_of_the_whole_run(name, scale, rng):
+    volume = noisy_scan(scale)
+    method, lr = get_method(name, scale), volume.normalized()
+    whole = run_method(method, volume, threads=2).data
+    for _ in range(4):
+        ends = [np.sort(rng.choice(n + 1, 2, replace=False)) for n in whole.shape]
+        region = Region(tuple(int(a) for a, _ in ends), tuple(int(b) for _, b in ends))
+        found = lr.window.from_unit(method.compute(lr, region))
+        np.testing.assert_array_equal(found, whole[region.slices])
+
+
+@pytest.mark.parametrize(("name", "scale"), RUNS)
+def test_intensities_of_any_unit_give_the_same_result(name, scale):
+    volume, method = noisy_scan(scale), get_method(name, scale)
+    scaled = replace(volume, data=0.037 * volume.data)
+    one, other = (run_method(method, v, threads=2).data for v in (volume, scaled))
+    # A voxel at the edge of a bucket may change its filter.
+    assert (np.abs(other - 0.037 * one) < 0.037 * 0.05).mean() > 0.99
+
+
+@pytest.mark.parametrize(("name", "axis"), [(name, 2) for name, _ in RUNS[:4]] + [("network", 0)])
+def test_every_storage_orientation_gives_the_same_result(name, axis):
+    scale = (2, 2, 2) if name == "hashed" else tuple(3 if a == axis else 1 for a in range(3))
+    volume = noisy_scan(scale, (9, 12, 8))
+    image = nib.Nifti1Image(volume.data, volume.grid.affine)
+    expected = run_method(get_method(name, scale), volume).data
+    rotations = [
+        np.column_stack([order, signs])
+        for order in itertools.permutations(range(3))
+        for signs in itertools.product((1, -1), repeat=3)
+        if np.linalg.det(np.eye(3)[list(order)] * signs) > 0
+    ]
+    assert len(rotations) == 24
+    for rotation in rotations:
+        stored = image.as_reoriented(rotation)
+        factors = tuple(scale[int(a)] for a, _ in nib.io_orientation(stored.affine))
+        found = nib.as_closest_canonical(upscale(stored, factors, method=name))
+        np.testing.assert_array_equal(found.get_fdata(dtype=np.float32), expected)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_learned_methods_lose_nothing_in_the_outermost_slices(axis):
+    """Slices cut out of a head's middle, so that the edges lie in tissue."""
+    scale = tuple(4 if a == axis else 1 for a in range(3))
+    volume = phantom()
+    box = [slice(n // 2 - 24, n // 2 + 24) for n in volume.grid.shape]
+    data = np.ascontiguousarray(volume.data[tuple(box)])
+    truth = Volume(data, Grid(data.shape, np.eye(4)))
+    low = degrade(truth, scale, "slice-profile:boxcar:1")
+    errors = {}
+    for name in ("tricubic", "hashed", "network"):
+        difference = run_method(get_method(name, scale), low, threads=2).data - truth.data
+        outer = np.moveaxis(difference, axis, 0)[[0, 1, 2, 3, -4, -3, -2, -1]]
+        errors[name] = float(np.square(outer).mean())
+    assert errors["hashed"] < errors["tricubic"]
+    assert errors["network"] < errors["tricubic"]

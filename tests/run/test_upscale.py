@@ -140,6 +140,7 @@ def test_history_says_how_it_was_made(volume, bank_file):
         "bank": "bank",
         "bank_preset": "default",
         "degradation_assumed": "standard",
+        "data_consistency": "with the measured voxels",
         "scale": "2",
         "slices": "slices 2.46 mm thick (assumed from their distance)",
         "note": "research use, not for diagnosis",
