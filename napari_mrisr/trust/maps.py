@@ -21,13 +21,13 @@ from napari_mrisr.core.axes import IN_ORDER, Axes, axes_between, inverse, permut
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import thick_axis
+from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import BankError, GeometryError, explain
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.resampled import scale_of_bank
 from napari_mrisr.networks.file import NetworkFile
-from napari_mrisr.networks.tiles import relative_width
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.degrade import Degradation, degrade, get_degradation
 from napari_mrisr.operators.interpolate import AxisOperator
@@ -186,10 +186,11 @@ def _degraded(
     sizes = zip(result.grid.shape, lr.grid.shape, strict=True)
     thick = [axis for axis, (n, m) in enumerate(sizes) if n != m]
     if isinstance(bank, NetworkFile):
-        profile = Degradation("slice-profile", fwhm=relative_width(lr))
+        profile = Degradation("slice-profile")
     else:
         profile = get_degradation(bank.degradation)
     if len(thick) == 1 and profile.name == "slice-profile":
+        profile = replace(profile, fwhm=relative_width(lr, thick[0]) or profile.fwhm)
         n, count = result.grid.shape[thick[0]], lr.grid.shape[thick[0]]
         operator = slice_operator(n, count, profile.profile, profile.fwhm)
         return operator.apply(np.ascontiguousarray(result.data), thick[0]), str(profile)
