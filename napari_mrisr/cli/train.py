@@ -196,6 +196,7 @@ def _train_network(
         NetworkParameters,
         check_network_memory,
         network_checkpoint,
+        network_memory,
         require_torch,
         train_network,
     )
@@ -211,7 +212,8 @@ def _train_network(
         names=not arguments.no_names,
         thick_axes=tuple(arguments.thick_axes),
     )
-    need = check_network_memory([scan.grid.shape for scan in [*scans, *checks]])
+    need = network_memory([scan.grid.shape for scan in [*scans, *checks]])
+    check_network_memory(need)
     session.say(f"needs about {need / 1e9:.1f} GB of memory")
     try:
         report = train_network(

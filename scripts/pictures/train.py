@@ -27,7 +27,7 @@ def main(data: str, folder: str) -> None:
     os.environ["NAPARI_MRISR_BANKS"] = tempfile.mkdtemp()
     train = sorted((Path(data) / "train").glob("ds000011*"))[:3]
     validation = sorted((Path(data) / "val").glob("*"))
-    stage = Stage(TrainWidget, "Train filters", folder)
+    stage = Stage(TrainWidget, "Train", folder)
     viewer, widget, panel, shoot = stage.viewer, stage.widget, stage.panel, stage.shoot
 
     shoot("1-empty")

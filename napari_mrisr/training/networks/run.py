@@ -391,18 +391,15 @@ def network_checkpoint(network: Path) -> Path:
     return network.with_name(network.name + ".checkpoint.safetensors")
 
 
-def check_network_memory(shapes: Sequence[Shape]) -> int:
-    """Return the bytes that a training on volumes of these shapes needs.
-
-    Raises
-    ------
-    MemoryEstimateError
-        If they are not free.
-    """
+def network_memory(shapes: Sequence[Shape]) -> int:
+    """Return the bytes that a training on volumes of these shapes needs."""
     voxels = [math.prod(shape) for shape in shapes]
-    need = _PROGRAM + _BYTES_PER_VOXEL * sum(voxels) + _BYTES_PER_LARGEST * max(voxels, default=0)
-    require_memory(need, f"{len(shapes)} volumes need", "train on fewer volumes, or crop them")
-    return need
+    return _PROGRAM + _BYTES_PER_VOXEL * sum(voxels) + _BYTES_PER_LARGEST * max(voxels, default=0)
+
+
+def check_network_memory(need: int) -> None:
+    """Raise :class:`MemoryEstimateError` if these bytes are not free."""
+    require_memory(need, "the volumes need", "train on fewer volumes, or crop them")
 
 
 def _check_target(target: Path, *, resume: bool, overwrite: bool) -> None:

@@ -348,8 +348,8 @@ class BankField(QComboBox):
         super().__init__(parent)
         narrow(self)
         self.setToolTip(
-            "Learned filters. Auto: the filters that come with the plugin for this scale.\n"
-            "“Train filters” makes a file from your own scans."
+            "Learned filters or a network. Auto: those that come with the plugin for this scale.\n"
+            "“Train” makes a file from your own scans."
         )
         self._file: str | None = None
         self.file_scale: Scale | None = None
@@ -365,13 +365,16 @@ class BankField(QComboBox):
         return None if data == _BROWSE else data
 
     def set_names(self, names: Sequence[str], scale: RealScale | None) -> None:
-        """Offer the banks of a scale, and the file if it has that scale; keep the choice."""
+        """Offer banks of a scale, or networks; of paths, show the file's name. Keep the choice.
+
+        The file of :meth:`add_file` is offered too if it has that scale.
+        """
         before = self.bank if self.count() else None
         self.blockSignals(True)
         self.clear()
         self.addItem(_AUTO_BANK, None)
         for name in names:
-            self.addItem(name, name)
+            self.addItem(Path(name).name, name)
         if self._file is not None and self.file_scale == scale:
             self.addItem(Path(self._file).name, self._file)
         self.insertSeparator(self.count())
@@ -395,7 +398,10 @@ class BankField(QComboBox):
             return
         self.setCurrentIndex(self._before)
         path, _ = QFileDialog.getOpenFileName(
-            self, "Open a filter bank", "", "Filter banks (*.safetensors);;All files (*)"
+            self,
+            "Open a filter bank or network",
+            "",
+            "Filter banks and networks (*.safetensors *.onnx);;All files (*)",
         )
         if path:
             self.browsed.emit(path)

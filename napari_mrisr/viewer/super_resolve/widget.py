@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_mrisr.bank.folder import user_banks
+from napari_mrisr.bank.folder import NETWORK_SUFFIX, user_banks, user_networks
 from napari_mrisr.core.scale import whole_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
+from napari_mrisr.methods.network import open_network
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
@@ -71,6 +72,7 @@ class SuperResolveWidget(Dock):
         self.live = LayerPreview(napari_viewer)
         self.live.arrived.connect(self._preview_arrived)
         self.live.failed.connect(self._preview_failed)
+        self._network_file: str | None = None
         self._request: Request | None = None
         self._from_preview = False  # the run takes its result from the preview
 
@@ -104,6 +106,9 @@ class SuperResolveWidget(Dock):
         """Choose a filter bank from a file, and its scale."""
         from napari_mrisr.bank.model import load_bank
 
+        if path.endswith(NETWORK_SUFFIX):
+            self._open_network(path)
+            return
         try:
             scale = load_bank(path).scale
         except MrisrError as error:
@@ -116,6 +121,17 @@ class SuperResolveWidget(Dock):
         self._scale_chosen()
         self.panel.bank.choose_file()
 
+    def _open_network(self, path: str) -> None:
+        try:
+            open_network(path)
+        except MrisrError as error:
+            self.tell_error(error)
+            return
+        self._network_file = path
+        self.panel.method.name = "network"
+        self._method_chosen()
+        self.panel.bank.setCurrentIndex(self.panel.bank.findData(path))
+
     def _method_chosen(self) -> None:
         panel = self.panel
         method = panel.method.name
@@ -126,7 +142,7 @@ class SuperResolveWidget(Dock):
             panel.show_error(error_line(error))
         if method == "hashed" and panel.bank.file_scale is not None:
             scales = listed([*scales, panel.bank.file_scale])
-        panel.show_bank(method == "hashed", trust=method in LEARNED)
+        panel.show_bank(method in ("hashed", "network"), trust=method in LEARNED)
         grid = self._grid()
         first = None if grid is None else isotropic_choice(grid, method)
         panel.scale.set_voxel_size(None if grid is None else grid.voxel_size)
@@ -149,19 +165,25 @@ class SuperResolveWidget(Dock):
         return None if source is None else source.grid
 
     def _scale_chosen(self) -> None:
-        scale = self.panel.scale.scale
-        if scale is not None and self.panel.method.name == "hashed":
+        scale, method = self.panel.scale.scale, self.panel.method.name
+        if scale is not None and method == "hashed":
             try:
                 self.panel.bank.set_names(fitting_banks(scale, any_order=True), scale)
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
+        elif method == "network":
+            file = [self._network_file] if self._network_file else []
+            self.panel.bank.set_names([*user_networks(), *file], None)
         self._form_changed()
 
     def _bank_saved(self, path: str) -> None:
         """Offer a bank that was trained in this session."""
         from napari_mrisr.bank.model import load_bank
 
-        if Path(path) not in user_banks().values():
+        if path.endswith(NETWORK_SUFFIX):
+            if Path(path) not in user_networks().values():
+                self._network_file = path
+        elif Path(path) not in user_banks().values():
             self.panel.bank.add_file(path, load_bank(path).scale)
         self._method_chosen()
 
@@ -177,7 +199,7 @@ class SuperResolveWidget(Dock):
         scale, method = self.panel.scale.scale, self.panel.method.name
         if scale is None:
             return None
-        bank = self.panel.bank.bank if method == "hashed" else None
+        bank = self.panel.bank.bank if method in ("hashed", "network") else None
         return UpscaleParameters(scale=scale, method=method, bank=bank)
 
     def _upscale_request(self) -> UpscaleRequest | None:

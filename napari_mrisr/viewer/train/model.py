@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.folder import SUFFIX, SUMS_SUFFIX, bank_folder
+from napari_mrisr.bank.folder import NETWORK_SUFFIX, SUFFIX, SUMS_SUFFIX, bank_folder
 from napari_mrisr.bank.model import bundled_banks
 from napari_mrisr.core.progress import CancelToken, format_seconds
 from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import MrisrError, OutputError, explain
 from napari_mrisr.io import read_grid
+from napari_mrisr.methods.network import BUNDLED
 from napari_mrisr.training import TrainingReport, Watch, train
 from napari_mrisr.training.cost import MemoryNeed, estimate_training
 from napari_mrisr.training.events import (
@@ -37,6 +38,7 @@ TRAIN, VALIDATE, UNUSED = "train", "validate", "unused"
 
 EMPTY = "Open high-resolution MRI volumes or add files; tick those to train on."
 NO_VOLUME = "Tick at least one volume to train on."
+OF_THICK = "filters across the slices will learn blur"
 
 # Few scans are exactly isotropic; slices up to this much thicker than pixels are fine.
 _THICK = 1.6
@@ -95,6 +97,10 @@ class TrainRequest:
     overwrite: bool = False
     stop: CancelToken = field(default_factory=CancelToken)
 
+    def new_history(self) -> TrainingHistory:
+        """Return the history before the first event."""
+        return TrainingHistory()
+
     def run(self, progress: WorkerProgress) -> TrainingReport:
         """Train; for a background thread."""
         self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -109,8 +115,8 @@ class TrainRequest:
         )
 
 
-def bank_path(name: str, folder: Path | None = None) -> Path:
-    """Return the file for a bank's name.
+def bank_path(name: str, folder: Path | None = None, suffix: str = SUFFIX) -> Path:
+    """Return the file for the name of a bank or network.
 
     Parameters
     ----------
@@ -118,20 +124,25 @@ def bank_path(name: str, folder: Path | None = None) -> Path:
         Without a folder; with or without the suffix.
     folder : Path, optional
         The user's folder of banks by default.
+    suffix : str
+        That of banks or of networks.
 
     Raises
     ------
     OutputError
-        If the name is no file name, or that of a bundled bank.
+        If the name is no file name, or that of a bundled file.
     """
-    plain = name.strip().removesuffix(SUFFIX)
+    kind, bundled = (
+        ("network", [BUNDLED]) if suffix == NETWORK_SUFFIX else ("bank", bundled_banks())
+    )
+    plain = name.strip().removesuffix(suffix)
     if not plain or plain.startswith(".") or set(plain) & set('/\\:*?"<>|'):
         mend = 'give letters, digits, "-" and "_"'
-        raise OutputError(explain("name", f"{name!r} is no name for a bank", mend))
-    if plain in bundled_banks():
+        raise OutputError(explain("name", f"{name!r} is no name for a {kind}", mend))
+    if plain in bundled:
         mend = "choose another name"
-        raise OutputError(explain("name", f"{plain} is a bundled bank", mend))
-    path = (folder or bank_folder()) / f"{plain}{SUFFIX}"
+        raise OutputError(explain("name", f"{plain} is a bundled {kind}", mend))
+    path = (folder or bank_folder()) / f"{plain}{suffix}"
     if path.name.endswith(SUMS_SUFFIX):
         mend = "choose another name"
         raise OutputError(explain("name", f"{plain} is a name for sums", mend))
@@ -210,6 +221,24 @@ class TrainingHistory:
         return max(0.0, self._started + total - self.clock())
 
     @property
+    def status(self) -> str:
+        """Progress in one line."""
+        return stage_text(self)
+
+    @property
+    def speed(self) -> str:
+        """Speed in one line."""
+        return speed_text(self)
+
+    def changed_by(self, event: TrainEvent) -> bool:
+        """Return True if an event changes the charts."""
+        return isinstance(event, (TrainingStarted, VolumeAdded, GainMeasured))
+
+    def outcome(self, report: TrainingReport) -> str:
+        """Describe the result."""
+        return outcome_text(report, self)
+
+    @property
     def mean_gains(self) -> list[list[tuple[float, float]]]:
         """Points (position, mean gain in dB), one line per stage.
 
@@ -253,25 +282,28 @@ class TrainingHistory:
         return np.asarray(np.histogram(self.support, bins=edges)[0], np.int64)
 
 
-def plan_text(train: int, validate: int, grids: Sequence[Grid], memory: MemoryNeed) -> str:
+def plan_text(train: int, validate: int, grids: Sequence[Grid], memory: int) -> str:
     """Describe the volumes and the memory of a training."""
     text = f"{_volumes(train)} to train on, {validate or 'none'} to validate on"
     if grids:
         shape = max((g.shape for g in grids), key=lambda s: s[0] * s[1] * s[2])
         text += f"\nlargest {' × '.join(map(str, shape))} voxels"
-    return f"{text}\nneeds about {bytes_label(memory.total)} of memory"
+    return f"{text}\nneeds about {bytes_label(memory)} of memory"
 
 
-def warnings(train: Sequence[Grid], count: int, validate: int) -> list[str]:
-    """Return cautions before the start, one sentence each."""
+def warnings(
+    train: Sequence[Grid],
+    count: int,
+    validate: int,
+    of_thick: str = OF_THICK,
+) -> list[str]:
+    """Return cautions before the start, one sentence each; ``of_thick`` follows thick slices."""
     found = []
     thick = [g for g in train if max(g.voxel_size) > _THICK * min(g.voxel_size)]
     if thick:
         size = " × ".join(f"{s:.3g}" for s in thick[0].voxel_size)
         which = "One volume has" if len(thick) == 1 else f"{len(thick)} volumes have"
-        found.append(
-            f"{which} thick slices ({size} mm): filters across the slices will learn blur."
-        )
+        found.append(f"{which} thick slices ({size} mm): {of_thick}.")
     if 0 < count < _FEW:
         found.append(f"Only {_volumes(count)}: expect a smaller gain on other scans.")
     if count and not validate:
@@ -341,7 +373,7 @@ def support_note(history: TrainingHistory) -> str:
     return f"samples per bucket (median {_thousands(float(np.median(history.support)))})"
 
 
-def outcome_text(report: TrainingReport, out: Path, history: TrainingHistory) -> str:
+def outcome_text(report: TrainingReport, history: TrainingHistory) -> str:
     """Describe the result."""
     time = duration_label(report.seconds)
     gain = (

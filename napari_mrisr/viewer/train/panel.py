@@ -1,13 +1,8 @@
-"""Form of the training, and its charts; no logic."""
+"""Form of the training; no logic."""
 
 from __future__ import annotations
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -16,7 +11,7 @@ from qtpy.QtWidgets import (
     QLayout,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
+    QSpinBox,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
@@ -27,181 +22,68 @@ from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
 from napari_mrisr.training.presets import PRESET_SUMMARIES
 from napari_mrisr.viewer.common.dock import FormPanel, note
-from napari_mrisr.viewer.common.fields import ScaleField, narrow
+from napari_mrisr.viewer.common.fields import NamedChoice, ScaleField, narrow
 from napari_mrisr.viewer.common.labels import COMMON_SCALES
-from napari_mrisr.viewer.train import model
-from napari_mrisr.viewer.train.model import DECADES, UNKNOWN_LICENSE, TrainingHistory, speed_text
+from napari_mrisr.viewer.train.charts import GainChart, LossChart, NetworkGainChart, SupportChart
+from napari_mrisr.viewer.train.model import UNKNOWN_LICENSE, TrainingHistory
+from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.volumes import VolumeList
 
-_ACCENT = "#2f9bff"
-_DECADE_LABELS = ("0", "1", "10", "100", "1k", "10k", "100k", "≥1M")
-# Labels that fit side by side below the curve.
-_MOST_TICKS = 12
-_FONT_SIZE = 8
+METHODS = {"hashed": "filters for one scale", "network": "for slices of any thickness"}
+"""What can be trained, with a summary each."""
 
 PROGRESS = 1
 """Index of the tab with the charts."""
 
 
-class Chart(FigureCanvasQTAgg):
-    """A matplotlib figure in the colors of napari's theme; subclasses draw its axes."""
-
-    def __init__(self) -> None:
-        figure = Figure(layout="constrained")
-        super().__init__(figure)
-        self.axes = figure.add_subplot()
-        self.history = TrainingHistory()
-        self.text_color, self.background = "black", "white"
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(200)
-        self.setFixedHeight(12 * self.fontMetrics().lineSpacing())
-
-    def set_colors(self, text: str, background: str) -> None:
-        """Follow a theme."""
-        self.text_color, self.background = text, background
-        self.show_history(self.history)
-
-    def show_history(self, shown: TrainingHistory) -> None:
-        """Draw the events so far."""
-        self.history = shown
-        axes, color = self.axes, self.text_color
-        axes.clear()
-        self.figure.set_facecolor(self.background)
-        axes.set_facecolor(self.background)
-        self.draw_axes(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(color)
-        axes.tick_params(colors=color, labelsize=_FONT_SIZE)
-        for text in axes.findobj(Text):
-            text.set(color=color, fontsize=_FONT_SIZE)
-        self.draw_idle()
-
-    def draw_axes(self, axes: Axes) -> None:
-        """Draw the data and the labels."""
-        raise NotImplementedError
-
-    def sizeHint(self) -> QSize:
-        """Let the other widgets determine the width of the dock."""
-        return QSize(self.minimumWidth(), self.height())
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the scroll area of the dock."""
-        event.ignore()
-
-
-class GainChart(Chart):
-    """Mean gain over tricubic after each volume, one stage next to the other."""
-
-    def draw_axes(self, axes: Axes) -> None:
-        """See the base class."""
-        shown = self.history
-        self.setToolTip(model.gain_tip(shown))
-        axes.set_title(model.gain_title(shown), loc="left", fontweight="bold")
-        axes.set_xlabel(model.gain_note(shown))
-        axes.set_ylabel("dB")
-        stages, volumes = max(1, shown.stages), max(1, shown.volumes)
-        axes.set_xlim(0.5, stages * volumes + 0.5)
-        step = -(-stages * volumes // _MOST_TICKS)
-        ticks = [(s, n) for s in range(stages) for n in range(step, volumes + 1, step)]
-        axes.set_xticks([s * volumes + n for s, n in ticks], [str(n) for _, n in ticks])
-        axes.axhline(0.0, color=self.text_color, alpha=0.4, linewidth=0.8)
-        for stage in range(stages):
-            first = stage * volumes + 0.5
-            if stage:
-                axes.axvline(first, color=self.text_color, alpha=0.4, linewidth=0.8, linestyle="--")
-            axes.annotate(
-                f"stage {stage + 1}",
-                (first + volumes / 2, 1.0),
-                xycoords=("data", "axes fraction"),
-                ha="center",
-                va="top",
-                alpha=0.6,
-            )
-        for line in shown.gains_per_volume:
-            axes.plot(*zip(*line, strict=True), ".-", color=self.text_color, alpha=0.3, linewidth=1)
-        for line in shown.mean_gains:
-            axes.plot(*zip(*line, strict=True), "o-", color=_ACCENT, markersize=4)
-        axes.margins(y=0.2)
-        if not shown.gains:
-            axes.set_ylim(0.0, 1.0)
-            axes.text(
-                *(0.5, 0.5),
-                "appears after the first volume,\nwith a volume to validate on",
-                transform=axes.transAxes,
-                ha="center",
-                va="center",
-            )
-
-
-class SupportChart(Chart):
-    """Number of buckets per number of samples."""
-
-    def draw_axes(self, axes: Axes) -> None:
-        """See the base class."""
-        counts = self.history.buckets_by_decade
-        axes.set_title(model.support_title(self.history), loc="left", fontweight="bold")
-        axes.set_xlabel(model.support_note(self.history))
-        axes.set_ylabel("buckets")
-        bars = axes.bar(range(len(DECADES)), counts, color=_ACCENT)
-        axes.bar_label(bars, [str(n) if n else "" for n in counts])
-        axes.set_xticks(range(len(DECADES)), _DECADE_LABELS)
-        axes.margins(y=0.2)
-        if not self.history.support.size:
-            axes.set_ylim(0.0, 1.0)
-            axes.set_yticks([])
-            axes.text(
-                *(0.5, 0.5),
-                "appears after the first volume",
-                transform=axes.transAxes,
-                ha="center",
-                va="center",
-            )
-
-
 class TrainPanel(FormPanel):
     """The form. The dock connects the signals and calls the ``show_`` methods."""
-
-    stopping_text = "Stopping; saving the finished volumes…"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.volumes = VolumeList(self)
+        self.method = NamedChoice(METHODS, self)
         self.scale = ScaleField(self)
         self.scale.set_scales(COMMON_SCALES, True)
         self.degradation = _choices(self, DEGRADATION_SUMMARIES)
         self.degradation.setToolTip("Simulates the low-resolution volumes")
         self.preset = _choices(self, PRESET_SUMMARIES)
+        self.start = narrow(QComboBox(self))
+        self.start.setToolTip("A network to train further on your volumes, or a new one")
+        self.steps = QSpinBox(self)
+        self.steps.setRange(100, 1_000_000)
+        self.steps.setSingleStep(1000)
+        self.steps.setGroupSeparatorShown(True)
+        self.steps.setToolTip("More steps take longer and gain more, but less and less")
         self.license = QLineEdit(self)
         self.license.setPlaceholderText(UNKNOWN_LICENSE)
-        self.license.setToolTip("License of these volumes, such as CC0; saved in the bank")
-        self.names = QCheckBox("Save file and layer names in the bank", self)
+        self.license.setToolTip("License of these volumes, such as CC0; saved in the file")
+        self.names = QCheckBox("Save names of files and layers", self)
         self.names.setToolTip(
-            "Names may identify patients. Without them the bank lists “volume 1” and so on.\n"
-            "The file of sums next to the bank contains the paths of files in any case."
+            "Names may identify patients. Without them “volume 1” and so on is saved.\n"
+            "The file of sums next to a bank contains the paths of files in any case."
         )
         self.name = QLineEdit(self)
-        self.name.setToolTip("Name of the bank in the list of Super-resolve")
+        self.name.setToolTip("Name in the list of Super-resolve")
         self.folder_button = QToolButton(self)
         self.folder_button.setText("…")
         self.folder_button.setToolTip("Save into another folder")
         self.out = note(self)
-        self.replace = QCheckBox("Replace the bank of this name", self)
+        self.replace = QCheckBox("Replace the file of this name", self)
         self.plan = note(self)
         self.warnings = note(self)
         self.train_button = QPushButton("Train", self)
         self.stop_button = self.cancel_button
         self.stop_button.setText("Stop")
-        self.stop_button.setToolTip("Stop now and save a bank of the finished volumes")
         self.resume_button = QPushButton("Resume", self)
-        self.resume_button.setToolTip(
-            "Continue this bank's training and add the ticked volumes.\n"
-            "The result equals a training on all of them at once."
-        )
-        self.gain = GainChart()
-        self.support = SupportChart()
+        self.gain, self.support = GainChart(TrainingHistory()), SupportChart(TrainingHistory())
+        self.curve, self.loss = NetworkGainChart(NetworkHistory()), LossChart(NetworkHistory())
         self.speed = note(self)
         self.fields = (
             self.volumes,
+            self.method,
+            self.start,
+            self.steps,
             self.scale,
             self.degradation,
             self.preset,
@@ -214,11 +96,15 @@ class TrainPanel(FormPanel):
             self.resume_button,
         )
         self._lay_out()
+        self.show_method("hashed")
         self.show_idle()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
+        form = self._form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Method", self.method)
+        form.addRow("Start from", self.start)
+        form.addRow("Steps", self.steps)
         form.addRow("Scale", self.scale)
         form.addRow("Degradation", self.degradation)
         form.addRow("Preset", self.preset)
@@ -227,7 +113,7 @@ class TrainPanel(FormPanel):
         name = QHBoxLayout()
         name.addWidget(self.name)
         name.addWidget(self.folder_button)
-        form.addRow("Bank", name)
+        form.addRow("Name", name)
         form.addRow("", self.out)
         form.addRow("", self.replace)
         form.addRow("Plan", self.plan)
@@ -236,7 +122,9 @@ class TrainPanel(FormPanel):
             buttons.addWidget(button)
         self.tabs = QTabWidget(self)
         self.tabs.addTab(_page(self.volumes, form, self.warnings), "Set up")
-        self.tabs.addTab(_page(self.gain, self.support, self.speed), "Progress")
+        self.tabs.addTab(
+            _page(self.gain, self.support, self.curve, self.loss, self.speed), "Progress"
+        )
         layout = QVBoxLayout(self)
         layout.addWidget(self.tabs)
         layout.addLayout(buttons)
@@ -244,6 +132,27 @@ class TrainPanel(FormPanel):
         layout.addWidget(self.status)
         layout.addStretch(1)
         layout.addWidget(note(self, "Research use. Not for diagnosis."))
+
+    def show_method(self, method: str) -> None:
+        """Show the fields of a method."""
+        network = method == "network"
+        for field in (self.start, self.steps):
+            self._form.setRowVisible(field, network)
+        for field in (self.scale, self.degradation, self.preset):
+            self._form.setRowVisible(field, not network)
+        if network:
+            self.stopping_text = "Stopping; saving the network…"
+            stop = "Stop now and save the network as it is"
+            resume = "Continue this training where it was stopped, on the same volumes"
+        else:
+            self.stopping_text = "Stopping; saving the finished volumes…"
+            stop = "Stop now and save a bank of the finished volumes"
+            resume = (
+                "Continue this bank's training and add the ticked volumes.\n"
+                "The result equals a training on all of them at once."
+            )
+        self.stop_button.setToolTip(stop)
+        self.resume_button.setToolTip(resume)
 
     def show_plan(self, plan: str, warnings: list[str], out: str) -> None:
         """Show the plan, its cautions, and the file of the bank."""
@@ -258,16 +167,21 @@ class TrainPanel(FormPanel):
         self.resume_button.setEnabled(resume)
         self.replace.setVisible(replace)
 
-    def show_history(self, history: TrainingHistory) -> None:
+    def show_history(self, history: TrainingHistory | NetworkHistory) -> None:
         """Draw the charts."""
-        self.gain.show_history(history)
-        self.support.show_history(history)
-        self.speed.setText(speed_text(history))
+        charts = ((self.gain, self.support), (self.curve, self.loss))
+        network = isinstance(history, NetworkHistory)
+        for number, pair in enumerate(charts):
+            for chart in pair:
+                chart.setVisible(number == network)
+                if number == network:
+                    chart.show_history(history)
+        self.speed.setText(history.speed)
 
     def set_chart_colors(self, text: str, background: str) -> None:
         """Draw the charts in the colors of a theme."""
-        self.gain.set_colors(text, background)
-        self.support.set_colors(text, background)
+        for chart in (self.gain, self.support, self.curve, self.loss):
+            chart.set_colors(text, background)
 
     def show_running(self, text: str) -> None:
         """Show that a training runs."""

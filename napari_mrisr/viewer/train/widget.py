@@ -1,11 +1,13 @@
-"""The "Train filters" dock widget.
+"""The "Train" dock widget.
 
 The widget freezes its fields into one request, which a background thread runs. The events
-of the training go into a :class:`~napari_mrisr.viewer.train.model.TrainingHistory`.
+of the training go into a history, which the charts show.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +16,23 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_mrisr.bank.folder import bank_folder
+from napari_mrisr.bank.folder import NETWORK_SUFFIX, SUFFIX, bank_folder, user_networks
 from napari_mrisr.core.progress import CancelToken, ProgressState
 from napari_mrisr.core.scale import format_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.training import TrainingReport, checkpoint_path
+from napari_mrisr.methods.network import BUNDLED
+from napari_mrisr.training import checkpoint_path
 from napari_mrisr.training.cost import check_memory
-from napari_mrisr.training.events import (
-    GainMeasured,
-    TrainEvent,
-    TrainingStarted,
-    VolumeAdded,
+from napari_mrisr.training.events import TrainEvent
+from napari_mrisr.training.networks import run
+from napari_mrisr.training.networks.run import (
+    FINE_TUNING_STEPS,
+    STEPS,
+    NetworkParameters,
+    check_network_memory,
+    network_checkpoint,
+    network_memory,
 )
 from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sources import TrainingSource, VolumeSource
@@ -44,6 +51,7 @@ from napari_mrisr.viewer.train.model import (
     bank_path,
     training_memory,
 )
+from napari_mrisr.viewer.train.network import OF_THICK, NetworkHistory, NetworkRequest
 from napari_mrisr.viewer.train.panel import TrainPanel
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ _LAYER_EVENTS = ("name", "scale", "units", "data")
 
 
 class TrainWidget(Dock):
-    """Choose volumes, train, watch the gain grow; stop and resume.
+    """Choose volumes, train filters or a network, watch the gain grow; stop and resume.
 
     Parameters
     ----------
@@ -64,22 +72,26 @@ class TrainWidget(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, "train", TrainPanel())
         self.watch_layers(self._list_layers, dict.fromkeys(_LAYER_EVENTS, self._layer_changed))
-        self._request: TrainRequest | None = None
+        self._request: TrainRequest | NetworkRequest | None = None
         self._stop = CancelToken()
         self._folder: Path | None = None
-        self.history = TrainingHistory()
-        # Updates the time left.
+        self.history: TrainingHistory | NetworkHistory = TrainingHistory()
+        self._drawn = 0
+        # Updates the time left, and the curve of steps.
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
-        self._clock.timeout.connect(self._show_stage)
+        self._clock.timeout.connect(self._tick)
         self._connect()
-        self._suggest_name()
+        self._list_networks()
+        self._method_chosen()
         self.attach()
 
     def _connect(self) -> None:
         panel = self.panel
         panel.volumes.changed.connect(self.refresh)
         panel.volumes.failed.connect(self.tell_error)
+        panel.method.chosen.connect(self._method_chosen)
+        panel.start.currentIndexChanged.connect(self._start_chosen)
         panel.scale.chosen.connect(self._scale_chosen)
         panel.preset.currentTextChanged.connect(self.refresh)
         panel.degradation.currentTextChanged.connect(self.refresh)
@@ -91,30 +103,43 @@ class TrainWidget(Dock):
         panel.resume_button.clicked.connect(self.resume)
 
     def train(self) -> None:
-        """Train a bank on the ticked volumes."""
+        """Train on the ticked volumes."""
         self._start(resume=False)
 
     def resume(self) -> None:
-        """Continue the bank of this name with the ticked volumes."""
+        """Continue the training of this name with the ticked volumes."""
         self._start(resume=True)
 
     def cancel(self) -> None:
-        """Stop the training; the finished volumes become a bank."""
+        """Stop the training and save what is finished."""
         if self.busy:
             self._stop.cancel()
             self._clock.stop()
             self.panel.show_stopping()
 
     def set_folder(self, folder: Path | None) -> None:
-        """Save banks into a folder; None means the user's folder of banks."""
+        """Save into a folder; None means the user's folder of banks."""
         self._folder = folder
         self.refresh()
 
     def _browse_folder(self) -> None:
         start = str(self._folder or bank_folder())
-        path = QFileDialog.getExistingDirectory(self, "Save banks into", start)
+        path = QFileDialog.getExistingDirectory(self, "Save into", start)
         if path:
             self.set_folder(Path(path))
+
+    @property
+    def _network(self) -> bool:
+        return self.panel.method.name == "network"
+
+    def _method_chosen(self) -> None:
+        self.panel.show_method(self.panel.method.name)
+        self._start_chosen()
+
+    def _start_chosen(self, _: int = 0) -> None:
+        started = self.panel.start.currentData()
+        self.panel.steps.setValue(FINE_TUNING_STEPS if started else STEPS)
+        self._scale_chosen()
 
     def _scale_chosen(self) -> None:
         self._suggest_name()
@@ -122,8 +147,24 @@ class TrainWidget(Dock):
 
     def _suggest_name(self) -> None:
         name, scale = self.panel.name, self.panel.scale.scale
-        if scale is not None and not name.property("typed"):
+        if name.property("typed"):
+            return
+        if self._network:
+            name.setText("mine-thick-slices")
+        elif scale is not None:
             name.setText(f"mine-{format_scale(scale)}x")
+
+    def _list_networks(self) -> None:
+        """Offer the networks that can be trained further."""
+        start = self.panel.start
+        chosen = start.currentData()
+        start.blockSignals(True)
+        start.clear()
+        start.addItem("New network", "")
+        for name in [BUNDLED, *user_networks()]:
+            start.addItem(name, name)
+        start.setCurrentIndex(max(0, start.findData(chosen)))
+        start.blockSignals(False)
 
     def _snapshot(self, layer: Image) -> LayerSnapshot:
         """Freeze a layer; of a 4D layer, the frame on screen."""
@@ -135,7 +176,11 @@ class TrainWidget(Dock):
         frozen = self._snapshot(entry)
         return VolumeSource(frozen.name, frozen.to_volume)
 
-    def _parameters(self) -> TrainParameters | None:
+    def _out(self) -> Path:
+        suffix = NETWORK_SUFFIX if self._network else SUFFIX
+        return bank_path(self.panel.name.text(), self._folder, suffix)
+
+    def _bank_parameters(self) -> TrainParameters | None:
         panel = self.panel
         if panel.scale.scale is None:
             return None
@@ -147,19 +192,29 @@ class TrainWidget(Dock):
             names=panel.names.isChecked(),
         )
 
-    def _make_request(self, resume: bool) -> TrainRequest | None:
-        parameters, volumes = self._parameters(), self.panel.volumes
-        if parameters is None:
-            return None
-        return TrainRequest(
-            tuple(self._source(entry) for entry in volumes.chosen(TRAIN)),
-            tuple(self._source(entry) for entry in volumes.chosen(VALIDATE)),
-            bank_path(self.panel.name.text(), self._folder),
-            parameters,
-            resume=resume,
-            overwrite=self.panel.replace.isChecked(),
-            stop=self._stop,
+    def _network_parameters(self) -> NetworkParameters:
+        panel = self.panel
+        return NetworkParameters(
+            panel.steps.value(),
+            panel.start.currentData(),
+            license=panel.license.text().strip() or UNKNOWN_LICENSE,
+            names=panel.names.isChecked(),
         )
+
+    def _make_request(self, resume: bool) -> TrainRequest | NetworkRequest | None:
+        volumes = self.panel.volumes
+        common: dict[str, Any] = {
+            "sources": tuple(self._source(entry) for entry in volumes.chosen(TRAIN)),
+            "validation": tuple(self._source(entry) for entry in volumes.chosen(VALIDATE)),
+            "out": self._out(),
+            "resume": resume,
+            "overwrite": self.panel.replace.isChecked(),
+            "stop": self._stop,
+        }
+        if self._network:
+            return NetworkRequest(parameters=self._network_parameters(), **common)
+        parameters = self._bank_parameters()
+        return None if parameters is None else TrainRequest(parameters=parameters, **common)
 
     def _start(self, resume: bool) -> None:
         if self.busy:
@@ -173,18 +228,17 @@ class TrainWidget(Dock):
         if request is None:
             return
         if not (resume and self._request is not None and self._request.out == request.out):
-            self.history = TrainingHistory()
+            self.history = request.new_history()
         self._request = request
         self.panel.replace.setChecked(False)
         self.panel.show_history(self.history)
-        self.run_work(request.run, model.stage_text(TrainingHistory()))
+        self.run_work(request.run, request.new_history().status)
         self._clock.start()
 
     def work_reported(self, event: TrainEvent) -> None:
         """Show an event of the training."""
         self.history.add(event)
-        # The other events do not change the charts.
-        if isinstance(event, (TrainingStarted, VolumeAdded, GainMeasured)):
+        if self.history.changed_by(event):
             self.panel.show_history(self.history)
         self._show_stage()
 
@@ -198,20 +252,28 @@ class TrainWidget(Dock):
         if not self._stop.cancelled:
             self.panel.show_busy(text)
 
-    def work_finished(self, result: TrainingReport) -> None:
-        """Show the result, and offer the bank to the other docks."""
+    def work_finished(self, result: Any) -> None:
+        """Show the result, and offer it to the other docks."""
         assert self._request is not None
-        out = self._request.out
-        self.panel.show_status(model.outcome_text(result, out, self.history))
-        bank_news().saved.emit(str(out))
+        self.panel.show_history(self.history)
+        self.panel.show_status(self.history.outcome(result))
+        bank_news().saved.emit(str(self._request.out))
 
     def work_cancelled(self) -> None:
-        """Show that there is no bank yet."""
-        self.panel.show_status("Stopped before the first volume: there is no bank yet.")
+        """Show that there is no result yet."""
+        what = "step: there is no network" if self._network else "volume: there is no bank"
+        self.panel.show_status(f"Stopped before the first {what} yet.")
+
+    def _tick(self) -> None:
+        self._show_stage()
+        history = self.history
+        if isinstance(history, NetworkHistory) and len(history.losses) != self._drawn:
+            self._drawn = len(history.losses)
+            self.panel.show_history(history)
 
     def _show_stage(self) -> None:
         if self.busy and not self._stop.cancelled:
-            self.panel.show_status(model.stage_text(self.history))
+            self.panel.show_status(self.history.status)
 
     def refresh(self, _: Any = None) -> None:
         """Show the plan of the form, or why it cannot start."""
@@ -220,21 +282,22 @@ class TrainWidget(Dock):
         self._clock.stop()
         panel = self.panel
         panel.show_idle()
+        self._list_networks()
         chosen, checking = panel.volumes.chosen(TRAIN), panel.volumes.chosen(VALIDATE)
         out: Path | None = None
         try:
-            out, parameters = bank_path(panel.name.text(), self._folder), self._parameters()
-            grids = self._grids([*chosen, *checking])
-            assert parameters is not None
-            memory = training_memory(parameters, grids)
-            plan = model.plan_text(len(chosen), len(checking), grids, memory)
-            found = model.warnings(self._grids(chosen), len(chosen), len(checking))
+            out, grids = self._out(), self._grids([*chosen, *checking])
+            need, check = self._memory(grids)
+            plan = model.plan_text(len(chosen), len(checking), grids, need)
+            of_thick = OF_THICK if self._network else model.OF_THICK
+            counts = (len(chosen), len(checking))
+            found = model.warnings(self._grids(chosen), *counts, of_thick)
             panel.show_plan(plan if chosen else "", found, str(out))
             if not (panel.volumes.layers or panel.volumes.files):
                 panel.show_status(model.EMPTY)
             elif not chosen:
                 panel.show_status(model.NO_VOLUME)
-            check_memory(memory, parameters.preset)
+            check()
         except MemoryEstimateError as error:
             # Training stays possible: it checks the memory again when it starts.
             panel.show_error(error_line(error))
@@ -244,9 +307,21 @@ class TrainWidget(Dock):
             panel.offer(train=False, resume=False, replace=False)
             return
         assert out is not None
-        exists, resumable = out.exists(), checkpoint_path(out).exists()
+        checkpoint = network_checkpoint(out) if self._network else checkpoint_path(out)
+        exists, resumable = out.exists(), checkpoint.exists()
         may_write = panel.replace.isChecked() or not exists
         panel.offer(train=bool(chosen) and may_write, resume=resumable, replace=exists)
+
+    def _memory(self, grids: list[Grid]) -> tuple[int, Callable[[], None]]:
+        """Return the memory that the training needs, and a function that checks it."""
+        if self._network:
+            run.require_torch()
+            need = network_memory([grid.shape for grid in grids])
+            return need, functools.partial(check_network_memory, need)
+        parameters = self._bank_parameters()
+        assert parameters is not None
+        memory = training_memory(parameters, grids)
+        return memory.total, functools.partial(check_memory, memory, parameters.preset)
 
     def _grids(self, entries: list[Any]) -> list[Grid]:
         """Return the grids of layers, and of files whose headers were read."""

@@ -26,6 +26,7 @@ from napari_mrisr.training.networks.run import (
     check_network_memory,
     drive,
     network_checkpoint,
+    network_memory,
     train_network,
 )
 from napari_mrisr.training.sources import TrainingFile
@@ -177,9 +178,9 @@ def test_missing_pytorch_names_the_remedy(monkeypatch, tmp_path):
 
 
 def test_memory_is_checked():
-    assert 1e9 < check_network_memory([(160, 192, 192)] * 4) < 2e9
+    assert 1e9 < network_memory([(160, 192, 192)] * 4) < 2e9
     with pytest.raises(MemoryEstimateError, match="fewer volumes"):
-        check_network_memory([(1000, 1000, 1000)] * 1000)
+        check_network_memory(network_memory([(1000, 1000, 1000)] * 1000))
 
 
 def test_a_network_of_pytorch_is_trained_resumed_and_trained_further(scans, tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import pytest
 from napari_mrisr.bank.folder import bank_folder
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import OutputError
-from napari_mrisr.training.cost import MemoryNeed
 from napari_mrisr.training.events import (
     CalibrationStarted,
     GainMeasured,
@@ -86,7 +85,7 @@ def test_texts_state_numbers_with_units(history):
     assert "2 axial slabs" in texts.gain_note(history)
     assert "150,000 voxels" in texts.gain_tip(history)
     grids = [Grid((10, 20, 30), np.eye(4)), Grid((10, 20, 31), np.eye(4))]
-    text = texts.plan_text(3, 1, grids, MemoryNeed(10**9, 2 * 10**8, 0))
+    text = texts.plan_text(3, 1, grids, 1_200_000_000)
     assert text == (
         "3 volumes to train on, 1 to validate on\n"
         "largest 10 × 20 × 31 voxels\nneeds about 1.2 GB of memory"
@@ -106,6 +105,9 @@ def test_warnings_about_thick_slices_and_few_volumes():
 def test_bank_names_that_are_no_file_names_are_refused(tmp_path):
     assert bank_path("mine") == bank_folder() / "mine.safetensors"
     assert bank_path(" mine.safetensors", tmp_path) == tmp_path / "mine.safetensors"
+    assert bank_path("thick-2", suffix=".onnx") == bank_folder() / "thick-2.onnx"
+    with pytest.raises(OutputError, match="bundled network"):
+        bank_path("thick-slices.onnx", suffix=".onnx")
     for name in ("", "a/b", "..", ".hidden", "default-2x", "a.equations", 'x"y'):
         with pytest.raises(OutputError, match=r"^name: "):
             bank_path(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.desk import Desk, our_threads
+from helpers.networks import train_by_counting
 from helpers.scans import save_scans
 from helpers.training import train_quickly
 from qtpy.QtCore import QCoreApplication, QEvent
@@ -20,11 +22,14 @@ from qtpy.QtWidgets import QApplication
 from napari_mrisr.bank.model import list_banks, load_bank
 from napari_mrisr.io import read_volume
 from napari_mrisr.kernels import cpu_samples
+from napari_mrisr.networks.file import load_network
 from napari_mrisr.training import train
+from napari_mrisr.training.events import NetworkMeasured, NetworkStarted, StepTaken
 from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.viewer.layers.convert import layer_data
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 from napari_mrisr.viewer.train.model import TRAIN, UNUSED, VALIDATE
+from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.widget import TrainWidget
 
 
@@ -66,7 +71,7 @@ def desk(folder, model_desk):
 
 @pytest.fixture
 def real_desk(folder, open_desk):
-    desk = open_desk("Train filters", TrainDesk)
+    desk = open_desk("Train", TrainDesk)
     assert isinstance(desk.widget, TrainWidget)
     desk.folder = folder
     return desk
@@ -237,6 +242,112 @@ def test_bank_is_saved_into_another_folder(desk, scans, tmp_path):
     assert load_bank(tmp_path / "mine-3x.safetensors").scale == (3, 3, 3)
 
 
+@pytest.fixture
+def counting(monkeypatch):
+    """Train networks by counting, 10 ms per step."""
+    return train_by_counting(monkeypatch, step_s=0.01)
+
+
+def choose_network(desk: TrainDesk, steps: int) -> None:
+    desk.panel.method.name = "network"
+    desk.panel.steps.setMinimum(1)
+    desk.panel.steps.setValue(steps)
+
+
+def test_a_network_of_layers_and_files_is_offered_in_super_resolve(real_desk, scans, counting):
+    desk = real_desk
+    chooser = SuperResolveWidget(desk.viewer)
+    desk.viewer.window.add_dock_widget(chooser)
+    desk.add_layer(scans[0], "Jane Doe 1970")
+    desk.add_files(scans[1])
+    desk.add_files(scans[3], role=VALIDATE)
+    assert desk.panel.steps.isHidden()
+    choose_network(desk, 6)
+    assert not desk.panel.steps.isHidden()
+    assert desk.panel.scale.isHidden()
+    assert desk.panel.out.text() == str(desk.folder / "mine-thick-slices.onnx")
+    plan = desk.panel.plan.text()
+    assert "2 volumes to train on, 1 to validate on" in plan
+    assert "of memory" in plan
+    desk.panel.train_button.click()
+    desk.wait()
+    assert "Saved “mine-thick-slices”" in desk.status
+    assert "+4.01 dB at 4×" in desk.status
+    assert "CPU, counting" in desk.panel.speed.text()
+    assert desk.panel.gain.isHidden()
+    assert desk.widget.history.mean_gains[2.0] == [(6, pytest.approx(2.006))]
+    file = load_network(desk.folder / "mine-thick-slices.onnx")
+    assert [v["name"] for v in file.provenance["volumes"]] == ["volume 1", "volume 2"]
+    assert b"Doe" not in file.content
+    # At once among the networks of the other dock, and among those to start from.
+    chooser.panel.method.name = "network"
+    index = chooser.panel.bank.findData("mine-thick-slices")
+    assert index > 0
+    chooser.panel.bank.setCurrentIndex(index)
+    assert chooser._parameters().bank == "mine-thick-slices"
+    assert desk.panel.start.findData("mine-thick-slices") > 0
+    desk.viewer.window.remove_dock_widget(chooser)
+
+
+def test_stop_keeps_a_usable_network_and_resume_continues_it(desk, scans, counting):
+    desk.add_files(scans[0])
+    choose_network(desk, 400)
+    desk.panel.train_button.click()
+    desk.qtbot.waitUntil(lambda: desk.widget.history.step > 3, timeout=20_000)
+    started = time.monotonic()
+    desk.panel.stop_button.click()
+    assert time.monotonic() - started < 0.1
+    at_stop = counting[0].step
+    assert "Stopping" in desk.status
+    desk.wait()
+    step = counting[0].step
+    assert step <= at_stop + 1
+    assert f"Stopped after {step} of 400 steps" in desk.status
+    assert load_network(desk.folder / "mine-thick-slices.onnx").provenance["steps"] == step
+    assert our_threads() == []
+    assert not desk.panel.train_button.isEnabled()  # it would replace the network
+    assert desk.panel.resume_button.isEnabled()
+    counting[0].step_s = 0.0
+    desk.panel.steps.setValue(step + 2)
+    desk.panel.resume_button.click()
+    desk.wait()
+    assert "Saved" in desk.status
+    assert counting[1].step == step + 2
+
+
+def test_a_network_goes_on_from_the_bundled_one(desk, scans, counting):
+    desk.add_files(scans[0])
+    choose_network(desk, 5)
+    desk.panel.start.setCurrentIndex(desk.panel.start.findData("thick-slices"))
+    assert desk.panel.steps.value() == 1000
+    desk.panel.steps.setValue(2)
+    desk.panel.train_button.click()
+    desk.wait()
+    assert counting[0].start.name == "thick-slices"
+
+
+def test_closing_keeps_a_network_and_leaves_no_thread(real_desk, scans, counting):
+    desk = real_desk
+    desk.add_files(scans[0])
+    choose_network(desk, 4000)
+    desk.panel.train_button.click()
+    desk.qtbot.waitUntil(lambda: desk.widget.history.step > 3, timeout=20_000)
+    desk.viewer.window.remove_dock_widget(desk.widget)
+    assert our_threads() == []
+    assert load_network(desk.folder / "mine-thick-slices.onnx").provenance["steps"] > 3
+
+
+def test_a_network_without_pytorch_names_the_remedy(desk, scans, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    desk.add_files(scans[0])
+    choose_network(desk, 5)
+    assert "PyTorch, which is not installed" in desk.status
+    assert "napari-mrisr[train]" in desk.status
+    assert not desk.panel.train_button.isEnabled()
+    desk.panel.method.name = "hashed"
+    assert desk.panel.train_button.isEnabled()
+
+
 def test_list_of_volumes_follows_layers_and_files(desk, scans, tmp_path):
     volumes = desk.panel.volumes
     layer = desk.add_layer(scans[0], "a")
@@ -283,6 +394,22 @@ def test_charts_draw_every_state(desk, qtbot):
     empty = desk.panel.gain.grab().toImage()
     desk.panel.gain.show_history(TrainingHistory())
     assert desk.panel.gain.grab().toImage() != empty
+
+
+def test_charts_of_a_network_draw_every_state(desk):
+    history = NetworkHistory()
+    for width in (160, 500):
+        for chart in (desk.panel.curve, desk.panel.loss):
+            chart.show_history(history)
+            chart.resize(width, chart.sizeHint().height())
+            assert not chart.grab().isNull()
+        history.add(NetworkStarted(0, 400, 3, "CPU"))
+        history.add(StepTaken(1, 400, 0.02, 9.0))
+        history.add(NetworkMeasured(1, {2.0: (0.5, -0.2), 4.0: (1.0, 1.1), 6.0: (0.3, 0.4)}))
+        history.add(NetworkMeasured(2, {2.0: (0.6, -0.1), 4.0: (1.1, 1.1), 6.0: (0.4, 0.4)}))
+    empty = desk.panel.curve.grab().toImage()
+    desk.panel.curve.show_history(NetworkHistory())
+    assert desk.panel.curve.grab().toImage() != empty
 
 
 def test_closed_dock_is_garbage_collected(make_napari_viewer, monkeypatch, tmp_path):

@@ -1,0 +1,156 @@
+"""Request, history and texts of a network's training. No Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from napari_mrisr.core.progress import CancelToken, format_seconds
+from napari_mrisr.training import Watch
+from napari_mrisr.training.events import NetworkMeasured, NetworkStarted, StepTaken, TrainEvent
+from napari_mrisr.training.networks.run import (
+    NetworkParameters,
+    NetworkReport,
+    train_network,
+)
+from napari_mrisr.training.sources import TrainingSource
+from napari_mrisr.viewer.common.labels import duration_label
+from napari_mrisr.viewer.common.worker import WorkerProgress
+
+GAIN_TIP = (
+    "Mean PSNR over tricubic interpolation inside the head, in the middle of each\n"
+    "validation volume, for slices 2, 4 and 6 times as thick as the pixels."
+)
+OF_THICK = "the network learns along the pixels only"
+
+# Points of the curve of the training error; each is the mean of the steps since the last.
+_POINTS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRequest:
+    """Train a network, or continue one.
+
+    Attributes
+    ----------
+    sources, validation : tuple of TrainingSource
+        Volumes to train on, and to measure the gain on.
+    out : Path
+        File of the network.
+    parameters : NetworkParameters
+    resume, overwrite : bool
+        As in :func:`~napari_mrisr.training.networks.run.train_network`.
+    stop : CancelToken
+        Ends the training and saves the network.
+    """
+
+    sources: tuple[TrainingSource, ...]
+    validation: tuple[TrainingSource, ...]
+    out: Path
+    parameters: NetworkParameters
+    resume: bool = False
+    overwrite: bool = False
+    stop: CancelToken = field(default_factory=CancelToken)
+
+    def new_history(self) -> NetworkHistory:
+        """Return the history before the first event."""
+        return NetworkHistory()
+
+    def run(self, progress: WorkerProgress) -> NetworkReport:
+        """Train; for a background thread."""
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        return train_network(
+            self.sources,
+            self.out,
+            self.parameters,
+            resume=self.resume,
+            overwrite=self.overwrite,
+            progress=progress,
+            watch=Watch(progress.report, self.validation, self.stop),
+        )
+
+
+@dataclass
+class NetworkHistory:
+    """Collects the events of a network's training for charts and texts.
+
+    Attributes
+    ----------
+    step, steps : int
+    gains : dict of int to (dict of float to tuple of float)
+        Gain in dB per validation volume, by step and slice factor.
+    losses : list of (int, float)
+        Step, and mean error of the patches since the point before, in engine units.
+    """
+
+    step: int = 0
+    steps: int = 0
+    place: str = ""
+    gains: dict[int, dict[float, tuple[float, ...]]] = field(default_factory=dict)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    _seconds_left: float = math.nan
+    _newest: list[float] = field(default_factory=list)
+
+    def add(self, event: TrainEvent) -> None:
+        """Add an event."""
+        if isinstance(event, NetworkStarted):
+            self.step, self.steps, self.place = event.step, event.steps, event.place
+            self.gains = {step: g for step, g in self.gains.items() if step <= event.step}
+            self.losses = [point for point in self.losses if point[0] <= event.step]
+            self._newest.clear()
+        elif isinstance(event, StepTaken):
+            self.step, self._seconds_left = event.step, event.seconds_left
+            self._newest.append(event.loss)
+            if event.step % self._every == 0:
+                self.losses.append((event.step, float(np.mean(self._newest))))
+                self._newest.clear()
+        elif isinstance(event, NetworkMeasured):
+            self.gains[event.step] = event.gains_db
+
+    def changed_by(self, event: TrainEvent) -> bool:
+        """Return True if an event changes the charts."""
+        # Steps can be faster than drawing; the dock also draws them by its clock.
+        return not isinstance(event, StepTaken)
+
+    @property
+    def _every(self) -> int:
+        return max(1, self.steps // _POINTS)
+
+    @property
+    def mean_gains(self) -> dict[float, list[tuple[int, float]]]:
+        """Points (step, mean gain in dB), one line per slice factor."""
+        lines: dict[float, list[tuple[int, float]]] = {}
+        for step, gains in sorted(self.gains.items()):
+            for factor, each in gains.items():
+                lines.setdefault(factor, []).append((step, float(np.mean(each))))
+        return lines
+
+    @property
+    def status(self) -> str:
+        """Progress in one line."""
+        if not self.steps:
+            return "Reading the volumes…"
+        text = f"Step {self.step:,} of {self.steps:,}"
+        if math.isnan(self._seconds_left):
+            return text
+        return f"{text}, about {format_seconds(self._seconds_left)} left"
+
+    @property
+    def speed(self) -> str:
+        """Device, precision and speed in one line."""
+        if math.isnan(self._seconds_left) or self.step >= self.steps:
+            return self.place
+        return f"{self.place}; {self._seconds_left / (self.steps - self.step):.2g} s per step"
+
+    def outcome(self, report: NetworkReport) -> str:
+        """Describe the result."""
+        gains = (f"{gain:+.2f} dB at {factor:g}×" for factor, gain in report.gains_db.items())
+        measured = f" Validation gain {', '.join(gains)}." if report.gains_db else ""
+        if report.stopped:
+            stopped = report.stopped[0].upper() + report.stopped[1:]
+            return f"{stopped}; saved as “{report.name}”.{measured} Resume continues."
+        took = duration_label(report.seconds)
+        return f"Saved “{report.name}” in {took}.{measured} Choose it as Bank in Super-resolve."
