@@ -32,13 +32,8 @@ from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.training.events import NetworkMeasured, StepTaken, TrainEvent
 from napari_mrisr.training.networks.loop import LoopParameters, NetworkTraining
-from napari_mrisr.training.networks.patches import (
-    FACTOR_RANGE,
-    WIDTH_RANGE,
-    HeldOut,
-    training_image,
-)
-from napari_mrisr.training.networks.run import drive
+from napari_mrisr.training.networks.patches import HeldOut, training_image
+from napari_mrisr.training.networks.run import MEASURED_FACTORS, RANGES, drive
 from napari_mrisr.training.networks.volumes import held_out
 
 FLAIR = "lesions/ms26_FLAIR.nii.gz"
@@ -87,14 +82,13 @@ def main() -> None:
         )  # fmt: skip
     kind = ISOTROPIC if arguments.isotropic else THICK
     loop = LoopParameters(arguments.steps)
-    factors, ranges = (2.0, 4.0, 6.0), {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE}
     if kind == ISOTROPIC:
         loop = replace(loop, batch=2, across=32)
-        factors, ranges = (2.0, 3.0, 4.0), {"factors": (2.0, 4.0), "widths": (1.0, 1.0)}
     training = NetworkTraining(loop, images, weights, bfloat16=True, kind=kind)
     if arguments.checkpoint.exists():
         training.load(arguments.checkpoint)
     held = [held_out_of(arguments.data / "val" / f"{n}.nii.gz", axis) for n, axis in HELD_OUT]
+    factors = MEASURED_FACTORS[kind]
     drive(training, held, arguments.checkpoint, observe=show, every=EVERY, factors=factors)
     provenance = {
         "volumes": volumes,
@@ -102,7 +96,7 @@ def main() -> None:
         "command": "scripts/train_network.py",
         "version": __version__,
     }
-    training.export(arguments.out, {**ranges, "provenance": provenance})
+    training.export(arguments.out, {**RANGES[kind], "provenance": provenance})
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ _OF_BANKS: dict[str, tuple[Any, str]] = {
     "thin": ([], "use --thick-axes"),
     "dask": (None, "networks are trained in one process"),
 }
-_OF_NETWORKS = ("steps", "start")
+_OF_NETWORKS = ("kind", "steps", "start")
 
 
 def add_parser(commands: options.Commands) -> None:
@@ -63,8 +63,8 @@ def add_parser(commands: options.Commands) -> None:
         "--method",
         choices=("hashed", "network"),
         default="hashed",
-        help="hashed: filter bank for one scale; network: for thick slices of any factor, needs "
-        "PyTorch (default: %(default)s)",
+        help="hashed: filter bank for one scale; network: for slices of any thickness, or for "
+        "2x to 4x, needs PyTorch (default: %(default)s)",
     )
     options.add_scale(parser)
     parser.add_argument(
@@ -81,6 +81,12 @@ def add_parser(commands: options.Commands) -> None:
     )
     options.add_degradation(parser, None, "standard")
     parser.add_argument(
+        "--kind",
+        choices=("thick-slices", "isotropic"),
+        help="what a network is for: slices of any thickness, or 2x, 3x and 4x of all axes "
+        "(default: thick-slices)",
+    )
+    parser.add_argument(
         "--steps",
         type=int,
         metavar="N",
@@ -89,7 +95,7 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--start",
         metavar="FILE|NAME",
-        help="network to train further, such as thick-slices (default: a new one)",
+        help="network of this kind to train further, such as thick-slices (default: a new one)",
     )
     parser.add_argument(
         "--thin",
@@ -207,6 +213,7 @@ def _train_network(
         steps = FINE_TUNING_STEPS if arguments.start else STEPS
     parameters = NetworkParameters(
         steps,
+        arguments.kind or "thick-slices",
         arguments.start or "",
         licenses=_licenses(arguments.manifest),
         names=not arguments.no_names,
@@ -364,11 +371,9 @@ def _say_event(session: Session, event: TrainEvent) -> None:
         from_ = f", from step {event.step:,}" if event.step else ""
         session.progress.message(f"{event.steps:,} steps on {event.place}{from_}")
     if isinstance(event, NetworkMeasured):
-        means = (f"{sum(g) / len(g):+.2f} at {f:g}" for f, g in event.gains_db.items())
-        session.progress.message(
-            f"step {event.step:,}: {', '.join(means)} times the pixel size, dB over tricubic, "
-            "inside the head"
-        )
+        means = (f"{sum(g) / len(g):+.2f} at {f:g}×" for f, g in event.gains_db.items())
+        text = f"step {event.step:,}: {', '.join(means)}, dB over tricubic, inside the head"
+        session.progress.message(text)
     if isinstance(event, GainMeasured):
         each = ", ".join(f"{gain:+.2f}" for gain in event.gains_db)
         # Above the bar, which a line on standard output would end.

@@ -134,6 +134,12 @@ def open_network(name: str) -> NetworkFile:
     return load_network(user_networks().get(name, name))
 
 
+def bundled_networks() -> list[str]:
+    """List the bundled networks."""
+    folder = resources.files("napari_mrisr") / "banks"
+    return [name for name in (THICK, ISOTROPIC) if (folder / f"{name}.onnx").is_file()]
+
+
 @functools.lru_cache(maxsize=2)
 def bundled_network(name: str = THICK) -> NetworkFile:
     """Return a bundled network."""

@@ -114,7 +114,7 @@ def test_a_network_tells_memory_and_its_gain_and_is_used_at_once(run, tmp_path, 
     assert "GB of memory" in found.out
     lines = [line for line in found.err.splitlines() if "dB over tricubic" in line]
     assert [line.partition(":")[0] for line in lines] == ["step 250", "step 300"]
-    assert "+2.25 at 2, +4.25 at 4, +6.25 at 6 times" in lines[0]
+    assert "+2.25 at 2×, +4.25 at 4×, +6.25 at 6×" in lines[0]
     assert b"2.nii" not in out.read_bytes()
     result = tmp_path / "high.nii.gz"
     options = ("--scale", "1x1x2", "--method", "network", "--bank", out)
@@ -141,6 +141,11 @@ def test_a_network_goes_on_from_another_with_fewer_steps(run, scan, tmp_path, mo
         (("--method", "network", "--out", "b.safetensors"), "end it with .onnx"),
         (("--method", "network", "--steps", "0"), "--steps: 0; give 1"),
         (("--method", "network", "--start", "nothing"), "nothing: cannot be read"),
+        (
+            ("--method", "network", "--kind", "isotropic", "--start", "thick-slices"),
+            "thick-slices: a network for slices of any thickness, not 2×",
+        ),
+        (("--scale", "2", "--kind", "isotropic"), "--kind: does not apply to filter banks"),
         (("--scale", "2", "--steps", "9"), "--steps: does not apply to filter banks"),
         ((), "--scale: missing"),
     ],

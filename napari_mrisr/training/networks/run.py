@@ -12,7 +12,7 @@ import importlib.util
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ from napari_mrisr.errors import (
     install,
 )
 from napari_mrisr.methods.network import open_network
-from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile
 from napari_mrisr.training.events import (
     NetworkMeasured,
     NetworkStarted,
@@ -53,8 +53,17 @@ from napari_mrisr.training.networks.volumes import read_held_out, read_images
 from napari_mrisr.training.run import Stopped, Watch, check_stopped
 from napari_mrisr.training.sources import TrainingSource, as_source
 
-MEASURED_FACTORS = (2.0, 4.0, 6.0)
-"""Slice factors of the validation."""
+KINDS = {THICK: "slices of any thickness", ISOTROPIC: "2×, 3× and 4× of all axes"}
+"""What a network can be for."""
+
+MEASURED_FACTORS = {THICK: (2.0, 4.0, 6.0), ISOTROPIC: (2.0, 3.0, 4.0)}
+"""Factors of the validation."""
+
+RANGES = {
+    THICK: {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE},
+    ISOTROPIC: {"factors": (2.0, 4.0), "widths": (1.0, 1.0)},
+}
+"""Ranges of factor and slice width in training, for the file."""
 
 STEPS, FINE_TUNING_STEPS = 8_000, 1_000
 """Steps by default, from the start and of a network that was trained before."""
@@ -75,8 +84,11 @@ class NetworkParameters:
     ----------
     steps : int
         Training steps; more gain more, with a smaller and smaller advantage.
+    kind : str
+        ``thick-slices``, or ``isotropic`` for 2×, 3× and 4× of all axes.
     start : str
-        Network to train further: ``thick-slices``, a name or a file. Empty for a new one.
+        Network of this kind to train further: ``thick-slices``, a name or a file. Empty for a
+        new one.
     licenses, license, names
         As in :class:`~napari_mrisr.training.presets.TrainParameters`.
     thick_axes : tuple of (pattern, str)
@@ -85,6 +97,7 @@ class NetworkParameters:
     """
 
     steps: int = STEPS
+    kind: str = THICK
     start: str = ""
     licenses: dict[str, str] = field(default_factory=dict)
     license: str = ""
@@ -94,6 +107,8 @@ class NetworkParameters:
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 10_000_000:
             raise ParameterError(explain("steps", str(self.steps), "give 1 to 10,000,000"))
+        if self.kind not in KINDS:
+            raise ParameterError(explain("kind", repr(self.kind), f"choose {' or '.join(KINDS)}"))
 
 
 @dataclass(frozen=True)
@@ -176,7 +191,7 @@ def train_network(
     threads: int | None = None,
     device: str = "auto",
 ) -> NetworkReport:
-    """Train a network for thick slices and save it as one ``.onnx`` file.
+    """Train a network and save it as one ``.onnx`` file.
 
     Parameters
     ----------
@@ -222,7 +237,7 @@ def train_network(
     check = functools.partial(check_stopped, progress, watch)
     require_torch()
     _check_target(target, resume=resume, overwrite=overwrite)
-    start = open_network(parameters.start) if parameters.start else None
+    start = _open_start(parameters)
     checkpoint = network_checkpoint(target)
     try:
         images, records = read_images([as_source(p) for p in paths], parameters, progress, check)
@@ -233,6 +248,7 @@ def train_network(
         "volumes": [record["sha256"] for record in records],
         "thick_axes": [list(pair) for pair in parameters.thick_axes],
         "start": hashlib.sha256(start.content).hexdigest() if start else "",
+        "kind": parameters.kind,
     }
     loop = open_loop(images, parameters, start, device=device, threads=threads or processors())
     if resume and checkpoint.is_file():
@@ -250,7 +266,15 @@ def train_network(
     stopped, cancelled = "", False
     try:
         progress.begin("training a network", loop.steps - loop.step)
-        drive(loop, held, checkpoint, observe=observe, check=check, identity=identity)
+        drive(
+            loop,
+            held,
+            checkpoint,
+            observe=observe,
+            check=check,
+            identity=identity,
+            factors=MEASURED_FACTORS[parameters.kind],
+        )
     except (Stopped, Cancelled) as stop:
         cancelled = isinstance(stop, Cancelled)
         stopped = f"stopped after {loop.step:,} of {loop.steps:,} steps"
@@ -267,8 +291,7 @@ def train_network(
     }
     if start is not None:
         provenance["start"] = {"name": start.name, "provenance": start.provenance}
-    document = {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE, "provenance": provenance}
-    loop.export(target, document)
+    loop.export(target, {**RANGES[parameters.kind], "provenance": provenance})
     if cancelled:
         raise Cancelled(stopped)
     return NetworkReport(target, loop.step, time.monotonic() - started, gains, stopped)
@@ -283,7 +306,7 @@ def drive(
     check: Callable[[], None] = lambda: None,
     identity: dict[str, Any] | None = None,
     every: int = _EVERY,
-    factors: Sequence[float] = MEASURED_FACTORS,
+    factors: Sequence[float] = MEASURED_FACTORS[THICK],
 ) -> None:
     """Train to the last step, with checkpoints and validations in between.
 
@@ -356,11 +379,12 @@ def open_loop(
         raise DeviceError(explain("device", found, remedy))
     torch.set_num_threads(threads)
     loop, network = LoopParameters(parameters.steps), None
+    if parameters.kind == ISOTROPIC:
+        loop = replace(loop, batch=2, across=32)
     if start is not None:
         network = restore(start)
-        loop = LoopParameters(
-            parameters.steps, rate=_FINE_TUNING * loop.rate, adam_rate=_FINE_TUNING * loop.adam_rate
-        )
+        rate, adam_rate = _FINE_TUNING * loop.rate, _FINE_TUNING * loop.adam_rate
+        loop = replace(loop, rate=rate, adam_rate=adam_rate)
     return NetworkTraining(
         loop,
         images,
@@ -368,6 +392,7 @@ def open_loop(
         network,
         bfloat16=torch.cuda.is_bf16_supported() if on_gpu else _cpu_has_bfloat16(),
         device="cuda" if on_gpu else "cpu",
+        kind=parameters.kind,
     )
 
 
@@ -377,6 +402,16 @@ def _cpu_has_bfloat16() -> bool:
 
     features = get_host_cpu_features()
     return any(features.get(name) for name in ("avx512bf16", "amx-bf16", "bf16"))
+
+
+def _open_start(parameters: NetworkParameters) -> NetworkFile | None:
+    if not parameters.start:
+        return None
+    start = open_network(parameters.start)
+    if start.kind != parameters.kind:
+        found = f"a network for {KINDS[start.kind]}, not {KINDS[parameters.kind]}"
+        raise BankError(explain(start.name, found, "start from another, or train the same kind"))
+    return start
 
 
 def require_torch() -> None:

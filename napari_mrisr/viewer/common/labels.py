@@ -6,14 +6,16 @@ import functools
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_mrisr.bank.folder import user_banks
+from napari_mrisr.bank.folder import user_banks, user_networks
 from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.progress import ProgressState, format_seconds
 from napari_mrisr.core.scale import RealScale, Scale, is_whole, isotropic_scale, orders_of
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import BankError, MrisrError
 from napari_mrisr.methods import available_scales, get_method
+from napari_mrisr.methods.network import bundled_networks
 from napari_mrisr.methods.resampled import scale_of_bank
+from napari_mrisr.networks.file import ISOTROPIC, load_network
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
@@ -87,6 +89,8 @@ def offered_scales(method: str) -> tuple[list[Scale], bool]:
     scales = available_scales(method)
     if scales is None:
         return list(COMMON_SCALES), True
+    if method == "network" and networks_of(ISOTROPIC):
+        scales = [*COMMON_SCALES[:3], *scales]
     own = {_scale_of(path) for path in user_banks().values()} if method == "hashed" else set()
     orders = {order for scale in own if scale is not None for order in orders_of(scale)}
     return listed({*scales, *orders}), False
@@ -132,6 +136,26 @@ def fitting_banks(scale: RealScale, *, any_order: bool = False) -> list[str]:
     fitting = [name for name in bundled if fitting_scale(load_bank(name).scale)]
     own = [name for name, path in user_banks().items() if fitting_scale(_scale_of(path))]
     return fitting + [name for name in own if name not in bundled]
+
+
+def networks_of(kind: str) -> list[str]:
+    """Return the names of the networks of a kind: the bundled one, then the user's."""
+    own = [name for name, path in user_networks().items() if network_kind(path) == kind]
+    return ([kind] if kind in bundled_networks() else []) + own
+
+
+def network_kind(path: Path) -> str | None:
+    """Return what a network is for; None for a file of another program, or that is no network."""
+    try:
+        stat = path.stat()
+        return _read_kind(path, stat.st_mtime_ns, stat.st_size)
+    except (BankError, OSError):
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _read_kind(path: Path, changed_ns: int, size: int) -> str:
+    return load_network(path).kind
 
 
 def _scale_of(path: Path) -> Scale | None:

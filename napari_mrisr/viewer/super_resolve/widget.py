@@ -14,20 +14,25 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_mrisr.bank.folder import NETWORK_SUFFIX, user_banks, user_networks
-from napari_mrisr.core.scale import whole_scale
+from napari_mrisr.core.scale import RealScale, whole_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.methods.network import open_network
+from napari_mrisr.methods.network import bundled_networks, open_network
+from napari_mrisr.networks.file import ISOTROPIC, THICK
+from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import (
+    COMMON_SCALES,
     duration_label,
     error_line,
     fitting_banks,
     grid_label,
     isotropic_choice,
     listed,
+    network_kind,
+    networks_of,
     offered_scales,
     source_label,
 )
@@ -123,13 +128,16 @@ class SuperResolveWidget(Dock):
 
     def _open_network(self, path: str) -> None:
         try:
-            open_network(path)
+            isotropic = not is_foreign(path) and open_network(path).kind == ISOTROPIC
         except MrisrError as error:
             self.tell_error(error)
             return
         self._network_file = path
         self.panel.method.name = "network"
         self._method_chosen()
+        if isotropic:
+            self.panel.scale.scale = COMMON_SCALES[0]
+        self._scale_chosen()
         self.panel.bank.setCurrentIndex(self.panel.bank.findData(path))
 
     def _method_chosen(self) -> None:
@@ -172,9 +180,16 @@ class SuperResolveWidget(Dock):
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
         elif method == "network":
-            file = [self._network_file] if self._network_file else []
-            self.panel.bank.set_names([*user_networks(), *file], None)
+            self.panel.bank.set_names(self._networks(scale), None)
         self._form_changed()
+
+    def _networks(self, scale: RealScale | None) -> list[str]:
+        """Return the user's networks for a scale, by name, and the file that was opened."""
+        one = scale is not None and len(set(scale)) == 1
+        kind, file = ISOTROPIC if one else THICK, self._network_file
+        names = [name for name in networks_of(kind) if name not in bundled_networks()]
+        fits = file is not None and network_kind(Path(file)) in (kind, None)
+        return [*names, file] if file is not None and fits else names
 
     def _bank_saved(self, path: str) -> None:
         """Offer a bank that was trained in this session."""

@@ -157,7 +157,7 @@ class NetworkGainChart(Chart):
             axes.plot(*zip(*line, strict=True), ".-", color=_ACCENT, alpha=alpha, label=label)
         axes.margins(y=0.2)
         if shown.gains:
-            axes.legend(title="slices thicker", frameon=False, loc="best")
+            axes.legend(frameon=False, loc="best")
         else:
             axes.set_ylim(0.0, 1.0)
             text = "appears after 250 steps,\nwith a volume to validate on"

@@ -17,7 +17,7 @@ from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import MrisrError, OutputError, explain
 from napari_mrisr.io import read_grid
-from napari_mrisr.methods.network import BUNDLED
+from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.training import TrainingReport, Watch, train
 from napari_mrisr.training.cost import MemoryNeed, estimate_training
 from napari_mrisr.training.events import (
@@ -133,7 +133,7 @@ def bank_path(name: str, folder: Path | None = None, suffix: str = SUFFIX) -> Pa
         If the name is no file name, or that of a bundled file.
     """
     kind, bundled = (
-        ("network", [BUNDLED]) if suffix == NETWORK_SUFFIX else ("bank", bundled_banks())
+        ("network", [THICK, ISOTROPIC]) if suffix == NETWORK_SUFFIX else ("bank", bundled_banks())
     )
     plain = name.strip().removesuffix(suffix)
     if not plain or plain.startswith(".") or set(plain) & set('/\\:*?"<>|'):

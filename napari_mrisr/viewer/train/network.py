@@ -22,7 +22,7 @@ from napari_mrisr.viewer.common.worker import WorkerProgress
 
 GAIN_TIP = (
     "Mean PSNR over tricubic interpolation inside the head, in the middle of each\n"
-    "validation volume, for slices 2, 4 and 6 times as thick as the pixels."
+    "validation volume; of thick slices, for several thicknesses in pixels."
 )
 OF_THICK = "the network learns along the pixels only"
 

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
+from napari_mrisr.training.networks.run import KINDS
 from napari_mrisr.training.presets import PRESET_SUMMARIES
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import NamedChoice, ScaleField, narrow
@@ -29,7 +30,8 @@ from napari_mrisr.viewer.train.model import UNKNOWN_LICENSE, TrainingHistory
 from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.volumes import VolumeList
 
-METHODS = {"hashed": "filters for one scale", "network": "for slices of any thickness"}
+METHODS = {"hashed": "filters for one scale"}
+METHODS |= {kind: f"network for {summary}" for kind, summary in KINDS.items()}
 """What can be trained, with a summary each."""
 
 PROGRESS = 1
@@ -135,7 +137,7 @@ class TrainPanel(FormPanel):
 
     def show_method(self, method: str) -> None:
         """Show the fields of a method."""
-        network = method == "network"
+        network = method in KINDS
         for field in (self.start, self.steps):
             self._form.setRowVisible(field, network)
         for field in (self.scale, self.degradation, self.preset):

@@ -16,12 +16,11 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_mrisr.bank.folder import NETWORK_SUFFIX, SUFFIX, bank_folder, user_networks
+from napari_mrisr.bank.folder import NETWORK_SUFFIX, SUFFIX, bank_folder
 from napari_mrisr.core.progress import CancelToken, ProgressState
 from napari_mrisr.core.scale import format_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.methods.network import BUNDLED
 from napari_mrisr.training import checkpoint_path
 from napari_mrisr.training.cost import check_memory
 from napari_mrisr.training.events import TrainEvent
@@ -38,7 +37,7 @@ from napari_mrisr.training.presets import TrainParameters
 from napari_mrisr.training.sources import TrainingSource, VolumeSource
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
-from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.common.labels import error_line, networks_of
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 from napari_mrisr.viewer.train import model
 from napari_mrisr.viewer.train.model import (
@@ -82,7 +81,6 @@ class TrainWidget(Dock):
         self._clock.setInterval(1000)
         self._clock.timeout.connect(self._tick)
         self._connect()
-        self._list_networks()
         self._method_chosen()
         self.attach()
 
@@ -130,10 +128,11 @@ class TrainWidget(Dock):
 
     @property
     def _network(self) -> bool:
-        return self.panel.method.name == "network"
+        return self.panel.method.name in run.KINDS
 
     def _method_chosen(self) -> None:
         self.panel.show_method(self.panel.method.name)
+        self._list_networks()
         self._start_chosen()
 
     def _start_chosen(self, _: int = 0) -> None:
@@ -150,7 +149,7 @@ class TrainWidget(Dock):
         if name.property("typed"):
             return
         if self._network:
-            name.setText("mine-thick-slices")
+            name.setText(f"mine-{self.panel.method.name}")
         elif scale is not None:
             name.setText(f"mine-{format_scale(scale)}x")
 
@@ -161,7 +160,7 @@ class TrainWidget(Dock):
         start.blockSignals(True)
         start.clear()
         start.addItem("New network", "")
-        for name in [BUNDLED, *user_networks()]:
+        for name in networks_of(self.panel.method.name):
             start.addItem(name, name)
         start.setCurrentIndex(max(0, start.findData(chosen)))
         start.blockSignals(False)
@@ -196,6 +195,7 @@ class TrainWidget(Dock):
         panel = self.panel
         return NetworkParameters(
             panel.steps.value(),
+            panel.method.name,
             panel.start.currentData(),
             license=panel.license.text().strip() or UNKNOWN_LICENSE,
             names=panel.names.isChecked(),

@@ -70,6 +70,18 @@ def test_a_network_states_its_volumes_steps_and_gain(loops, scans, tmp_path):
     assert b"T1w" not in file.content
 
 
+def test_a_network_for_all_axes_measures_its_own_factors(loops, scans, tmp_path):
+    watch = Watch(validation=[TrainingFile(scans[2])])
+    parameters = NetworkParameters(2, "isotropic")
+    report = train_network(scans[:1], tmp_path / "a.onnx", parameters, watch=watch)
+    assert report.gains_db == {2.0: 2.002, 3.0: 3.002, 4.0: 4.002}
+    with pytest.raises(BankError, match="thick-slices: a network for slices of any thickness"):
+        start = NetworkParameters(2, "isotropic", "thick-slices")
+        train_network(scans[:1], tmp_path / "b.onnx", start)
+    with pytest.raises(ParameterError, match="choose thick-slices or isotropic"):
+        NetworkParameters(2, "square")
+
+
 def test_images_are_degraded_along_their_fine_axes(loops, scans, tmp_path):
     """Voxels of the phantoms are 1 x 1 x 1.2 mm."""
     train_network(scans[:1], tmp_path / "a.onnx", NetworkParameters(1))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.desk import Desk, our_threads
+from helpers.networks import convolution_model, save_model
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
@@ -465,6 +466,41 @@ def test_the_network_is_suggested_for_thick_slices_until_the_user_chooses(
     desk.panel.method.name = "tricubic"
     desk.widget.choose_layer(desk.add(volume))
     assert desk.panel.method.name == "tricubic"
+
+
+def save_network(path, kind="thick-slices"):
+    order = 8 if kind == "thick-slices" else 20
+    kernel = np.zeros((order, 1, 3, 3, 3), np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save_model(convolution_model(kernel, kind=kind), path)
+
+
+def test_networks_of_the_user_are_offered_for_their_scales(
+    banks, model_desk, thick, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NAPARI_MRISR_BANKS", str(tmp_path / "banks"))
+    save_network(tmp_path / "banks" / "mine.onnx")
+    save_network(tmp_path / "banks" / "all-axes.onnx", "isotropic")
+    desk = model_desk(SuperResolveWidget, SuperResolveDesk)
+    desk.add(thick)
+    bank = desk.panel.bank
+    assert (bank.findData("mine") > 0, bank.findData("all-axes")) == (True, -1)
+    bank.setCurrentIndex(bank.findData("mine"))
+    assert desk.widget._parameters().bank == "mine"
+    desk.panel.scale.scale = (2, 2, 2)
+    assert (bank.findData("mine"), bank.findData("all-axes") > 0) == (-1, True)
+
+
+def test_a_network_file_is_opened_as_bank(desk, thick, tmp_path):
+    desk.add(thick)
+    path = save_network(tmp_path / "other.onnx")
+    desk.widget.open_bank(str(path))
+    assert desk.panel.method.name == "network"
+    assert desk.panel.bank.currentText() == "other.onnx"
+    assert desk.widget._parameters().bank == str(path)
+    desk.widget.open_bank(str(save_network(tmp_path / "cube.onnx", "isotropic")))
+    assert desk.widget._parameters().scale == (2, 2, 2)
+    assert desk.panel.bank.currentText() == "cube.onnx"
 
 
 def test_other_factors_and_voxel_sizes_need_not_be_whole(desk, thick):

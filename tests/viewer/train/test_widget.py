@@ -249,7 +249,7 @@ def counting(monkeypatch):
 
 
 def choose_network(desk: TrainDesk, steps: int) -> None:
-    desk.panel.method.name = "network"
+    desk.panel.method.name = "thick-slices"
     desk.panel.steps.setMinimum(1)
     desk.panel.steps.setValue(steps)
 
