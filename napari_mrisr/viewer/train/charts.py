@@ -17,8 +17,8 @@ from napari_mrisr.viewer.train.model import DECADES
 from napari_mrisr.viewer.train.network import GAIN_TIP, NetworkHistory
 
 _ACCENT = "#2f9bff"
-# Of the lines of a network, from the smallest slice factor to the largest.
-_ALPHAS = (0.45, 0.7, 1.0)
+# Of the lines of a network, from the smallest factor to the largest.
+_STYLES = ((".:", 0.6), (".--", 0.8), (".-", 1.0))
 _DECADE_LABELS = ("0", "1", "10", "100", "1k", "10k", "100k", "≥1M")
 # Labels that fit side by side below the curve.
 _MOST_TICKS = 12
@@ -152,9 +152,10 @@ class NetworkGainChart(Chart):
         axes.set_ylabel("dB")
         axes.set_xlim(0, max(1, shown.steps))
         axes.axhline(0.0, color=self.text_color, alpha=0.4, linewidth=0.8)
-        for alpha, (factor, line) in zip(_ALPHAS, shown.mean_gains.items(), strict=False):
+        lines = zip(_STYLES, sorted(shown.mean_gains.items()), strict=False)
+        for (style, alpha), (factor, line) in lines:
             label = f"{factor:g}×: {line[-1][1]:+.2f} dB"
-            axes.plot(*zip(*line, strict=True), ".-", color=_ACCENT, alpha=alpha, label=label)
+            axes.plot(*zip(*line, strict=True), style, color=_ACCENT, alpha=alpha, label=label)
         axes.margins(y=0.2)
         if shown.gains:
             axes.legend(frameon=False, loc="best")

@@ -30,8 +30,7 @@ from napari_mrisr.viewer.train.model import UNKNOWN_LICENSE, TrainingHistory
 from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.volumes import VolumeList
 
-METHODS = {"hashed": "filters for one scale"}
-METHODS |= {kind: f"network for {summary}" for kind, summary in KINDS.items()}
+METHODS = {"hashed": "learned filters", **dict.fromkeys(KINDS, "network")}
 """What can be trained, with a summary each."""
 
 PROGRESS = 1

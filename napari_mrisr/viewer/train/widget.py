@@ -302,7 +302,7 @@ class TrainWidget(Dock):
             # Training stays possible: it checks the memory again when it starts.
             panel.show_error(error_line(error))
         except MrisrError as error:
-            panel.show_plan("", [], "" if out is None else str(out))
+            panel.show_plan(error_line(error), [], "" if out is None else str(out))
             panel.show_error(error_line(error))
             panel.offer(train=False, resume=False, replace=False)
             return
