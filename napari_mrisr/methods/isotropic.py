@@ -31,11 +31,14 @@ class IsotropicNetwork:
     ----------
     network : NetworkFile
     factor : int
+    on_gpu : bool
+        Run the network on a GPU.
     """
 
     network: NetworkFile
     factor: int
     name: str = "network"
+    on_gpu: bool = False
 
     @property
     def scale(self) -> RealScale:
@@ -45,7 +48,7 @@ class IsotropicNetwork:
     @functools.cached_property
     def tiles(self) -> Tiles:
         """Voxels of the correction, tile by tile; kept per scan."""
-        return Tiles(folded(self.network, self.factor), self.factor)
+        return Tiles(folded(self.network, self.factor), self.factor, self.on_gpu)
 
     @property
     def halo(self) -> Shape:
@@ -71,7 +74,8 @@ class IsotropicNetwork:
 
     def provenance(self) -> dict[str, str]:
         """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
-        return {"method": self.name, "network": self.network.name}
+        device = {"device": "GPU"} if self.on_gpu else {}
+        return {"method": self.name, "network": self.network.name, **device}
 
 
 @functools.lru_cache(maxsize=8)

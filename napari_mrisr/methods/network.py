@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import numpy as np
@@ -13,14 +14,15 @@ from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
-from napari_mrisr.errors import BankError, ScaleError, explain
-from napari_mrisr.methods.foreign import make_foreign
+from napari_mrisr.errors import BankError, DeviceError, ScaleError, explain
+from napari_mrisr.methods.foreign import ForeignMethod, make_foreign
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.permuted import Permuted, innermost
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.methods.resampled import bank_of
 from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile, load_network
 from napari_mrisr.networks.foreign import is_foreign
+from napari_mrisr.networks.sessions import use_gpu
 from napari_mrisr.networks.tiles import ACROSS, Tiles
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import (
@@ -43,17 +45,20 @@ class ThickSlices:
         ``(1, 1, factor)``.
     consistent : bool
         Change the result so that, degraded again, it equals the measured slices.
+    on_gpu : bool
+        Run the network on a GPU.
     """
 
     network: NetworkFile
     scale: RealScale
     consistent: bool = True
     name: str = "network"
+    on_gpu: bool = False
 
     @functools.cached_property
     def tiles(self) -> Tiles:
         """Coefficients of the network, tile by tile; kept per scan."""
-        return Tiles(self.network)
+        return Tiles(self.network, on_gpu=self.on_gpu)
 
     @property
     def halo(self) -> Shape:
@@ -95,6 +100,7 @@ class ThickSlices:
     def provenance(self) -> dict[str, str]:
         """Return what a saved file states; see :class:`~napari_mrisr.methods.Method`."""
         more = {"data_consistency": "with the measured slices"} if self.consistent else {}
+        more |= {"device": "GPU"} if self.on_gpu else {}
         return {"method": self.name, "network": self.network.name, **more}
 
 
@@ -125,6 +131,39 @@ def model_of(method: Method | None) -> FilterBank | NetworkFile | None:
     """Return the filter bank or network of a method; None if it has neither."""
     inner = None if method is None else innermost(method)
     return inner.network if isinstance(inner, ThickSlices) else bank_of(method)
+
+
+def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method | None:
+    """Return a method of a network, to compute where the user wants it.
+
+    Parameters
+    ----------
+    method : Method
+    wanted, say
+        See :func:`~napari_mrisr.networks.sessions.use_gpu`.
+
+    Returns
+    -------
+    Method or None
+        None for a method without a network.
+
+    Raises
+    ------
+    DeviceError
+        If the network is to run on a GPU that cannot be used.
+    """
+    inner = innermost(method)
+    if isinstance(inner, ForeignMethod):
+        if wanted == "gpu":
+            found = "gpu, but networks of other programs run on the CPU"
+            raise DeviceError(explain("device", found, "use cpu"))
+        return method
+    if not isinstance(inner, ThickSlices | IsotropicNetwork):
+        return None
+    if not use_gpu(inner.network, wanted, say):
+        return method
+    placed = replace(inner, on_gpu=True)
+    return Permuted(placed, method.axes) if isinstance(method, Permuted) else placed
 
 
 def open_network(name: str) -> NetworkFile:

@@ -7,21 +7,19 @@ edges the network sees zeros, as in training.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.sessions import evaluate
 
 ACROSS = 96
 """Largest number of low-resolution voxels of a tile along the two axes of a slice.
@@ -39,20 +37,6 @@ The outermost voxels of the receptive field hardly matter; a test holds how litt
 _KEPT_BYTES = 256_000_000
 
 Tile = tuple[int, int, int]
-
-
-@functools.lru_cache(maxsize=8)
-def session_of(network: NetworkFile) -> Any:
-    """Return ONNX Runtime's session, one thread per call: blocks run in threads already."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena would hold half as much again
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        network.content, options, providers=["CPUExecutionProvider"]
-    )
 
 
 def conditions(factor: float, fwhm: float) -> list[float]:
@@ -125,10 +109,13 @@ class Tiles:
     network : NetworkFile
     factor : float, optional
         Isotropic factor to tell the network; by default it is told of the slices.
+    on_gpu : bool
     """
 
-    def __init__(self, network: NetworkFile, factor: float | None = None) -> None:
-        self.network, self._factor = network, factor
+    def __init__(
+        self, network: NetworkFile, factor: float | None = None, on_gpu: bool = False
+    ) -> None:
+        self.network, self._factor, self._on_gpu = network, factor, on_gpu
         self._cache = TileCache()
 
     def covering(self, lr: Volume, region: Region) -> Iterator[tuple[Region, FloatArray]]:
@@ -149,9 +136,7 @@ class Tiles:
         given = self.inputs(lr, box)
         if not given.image.any():
             return np.zeros((*box.shape, self.network.order), np.float32)
-        found: NDArray[np.float32] = session_of(self.network).run(
-            None, {"image": given.image, "told": given.told}
-        )[0][0]
+        found = evaluate(self.network, {"image": given.image, "told": given.told}, self._on_gpu)[0]
         common = box.intersection(given.box)
         coefficients = np.zeros((*box.shape, self.network.order), np.float32)
         coefficients[common.within(box).slices] = found.transpose(2, 3, 1, 0)[

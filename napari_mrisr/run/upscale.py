@@ -32,7 +32,7 @@ from napari_mrisr.core.scale import (
 from napari_mrisr.core.slices import slices_of, with_slice_thickness
 from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape, Volume
-from napari_mrisr.errors import ParameterError, ScaleError, VolumeError, explain
+from napari_mrisr.errors import DeviceError, ParameterError, ScaleError, VolumeError, explain
 from napari_mrisr.io.convert import as_volume
 from napari_mrisr.io.read import Fill
 from napari_mrisr.kernels.machine import Machine
@@ -42,6 +42,7 @@ from napari_mrisr.methods import (
     MultiPass,
     default_method,
     get_method,
+    network,
     on_device,
 )
 from napari_mrisr.methods.consistent import Consistent
@@ -333,6 +334,17 @@ def run(
 ) -> Volume:
     """Run a method on the device and threads of ``parameters``; see :func:`upscale`."""
     volume = with_slice_thickness(volume, parameters.slice_thickness)
+    threads = parameters.thread_count
+    task = functools.partial(network.on_device, method, parameters.device, progress.message)
+    placed = call_in_thread(task, progress.token.check)
+    if placed is not None:
+        try:
+            return run_method(placed, volume, threads=threads, progress=progress)
+        except DeviceError as error:
+            if parameters.device == "gpu":
+                raise
+            progress.message(f"{error}; computing on the CPU")
+            return run_method(method, volume, threads=threads, progress=progress)
     machine = _choose(method, parameters.device, progress)
     if machine is not None:
         try:
@@ -340,7 +352,7 @@ def run(
             return as_result(method, volume, out, device=machine.name)
         except machine.failures as error:
             say_fallen_back(machine, error, progress.message)
-    return run_method(method, volume, threads=parameters.thread_count, progress=progress)
+    return run_method(method, volume, threads=threads, progress=progress)
 
 
 def _choose(method: Method, wanted: str, progress: Progress) -> Machine | None:

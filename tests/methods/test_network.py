@@ -19,6 +19,7 @@ from napari_mrisr.methods import get_method
 from napari_mrisr.methods.network import ThickSlices, bundled_network, make_network
 from napari_mrisr.networks import tiles
 from napari_mrisr.networks.file import load_network
+from napari_mrisr.networks.sessions import session_of
 from napari_mrisr.operators.slices import positions, slice_operator
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.streaming import StreamRequest, stream
@@ -125,7 +126,7 @@ def test_the_result_degrades_to_the_measured_slices(random_network, scan):
 
 
 def test_empty_tiles_cost_nothing(random_network, monkeypatch):
-    monkeypatch.setattr(tiles, "session_of", lambda network: pytest.fail("the network ran"))
+    monkeypatch.setattr(tiles, "evaluate", lambda *_: pytest.fail("the network ran"))
     empty = Volume(np.zeros((7, 6, 5), np.float32), Grid((7, 6, 5), np.eye(4))).normalized()
     found = ThickSlices(random_network, (1, 1, 2)).compute(empty, Region.whole((7, 6, 10)))
     assert not found.any()
@@ -218,7 +219,7 @@ def test_background_of_zeros_is_left_out_without_a_change(random_network, rng):
     (_, coefficients), *_ = found.covering(lr, Region.whole(data.shape))
     given = found.inputs(lr, Region.whole(data.shape))
     assert given.image.shape == (1, 1, 9, 17, 20)
-    full = tiles.session_of(random_network).run(
+    full = session_of(random_network).run(
         None, {"image": data.transpose(2, 0, 1)[None, None].copy(), "told": given.told}
     )[0][0]
     np.testing.assert_allclose(coefficients, full.transpose(2, 3, 1, 0), atol=1e-6)
