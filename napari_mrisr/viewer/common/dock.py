@@ -5,13 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, QUrl
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QLayout,
+    QMainWindow,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.errors import MrisrError
@@ -30,7 +41,8 @@ class FormPanel(QWidget):
     """Form of a dock: fields, buttons, progress bar and status line; no logic.
 
     A subclass makes its fields, lists in :attr:`fields` what cannot be used during a
-    run, and puts :attr:`bar`, :attr:`status` and :attr:`cancel_button` into its layout.
+    run, and puts :attr:`bar`, :attr:`status` and :attr:`cancel_button` into its layout, or
+    pins them below the scroll area by :meth:`pin`.
 
     Attributes
     ----------
@@ -42,15 +54,18 @@ class FormPanel(QWidget):
         Enabled during a run. The dock connects it.
     fields : sequence of QWidget
         Disabled during a run; buttons that start a run, too.
-    error_color : str
-        ``#rrggbb``; the dock sets it to fit napari's theme.
+    error_color, link_color : str
+        ``#rrggbb``; the dock sets them to fit napari's theme.
+    footer : QWidget or None
+        Pinned widgets. The dock puts them below the scroll area, where they do not move.
     """
 
     stopping_text = "Stopping…"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.error_color = "#d02020"
+        self.error_color, self.link_color = "#d02020", "#2a6fc9"
+        self.footer: QWidget | None = None
         self.fields: Sequence[QWidget] = ()
         self._hint = ""
         self.cancel_button = QPushButton("Cancel", self)
@@ -66,7 +81,20 @@ class FormPanel(QWidget):
         self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing())
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.status.setTextFormat(Qt.TextFormat.RichText)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.status.setOpenExternalLinks(True)
+
+    def pin(self, *parts: QWidget | QLayout) -> None:
+        """Keep widgets and layouts below the scroll area, from top to bottom."""
+        self.footer = QWidget(self)
+        layout = QVBoxLayout(self.footer)
+        layout.setContentsMargins(9, 2, 9, 6)
+        layout.setSpacing(3)
+        for part in parts:
+            if isinstance(part, QWidget):
+                layout.addWidget(part)
+            else:
+                layout.addLayout(part)
 
     def write_status(self, text: str, color: str | None) -> None:
         """Write a line into the status, in a color or the theme's."""
@@ -82,6 +110,10 @@ class FormPanel(QWidget):
     def show_error(self, line: str) -> None:
         """Show an error in the status line."""
         self.write_status(line, self.error_color)
+
+    def show_saved(self, path: Path) -> None:
+        """Show that a file was saved, with a link to its folder."""
+        self.status.setText(saved_text(path, self.link_color))
 
     def show_hint(self, text: str) -> None:
         """Show a text while the status line is empty; any other text replaces it."""
@@ -124,10 +156,30 @@ class FormPanel(QWidget):
         self.show_status(text)
 
 
+def saved_text(path: Path, color: str) -> str:
+    """Return ``Saved NAME (open folder)`` as rich text, with a link in a color."""
+    folder = QUrl.fromLocalFile(str(path.resolve().parent)).toString()
+    link = f'<a href="{escape(folder)}" style="color: {color}">open folder</a>'
+    return f"Saved {escape(path.name)} ({link})"
+
+
 def is_dark(theme: str) -> bool:
     """Return whether a theme of napari's, by name, has a dark background."""
     red, green, blue = get_theme(theme).background.as_rgb_tuple()[:3]
     return red + green + blue < 3 * 128
+
+
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock that a widget is in, or None."""
+    found: QWidget | None = widget
+    while found is not None and not isinstance(found, QDockWidget):
+        found = found.parentWidget()
+    return found
+
+
+def is_closed(dock: QDockWidget) -> bool:
+    """Return whether the user has closed a dock; a tab in the background is not closed."""
+    return not dock.toggleViewAction().isChecked()
 
 
 def error_color(theme: str) -> str:
@@ -214,6 +266,7 @@ class Dock(QWidget):
         self._contexts: ContextKeeper | None = None
         self._attached = False
         self._window: QWidget | None = None
+        self._joined = False
         self.panel = panel
         self.layers: LayerWatch | None = None
         self.worker = Worker()
@@ -228,7 +281,10 @@ class Dock(QWidget):
         if scroll:
             layout = QVBoxLayout(self)
             layout.setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(VerticalScroll(panel, self))
+            layout.setSpacing(0)
+            layout.addWidget(VerticalScroll(panel, self), 1)
+            if isinstance(panel, FormPanel) and panel.footer is not None:
+                layout.addWidget(panel.footer)
 
     # To override.
 
@@ -374,7 +430,27 @@ class Dock(QWidget):
         elif event.type() == QEvent.Type.Show:
             self.attach()
             self.follow_window()
+            self._join_tabs()
         return super().event(event)
+
+    def _join_tabs(self) -> None:
+        """Become a tab of the other docks at the right when shown there for the first time."""
+        dock = dock_of(self)
+        main = None if dock is None else dock.parentWidget()
+        if self._joined or dock is None or not isinstance(main, QMainWindow):
+            return
+        self._joined = True
+        right = Qt.DockWidgetArea.RightDockWidgetArea
+        there = [
+            other
+            for other in main.findChildren(QDockWidget)
+            if not other.isFloating() and main.dockWidgetArea(other) == right
+        ]
+        others = [other for other in there if other is not dock and not is_closed(other)]
+        if others and dock in there:
+            main.tabifyDockWidget(others[-1], dock)
+            # Qt raises the new tab only after it has laid out the docks.
+            QTimer.singleShot(0, dock.raise_)
 
     def follow_window(self) -> None:
         """Watch the main window, which is an ancestor even of a floating dock.
@@ -406,6 +482,7 @@ class Dock(QWidget):
 
     def _follow_theme(self, event: Any = None) -> None:
         self.panel.error_color = error_color(self._viewer.theme)
+        self.panel.link_color = "#6db3ff" if self.dark else "#1a5fb4"
         self.theme_changed()
 
     def _work_finished(self, result: Any) -> None:

@@ -114,14 +114,21 @@ class VerticalScroll(QScrollArea):
 
 
 class LayerField(QComboBox):
-    """Choice of an image layer; by default the topmost that is not a result."""
+    """Choice of an image layer; by default the topmost that is not a result.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    results : bool
+        Choose a result if there is no other layer. Otherwise only the user chooses results.
+    """
 
     chosen = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, results: bool = True) -> None:
         super().__init__(parent)
         narrow(self)
-        self.setPlaceholderText("No image layer")
+        self._results = results
         self._layers: list[Any] = []
         self._by_user = False
         self.currentIndexChanged.connect(self._tell)
@@ -151,7 +158,11 @@ class LayerField(QComboBox):
         self.addItems([layer.name for layer in layers])
         for index, layer in enumerate(layers):
             self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
-        self.setCurrentIndex(self._layers.index(chosen) if chosen in self._layers else 0)
+        self.setPlaceholderText("Choose a layer" if layers else "No image layer")
+        if chosen in self._layers and (self._results or self._by_user or not is_result(chosen)):
+            self.setCurrentIndex(self._layers.index(chosen))
+        else:
+            self.setCurrentIndex(0 if self._results else -1)
         self.setEnabled(bool(layers))
         self.blockSignals(False)
         self._tell()

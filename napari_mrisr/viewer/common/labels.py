@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from napari_mrisr.bank.folder import user_banks, user_networks
 from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.progress import ProgressState, format_seconds
-from napari_mrisr.core.scale import RealScale, Scale, is_whole, isotropic_scale, orders_of
+from napari_mrisr.core.scale import (
+    RealScale,
+    Scale,
+    is_whole,
+    isotropic_scale,
+    orders_of,
+    parse_scale,
+)
 from napari_mrisr.core.volume import Grid, Shape
-from napari_mrisr.errors import BankError, MrisrError
+from napari_mrisr.errors import BankError, MrisrError, ScaleError
 from napari_mrisr.methods import available_scales, get_method
 from napari_mrisr.methods.network import bundled_networks
 from napari_mrisr.methods.resampled import scale_of_bank
@@ -49,6 +56,20 @@ def source_label(source: LayerSnapshot) -> str:
     if source.frame is None:
         return grid_label(source.grid)
     return f"{grid_label(source.grid)}\nframe {source.frame} (on screen)"
+
+
+def made_label(history: Mapping[str, str]) -> str:
+    """Return a warning about an input that is a result: ``Already super-resolved (hashed 2×)``."""
+    if "map" in history:
+        return "This is a trust map, not a scan."
+    method = history.get("method", "none")
+    if method == "none":
+        return ""
+    try:
+        scale = f" {scale_label(parse_scale(history.get('scale', '')))}"
+    except ScaleError:
+        scale = ""
+    return f"Already super-resolved ({method}{scale})"
 
 
 def shape_label(shape: Shape) -> str:

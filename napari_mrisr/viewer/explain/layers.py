@@ -18,7 +18,7 @@ from napari_mrisr.errors import GeometryError
 from napari_mrisr.explain import Explanation, explain_voxel, truth_scale
 from napari_mrisr.explain.sheet import ON_DARK
 from napari_mrisr.explain.trace import find_edge
-from napari_mrisr.viewer.layers.convert import METADATA_KEY, LayerSnapshot, ScanRecord
+from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -126,12 +126,6 @@ def scale_between(reference: Grid, lr: Grid) -> Scale | None:
         return truth_scale(reference, lr)
     except GeometryError:
         return None
-
-
-def history_of(layer: object) -> dict[str, str]:
-    """Return the processing history of a layer, empty if unknown."""
-    record = getattr(layer, "metadata", {}).get(METADATA_KEY)
-    return dict(record.history) if isinstance(record, ScanRecord) else {}
 
 
 @dataclass(frozen=True, eq=False)

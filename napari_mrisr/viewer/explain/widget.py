@@ -29,11 +29,15 @@ from napari_mrisr.viewer.explain.layers import (
     Marker,
     OutputGrid,
     Prepared,
-    history_of,
     likely_roles,
     scale_between,
 )
-from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
+from napari_mrisr.viewer.layers.convert import (
+    LayerSnapshot,
+    frame_on_screen,
+    history_of,
+    snapshot,
+)
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -161,11 +161,25 @@ def result_layer_data(volume: Volume, name: str, source: LayerSnapshot) -> Layer
     return layer_data(volume, name, source.look, source.layer_id)
 
 
+def history_of(layer: Any) -> Mapping[str, str]:
+    """Return how a layer was made; empty if unknown."""
+    record = getattr(layer, "metadata", {}).get(METADATA_KEY)
+    return record.history if isinstance(record, ScanRecord) else {}
+
+
+def is_map(layer: Any) -> bool:
+    """Return whether a layer is a trust map."""
+    return "map" in history_of(layer)
+
+
 def is_result(layer: Any) -> bool:
     """Return whether a layer was computed by a method: no default input of the next run."""
-    record = getattr(layer, "metadata", {}).get(METADATA_KEY)
-    history = record.history if isinstance(record, ScanRecord) else {}
-    return "map" in history or history.get("method", "none") != "none"
+    return is_map(layer) or history_of(layer).get("method", "none") != "none"
+
+
+def is_made(layer: Any) -> bool:
+    """Return whether a layer is a result, a map or a simulated scan: worth saving."""
+    return is_result(layer) or "degraded_by" in history_of(layer)
 
 
 def source_of(layer: Any, layers: Iterable[Any]) -> Any:

@@ -29,6 +29,7 @@ from napari_mrisr.viewer.layers.convert import (
     METADATA_KEY,
     LayerSnapshot,
     ScanRecord,
+    history_of,
     snapshot,
     source_of,
 )
@@ -66,22 +67,17 @@ def suggested_path(layer: Image, layers: Iterable[Image], folder: Path) -> Path:
     Path
         Ends in ``.nii.gz``, in the folder of the scan. It may exist.
     """
-    known = list(layers)
-    scan: Image | None = layer
-    while scan is not None and not scan.source.path:
-        scan = source_of(scan, known)
-    if scan is not None:
+    known, scan = list(layers), layer
+    while not scan.source.path and (source := source_of(scan, known)) is not None:
+        scan = source
+    stem = _stem_of_layer(scan)
+    if scan.source.path:
         file = Path(scan.source.path)
         folder, stem = file.parent, stem_of(file)
-    else:
-        stem = _stem_of_layer(layer)
-    record = layer.metadata.get(METADATA_KEY)
-    history = record.history if isinstance(record, ScanRecord) else {}
-    if scan is layer:
-        stem = stem_of(map_path(file, "copy"))
-    elif desc := _desc(history):
-        stem = with_desc(stem, desc)
-    return folder / f"{stem}.nii.gz"
+        if scan is layer:
+            return folder / f"{stem_of(map_path(file, 'copy'))}.nii.gz"
+    desc = _desc(history_of(layer))
+    return folder / f"{with_desc(stem, desc) if desc else stem}.nii.gz"
 
 
 def _stem_of_layer(layer: Image) -> str:

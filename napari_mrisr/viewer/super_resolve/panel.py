@@ -28,7 +28,7 @@ class Panel(FormPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.layer = LayerField(self)
+        self.layer = LayerField(self, results=False)
         self.source = note(self)
         self.method = NamedChoice(
             {name: method_summary(name) for name in available_methods()}, self
@@ -47,6 +47,8 @@ class Panel(FormPanel):
         self.cautions.setTextFormat(Qt.TextFormat.RichText)
         self.cautions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.run_button = QPushButton("Run", self)
+        self.save_button = QPushButton("Save…", self)
+        self.offer_save("")
         self.degradation = NamedChoice(DEGRADATION_SUMMARIES, self)
         self.simulate_button = QPushButton("Simulate a low-resolution scan", self)
         self.simulate_button.setToolTip(
@@ -83,6 +85,7 @@ class Panel(FormPanel):
         buttons = QHBoxLayout()
         buttons.addWidget(self.run_button, 2)
         buttons.addWidget(self.cancel_button, 1)
+        buttons.addWidget(self.save_button, 1)
         group = QGroupBox("No low-resolution scan?", self)
         simulate = QFormLayout(group)
         simulate.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -90,18 +93,21 @@ class Panel(FormPanel):
         simulate.addRow("Degradation", self.degradation)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.status)
         layout.addWidget(self.cautions)
         layout.addWidget(group)
         layout.addStretch(1)
         layout.addWidget(note(self, "Research use. Not for diagnosis."))
+        self.pin(self.bar, self.status, buttons)
 
     def show_bank(self, shown: bool, *, trust: bool) -> None:
         """Show or hide the rows for filter banks, and for trust maps."""
         self._form.setRowVisible(self.bank, shown)
         self._form.setRowVisible(self.trust, trust)
+
+    def offer_save(self, name: str) -> None:
+        """Enable *Save…* for the layer of a name; disable it for an empty one."""
+        self.save_button.setEnabled(bool(name))
+        self.save_button.setToolTip(f"Save “{name}” as a file" if name else "No result to save yet")
 
     def show_cautions(self, cautions: tuple[Caution, ...]) -> None:
         """Show what is unusual about the layer."""

@@ -21,6 +21,7 @@ from napari_mrisr.methods.network import bundled_networks, open_network
 from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
+from napari_mrisr.viewer.common.dialogs import ask_volume_path, last_folder, remember_folder
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import (
@@ -31,12 +32,20 @@ from napari_mrisr.viewer.common.labels import (
     grid_label,
     isotropic_choice,
     listed,
+    made_label,
     network_kind,
     networks_of,
     offered_scales,
     source_label,
 )
-from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
+from napari_mrisr.viewer.layers.convert import (
+    LayerSnapshot,
+    frame_on_screen,
+    is_made,
+    is_map,
+    snapshot,
+)
+from napari_mrisr.viewer.layers.saving import save_snapshot, suggested_path
 from napari_mrisr.viewer.preview.array import PreviewArray
 from napari_mrisr.viewer.preview.layer import LayerPreview
 from napari_mrisr.viewer.super_resolve.cautions import CautionWatch
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
+CHOOSE = "Choose a layer. The layers here are results already."
 PREVIEW = "Preview, identical to the final result. Run keeps it as a layer."
 
 _LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
@@ -90,6 +100,7 @@ class SuperResolveWidget(Dock):
         panel.live.toggled.connect(self._form_changed)
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
+        panel.save_button.clicked.connect(self.save)
         self._method_chosen()
         self.attach()
 
@@ -102,6 +113,35 @@ class SuperResolveWidget(Dock):
     def simulate(self) -> None:
         """Simulate a low-resolution scan from the chosen layer."""
         self._start(self._simulate_request)
+
+    def save(self) -> None:
+        """Save the result that the tooltip of *Save…* names; ask for the file."""
+        layer = self._result()
+        if layer is None or self.busy:
+            return
+        path = ask_volume_path(self, suggested_path(layer, self._viewer.layers, last_folder()))
+        if path is None:
+            return
+        try:
+            taken = snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
+        except MrisrError as error:
+            self.tell_error(error)
+            return
+        self._request = None
+        self.run_work(functools.partial(save_snapshot, taken, path), f"Saving {path.name}…")
+
+    def _result(self) -> Image | None:
+        """Return the layer to save: the selected one if it is a result, else the newest result."""
+        found = [layer for layer in self._viewer.layers if is_made(layer)]
+        found = [layer for layer in found if not isinstance(layer.data, PreviewArray)]
+        selected = self._viewer.layers.selection.active
+        images = [layer for layer in found if not is_map(layer)] or found
+        return selected if selected in found else images[-1] if images else None
+
+    def _offer_save(self, event: Any = None) -> None:
+        if not self.busy:
+            layer = self._result()
+            self.panel.offer_save("" if layer is None else layer.name)
 
     def choose_layer(self, layer: Image) -> None:
         """Choose a layer of the viewer as input."""
@@ -253,7 +293,14 @@ class SuperResolveWidget(Dock):
         self.run_work(work, f"Starting “{request.result_name}”…")
 
     def work_finished(self, result: Any) -> None:
-        """Add the resulting layers; the preview's layer becomes the first of them."""
+        """Add the resulting layers; the preview's layer becomes the first of them.
+
+        Or show that a file was saved.
+        """
+        if isinstance(result, Path):
+            remember_folder(result.parent)
+            self.panel.show_saved(result)
+            return
         layers: list[Image] = []
         made = list(result)
         kept = self.live.finish(made[0]) if self._from_preview else None
@@ -279,6 +326,9 @@ class SuperResolveWidget(Dock):
 
     def work_cancelled(self) -> None:
         """Show what is left."""
+        if self._request is None:
+            self.panel.show_status("Cancelled. No file was saved.")
+            return
         kept = "The preview stays." if self._from_preview else "No layer was added."
         self.panel.show_status(f"Cancelled. {kept}")
 
@@ -289,6 +339,7 @@ class SuperResolveWidget(Dock):
         super().refresh()
         self._update_plan()
         self._update_preview()
+        self._offer_save()
 
     def _form_changed(self, _: Any = None) -> None:
         if not self.busy:
@@ -302,7 +353,7 @@ class SuperResolveWidget(Dock):
             source, parameters = self._snapshot(), self._parameters()
             if source is None:
                 panel.show_plan("", "", can_run=False, can_simulate=False)
-                panel.show_status(EMPTY)
+                panel.show_status(CHOOSE if panel.layer.count() else EMPTY)
             elif parameters is None:
                 panel.show_plan(grid_label(source.grid), "", can_run=False, can_simulate=False)
                 panel.show_error(
@@ -310,7 +361,10 @@ class SuperResolveWidget(Dock):
                 )
             else:
                 plan = plan_label(source.grid, parameters)
-                panel.show_plan(source_label(source), plan, can_run=True, can_simulate=True)
+                label = source_label(source)
+                if made := made_label(source.history):
+                    label += f"\n⚠ {made}"
+                panel.show_plan(label, plan, can_run=True, can_simulate=True)
                 if parameters.method in LEARNED:
                     self.watch.look(source, parameters)
                     looked = True
@@ -357,11 +411,13 @@ class SuperResolveWidget(Dock):
         layers = [layer for layer in layers if not isinstance(layer.data, PreviewArray)]
         self.layers.watch(layers)
         self.panel.layer.set_layers(layers)
+        self._offer_save()
 
     def _layer_changed(self, event: Any) -> None:
         assert self.layers is not None, "watched since the start"
         if event.type == "name":
             self.panel.layer.set_layers(self.layers.layers)
+            self._offer_save()
             return
         if event.type == "data":
             self.live.forget()
@@ -377,6 +433,7 @@ class SuperResolveWidget(Dock):
     def attached(self) -> None:
         """Follow the viewer's frames and the user's new banks."""
         self._viewer.dims.events.point.connect(self._frame_changed)
+        self._viewer.layers.selection.events.active.connect(self._offer_save)
         bank_news().saved.connect(self._bank_saved)
 
     def detached(self, *, closing: bool) -> None:
@@ -384,4 +441,5 @@ class SuperResolveWidget(Dock):
         self.watch.close()
         self.live.close(remove=not closing)
         self._viewer.dims.events.point.disconnect(self._frame_changed)
+        self._viewer.layers.selection.events.active.disconnect(self._offer_save)
         bank_news().saved.disconnect(self._bank_saved)

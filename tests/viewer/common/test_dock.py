@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import logging
+import re
 import threading
 import time
 
@@ -10,10 +12,18 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from napari.utils.theme import available_themes, get_theme
-from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtCore import QPoint, Qt, QUrl
+from qtpy.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QLineEdit,
+    QMainWindow,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mrisr.errors import VolumeError
-from napari_mrisr.viewer.common.dock import Dock, FormPanel, error_color, is_dark
+from napari_mrisr.viewer.common.dock import Dock, FormPanel, error_color, is_dark, note
 
 
 class Panel(FormPanel):
@@ -161,6 +171,78 @@ def test_errors_are_shown_and_only_unexpected_ones_logged(dock, qtbot, caplog, e
     assert len(shown) == 1
     assert bool(caplog.records) == logged
     assert dock.panel.field.isEnabled()
+
+
+@pytest.fixture
+def window(qapp):
+    """A main window of 1280 × 720 with docks of other programs at the left and right."""
+    made = QMainWindow()
+    made.resize(1280, 720)
+    made.setCentralWidget(QWidget())
+    for area in (Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea):
+        other = QDockWidget("other", made)
+        other.setWidget(QWidget())
+        made.addDockWidget(area, other)
+    made.show()
+    yield made
+    made.close()
+
+
+def put(window, widget) -> QDockWidget:
+    holder = QDockWidget(widget.objectName(), window)
+    holder.setWidget(widget)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, holder)
+    QApplication.processEvents()
+    return holder
+
+
+def test_our_docks_open_as_tabs_and_the_last_one_is_in_front(window, dock, qtbot):
+    more = [Widget(ViewerModel()) for _ in range(2)]
+    holders = [put(window, widget) for widget in (dock, *more)]
+    qtbot.waitUntil(lambda: not holders[2].visibleRegion().isEmpty())
+    assert set(holders[:2]) < set(window.tabifiedDockWidgets(holders[2]))
+    assert all(widget.visibleRegion().isEmpty() for widget in (dock, more[0]))
+    # Each has the height of the window, though another program's dock is there.
+    assert holders[2].height() > 600
+    # A dock that the user moved stays where it is.
+    holders[0].setFloating(True)
+    holders[0].show()
+    QApplication.processEvents()
+    assert holders[0].isFloating()
+    for widget in more:
+        widget.close()
+
+
+def test_a_pinned_button_does_not_move_when_the_form_grows(window, qapp):
+    panel = FormPanel()
+    panel.field = note(panel, "one line")
+    layout = QVBoxLayout(panel)
+    layout.addWidget(panel.field)
+    panel.pin(panel.bar, panel.status, panel.cancel_button)
+    widget = Dock(ViewerModel(), "pinned", panel)
+    put(window, widget)
+    before = panel.cancel_button.mapTo(window, QPoint(0, 0))
+    for text in ("line\n" * 30, "", "line\n" * 90):
+        panel.field.setText(text)
+        QApplication.processEvents()
+        assert panel.cancel_button.mapTo(window, QPoint(0, 0)) == before
+    panel.show_running("Working…")
+    panel.show_error("One, two, three words that say what happened, then what to do. " * 2)
+    QApplication.processEvents()
+    assert panel.cancel_button.mapTo(window, QPoint(0, 0)) == before
+    assert panel.cancel_button.isVisible()
+    widget.close()
+
+
+def test_a_saved_file_is_named_with_a_link_to_its_folder(dock, tmp_path):
+    folder = tmp_path / "a <b>"
+    folder.mkdir()
+    dock.panel.show_saved(folder / "x&y.nii.gz")
+    text = dock.panel.status.text()
+    assert text.startswith("Saved x&amp;y.nii.gz (")
+    (link,) = re.findall('href="([^"]*)"', text)
+    assert QUrl(html.unescape(link)).toLocalFile() == str(folder)
+    assert dock.panel.status.openExternalLinks()
 
 
 def test_error_color_follows_the_theme(dock):

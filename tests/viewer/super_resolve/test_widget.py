@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,19 @@ from helpers.desk import Desk, our_threads
 from helpers.networks import convolution_model, save_model
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_mrisr.bank import model as filterbank
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import BankError, VolumeError
+from napari_mrisr.io import read_volume
 from napari_mrisr.run.preview import OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.common import labels
 from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
 from napari_mrisr.viewer.super_resolve import requests
+from napari_mrisr.viewer.super_resolve import widget as super_resolve
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
 
@@ -715,3 +718,141 @@ def test_a_result_is_not_the_default_input_of_the_next_run(banks, model_desk, vo
     desk.widget.choose_layer(desk.viewer.layers["result"])
     desk.add(volume, "another")
     assert desk.panel.layer.layer.name == "result"
+
+
+# Saving
+
+
+@pytest.fixture
+def answer(monkeypatch, tmp_path):
+    """Answer the save dialog with a name, and keep what it suggested."""
+    asked = []
+    monkeypatch.setattr(super_resolve, "last_folder", lambda: tmp_path)
+    monkeypatch.setattr(super_resolve, "remember_folder", lambda folder: None)
+
+    def set_name(name, kind="NIfTI, compressed (*.nii.gz)"):
+        def chosen(parent, title, suggested, kinds):
+            asked.append(Path(suggested))
+            return (str(tmp_path / name) if name else ""), kind
+
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
+        return asked
+
+    return set_name
+
+
+def test_a_result_is_saved_in_the_background_with_a_link_to_the_folder(
+    desk, volume, answer, tmp_path
+):
+    desk.add(volume, "my scan")
+    assert not desk.panel.save_button.isEnabled()
+    desk.choose("tricubic", (1, 3, 2))
+    desk.widget.run()
+    desk.wait()
+    assert "my scan tricubic 1x3x2x" in desk.panel.save_button.toolTip()
+    asked = answer("res")
+    desk.panel.save_button.click()
+    assert desk.widget.busy and not desk.panel.run_button.isEnabled()
+    desk.wait()
+    assert asked[0].name == "my scan_desc-sr1x3x2tricubic.nii.gz"
+    assert "Saved res.nii.gz (" in desk.status and "open folder" in desk.status
+    result = snapshot(desk.viewer.layers[-1]).to_volume()
+    saved = read_volume(tmp_path / "res.nii.gz")
+    np.testing.assert_allclose(saved.data, result.data, rtol=1e-6)
+    np.testing.assert_allclose(saved.grid.affine, volume.grid.upsampled((1, 3, 2)).affine)
+    assert saved.history["method"] == "tricubic"
+
+
+def test_the_type_on_show_counts_for_a_name_without_one(desk, volume, answer, tmp_path):
+    desk.add(volume)
+    desk.widget.run()
+    desk.wait()
+    answer("res", "FreeSurfer (*.mgz)")
+    desk.widget.save()
+    desk.wait()
+    assert (tmp_path / "res.mgz").exists()
+
+
+def test_a_file_that_was_not_named_is_replaced_only_if_the_user_agrees(
+    desk, volume, answer, tmp_path, monkeypatch
+):
+    desk.add(volume)
+    desk.widget.run()
+    desk.wait()
+    (tmp_path / "res.nii.gz").write_bytes(b"mine")
+    answer("res")
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
+    desk.widget.save()
+    assert not desk.widget.busy
+    assert (tmp_path / "res.nii.gz").read_bytes() == b"mine"
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    desk.widget.save()
+    desk.wait()
+    assert read_volume(tmp_path / "res.nii.gz").grid.shape == (20, 24, 30)
+
+
+def test_saving_that_is_cancelled_or_fails_says_so(desk, volume, answer, tmp_path, monkeypatch):
+    desk.add(volume)
+    desk.widget.run()
+    desk.wait()
+    answer("")
+    desk.widget.save()
+    assert not desk.widget.busy
+    answer("res.png")
+    desk.widget.save()
+    desk.wait()
+    assert "cannot write" in desk.status and ".nii.gz" in desk.status
+
+    def endless(taken, path, progress):
+        progress.begin("saving", 9999)
+        while True:
+            time.sleep(0.01)
+            progress.advance()
+
+    monkeypatch.setattr(super_resolve, "save_snapshot", endless)
+    answer("res.nii.gz")
+    desk.widget.save()
+    desk.qtbot.waitUntil(lambda: "saving" in desk.status)
+    desk.widget.cancel()
+    desk.wait()
+    assert desk.status == "Cancelled. No file was saved."
+
+
+def test_the_selected_result_is_saved_else_the_newest(desk, volume):
+    desk.add(volume)
+    for method in ("nearest", "tricubic"):
+        desk.choose(method, (2, 2, 2))
+        desk.widget.run()
+        desk.wait()
+    scan, first, second = desk.viewer.layers
+    tip = desk.panel.save_button.toolTip
+    assert second.name in tip()
+    desk.viewer.layers.selection.active = first
+    assert first.name in tip()
+    desk.viewer.layers.selection.active = scan
+    assert second.name in tip()
+    desk.viewer.layers.clear()
+    assert not desk.panel.save_button.isEnabled()
+
+
+# Results as inputs
+
+
+def test_a_result_is_an_input_only_if_the_user_picks_it_and_the_dock_says_so(desk, volume):
+    scan = desk.add(volume)
+    desk.choose("tricubic", (2, 2, 2))
+    desk.widget.run()
+    desk.wait()
+    assert desk.panel.layer.layer is scan
+    assert "Already" not in desk.panel.source.text()
+    result = desk.viewer.layers[-1]
+    desk.widget.choose_layer(result)
+    assert "Already super-resolved (tricubic 2×)" in desk.panel.source.text()
+    assert desk.panel.run_button.isEnabled()
+    # The choice goes with its layer; what is left is a result, which the user has not picked.
+    desk.add(replace(volume, history={"method": "hashed", "scale": "2"}), "another")
+    desk.viewer.layers.remove(scan)
+    desk.viewer.layers.remove(result)
+    assert desk.panel.layer.layer is None
+    assert "Choose a layer" in desk.status
+    assert not desk.panel.run_button.isEnabled()
