@@ -30,9 +30,11 @@ on screen volumes are labeled by their method or numbered; --names labels them
 by file name.
 
 The cases of a blinded reading are a CSV file with the header
-case,METHOD,METHOD[,...] and file names relative to it, or a folder with a
-folder per case that holds METHOD.nii.gz. The answers in OUT.csv name no method;
-OUT.key.json unblinds them. The same command continues an unfinished reading.
+case,METHOD,METHOD[,...] and file names relative to it, or a folder: with a
+folder per case that holds METHOD.nii.gz, a folder per method, or images that
+differ in desc (sub-01_desc-METHOD_T1w.nii.gz). The answers in OUT.csv name no
+method; OUT.key.json unblinds them and holds the seed. The same command
+continues an unfinished reading.
 """
 
 
@@ -91,7 +93,13 @@ def _add_blinded(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cases", type=Path, metavar="CSV|FOLDER", help="cases to rate")
     group.add_argument("--out", type=Path, metavar="CSV", help="file for the answers")
     group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of the shuffled columns (default: 0)"
+        "--seed", type=int, metavar="N", help="seed of the shuffled columns (default: random)"
+    )
+    group.add_argument(
+        "--kind",
+        default="five-point",
+        choices=("five-point", "choice", "lesion"),
+        help="five-point scale (default), choice of the best, or a lesion to mark",
     )
     group.add_argument("--question", metavar="TEXT", help="question for each case")
     group.add_argument(
@@ -305,9 +313,10 @@ def _table(opened: _Opened, state: CompareState, session: Session) -> str:
 
 def _read_blinded(arguments: argparse.Namespace, session: Session) -> int:
     from napari_mrisr.comparison.blinded.cases import read_plan
-    from napari_mrisr.comparison.blinded.session import QUESTION, Reading
+    from napari_mrisr.comparison.blinded.session import Reading, seed_for
 
-    plan = read_plan(arguments.cases, arguments.seed, arguments.question or QUESTION)
+    seed = seed_for(arguments.out) if arguments.seed is None else arguments.seed
+    plan = read_plan(arguments.cases, seed, arguments.question or "", arguments.kind)
     Reading(plan, arguments.out)  # everything is checked before a window opens
     from napari_mrisr.viewer.compare import open_reading
 

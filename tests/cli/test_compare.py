@@ -189,7 +189,7 @@ def test_a_blinded_reading_opens_and_continues(run, scans, window, tmp_path):
     assert run(*asked).code == 0
     assert window.out == out
     assert (window.plan.seed, window.plan.question) == (5, "Sharper?")
-    Reading(window.plan, out).answer(window.plan.cases[0], [2], 4.0)
+    Reading(window.plan, out).answer(window.plan.items[0], [2], 4.0)
     assert run(*asked).code == 0
     other = run("compare", "--cases", cases, "--out", out)
     assert other.code == 2
@@ -200,7 +200,7 @@ def test_unblinding_prints_and_writes_counts(run, scans, tmp_path):
     cases = tmp_path / "cases.csv"
     cases.write_text(f"case,low,high\none,{scans[1].name},{scans[2].name}\n", encoding="utf-8")
     plan = read_plan(cases)
-    Reading(plan, tmp_path / "r.csv").answer(plan.cases[0], [2], 4.0)
+    Reading(plan, tmp_path / "r.csv").answer(plan.items[0], [2], 4.0)
     found = run("compare", "--unblind", tmp_path / "r.csv", "--table", tmp_path / "u.csv")
     assert found.code == 0
     assert "1 of 1 cases answered" in found.out

@@ -1,120 +1,41 @@
-"""Blinded reading: cases with shuffled columns named A, B, C, D.
+"""Blinded reading on disk.
 
 Each answer is written at once to a CSV file without names of methods
 (``reading.csv``). The key file next to it (``reading.key.json``) assigns letters to
 methods. Neither has paths.
-
-The reader compares two columns, from −2 "A much better" to +2 "B much better", or
-rates three or four, each from 1 (worst) to 5 (best).
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-import random
-from collections.abc import Mapping, Sequence
+import math
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_mrisr.comparison.blinded.plan import (
+    CHOICE,
+    FIVE_POINT,
+    KEY_FORMAT,
+    KINDS,
+    LESION,
+    LETTERS,
+    Case,
+    ReadingItem,
+    ReadingPlan,
+)
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import OutputError, ParameterError, explain
 from napari_mrisr.io import read_volume, write_text
 from napari_mrisr.io.csv_tables import csv_text, original_cell
 from napari_mrisr.io.formats import PathLike
 
-LETTERS = "ABCD"
-QUESTION = "Which image is better?"
-PREFERENCES: Mapping[int, str] = {
-    -2: "A much better",
-    -1: "A better",
-    0: "no difference",
-    1: "B better",
-    2: "B much better",
-}
-RATINGS: Mapping[int, str] = {1: "worst", 2: "poor", 3: "fair", 4: "good", 5: "best"}
-
-_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Case:
-    """Case of a reading.
-
-    Attributes
-    ----------
-    name : str
-        Name in the user's list and in the answers.
-    files : mapping of str to Path
-        Image of each method.
-    """
-
-    name: str
-    files: Mapping[str, Path]
-
-
-@dataclass(frozen=True)
-class ReadingPlan:
-    """Cases, methods and order of a reading.
-
-    Attributes
-    ----------
-    cases : tuple of Case
-        Cases in reading order.
-    methods : tuple of str
-        Two to four methods; every case has an image of each.
-    seed : int
-        Seed of the shuffled columns.
-    question : str
-        Question for each case.
-    """
-
-    cases: tuple[Case, ...]
-    methods: tuple[str, ...]
-    seed: int = 0
-    question: str = QUESTION
-
-    @property
-    def letters(self) -> tuple[str, ...]:
-        """Names of the columns, left to right."""
-        return tuple(LETTERS[: len(self.methods)])
-
-    @property
-    def compares(self) -> bool:
-        """True if the reader compares two columns; else the reader rates each one."""
-        return len(self.methods) == 2
-
-    @property
-    def scale(self) -> Mapping[int, str]:
-        """Possible answers and their meaning."""
-        return PREFERENCES if self.compares else RATINGS
-
-    @property
-    def identity(self) -> str:
-        """Twelve characters, unique for this plan."""
-        content = [[case.name for case in self.cases], self.methods, self.seed, self.question]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
-
-    def order(self, case: Case) -> tuple[str, ...]:
-        """Return the methods from left to right, in an order given by the seed."""
-        methods = list(self.methods)
-        random.Random(f"{self.seed}/{case.name}").shuffle(methods)
-        return tuple(methods)
-
-    def key(self) -> str:
-        """Return the text of the key file."""
-        content = {
-            "napari_mrisr_reading": _FORMAT,
-            "question": self.question,
-            "methods": self.methods,
-            "seed": self.seed,
-            "cases": {
-                c.name: dict(zip(self.letters, self.order(c), strict=True)) for c in self.cases
-            },
-        }
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+_READABLE = (1, KEY_FORMAT)  # version 1 has no kind
+_SEEDS = 1_000_000
+_MARK = ("x_mm", "y_mm", "z_mm", "distance_mm")
 
 
 @dataclass(frozen=True)
@@ -125,15 +46,19 @@ class Answer:
     ----------
     case : str
         Name of the case.
-    values : tuple of int
-        One preference, or one rating per column.
+    values : tuple of float
+        One preference; or one rating per column; or the number of the best column, from 1; or
+        x, y, z of the point and its distance to the reference point, mm (NaN: none).
     seconds : float
         Reading time.
+    letter : str
+        The column, if each is shown alone.
     """
 
     case: str
-    values: tuple[int, ...]
+    values: tuple[float, ...]
     seconds: float
+    letter: str = ""
 
 
 class Reading:
@@ -177,12 +102,12 @@ class Reading:
         return tuple(self._answers)
 
     @property
-    def remaining(self) -> tuple[Case, ...]:
-        """Cases without an answer, in reading order."""
-        done = {answer.case for answer in self._answers}
-        return tuple(case for case in self.plan.cases if case.name not in done)
+    def remaining(self) -> tuple[ReadingItem, ...]:
+        """What has no answer yet, in reading order."""
+        done = {(answer.case, answer.letter) for answer in self._answers}
+        return tuple(item for item in self.plan.items if self._key(item) not in done)
 
-    def volumes(self, case: Case) -> dict[str, Volume]:
+    def volumes(self, item: ReadingItem) -> dict[str, Volume]:
         """Read the images of a case, by letter from left to right, without their history.
 
         Raises
@@ -190,21 +115,24 @@ class Reading:
         VolumeError
             If an image cannot be read.
         """
+        methods = dict(zip(self.plan.letters, self.plan.order(item.case), strict=True))
         made = {}
-        for letter, method in zip(self.plan.letters, self.plan.order(case), strict=True):
-            volume = read_volume(case.files[method])
+        for letter in item.letters:
+            image = item.case.images[methods[letter]]
+            volume = image if isinstance(image, Volume) else read_volume(image)
             made[letter] = replace(volume, origin=None, history={})
         return made
 
-    def answer(self, case: Case, values: Sequence[int], seconds: float) -> None:
+    def answer(self, item: ReadingItem, values: Sequence[float], seconds: float) -> None:
         """Save the answer to a case.
 
         Parameters
         ----------
-        case : Case
-            Case of the plan without an answer.
-        values : sequence of int
-            One value of -2 to 2 for two columns; else 1 to 5 per column, left to right.
+        item : ReadingItem
+            One of :attr:`remaining`.
+        values : sequence of float
+            Keys of the plan's scale: one, or one per column to rate, left to right. For a
+            lesion x, y and z of the point, world mm, or nothing if there is no lesion.
         seconds : float
             Reading time.
 
@@ -215,18 +143,25 @@ class Reading:
         OutputError
             If the file cannot be written; the answers then stay unchanged.
         """
-        if case not in self.remaining:
-            raise ParameterError(explain(case.name, "is not open", "continue with the next case"))
-        made = Answer(case.name, _checked(values, self.plan, case.name), round(seconds, 1))
-        self._save([*self._answers, made])
+        if self._key(item) not in map(self._key, self.remaining):
+            raise ParameterError(explain(item.name, "is not open", "continue with the next case"))
+        if self.plan.kind == LESION:
+            checked = _mark(values, item.case)
+        else:
+            checked = _checked(values, self.plan, item.name)
+        letter = self._key(item)[1]
+        self._save([*self._answers, Answer(item.name, checked, round(seconds, 1), letter)])
 
-    def take_back(self) -> Case | None:
-        """Delete the latest answer, also on disk, and return its case."""
+    def take_back(self) -> ReadingItem | None:
+        """Delete the latest answer, also on disk, and return what it was about."""
         if not self._answers:
             return None
-        name = self._answers[-1].case
+        last = self._answers[-1]
         self._save(self._answers[:-1])
-        return next(case for case in self.plan.cases if case.name == name)
+        return next(i for i in self.plan.items if self._key(i) == (last.case, last.letter))
+
+    def _key(self, item: ReadingItem) -> tuple[str, str]:
+        return item.name, item.letters[0] if self.plan.kind == LESION else ""
 
     def _save(self, answers: list[Answer]) -> None:
         write_text(self.path, answers_csv(answers, self.plan))
@@ -238,9 +173,28 @@ def key_path(path: PathLike) -> Path:
     return Path(path).with_suffix(".key.json")
 
 
+def seed_for(path: PathLike) -> int:
+    """Return the seed of the reading with this file of answers, or a random one if it is new.
+
+    Raises
+    ------
+    ParameterError
+        If its key is damaged.
+    """
+    key = key_path(path)
+    return int(load_key(key)["seed"]) if key.exists() else secrets.randbelow(_SEEDS)
+
+
 def answers_csv(answers: Sequence[Answer], plan: ReadingPlan) -> str:
-    """Return the file of answers: one row per case, without methods."""
-    rows = [[plan.identity, a.case, *a.values, f"{a.seconds:.1f}"] for a in answers]
+    """Return the file of answers: one row per answer, without methods."""
+    rows = []
+    for a in answers:
+        values: list[object] = [*a.values]
+        if plan.kind == CHOICE:
+            values = [plan.scale[int(a.values[0])]]
+        elif plan.kind == LESION:
+            values = [a.letter, *("" if math.isnan(v) else f"{v:.2f}" for v in a.values)]
+        rows.append([plan.identity, a.case, *values, f"{a.seconds:.1f}"])
     return csv_text([_header(plan), *rows])
 
 
@@ -257,19 +211,21 @@ def read_answers(path: Path, plan: ReadingPlan) -> list[Answer]:
     if not rows or rows[0] != _header(plan):
         raise ParameterError(explain(path, "is no file of answers of this reading", mend))
     names = {case.name for case in plan.cases}
-    answers: dict[str, Answer] = {}
+    answers: dict[tuple[str, str], Answer] = {}
     for number, row in enumerate(rows[1:], 2):
         if row[:1] != [plan.identity]:
             found = f"line {number} belongs to another reading ({row[0]})"
             raise ParameterError(explain(path, found, mend))
         try:
             _, name, *values, seconds = row
-            if name not in names or name in answers:
+            letter = values.pop(0) if plan.kind == LESION else ""
+            if name not in names or (name, letter) in answers:
                 raise ValueError(f"case {name!r} is unknown or occurs twice")
             if not 0.0 <= float(seconds) < 1e6:
                 raise ValueError(f"{seconds[:20]} seconds")
-            checked = _checked([int(v) for v in values], plan, name)
-            answers[name] = Answer(name, checked, float(seconds))
+            answers[name, letter] = Answer(
+                name, _parsed(values, letter, plan, name), float(seconds), letter
+            )
         except ValueError as error:
             raise ParameterError(
                 explain(path, f"line {number}: {error}", "correct the line")
@@ -284,12 +240,43 @@ def _seed(value: Any) -> int:
 
 
 def _header(plan: ReadingPlan) -> list[str]:
-    columns = ["preference"] if plan.compares else [f"rating_{letter}" for letter in plan.letters]
+    columns = ["preference"]
+    if plan.kind == CHOICE:
+        columns = ["choice"]
+    elif plan.kind == LESION:
+        columns = ["column", *_MARK]
+    elif plan.rates:
+        columns = [f"rating_{letter}" for letter in plan.letters]
     return ["reading", "case", *columns, "seconds"]
 
 
-def _checked(values: Sequence[int], plan: ReadingPlan, name: str) -> tuple[int, ...]:
-    count = 1 if plan.compares else len(plan.methods)
+def _parsed(values: Sequence[str], letter: str, plan: ReadingPlan, name: str) -> tuple[float, ...]:
+    """Return the values of a row of the file of answers; raise ValueError for others."""
+    if plan.kind == CHOICE:
+        places = {shown: place for place, shown in plan.scale.items()}
+        return _checked([places.get(value, 0) for value in values], plan, name)
+    if plan.kind != LESION:
+        return _checked([int(value) for value in values], plan, name)
+    numbers = tuple(float(value) if value else math.nan for value in values)
+    known = [not math.isnan(number) for number in numbers[:3]]
+    if letter not in plan.letters or len(numbers) != len(_MARK) or any(known) != all(known):
+        raise ValueError(f"column {letter!r} with {', '.join(values)}")
+    return numbers
+
+
+def _mark(values: Sequence[float], case: Case) -> tuple[float, ...]:
+    """Return a point and its distance to the case's reference point."""
+    if not values:
+        return (math.nan,) * len(_MARK)
+    if len(values) != 3 or not all(map(math.isfinite, values)):
+        shown = ", ".join(map(str, values))
+        raise ParameterError(explain(f"answer to {case.name}", shown, "give x, y and z in mm"))
+    distance = math.nan if case.target is None else math.dist(values, case.target)
+    return (*map(float, values), distance)
+
+
+def _checked(values: Sequence[float], plan: ReadingPlan, name: str) -> tuple[float, ...]:
+    count = len(plan.methods) if plan.rates else 1
     if len(values) != count or not all(value in plan.scale for value in values):
         shown = ", ".join(map(str, values))
         mend = f"give {count} of {min(plan.scale)} to {max(plan.scale)}"
@@ -323,8 +310,8 @@ def load_key(path: PathLike) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``question``, ``methods``, ``seed`` and ``cases``: the method of each letter per
-        case.
+        ``kind``, ``question``, ``methods``, ``seed`` and ``cases``: the method of each letter
+        per case.
 
     Raises
     ------
@@ -336,7 +323,7 @@ def load_key(path: PathLike) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
         version = content["napari_mrisr_reading"]
-        if version != _FORMAT:
+        if version not in _READABLE:
             found = f"format version {version}"
             raise ParameterError(explain(path, found, "update napari-mrisr to open it"))
         methods = tuple(map(str, content["methods"]))
@@ -345,7 +332,11 @@ def load_key(path: PathLike) -> dict[str, Any]:
         for name, columns in cases.items():
             if set(columns) != letters or set(columns.values()) != set(methods):
                 raise ValueError(f"columns of {name}")
+        kind = content.get("kind", FIVE_POINT)
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind}")
         return {
+            "kind": kind,
             "question": str(content["question"]),
             "methods": methods,
             "seed": _seed(content["seed"]),

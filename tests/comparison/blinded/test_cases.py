@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_mrisr.comparison.blinded.cases import read_plan
+from napari_mrisr.comparison.blinded.cases import plan_of_volumes, read_plan
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import MrisrError
 
 
@@ -41,7 +42,7 @@ def test_a_table_with_files_relative_to_it(folder, comma, encoding):
     plan = read_plan(write(folder, text.replace(",", comma), encoding), seed=7, question="Noise?")
     assert plan.methods == ("cubic", "new")
     assert [case.name for case in plan.cases] == ["first", "second"]
-    assert plan.cases[1].files["new"] == folder / "p2/hashed.nii.gz"
+    assert plan.cases[1].images["new"] == folder / "p2/hashed.nii.gz"
     assert (plan.seed, plan.question) == (7, "Noise?")
 
 
@@ -51,7 +52,7 @@ def test_a_folder_for_each_case(folder):
     plan = read_plan(folder)
     assert plan.methods == ("hashed", "tricubic")
     assert [case.name for case in plan.cases] == ["p1", "p2"]
-    assert plan.cases[0].files["tricubic"] == folder / "p1" / "tricubic.nii.gz"
+    assert plan.cases[0].images["tricubic"] == folder / "p1" / "tricubic.nii.gz"
 
 
 GOOD = "p1/tricubic.nii.gz,p1/hashed.nii.gz"
@@ -89,9 +90,85 @@ def test_a_table_that_cannot_be_read(folder):
 
 def test_folders_that_do_not_match(folder, tmp_path):
     (folder / "p2" / "hashed.nii.gz").unlink()
-    with pytest.raises(MrisrError, match=r"p2 has tricubic; give it hashed, tricubic as p1 has"):
+    with pytest.raises(MrisrError, match=r"p2: has tricubic; give it hashed, tricubic as p1 has"):
         read_plan(folder)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(MrisrError, match="has no folder"):
+    with pytest.raises(MrisrError, match="no two images of one case; put the images"):
         read_plan(empty)
+
+
+def test_a_folder_for_each_method(tmp_path):
+    for method in ("hashed 2x", "tricubic"):
+        for case in ("p2", "p1", "p3"):
+            save(tmp_path / method / f"{case}.nii.gz")
+    plan = read_plan(tmp_path)
+    assert plan.methods == ("hashed 2x", "tricubic")
+    assert [case.name for case in plan.cases] == ["p1", "p2", "p3"]
+    assert plan.cases[2].images["tricubic"] == tmp_path / "tricubic" / "p3.nii.gz"
+
+
+def test_a_folder_of_images_that_differ_in_desc(tmp_path):
+    for case in ("sub-02", "sub-01"):
+        save(tmp_path / f"{case}_T1w.nii.gz")
+        for method in ("sr2xhashed", "sr2xtricubic"):
+            save(tmp_path / f"{case}_desc-{method}_T1w.nii.gz")
+    plan = read_plan(tmp_path)
+    assert set(plan.methods) == {"original", "sr2xhashed", "sr2xtricubic"}
+    assert [case.name for case in plan.cases] == ["sub-01_T1w", "sub-02_T1w"]
+    found = plan.cases[0].images["sr2xhashed"]
+    assert found == tmp_path / "sub-01_desc-sr2xhashed_T1w.nii.gz"
+
+
+def test_results_in_folders_of_cases_are_called_by_desc(tmp_path):
+    for case in ("sub-01", "sub-02"):
+        for method in ("hashed", "net"):
+            save(tmp_path / case / f"{case}_desc-{method}_T1w.nii.gz")
+    assert read_plan(tmp_path).methods == ("hashed", "net")
+
+
+def test_reference_points_of_lesions(folder):
+    text = f"case,a,b,x_mm,y_mm,z_mm\nx,{GOOD},1,-2.5,3\n"
+    plan = read_plan(write(folder, text), kind="lesion")
+    assert plan.methods == ("a", "b")
+    assert plan.cases[0].target == (1.0, -2.5, 3.0)
+    with pytest.raises(MrisrError, match=r"line 2 has the point 1, -2\.5, there"):
+        read_plan(write(folder, text.replace(",3\n", ",there\n")))
+
+
+def volume(**history):
+    return Volume(np.zeros((3, 4, 5), np.float32), Grid((3, 4, 5), np.eye(4)), history=history)
+
+
+def test_the_results_of_each_open_scan_are_a_case():
+    volumes = {
+        "Jane": volume(),
+        "Jane hashed": volume(method="hashed", scale="2"),
+        "Joe": volume(),
+        "Joe tricubic": volume(method="tricubic", scale="2"),
+        "Joe hashed": volume(method="hashed", scale="2"),
+        "Jane tricubic": volume(method="tricubic", scale="2"),
+        "support: Jane": volume(map="support"),
+    }
+    sources = {key: key.split()[0] for key in volumes if " " in key and ":" not in key}
+    plan = plan_of_volumes(volumes, {**sources, "support: Jane": "Jane"}, seed=5)
+    assert [case.name for case in plan.cases] == ["case 1", "case 2"]
+    assert set(plan.methods) == {"hashed 2x", "tricubic 2x"}
+    assert plan.cases[1].images["hashed 2x"] is volumes["Joe hashed"]
+    assert plan.seed == 5
+
+
+def test_one_result_is_compared_with_its_scan():
+    volumes = {"Jane": volume(), "Jane hashed": volume(method="hashed", scale="2")}
+    plan = plan_of_volumes(volumes, {"Jane hashed": "Jane"})
+    assert plan.methods == ("original", "hashed 2x")
+    assert plan.cases[0].images["original"] is volumes["Jane"]
+
+
+def test_open_layers_of_unknown_origin_are_one_case():
+    plan = plan_of_volumes({"a": volume(), "b": volume(), "support: b": volume(map="support")})
+    assert plan.methods == ("volume 1", "volume 2")
+    with pytest.raises(MrisrError, match="open layers: 1 methods"):
+        plan_of_volumes({"a": volume()})
+    with pytest.raises(MrisrError, match="open layers: 0 methods"):
+        plan_of_volumes({})

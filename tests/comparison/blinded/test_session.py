@@ -10,14 +10,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_mrisr.comparison.blinded.session import (
-    PREFERENCES,
-    Case,
-    Reading,
-    ReadingPlan,
-    key_path,
-    load_key,
-)
+from napari_mrisr.comparison.blinded.plan import CHOICE, LESION, Case, ReadingPlan
+from napari_mrisr.comparison.blinded.session import Reading, key_path, load_key, seed_for
+from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import OutputError, ParameterError
 
 TWO, THREE = ("tricubic", "hashed"), ("nearest", "tricubic", "hashed")
@@ -36,40 +31,16 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_columns_are_shuffled_case_by_case_and_again_the_same():
-    plan = plan_of(THREE, 60, seed=4)
-    orders = [plan.order(case) for case in plan.cases]
-    assert orders == [plan_of(THREE, 60, seed=4).order(case) for case in plan.cases]
-    assert orders != [plan_of(THREE, 60, seed=5).order(case) for case in plan.cases]
-    assert all(sorted(order) == sorted(THREE) for order in orders)
-    for method in THREE:  # each is first about as often: 20 of 60, sd 3.7
-        assert 9 <= sum(order[0] == method for order in orders) <= 31
-
-
-def test_the_order_does_not_depend_on_the_version_of_anything():
-    """A reading begun today must be continued next year."""
-    plan = plan_of(THREE, 4, seed=11)
-    found = ["".join(m[0] for m in plan.order(case)) for case in plan.cases]
-    assert found == ["thn", "thn", "htn", "htn"]
-
-
-def test_letters_and_scales():
-    assert plan_of().letters == ("A", "B")
-    assert plan_of().scale == PREFERENCES
-    assert plan_of(THREE).letters == ("A", "B", "C")
-    assert sorted(plan_of(THREE).scale) == [1, 2, 3, 4, 5]
-
-
 def test_each_answer_is_on_disk_at_once_and_the_rest_remains(tmp_path):
     plan, path = plan_of(), tmp_path / "reading.csv"
     reading = Reading(plan, path)
-    assert reading.remaining == plan.cases
+    assert reading.remaining == plan.items
     assert not path.exists()
-    reading.answer(plan.cases[0], [-2], 12.34)
+    reading.answer(plan.items[0], [-2], 12.34)
     assert [(r["case"], r["preference"], r["seconds"]) for r in rows_of(path)] == [
         ("case 0", "-2", "12.3")
     ]
-    reading.answer(plan.cases[2], [1], 3)
+    reading.answer(plan.items[2], [1], 3)
     again = Reading(plan_of(), path)  # closed half-way
     assert [case.name for case in again.remaining] == ["case 1", "case 3", "case 4", "case 5"]
     assert again.answers == reading.answers
@@ -81,7 +52,7 @@ def test_each_answer_is_on_disk_at_once_and_the_rest_remains(tmp_path):
 def test_a_case_named_like_a_formula_is_written_as_text_and_read_again(tmp_path):
     plan = ReadingPlan((Case("=case", {m: Path(m) for m in TWO}),), TWO)
     path = tmp_path / "r.csv"
-    Reading(plan, path).answer(plan.cases[0], [1], 2.0)
+    Reading(plan, path).answer(plan.items[0], [1], 2.0)
     assert rows_of(path)[0]["case"] == "'=case"
     assert Reading(plan, path).answers[0].case == "=case"
 
@@ -89,7 +60,7 @@ def test_a_case_named_like_a_formula_is_written_as_text_and_read_again(tmp_path)
 def test_ratings_have_a_column_each(tmp_path):
     plan = plan_of(THREE)
     reading = Reading(plan, tmp_path / "r.csv")
-    reading.answer(plan.cases[1], [5, 1, 3], 8.0)
+    reading.answer(plan.items[1], [5, 1, 3], 8.0)
     (row,) = rows_of(tmp_path / "r.csv")
     assert [row[f"rating_{letter}"] for letter in "ABC"] == ["5", "1", "3"]
     assert Reading(plan, tmp_path / "r.csv").answers[0].values == (5, 1, 3)
@@ -98,8 +69,8 @@ def test_ratings_have_a_column_each(tmp_path):
 def test_the_answers_are_blind_and_neither_file_has_a_path(tmp_path):
     plan, path = plan_of(THREE), tmp_path / "r.csv"
     reading = Reading(plan, path)
-    for case in plan.cases:
-        reading.answer(case, [1, 2, 3], 1.0)
+    for item in plan.items:
+        reading.answer(item, [1, 2, 3], 1.0)
     text = path.read_text("utf-8")
     assert not any(method in text for method in THREE)
     key = key_path(path).read_text("utf-8")
@@ -113,11 +84,11 @@ def test_the_latest_answer_can_be_taken_back(tmp_path):
     plan, path = plan_of(), tmp_path / "r.csv"
     reading = Reading(plan, path)
     assert reading.take_back() is None
-    reading.answer(plan.cases[0], [2], 1.0)
-    reading.answer(plan.cases[1], [1], 1.0)
-    assert reading.take_back() == plan.cases[1]
+    reading.answer(plan.items[0], [2], 1.0)
+    reading.answer(plan.items[1], [1], 1.0)
+    assert reading.take_back() == plan.items[1]
     assert [r["case"] for r in rows_of(path)] == ["case 0"]
-    assert reading.remaining[0] == plan.cases[1]
+    assert reading.remaining[0] == plan.items[1]
 
 
 @pytest.mark.parametrize("values", [[], [3], [-3], [1, 2], [1.5]])
@@ -131,15 +102,15 @@ def test_no_answer_is_refused_and_nothing_written(tmp_path, values):
 def test_a_case_is_answered_once(tmp_path):
     plan = plan_of()
     reading = Reading(plan, tmp_path / "r.csv")
-    reading.answer(plan.cases[0], [1], 1.0)
+    reading.answer(plan.items[0], [1], 1.0)
     with pytest.raises(ParameterError, match="case 0"):
-        reading.answer(plan.cases[0], [1], 1.0)
+        reading.answer(plan.items[0], [1], 1.0)
 
 
 def test_a_failed_write_changes_nothing(tmp_path, monkeypatch):
     plan, path = plan_of(), tmp_path / "r.csv"
     reading = Reading(plan, path)
-    reading.answer(plan.cases[0], [1], 1.0)
+    reading.answer(plan.items[0], [1], 1.0)
     before = path.read_bytes()
 
     def full(*_, **__):
@@ -147,7 +118,7 @@ def test_a_failed_write_changes_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OutputError, match=r"r\.csv.*the disk is full"):
-        reading.answer(plan.cases[1], [1], 1.0)
+        reading.answer(plan.items[1], [1], 1.0)
     assert path.read_bytes() == before
     assert len(reading.answers) == 1
     assert {p.name for p in tmp_path.iterdir()} == {"r.csv", "r.key.json"}
@@ -165,7 +136,7 @@ def test_a_failed_write_changes_nothing(tmp_path, monkeypatch):
 )
 def test_answers_to_another_plan_are_refused_by_name(tmp_path, other):
     path = tmp_path / "r.csv"
-    Reading(plan_of(), path).answer(plan_of().cases[0], [1], 1.0)
+    Reading(plan_of(), path).answer(plan_of().items[0], [1], 1.0)
     before = path.read_bytes()
     with pytest.raises(ParameterError, match=r"r\.csv"):
         Reading(other, path)
@@ -180,7 +151,7 @@ def test_the_key_of_another_plan_is_not_replaced(tmp_path):
 
 def test_answers_without_their_key_are_refused(tmp_path):
     path = tmp_path / "r.csv"
-    Reading(plan_of(), path).answer(plan_of().cases[0], [1], 1.0)
+    Reading(plan_of(), path).answer(plan_of().items[0], [1], 1.0)
     key_path(path).unlink()
     with pytest.raises(ParameterError, match=r"key r\.key\.json is missing"):
         Reading(plan_of(), path)
@@ -203,7 +174,7 @@ def test_answers_without_their_key_are_refused(tmp_path):
 )
 def test_damaged_answers_are_refused_by_name(tmp_path, change):
     path = tmp_path / "r.csv"
-    Reading(plan_of(), path).answer(plan_of().cases[0], [1], 1.0)
+    Reading(plan_of(), path).answer(plan_of().items[0], [1], 1.0)
     path.write_text(change(path.read_text("utf-8")), encoding="utf-8")
     with pytest.raises(ParameterError, match=r"r\.csv"):
         Reading(plan_of(), path)
@@ -225,14 +196,17 @@ def test_volumes_come_by_letter_and_say_nothing_of_the_method(tmp_path, rng):
         nib.save(nib.Nifti1Image(data[method], np.eye(4)), files[method])
     case = Case("one", files)
     plan = ReadingPlan((case,), TWO, seed=3)
-    volumes = Reading(plan, tmp_path / "r.csv").volumes(case)
+    volumes = Reading(plan, tmp_path / "r.csv").volumes(plan.items[0])
     assert list(volumes) == ["A", "B"]
     for letter, method in zip("AB", plan.order(case), strict=True):
         np.testing.assert_array_equal(volumes[letter].data, data[method])
         assert volumes[letter].origin is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"napari_mrisr_reading": 2}', "\ufffd"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", '{"napari_mrisr_reading": 3}', "\ufffd"],
+)
 def test_a_key_that_is_none_is_refused_by_name(tmp_path, text):
     path = tmp_path / "r.key.json"
     with pytest.raises(ParameterError, match="no such file"):
@@ -249,3 +223,71 @@ def test_a_key_must_name_every_column(tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ParameterError, match="is no key"):
         load_key(path)
+
+
+def test_volumes_in_memory_are_read_too(tmp_path, rng):
+    grid = Grid((3, 4, 5), np.eye(4))
+    images = {
+        m: Volume(rng.random(grid.shape, dtype=np.float32), grid, history={"method": m})
+        for m in TWO
+    }
+    plan = ReadingPlan((Case("one", images),), TWO, seed=3)
+    volumes = Reading(plan, tmp_path / "r.csv").volumes(plan.items[0])
+    for letter, method in zip("AB", plan.order(plan.cases[0]), strict=True):
+        assert volumes[letter].data is images[method].data
+        assert volumes[letter].history == {}
+
+
+def test_a_seed_is_random_and_comes_from_the_key_of_a_reading_that_was_begun(tmp_path):
+    path = tmp_path / "r.csv"
+    assert len({seed_for(path) for _ in range(20)}) > 10
+    Reading(plan_of(seed=271828), path)
+    assert seed_for(path) == 271828
+    assert json.loads(key_path(path).read_text("utf-8"))["seed"] == 271828
+    key_path(path).write_text("{}")
+    with pytest.raises(ParameterError, match=r"r\.key\.json"):
+        seed_for(path)
+
+
+def test_a_choice_is_written_as_a_letter(tmp_path):
+    plan, path = plan_of(THREE, kind=CHOICE), tmp_path / "r.csv"
+    reading = Reading(plan, path)
+    reading.answer(plan.items[0], [3], 1.0)
+    assert rows_of(path)[0]["choice"] == "C"
+    assert Reading(plan, path).answers == reading.answers
+    with pytest.raises(ParameterError, match="give 1 of 1 to 3"):
+        reading.answer(plan.items[1], [4], 1.0)
+    path.write_text(path.read_text().replace(",C,", ",D,"))
+    with pytest.raises(ParameterError, match="line 2"):
+        Reading(plan, path)
+
+
+def marked(tmp_path):
+    cases = tuple(
+        Case(f"case {i}", {m: Path(m) for m in TWO}, (1.0, 2.0, 3.0) if i else None)
+        for i in range(3)
+    )
+    return ReadingPlan(cases, TWO, kind=LESION), tmp_path / "r.csv"
+
+
+def test_a_point_is_written_with_its_distance_to_the_reference_point(tmp_path):
+    plan, path = marked(tmp_path)
+    reading = Reading(plan, path)
+    for item, values in zip(plan.items, ([4, 5, 6], [1, 5, 7], [], [1, 2, 3]), strict=False):
+        reading.answer(item, values, 1.0)
+    names = ("case", "column", "x_mm", "y_mm", "z_mm", "distance_mm")
+    assert [tuple(row[name] for name in names) for row in rows_of(path)] == [
+        ("case 0", "A", "4.00", "5.00", "6.00", ""),
+        ("case 1", "A", "1.00", "5.00", "7.00", "5.00"),
+        ("case 2", "A", "", "", "", ""),
+        ("case 0", "B", "1.00", "2.00", "3.00", ""),
+    ]
+    again = Reading(plan, path)
+    assert [item.name for item in again.remaining] == ["case 1", "case 2"]
+    assert again.take_back() == plan.items[3]
+    for values in ([1.0, 2.0], [1.0, 2.0, float("nan")]):
+        with pytest.raises(ParameterError, match="give x, y and z"):
+            again.answer(again.remaining[0], values, 1.0)
+    path.write_text(path.read_text().replace("4.00,5.00", "4.00,"))
+    with pytest.raises(ParameterError, match="line 2"):
+        Reading(plan, path)

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from napari_mrisr.comparison.blinded.session import Case, Reading, ReadingPlan, key_path
+from napari_mrisr.comparison.blinded.plan import CHOICE, LESION, Case, ReadingPlan
+from napari_mrisr.comparison.blinded.session import Reading, key_path
 from napari_mrisr.comparison.blinded.unblind import unblind
 from napari_mrisr.errors import ParameterError
 
 
-def read_as(tmp_path, methods, likes, count=10, skip=0):
+def read_as(tmp_path, methods, likes, count=10, skip=0, **options):
     """A reader who answers by ``likes``: (case number, methods left to right) to values."""
     cases = tuple(Case(f"c{i}", {m: Path(m) for m in methods}) for i in range(count))
-    plan = ReadingPlan(cases, methods, seed=2, question="Sharper?")
+    plan = ReadingPlan(cases, methods, seed=2, question="Sharper?", **options)
     path = tmp_path / "r.csv"
     reading = Reading(plan, path)
-    for i, case in enumerate(cases[: count - skip]):
-        reading.answer(case, likes(i, plan.order(case)), 2.0)
+    for i, item in enumerate(plan.items[: count - skip]):
+        reading.answer(item, likes(i, plan.order(item.case)), 2.0)
     return path
 
 
@@ -43,6 +44,16 @@ def test_a_preference_goes_to_its_method_wherever_its_column_was(tmp_path):
     assert "Sharper? 10 of 10 cases answered." in text
     assert "hashed: mean preference +1 (−2: 0, −1: 1, 0: 2, +1: 3, +2: 4)" in text
     assert "two-sided sign test p = 0.0703, n = 8 (without ties)" in text
+    assert "better in 12 % (95 % CI 0 to 53 %)" in text
+    # Clopper–Pearson: 1 of 8 or fewer has a probability of 2.5 % at the upper end.
+    tail = sum(comb(8, k) * pair.high**k * (1 - pair.high) ** (8 - k) for k in (0, 1))
+    assert tail == pytest.approx(0.025, abs=1e-6)
+    assert 1 - (1 - pair.low) ** 8 == pytest.approx(0.025, abs=1e-6)
+    assert found.pair_table()[1] == (
+        "tricubic – hashed", "1", "7", "2", "12 % (95 % CI 0 to 53 %)", "0.0703"
+    )  # fmt: skip
+    assert found.method_table()[0] == ("Method", "n", "Mean", "−2", "−1", "0", "+1", "+2")
+    assert found.method_table()[2] == ("hashed", "10", "+1", "0", "1", "2", "3", "4")
 
 
 def test_ratings_of_three_are_compared_in_pairs(tmp_path):
@@ -99,3 +110,48 @@ def test_the_key_of_another_reading_does_not_fit(tmp_path):
     other = read_as(tmp_path / "two", ("a", "b"), lambda i, order: [0], count=4)
     with pytest.raises(ParameterError, match=r"r\.csv: line 2 belongs to another reading"):
         unblind(path, key_path(other))
+
+
+def test_a_forced_choice_counts_for_the_chosen_method(tmp_path):
+    def likes(i, order):
+        return [order.index("net" if i < 4 else "cubic") + 1]
+
+    found = unblind(read_as(tmp_path, ("cubic", "net", "old"), likes, count=6, kind=CHOICE))
+    assert [found.counts(m)[1] for m in found.methods] == [2, 4, 0]
+    first = found.pairs()[0]
+    assert (first.wins, first.losses, first.ties) == (2, 4, 0)
+    assert found.pairs()[1].ties == 4  # neither cubic nor old was chosen
+    assert "net: chosen in 4 of 6" in found.summary()
+    assert found.method_table()[2] == ("net", "6", "67 %", "2", "4")
+
+
+def test_marked_lesions_are_compared_by_distance(tmp_path):
+    """The better method is 1 mm off, the other 3 mm, or it marks nothing."""
+    methods = ("cubic", "net")
+    cases = tuple(Case(f"c{i}", {m: Path(m) for m in methods}, (0.0, i, 0.0)) for i in range(5))
+    plan = ReadingPlan(cases, methods, seed=1, kind=LESION)
+    reading = Reading(plan, tmp_path / "r.csv")
+    for item in plan.items[:-1]:  # the last has no answer yet
+        method = plan.order(item.case)["AB".index(item.letters[0])]
+        off = 1.0 if method == "net" else 3.0
+        x, y, z = item.case.target
+        missed = method == "cubic" and item.name == "c2"
+        reading.answer(item, [] if missed else [x, y, z - off], 1.0)
+    found = unblind(tmp_path / "r.csv")
+    (pair,) = found.pairs()
+    assert (pair.wins, pair.losses, pair.ties) == (0, 4, 0)
+    counts = {row[0]: row[1:] for row in found.method_table()[1:]}
+    assert {counts["net"][0], counts["cubic"][0]} == {"4", "5"}
+    assert counts["net"][2] == "1.0" and counts["cubic"][2] == "3.0"
+    assert int(counts["cubic"][1]) == int(counts["cubic"][0]) - 1
+    assert "net: marked in" in found.summary()
+    row = next(line for line in found.to_csv().splitlines() if line.startswith("c2,"))
+    assert row == "c2,,1,2.0"
+
+
+def test_a_key_of_the_first_version_is_read(tmp_path):
+    path = read_as(tmp_path, ("a", "b"), lambda i, order: [2], count=3)
+    key = key_path(path)
+    text = key.read_text("utf-8").replace('"napari_mrisr_reading": 2', '"napari_mrisr_reading": 1')
+    key.write_text(text.replace(' "kind": "five-point",\n', ""), encoding="utf-8")
+    assert len(unblind(path).answers) == 3
