@@ -27,9 +27,9 @@ from napari_mrisr.core.volume import Volume
 from napari_mrisr.io import read_volume, write_volume
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.compare.blinded.window import ReadingWindow
 from napari_mrisr.viewer.compare.model.regions import drawn
 from napari_mrisr.viewer.compare.opening import add_comparison
-from napari_mrisr.viewer.compare.reading import ReadingWindow
 from napari_mrisr.viewer.compare.widget import CompareWidget
 
 

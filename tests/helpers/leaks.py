@@ -11,7 +11,9 @@ from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.compare import exporting, numbers, reading
+from napari_mrisr.viewer.compare import exporting, numbers
+from napari_mrisr.viewer.compare.blinded import results
+from napari_mrisr.viewer.compare.blinded import window as reading
 from napari_mrisr.viewer.compare.canvas import canvas
 from napari_mrisr.viewer.compare.linking import link
 from napari_mrisr.viewer.compare.model.controller import Controller
@@ -35,6 +37,7 @@ OURS = {
     numbers.Meter,
     numbers.NumbersPanel,
     reading.ReadingWindow,
+    results.ResultsWindow,
 }
 
 

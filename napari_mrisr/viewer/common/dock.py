@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 from napari_mrisr.core.progress import ProgressState
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.viewer.common.events import Callback, ContextKeeper, LayerWatch
-from napari_mrisr.viewer.common.fields import VerticalScroll
+from napari_mrisr.viewer.common.fields import VerticalScroll, guard_wheel
 from napari_mrisr.viewer.common.labels import error_line, progress_label
 from napari_mrisr.viewer.common.worker import Work, Worker
 
@@ -268,6 +268,7 @@ class Dock(QWidget):
         self._window: QWidget | None = None
         self._joined = False
         self.panel = panel
+        guard_wheel(panel)
         self.layers: LayerWatch | None = None
         self.worker = Worker()
         self.worker.progressed.connect(self.work_progressed)

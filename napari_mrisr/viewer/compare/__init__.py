@@ -12,7 +12,7 @@ exporting.py      export of figure, table and comparison
 live.py           columns that are computed while the user looks at them
 window.py         the window; settings.py: what it remembers
 widget.py         the dock that opens it
-reading.py        blinded reading
+blinded/          blinded reading: dialog, window, results
 opening.py        the command line
 
 Names are loaded on first use.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_mrisr.comparison.blinded.session import Reading, ReadingPlan
+from napari_mrisr.comparison.blinded.plan import ReadingPlan
+from napari_mrisr.comparison.blinded.session import Reading
 from napari_mrisr.comparison.opening import choose, opening_state
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState, Display
 from napari_mrisr.core.volume import Volume
@@ -104,7 +105,7 @@ def open_reading(plan: ReadingPlan, out_path: str | Path) -> None:
     import napari
     from napari.qt import get_qapp, get_stylesheet
 
-    from napari_mrisr.viewer.compare.reading import ReadingWindow
+    from napari_mrisr.viewer.compare.blinded.window import ReadingWindow
 
     get_qapp()
     window = ReadingWindow(reading, get_stylesheet("dark"))

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qtpy.QtCore import QByteArray, QSettings
+from qtpy.QtCore import QByteArray
 from qtpy.QtWidgets import QWidget
 
 from napari_mrisr.comparison.state import CompareState
+from napari_mrisr.viewer.common.dialogs import settings
 
 _CONVENTION = "compare/radiological"
 _GEOMETRY = "compare/geometry"
 _SHOWN = "compare/shown"
-
-
-def settings() -> QSettings:
-    """Return the settings, a file of the user's."""
-    return QSettings(
-        QSettings.Format.IniFormat, QSettings.Scope.UserScope, "napari-mrisr", "napari-mrisr"
-    )
 
 
 def remember_convention(radiological: bool) -> None:

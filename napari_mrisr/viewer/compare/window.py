@@ -306,13 +306,12 @@ class CompareWindow(QWidget):
 
     def start_reading(self) -> None:
         """Ask for a list of cases and open the window for blinded reading."""
-        from napari_mrisr.viewer.compare.reading import ReadingWindow, ask_reading
+        from napari_mrisr.viewer.compare.blinded.dialog import ask_reading
+        from napari_mrisr.viewer.compare.blinded.window import ReadingWindow
 
-        try:
-            reading = ask_reading(self)
-        except MrisrError as error:
-            self.tell_error(error)
-            return
+        volumes = self.link.volumes
+        usable = {key: volumes[key] for key in volumes if volumes.trouble(key) is None}
+        reading = ask_reading(self, usable, volumes.sources(), QWidget.show)
         if reading is not None:
             window = ReadingWindow(reading, self.styleSheet())
             window.showMaximized()

@@ -1,0 +1,1 @@
+"""Blinded reading: the dialog that starts one, its window, and its results."""
