@@ -150,8 +150,8 @@ class Unblinded:
     def method_table(self) -> list[tuple[str, ...]]:
         """Return one row per method, after a row of headings."""
         if self.kind == LESION:
-            headings = ("Method", "n", "Marked", "Median distance, mm")
-            return [headings, *map(self._lesion_row, self.methods)]
+            marked = ("Method", "n", "Marked", "Median distance, mm")
+            return [marked, *map(self._lesion_row, self.methods)]
         scale = list(self.counts(self.methods[0]))
         kind = {CHOICE: "Chosen"}.get(self.kind, "Mean")
         words = {0: "not chosen", 1: "chosen"} if self.kind == CHOICE else {}

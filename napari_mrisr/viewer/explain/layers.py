@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,13 +93,13 @@ class ExplainRequest:
 
 
 def likely_roles(
-    layers: list[tuple[str, Grid, dict[str, str]]],
+    layers: Sequence[tuple[str, Grid, Mapping[str, str]]],
 ) -> tuple[int | None, int | None]:
     """Guess the low-resolution scan and its reference from names, grids and histories.
 
     Parameters
     ----------
-    layers : list of (name, grid, history)
+    layers : sequence of (name, grid, history)
         Layers, the newest last.
 
     Returns
