@@ -42,6 +42,14 @@ class SliceGeometry:
     distance: float
     source: str
 
+    @property
+    def gap_label(self) -> str:
+        """Gap or overlap of neighboring slices, as text."""
+        gap = self.distance - self.thickness
+        if abs(gap) < 0.005 * self.distance:
+            return "no gap"
+        return f"gap {gap:.3g} mm" if gap > 0 else f"overlap {-gap:.3g} mm"
+
     def __str__(self) -> str:
         if self.source == ASSUMED:
             return f"slices {self.thickness:.3g} mm thick (assumed from their distance)"

@@ -10,6 +10,7 @@ from typing import Any
 
 _PUBLIC = {
     "CompareWidget": "compare.widget",
+    "DicomWidget": "dicom.widget",
     "ExplainWidget": "explain.widget",
     "InspectWidget": "inspect.widget",
     "SuperResolveWidget": "super_resolve.widget",
@@ -19,6 +20,7 @@ _PUBLIC = {
 
 __all__ = [
     "CompareWidget",
+    "DicomWidget",
     "ExplainWidget",
     "InspectWidget",
     "SuperResolveWidget",

@@ -11,11 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from skimage import transform
+
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.slices import DICOM, MOST_OVERLAP
 from napari_mrisr.core.threads import ThreadPool, processors
-from napari_mrisr.core.volume import Grid, Origin
+from napari_mrisr.core.volume import Grid, IntensityWindow, Origin
 from napari_mrisr.errors import MrisrError, ParameterError, VolumeError, explain
 from napari_mrisr.io.dicom.headers import FileHeader, quiet_pydicom, read_file_header
 from napari_mrisr.io.dicom.pixels import Stored, read_images, same_pixels
@@ -25,6 +29,9 @@ from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.geometry import axis_codes, grid_in_ras
 from napari_mrisr.io.header import check_thickness, checked_affine
 from napari_mrisr.io.loading import printable
+
+# scikit-image's functions carry no types.
+_resize: Any = transform.resize
 
 _POSITIONS = {
     "HF": "head first", "FF": "feet first", "LF": "left first", "RF": "right first",
@@ -122,6 +129,33 @@ class DicomSeries:
     def frames(self) -> tuple[str, ...]:
         """Names of the volumes, such as ``echo 2, phase``; one empty name for a single volume."""
         return tuple(stack.name for stack in self.stacks)
+
+    @property
+    def on_one_grid(self) -> bool:
+        """True if all volumes lie on one grid."""
+        first, *others = self.stacks
+        return all(
+            stack.shape == first.shape and np.allclose(stack.affine, first.affine, atol=1e-3)
+            for stack in others
+        )
+
+    def thumbnail(self, size: int) -> NDArray[np.uint8]:
+        """Return the middle slice of the first volume, indexed (row, column).
+
+        Gray levels 0 to 255 over the contrast of the header, at most ``size`` pixels along
+        its longer edge, square pixels.
+        """
+        stack = self.stacks[0]
+        image = stack.images[len(stack.images) // 2]
+        headers = {header.path: header for header in self.headers}
+        stored = read_images([image], headers, Progress())
+        plane = stored.voxels[..., 0].T * stored.slope + stored.intercept
+        window = stack.window or IntensityWindow(float(plane.min()), float(plane.max()))
+        gray = np.clip((plane - window.low) / max(window.high - window.low, 1e-30), 0, 1)
+        edges = np.array(plane.shape) * image.spacing
+        rows, columns = np.maximum(1, np.round(edges * size / edges.max())).astype(int)
+        small = _resize(gray, (rows, columns), order=1, anti_aliasing=True)
+        return np.asarray(255 * small).astype(np.uint8)
 
     def _make_stacks(self) -> tuple[Stack, ...]:
         problems = {header.problem for header in self.headers}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import zipfile
@@ -88,6 +89,11 @@ def starts_as_dicom(path: Path) -> bool:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
+
+
+def holds_dicom(folder: Path, most: int = 500) -> bool:
+    """Return True if one of the first files of a folder, or below it, is DICOM."""
+    return any(map(starts_as_dicom, itertools.islice(_walk(folder), most)))
 
 
 def names_dicom(path: Path) -> bool:

@@ -17,6 +17,7 @@ from napari_mrisr.core.scale import (
     orders_of,
     parse_scale,
 )
+from napari_mrisr.core.slices import ASSUMED, slices_of
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import BankError, MrisrError, ScaleError
 from napari_mrisr.methods import available_scales, get_method
@@ -52,10 +53,19 @@ def grid_label(grid: Grid) -> str:
 
 
 def source_label(source: LayerSnapshot) -> str:
-    """Return the size of a layer and the frame of a series."""
-    if source.frame is None:
-        return grid_label(source.grid)
-    return f"{grid_label(source.grid)}\nframe {source.frame} (on screen)"
+    """Return the size of a layer, the frame of a series, and how the scan was acquired."""
+    lines = [grid_label(source.grid)]
+    if source.frame is not None:
+        lines.append(f"frame {source.frame} (on screen)")
+    origin = source.record.origin if source.record else None
+    slices = slices_of(source.grid, origin)
+    facts: list[str] = []
+    if slices is not None and slices.source != ASSUMED:
+        facts = [f"slices {slices.thickness:.3g} mm thick, {slices.gap_label}"]
+    facts += origin.acquisition if origin is not None else ()
+    if facts:
+        lines.append(", ".join(facts))
+    return "\n".join(lines)
 
 
 def made_label(history: Mapping[str, str]) -> str:
