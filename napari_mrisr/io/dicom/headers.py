@@ -12,13 +12,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, AllTransferSyntaxes, MediaStorageDirectoryStorage
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.dicom.mosaic import mosaic_tiles
@@ -103,6 +103,9 @@ def _tags() -> list[BaseTag]:
 
 _TAGS = _tags()
 
+#: pydicom unpacks such files as a whole, whatever their size then is.
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+
 
 @dataclass(frozen=True, slots=True)
 class SliceImage:
@@ -172,7 +175,8 @@ class FileHeader:
     lossy : bool
         The pixel data were compressed with loss.
     problem : str
-        Reason why the file holds no slice of a volume; empty if it does.
+        Reason why the file holds no slice of a volume, such as ``is a localizer``; empty if it
+        does.
     images : tuple of SliceImage
     """
 
@@ -219,13 +223,22 @@ def read_file_header(path: Path) -> FileHeader | None:
     """
     try:
         with open_source(path) as file:
-            if not (prefix := _starts_as_dicom(file)):
+            start = file.read(4096)
+            file.seek(0)
+            if not (prefix := _starts_as_dicom(start)):
                 return None
+            if _DEFLATED in start:
+                found = "is in the transfer syntax Deflated Explicit VR Little Endian"
+                raise VolumeError(explain(path, found, "export it without deflate"))
             data = pydicom.dcmread(
                 file, stop_before_pixels=True, specific_tags=_TAGS, force=prefix == "bare"
             )
             has_pixels = len(file.read(8)) == 8
-            if "SOPClassUID" not in data or data.SOPClassUID == MediaStorageDirectoryStorage:
+            if "SOPClassUID" not in data:
+                if prefix == "bare" or _is_dicomdir(data):
+                    return None
+                raise KeyError("SOPClassUID")
+            if data.SOPClassUID == MediaStorageDirectoryStorage:
                 return None
             return _header_of(path, data, has_pixels)
     except VolumeError:
@@ -243,14 +256,17 @@ def damaged(path: Path, error: Exception) -> VolumeError:
     return VolumeError(explain(path, found, "copy or export it again"))
 
 
-def _starts_as_dicom(file: IO[bytes]) -> str:
+def _starts_as_dicom(start: bytes) -> str:
     """Return ``full`` or ``bare`` (without preamble) for DICOM, else an empty text."""
-    start = file.read(132)
-    file.seek(0)
-    if start[128:] == b"DICM":
+    if start[128:132] == b"DICM":
         return "full"
-    bare = start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00" and len(start) == 132
+    bare = start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00" and len(start) > 131
     return "bare" if bare else ""
+
+
+def _is_dicomdir(data: Dataset) -> bool:
+    meta = getattr(data, "file_meta", Dataset())
+    return bool(meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage)
 
 
 def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
@@ -277,11 +293,13 @@ def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
         images = _mosaic(path, data)
         tiles = len(images)
     elif (_integer(data, "NumberOfFrames") or 1) > 1:
-        return _replaced(header, problem="a multi-frame file without positions")
+        return _replaced(header, problem="is a multi-frame file without positions")
     else:
         images = _classic(path, data)
     if not images:
-        return _replaced(header, problem="images without position, orientation or pixel spacing")
+        return _replaced(
+            header, problem="has images without position, orientation or pixel spacing"
+        )
     return _replaced(header, images=images, tiles=tiles, facts=_facts(data, images), lossy=lossy)
 
 
@@ -295,17 +313,17 @@ def _problem(data: Dataset, has_pixels: bool) -> str:
     """Return the reason why the file can hold no slice of a volume."""
     name = UID(str(data.SOPClassUID)).name
     if not has_pixels or not data.get("Rows"):
-        return f"without pixel data ({name})"
+        return f"has no pixel data ({name})"
     if _text(data, "Modality") == "SEG":
-        return "a segmentation"
+        return "is a segmentation"
     if (_integer(data, "SamplesPerPixel") or 1) > 1 or "MONO" not in _photometric(data):
-        return f"color ({_photometric(data) or 'unknown'})"
+        return f"is color ({_photometric(data) or 'unknown'})"
     if "Secondary Capture" in name:
-        return "a secondary capture, such as a screenshot"
+        return "is a secondary capture, such as a screenshot"
     if "LOCALIZER" in _strings(data, "ImageType"):
-        return "a localizer"
+        return "is a localizer"
     if "ModalityLUTSequence" in data:
-        return "values by a lookup table instead of slope and intercept"
+        return "has values by a lookup table instead of slope and intercept"
     return ""
 
 
@@ -566,8 +584,3 @@ def _parts(value: Any) -> tuple[str, ...]:
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     parts = value if several else [value]
     return tuple(text for text in (str(part).strip() for part in parts) if text)
-
-
-def known_syntax(syntax: UID) -> bool:
-    """Return True for a transfer syntax of the standard."""
-    return syntax in AllTransferSyntaxes

@@ -12,7 +12,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID
+from pydicom.uid import UID, AllTransferSyntaxes
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool, processors
@@ -42,12 +42,13 @@ class Stored:
 def check_syntax(header: FileHeader) -> None:
     """Raise :class:`VolumeError` for a transfer syntax that cannot be decoded here."""
     syntax = header.syntax
-    if not syntax or not syntax.is_compressed or syntax.is_deflated:
+    known = syntax in AllTransferSyntaxes
+    if not syntax or (known and not syntax.is_compressed):
         return
-    name = syntax.name if syntax.name != str(syntax) else f"unknown ({syntax})"
+    name = syntax.name if known else f"unknown ({syntax[:64]})"
     try:
         decoder = get_decoder(syntax)
-    except NotImplementedError as error:
+    except (NotImplementedError, ValueError) as error:
         found = f"transfer syntax {name}, which no decoder here knows"
         remedy = "export it uncompressed (Explicit VR Little Endian)"
         raise VolumeError(explain(header.path, found, remedy)) from error
@@ -147,7 +148,7 @@ def _check_size(path: Path, data: pydicom.Dataset, syntax: UID) -> None:
         raise VolumeError(explain(path, "has no pixel data", _COPY))
     frames = int(data.get("NumberOfFrames") or 1)
     promised = int(data.Rows) * int(data.Columns) * frames * int(data.BitsAllocated) // 8
-    if syntax and syntax.is_compressed and not syntax.is_deflated:
+    if syntax and syntax.is_compressed:
         promised = (promised - frames * _SLACK) // _MOST_RATIO
     if promised > held:
         found = f"pixel data of {held} bytes are shorter than the header says"

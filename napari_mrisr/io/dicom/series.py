@@ -160,11 +160,10 @@ class DicomSeries:
     def _make_stacks(self) -> tuple[Stack, ...]:
         problems = {header.problem for header in self.headers}
         if problems - {""}:
-            what = sorted(problems - {""})
-            found = f"the series is {what[0]}" if what[0].startswith("a ") else f"is {what[0]}"
+            found = min(problems - {""})
             if "" in problems:
                 count = sum(bool(header.problem) for header in self.headers)
-                found = f"{count} of {len(self.headers)} files: {what[0]}"
+                found = f"{count} of {len(self.headers)} files cannot be slices: one {found}"
             raise VolumeError(explain(self.path, found, "choose a series of slices"))
         images = [image for header in self.headers for image in header.images]
         syntaxes = {image.file: header for header in self.headers for image in header.images}

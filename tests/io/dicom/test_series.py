@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-pytest.importorskip("pydicom")
-
 from helpers import dicoms
 
 import napari_mrisr as sr

@@ -190,4 +190,4 @@ def test_napari_offers_the_reader_for_the_folder(tmp_path, repository):
     manager = PluginManager()
     manager.register(PluginManifest.from_file(repository / "napari.yaml"))
     found = [reader.command for reader in manager.iter_compatible_readers([str(path)])]
-    assert found == ["napari-mrisr.get_reader"]
+    assert sorted(found) == ["napari-mrisr.get_dicom_reader", "napari-mrisr.get_reader"]
