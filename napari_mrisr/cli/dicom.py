@@ -16,7 +16,12 @@ from napari_mrisr.errors import OutputError, ParameterError, explain, install
 if TYPE_CHECKING:
     from napari_mrisr.core.volume import Volume
 
-_TITLES = {"experr": "expected error", "support": "training support"}
+_TITLES = {
+    "experr": "expected error",
+    "support": "training support",
+    "consistency": "consistency",
+    "report": "super-resolution report",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +75,12 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     if plan.scan.origin.suffix != ".dcm":
         found = f"{plan.scan.path} is no DICOM series, so its patient and study are unknown"
         raise ParameterError(explain("--dicom", found, "drop --dicom"))
+    from napari_mrisr.io.read import need_dicom
+
+    modality = need_dicom(plan.scan.path).find_series(plan.scan.path).modality
+    if modality != "MR":
+        found = f"{plan.scan.path} is of modality {modality or 'unknown'}, not MR"
+        raise ParameterError(explain("--dicom", found, "drop --dicom"))
     try:
         import highdicom  # noqa: F401
 
@@ -108,7 +119,8 @@ def write_map(
     write_dicom_map(
         volume,
         *folders,
-        _TITLES.get(label, label),
+        _TITLES[label],
+        place=list(_TITLES).index(label) + 1,
         overwrite=arguments.overwrite,
         progress=session.progress,
     )
@@ -123,7 +135,8 @@ def write_report(
     write_dicom_report(
         pdf,
         *folders,
-        "Super-resolution report",
+        _TITLES["report"],
+        place=len(_TITLES),
         overwrite=arguments.overwrite,
         progress=session.progress,
     )

@@ -104,6 +104,7 @@ def test_maps_report_and_series_are_anonymous(run, study, bank, tmp_path):
     for keyword in ("PatientID", "StudyInstanceUID", "StudyDate"):
         assert len({one[keyword].value for one in firsts}) == 1
     assert len({one.SeriesInstanceUID for one in firsts}) == 5
+    assert sorted(one.SeriesNumber for one in firsts) == [201, 202, 203, 204, 205]
     check_unnamed(study, tmp_path, found)
 
 

@@ -40,6 +40,7 @@ def write_dicom_map(
     series: PathLike,
     title: str,
     *,
+    place: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -55,6 +56,8 @@ def write_dicom_map(
         The folder of the result, as :func:`~napari_mrisr.io.dicom.write.write_dicom` wrote it.
     title : str
         The quantity, such as ``expected error``.
+    place : int
+        Added to the series number of the result.
     overwrite : bool
         Replace a folder that this program wrote.
     progress : Progress, optional
@@ -92,7 +95,7 @@ def write_dicom_map(
                 str(source.first.FrameOfReferenceUID),
             ),
             series_instance_uid=generate_uid(prefix=None),
-            series_number=_next_number(source.first),
+            series_number=int(source.first.SeriesNumber) + place,
             sop_instance_uid=generate_uid(prefix=None),
             instance_number=1,
             manufacturer=f"{PROGRAM} developers",
@@ -117,6 +120,7 @@ def write_dicom_report(
     series: PathLike,
     title: str,
     *,
+    place: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -132,6 +136,8 @@ def write_dicom_report(
         The folder of the result, as :func:`~napari_mrisr.io.dicom.write.write_dicom` wrote it.
     title : str
         Title of the document.
+    place : int
+        Added to the series number of the result.
     overwrite : bool
         Replace a folder that this program wrote.
     progress : Progress, optional
@@ -156,7 +162,7 @@ def write_dicom_report(
             "SOPClassUID": EncapsulatedPDFStorage,
             "SOPInstanceUID": generate_uid(prefix=None),
             "SeriesInstanceUID": generate_uid(prefix=None),
-            "SeriesNumber": _next_number(first),
+            "SeriesNumber": int(first.SeriesNumber) + place,
             "SeriesDescription": f"{title} {NOT_FOR_DIAGNOSIS}"[:64],
             "Modality": "DOC",
             "InstanceNumber": 1,
@@ -186,8 +192,3 @@ def _derived_series(folder: Path, progress: Progress) -> SourceImages:
         header = read_file_header(path)
         images += header.images if header is not None else ()
     return SourceImages.read(images, progress.token.check)
-
-
-def _next_number(header: Dataset) -> int:
-    """Return a number for a series next to a derived one."""
-    return int(header.SeriesNumber) + 1

@@ -64,8 +64,8 @@ def write_dicom(
     Raises
     ------
     OutputError
-        If the volume does not come from DICOM, its axes are not perpendicular, the folder
-        exists, or the disk is full or fails.
+        If the volume does not come from DICOM or is no MR, its axes are not perpendicular, the
+        folder exists, or the disk is full or fails.
     VolumeError
         If the files of the source are missing or damaged.
     Cancelled
@@ -90,6 +90,10 @@ def write_dicom(
     restored = volume.restored()
     with quiet_pydicom():
         found = SourceImages.read(images, progress.token.check, titled=not anonymize)
+        modality = str(found.first.get("Modality") or "unknown")
+        if modality != "MR":
+            text = f"the source is of modality {modality[:16]}, not MR"
+            raise OutputError(explain("DICOM", text, "save it as .nii.gz"))
         stack = cut(restored, found)
         stored = StoredValues.of(stack.data, found.scale)
         if found.enhanced:

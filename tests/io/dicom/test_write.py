@@ -249,6 +249,15 @@ def test_a_volume_from_elsewhere_needs_a_source(scan, tmp_path):
     assert np.array_equal(read_volume(tmp_path / "out").data, scan.data)
 
 
+def test_other_modalities_are_refused(tmp_path):
+    source = dicoms.classic()
+    for one in source:
+        one.Modality = "CT"
+    scan = read_volume(dicoms.save(source, tmp_path / "scan"))
+    with pytest.raises(OutputError, match=r"of modality CT, not MR; save it as \.nii\.gz"):
+        write_dicom(scan, tmp_path / "out")
+
+
 def test_sheared_axes_are_refused(scan, tmp_path):
     affine = scan.grid.affine.copy()
     affine[:3, 2] += 0.1 * affine[:3, 0]
