@@ -206,7 +206,7 @@ def _read_dicom(path: Path, frame: int | None, intake: Intake) -> Volume:
         return voxels
 
     data = _to_float32(_in_memory(path, stack.shape, load), intake)
-    return Volume(turn_to_ras(data, stack.affine), grid, origin=origin)
+    return Volume(turn_to_ras(data, stack.affine), grid, origin=origin, history=series.history)
 
 
 TRAILING_DATA = Caution(

@@ -8,6 +8,7 @@ pixels   voxels
 series   what there is, and the series that a path names
 attributes  what a derived series takes over
 planes      slices and integers of a derived series
+derivation  history of a result, written and read
 derived     its datasets
 anonymize   the same without the patient
 write       its files

@@ -19,13 +19,8 @@ from napari_mrisr._version import __version__
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.io.dicom.attributes import PERSONAL, PERSONAL_GROUPS
-from napari_mrisr.io.dicom.derived import (
-    NOT_FOR_DIAGNOSIS,
-    PROGRAM,
-    complete,
-    in_groups,
-    take_over,
-)
+from napari_mrisr.io.dicom.derivation import NOT_FOR_DIAGNOSIS, PROGRAM
+from napari_mrisr.io.dicom.derived import complete, in_groups, take_over
 from napari_mrisr.io.dicom.headers import SliceImage, quiet_pydicom, read_file_header
 from napari_mrisr.io.dicom.planes import SourceImages, cut
 from napari_mrisr.io.dicom.write import write_series

@@ -26,13 +26,15 @@ from napari_mrisr.io.dicom.attributes import (
     SERIES,
     UIDS,
 )
+from napari_mrisr.io.dicom.derivation import (
+    NOT_FOR_DIAGNOSIS,
+    PROGRAM,
+    derivation_text,
+    plain,
+)
 from napari_mrisr.io.dicom.planes import SliceStack, SourceImages, StoredValues, decimals
 
-NOT_FOR_DIAGNOSIS = "NOT FOR DIAGNOSIS"
-PROGRAM = "napari-mrisr"
-
 _LONG_STRING = 64  # characters of an LO
-_SHORT_TEXT = 1024  # of an ST
 _SAME_MM = 1e-3
 
 
@@ -257,21 +259,11 @@ def moments(now: datetime.datetime) -> dict[str, str]:
 
 def series_description(source: str, volume: Volume) -> str:
     """Return the description of a derived series, which names the method; at most 64 characters."""
-    method = _ascii(volume.history.get("method", "")) or "processed"
+    method = plain(volume.history.get("method", "")) or "processed"
     scale = _scale_of(volume.history)
     end = " ".join(word for word in (method[:24], scale, NOT_FOR_DIAGNOSIS) if word)[:_LONG_STRING]
     room = _LONG_STRING - len(end) - 1
     return f"{source.strip()[:room]} {end}".strip() if room > 0 else end
-
-
-def derivation_text(history: Mapping[str, str]) -> str:
-    """Return how a volume was made, for Derivation Description."""
-    parts = [f"napari-mrisr {__version__}: super-resolution"]
-    for name in ("method", "scale", "bank", "slices", "balanced"):
-        if history.get(name):
-            parts.append(f"{name} {_scale_of(history) if name == 'scale' else history[name]}")
-    text = f"{', '.join(parts)}. Detail is estimated, not measured. {NOT_FOR_DIAGNOSIS}."
-    return _ascii(text)[:_SHORT_TEXT]
 
 
 class _Nearest:
@@ -386,10 +378,5 @@ def _dataset(values: Mapping[str, Any]) -> Dataset:
 
 
 def _scale_of(history: Mapping[str, str]) -> str:
-    scale = _ascii(history.get("scale", ""))
+    scale = plain(history.get("scale", ""))
     return f"{scale}x" if scale and "x" not in scale else scale
-
-
-def _ascii(text: str) -> str:
-    plain = text.replace("×", "x").replace("–", "-")
-    return " ".join(plain.encode("ascii", "replace").decode("ascii").split())

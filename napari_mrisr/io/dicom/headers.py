@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from napari_mrisr.errors import VolumeError, explain
+from napari_mrisr.io.dicom.derivation import read_derivation
 from napari_mrisr.io.dicom.mosaic import mosaic_tiles
 from napari_mrisr.io.dicom.sources import open_source
 
@@ -73,6 +74,7 @@ _KEYWORDS = [
     "RescaleSlope",
     "ModalityLUTSequence",
     "LossyImageCompression",
+    "DerivationDescription",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
@@ -168,6 +170,8 @@ class FileHeader:
     series_number : int or None
     patient_position : str
         Such as ``HFS``.
+    history : dict of str to str
+        History of a file that this program made; empty for others.
     tiles : int
         Images of a mosaic; 0 for a file that is none.
     facts : dict of str to float
@@ -189,6 +193,7 @@ class FileHeader:
     description: str = ""
     series_number: int | None = None
     patient_position: str = ""
+    history: dict[str, str] = field(default_factory=dict)
     tiles: int = 0
     facts: dict[str, float] = field(default_factory=dict)
     lossy: bool = False
@@ -281,6 +286,7 @@ def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
         _text(data, "SeriesDescription"),
         _integer(data, "SeriesNumber"),
         _text(data, "PatientPosition"),
+        read_derivation(_text(data, "DerivationDescription")),
     )
     problem = _problem(data, has_pixels)
     if problem:

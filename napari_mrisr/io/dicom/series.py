@@ -77,6 +77,11 @@ class DicomSeries:
         return self.headers[0].series_number
 
     @property
+    def history(self) -> dict[str, str]:
+        """History of a series that this program made; empty for others."""
+        return self.headers[0].history
+
+    @property
     def modality(self) -> str:
         """Modality, such as ``MR``."""
         return self.headers[0].modality

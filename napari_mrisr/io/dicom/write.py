@@ -17,7 +17,8 @@ from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError, OutputError, explain
 from napari_mrisr.io.atomic import flush, make_private, move_into_place, private_folder, write_error
 from napari_mrisr.io.dicom.anonymize import Anonymizer
-from napari_mrisr.io.dicom.derived import PROGRAM, classic_images, enhanced_image
+from napari_mrisr.io.dicom.derivation import PROGRAM
+from napari_mrisr.io.dicom.derived import classic_images, enhanced_image
 from napari_mrisr.io.dicom.headers import SliceImage, quiet_pydicom
 from napari_mrisr.io.dicom.planes import SourceImages, StoredValues, cut, read_whole_header
 from napari_mrisr.io.formats import PathLike

@@ -152,11 +152,19 @@ def test_series_and_instances_are_new_and_say_how_they_were_made(scan, tmp_path)
     assert list(one.ImageType) == ["DERIVED", "SECONDARY", "M", "RESAMPLED"]
     assert one.SeriesDescription == "T1w tricubic 1x1x2 NOT FOR DIAGNOSIS"
     assert one.SeriesNumber == 201
-    assert "method tricubic, scale 1x1x2" in one.DerivationDescription
+    assert "method tricubic; scale 1x1x2" in one.DerivationDescription
     assert one.DerivationDescription.endswith("NOT FOR DIAGNOSIS.")
     (derivation,) = one.DerivationCodeSequence
     assert (derivation.CodeValue, derivation.CodingSchemeDesignator) == ("113085", "DCM")
     assert one.ContributingEquipmentSequence[0].ManufacturerModelName == "napari-mrisr"
+
+
+def test_the_history_is_read_back(scan, tmp_path):
+    history = {**HISTORY, "bank": "default-2x", "slices": "slices 3 mm thick, 3.5 mm apart"}
+    write_dicom(finer(scan, history=history), tmp_path / "out")
+    note = {"note": "research use, not for diagnosis"}
+    assert read_volume(tmp_path / "out").history == {**history, **note}
+    assert read_volume(tmp_path / "scan").history == {}
 
 
 def test_each_slice_names_the_source_slices_on_both_sides(scan, tmp_path):
