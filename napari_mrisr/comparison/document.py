@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ import numpy as np
 
 from napari_mrisr.comparison.state import (
     MAX_COLUMNS,
+    PAIR_MODES,
     ROI_SHAPES,
-    SIDE_BY_SIDE,
     CompareState,
     Difference,
     Display,
+    Measurement,
+    OverlayVolume,
     RoiBox,
 )
 from napari_mrisr.core.frames import PLANES
@@ -168,7 +170,7 @@ def _state_of(data: Mapping[str, Any]) -> CompareState:
             except _DAMAGED as error:
                 raise ValueError(f"{name}: {error}") from error
     state = CompareState(**plain)
-    if state.mode != SIDE_BY_SIDE and max(state.pair) >= len(state.columns):
+    if state.mode in PAIR_MODES and max(state.pair) >= len(state.columns):
         raise ValueError(f"pair: {state.pair} for {len(state.columns)} columns")
     return state
 
@@ -266,6 +268,23 @@ def _roi(entry: Mapping[str, Any]) -> RoiBox:
     )
 
 
+def _measurement(entry: Mapping[str, Any]) -> Measurement:
+    points = tuple(map(_point, entry["points"]))
+    if len(points) not in (2, 3):
+        raise ValueError(f"a measurement of {len(points)} points")
+    return Measurement(points)
+
+
+def _overlay(entry: Mapping[str, Any]) -> OverlayVolume:
+    lowest = entry.get("lowest")
+    return OverlayVolume(
+        _text(entry["key"]),
+        _look(entry["look"]),
+        _number(entry["opacity"], 0.0, 1.0),
+        None if lowest is None else _number(lowest, -_MAX_INTENSITY, _MAX_INTENSITY),
+    )
+
+
 def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else read(value)
 
@@ -292,6 +311,12 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "maximized": _or_none(_panel),
     "rois": lambda entries: tuple(map(_roi, entries)),
     "inset": _or_none(_roi),
+    "measurements": lambda entries: tuple(map(_measurement, entries)),
+    "overlay": _or_none(_overlay),
+    "slab_mm": lambda depth: _number(depth, 0.0, _MAX_MM),
+    "slab": _text,
+    "mosaic_step": _integer,
+    "axes": _or_none(_text),
 }
 
 
@@ -306,12 +331,15 @@ class OpenedState:
     volumes : mapping of str to Volume
         In the scan's intensities.
     paths : mapping of str to Path
-        File of each volume.
+        File of each volume that was read.
+    names : mapping of str to str
+        Key among the open volumes of each volume that was among them.
     """
 
     state: CompareState
     volumes: Mapping[str, Volume]
     paths: Mapping[str, Path]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def save_state(
@@ -360,11 +388,12 @@ def open_state(
     *,
     frame: int | None = None,
     fill_nonfinite: float | None = None,
+    open_volumes: Mapping[str, Volume] | None = None,
 ) -> OpenedState:
     """Read a comparison and find its volumes by content, whatever their names.
 
-    The search covers the given files, then the paths in the document, then the
-    document's folder. Only files of a matching shape are read.
+    The search covers the volumes that are open already, the given files, then the paths in the
+    document, then the document's folder. Only files of a matching shape are read.
 
     Parameters
     ----------
@@ -374,6 +403,8 @@ def open_state(
         Files that may be its volumes.
     frame, fill_nonfinite
         As for :func:`~napari_mrisr.io.read_volume`.
+    open_volumes : mapping of str to Volume, optional
+        In the scan's intensities.
 
     Raises
     ------
@@ -390,6 +421,7 @@ def open_state(
         raise ParameterError(explain(path, f"cannot be read ({reason})", _CHOOSE)) from error
     state, records = from_json(text, str(path))
     search = _Search(records, frame, fill_nonfinite)
+    search.take(open_volumes or {})
     search.read(map(Path, candidates))
     search.read(_saved_paths(path, records), strict=False)
     search.read(_neighbors(path), strict=False)
@@ -400,7 +432,7 @@ def open_state(
         mend = "give its file after the comparison"
         raise ParameterError(explain(path, found, mend))
     volumes = {key: search.volumes[key] for key in records}
-    return OpenedState(state, volumes, {key: search.paths[key] for key in records})
+    return OpenedState(state, volumes, search.paths, search.names)
 
 
 class _Search:
@@ -411,10 +443,28 @@ class _Search:
     ) -> None:
         self.volumes: dict[str, Volume] = {}
         self.paths: dict[str, Path] = {}
+        self.names: dict[str, str] = {}
         self._records = records
         self._frame = frame
         self._fill = fill_nonfinite
         self._seen: set[Path] = set()
+
+    def take(self, volumes: Mapping[str, Volume]) -> None:
+        """Compare open volumes with the records."""
+        for name, volume in volumes.items():
+            for key in self._match(volume):
+                self.volumes[key], self.names[key] = volume, name
+
+    def _match(self, volume: Volume) -> list[str]:
+        """Return the records of a volume that are not found yet."""
+        shape = volume.grid.shape
+        wanted = {
+            key: record.sha256
+            for key, record in self._records.items()
+            if record.shape == shape and key not in self.volumes
+        }
+        found = fingerprint(volume) if wanted else ""
+        return [key for key, sha256 in wanted.items() if sha256 == found]
 
     def read(self, files: Iterable[Path], strict: bool = True) -> None:
         """Compare files with the records; unreadable ones raise if ``strict``."""
@@ -432,18 +482,12 @@ class _Search:
 
     def _compare(self, file: Path) -> None:
         shape = read_grid(file, frame=self._frame).shape
-        wanted = {
-            key: record.sha256
-            for key, record in self._records.items()
-            if record.shape == shape and key not in self.volumes
-        }
-        if not wanted:
+        lost = [key for key in self._records if key not in self.volumes]
+        if all(self._records[key].shape != shape for key in lost):
             return
         volume = read_volume(file, frame=self._frame, fill_nonfinite=self._fill)
-        found = fingerprint(volume)
-        for key, sha256 in wanted.items():
-            if sha256 == found:
-                self.volumes[key], self.paths[key] = volume, file
+        for key in self._match(volume):
+            self.volumes[key], self.paths[key] = volume, file
 
 
 def _saved_paths(path: Path, records: Mapping[str, Record]) -> Iterator[Path]:

@@ -228,6 +228,32 @@ def neutral_labels(
     return unique_labels(labels)
 
 
+def column_labels(
+    volumes: Mapping[str, Volume],
+    keys: Sequence[str],
+    truth: str | None = None,
+    measured: str | None = None,
+) -> dict[str, str]:
+    """Label volumes by role where their history tells it, and by name otherwise.
+
+    Parameters
+    ----------
+    volumes, keys, truth, measured
+        As for :func:`neutral_labels`.
+
+    Returns
+    -------
+    dict of str to str
+        Unique labels such as ``reference``, ``original``, ``hashed 2×``, ``T1w_2``.
+    """
+    labels = {}
+    for key in dict.fromkeys(keys):
+        made = _label_by_history(volumes[key].history)
+        first = "reference" if key == truth else made
+        labels[key] = first or ("original" if key == measured else key)
+    return unique_labels(labels)
+
+
 def unique_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """Append a number to labels that occur more than once: ``LR``, ``LR (2)``."""
     used: Counter[str] = Counter()

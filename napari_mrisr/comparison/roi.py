@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_mrisr.comparison.slices import nearest_index
-from napari_mrisr.comparison.state import RoiBox
+from napari_mrisr.comparison.state import RoiBox, point_text
 from napari_mrisr.core.frames import Plane
 from napari_mrisr.core.volume import Grid, Region
 from napari_mrisr.errors import ParameterError, explain
@@ -99,9 +99,11 @@ class BoxRoi:
         return self.box.name
 
     def describe(self) -> str:
-        """Return a text such as ``box, 20 × 20 × 10 mm``."""
+        """Return a text such as ``box, 20 × 20 × 10 mm, 4000 mm³, center R 1.0 A 2.0 S 3.0 mm``."""
         x, y, z = self.box.size
-        return f"{self.box.shape}, {x:.4g} × {y:.4g} × {z:.4g} mm"
+        size = f"{self.box.shape}, {x:.4g} × {y:.4g} × {z:.4g} mm"
+        center = point_text(self.box.center)
+        return f"{size}, {self.box.volume_mm3:.4g} mm³, center {center}"
 
     def select(self, grid: Grid) -> Selection | None:
         """Return the voxels inside, see :class:`Roi`."""

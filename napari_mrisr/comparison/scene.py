@@ -6,18 +6,20 @@ The canvas and the figures draw the same :class:`Scene`.
 from __future__ import annotations
 
 import math
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.comparison.slices import Slice, cut, nearest_index, sample
+from napari_mrisr.comparison.slices import Slice, bounds, cut, nearest_index, sample, slab
 from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     DIFFERENCE_COLORMAP,
     FLICKER,
+    MOSAIC,
     SIDE_BY_SIDE,
     SWIPE,
     CompareState,
@@ -28,12 +30,16 @@ from napari_mrisr.comparison.state import (
 from napari_mrisr.core.frames import PLANES, Frame, Plane
 from napari_mrisr.core.volume import Volume
 
+# A map of classes names them, as in "support: 0 enough, 1 few samples".
+_CLASSES = re.compile(r"(?<!\S)(\d) ([^,:]+)(?:,|$)")
 _PLANE_OF = {plane.name: plane for plane in PLANES}
 _ABSOLUTE_COLORMAP = "magma"
 _OUTLINE_POINTS = 64
 # Cuts in the cache: several per panel, so that scrolling back is free.
 _MAX_CUTS = 96
 _LIMIT_PERCENTILE = 99.5
+# Slices of a mosaic, by default and at most; its panels are in rows of this shape.
+_MOSAIC, _MOST_MOSAIC, _MOSAIC_ASPECT = 24, 120, 1.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +56,24 @@ class PanelImage:
         ``volume``, ``signed`` or ``absolute`` (differences).
     title : str
         Name of the volume or difference.
+    opacity : float
+        0 to 1; less than 1 over another image.
+    lowest : float
+        Smaller values are transparent.
+    percent_of : float
+        Values are shown in % of this number at the color bar; 0 shows them as they are.
+    classes : tuple of (value, name)
+        Names of the only values there are; they replace the color bar.
     """
 
     cut: Slice | None
     look: Display
     kind: str = "volume"
     title: str = ""
+    opacity: float = 1.0
+    lowest: float = -math.inf
+    percent_of: float = 0.0
+    classes: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +81,14 @@ class Outline:
     """Closed border of a region of interest in a panel: (n, 2) mm (across, upward)."""
 
     name: str
+    points: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredLine:
+    """Length or angle in a panel: its value as text, and (2 or 3, 2) mm (across, upward)."""
+
+    text: str
     points: NDArray[np.float64]
 
 
@@ -83,7 +109,9 @@ class PanelView:
         One image; two for swipe and checkerboard.
     blend : str
         ``""``, ``swipe`` or ``checkerboard``.
-    crosshair, center : (across, upward)
+    crosshair : (across, upward) or None
+        Frame mm; None if it is not in the plane.
+    center : (across, upward)
         Frame mm.
     outlines : tuple of Outline
         Regions of interest that the plane cuts.
@@ -91,6 +119,12 @@ class PanelView:
         Position of the plane along its normal, frame mm.
     inset : Outline or None
         Region that the figure magnifies, if the plane cuts it.
+    place : str
+        Position of the plane in words, such as ``S 12.3 mm`` (of the scanner, at the crosshair).
+    over : PanelImage or None
+        Volume over the images.
+    lines : tuple of MeasuredLine
+        Lengths and angles in the plane.
     """
 
     plane: Plane
@@ -98,11 +132,14 @@ class PanelView:
     column: int
     pictures: tuple[PanelImage, ...]
     blend: str
-    crosshair: tuple[float, float]
+    crosshair: tuple[float, float] | None
     center: tuple[float, float]
     outlines: tuple[Outline, ...] = ()
     position: float = 0.0
     inset: Outline | None = None
+    place: str = ""
+    over: PanelImage | None = None
+    lines: tuple[MeasuredLine, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +152,8 @@ class Scene:
         Rows are planes. A pair has one row, with one panel per plane.
     span_mm, radiological, smooth, swipe, checker_mm, crosshair_shown
         As in :class:`~napari_mrisr.comparison.state.CompareState`.
-    upright : bool
-        True if the frame is the world; else positions are along the scan's own axes.
+    tilt_degrees : float
+        Angle between the frame and the scanner's axes; 0 if it is the world.
     """
 
     panels: tuple[tuple[PanelView, ...], ...]
@@ -126,7 +163,7 @@ class Scene:
     swipe: float
     checker_mm: float
     crosshair_shown: bool = True
-    upright: bool = True
+    tilt_degrees: float = 0.0
 
 
 class Cutter:
@@ -138,11 +175,15 @@ class Cutter:
         In the scan's intensities.
     frame : Frame
         Axes of the planes.
+    order : int
+        For volumes that are oblique to the frame: 0 for the nearest voxels, 1 for trilinear
+        interpolation.
     """
 
-    def __init__(self, volumes: Mapping[str, Volume], frame: Frame) -> None:
+    def __init__(self, volumes: Mapping[str, Volume], frame: Frame, order: int = 0) -> None:
         self.volumes = volumes
         self.frame = frame
+        self.order = order
         self._cuts: OrderedDict[tuple[object, ...], Slice | None] = OrderedDict()
 
     def forget(self, key: str) -> None:
@@ -150,13 +191,22 @@ class Cutter:
         for name in [name for name in self._cuts if key in name[:2]]:
             del self._cuts[name]
 
-    def volume(self, key: str, plane: Plane, position: float) -> Slice | None:
-        """Return the cut through a volume; position along the normal in frame mm."""
+    def volume(
+        self, key: str, plane: Plane, position: float, slab_mm: float = 0.0, projection: str = ""
+    ) -> Slice | None:
+        """Return the cut through a volume, or the projection through a slab.
+
+        The position is along the normal, frame mm.
+        """
         volume = self.volumes[key]
         middle = self._middle(volume, plane, position)
-        name = (key, plane.name, middle)
+        name = (key, plane.name, middle, slab_mm and (slab_mm, projection))
         if name not in self._cuts:
-            self._store(name, cut(volume, self.frame, plane, middle))
+            if slab_mm > 0:
+                thick = (slab_mm, projection, self.order)
+                self._store(name, slab(volume, self.frame, plane, middle, *thick))
+            else:
+                self._store(name, cut(volume, self.frame, plane, middle, self.order))
         self._cuts.move_to_end(name)
         return self._cuts[name]
 
@@ -218,15 +268,18 @@ def build_scene(state: CompareState, cutter: Cutter, titles: Mapping[str, str]) 
     """
     planes = [_PLANE_OF[name] for name in state.planes]
     total = len(state.columns) + len(state.differences)
-    if state.maximized is not None and state.mode == SIDE_BY_SIDE:
+    scenery = _Scenery(state, cutter, titles)
+    if state.mode == MOSAIC:
+        rows = scenery.mosaic(_PLANE_OF[state.maximized[0]] if state.maximized else planes[0])
+    elif state.maximized is not None and state.mode == SIDE_BY_SIDE:
         name, column = state.maximized
-        rows = [[_panel(state, cutter, titles, _PLANE_OF[name], column)]] if column < total else []
+        rows = [[scenery.panel(_PLANE_OF[name], column)]] if column < total else []
     elif state.mode == SIDE_BY_SIDE:
-        rows = [[_panel(state, cutter, titles, p, i) for i in range(total)] for p in planes]
+        rows = [[scenery.panel(p, i) for i in range(total)] for p in planes]
     else:
         if state.maximized is not None:
             planes = [_PLANE_OF[state.maximized[0]]]
-        rows = [[_pair_panel(state, cutter, titles, plane) for plane in planes]]
+        rows = [[scenery.pair(plane) for plane in planes]]
     return Scene(
         tuple(tuple(row) for row in rows if row),
         state.span_mm,
@@ -235,81 +288,146 @@ def build_scene(state: CompareState, cutter: Cutter, titles: Mapping[str, str]) 
         state.swipe,
         state.checker_mm,
         state.crosshair_shown,
-        bool((cutter.frame.rotation == np.eye(3)).all()),
+        tilt_degrees(cutter.frame),
     )
 
 
-def _panel(
-    state: CompareState, cutter: Cutter, titles: Mapping[str, str], plane: Plane, column: int
-) -> PanelView:
-    position = float(cutter.frame.from_world(state.crosshair)[plane.normal])
-    if column < len(state.columns):
-        key = state.columns[column]
-        title = titles.get(key, key)
-        picture = _picture(state, cutter, key, title, plane, position)
-    else:
+class _Scenery:
+    """Panels of a state; the parameters are those of :func:`build_scene`."""
+
+    def __init__(self, state: CompareState, cutter: Cutter, titles: Mapping[str, str]) -> None:
+        self.state, self.cutter, self.titles = state, cutter, titles
+        self.cross = cutter.frame.from_world(state.crosshair)
+
+    def panel(self, plane: Plane, column: int, position: float | None = None) -> PanelView:
+        """Return the panel of a column, at the crosshair or another position."""
+        state = self.state
+        at = float(self.cross[plane.normal]) if position is None else position
+        if column < len(state.columns):
+            pictures = (self._picture(state.columns[column], plane, at),)
+            return self._view(plane, pictures[0].title, column, pictures, at)
         pair = state.differences[column - len(state.columns)]
-        made = cutter.difference(pair, plane, position)
-        title = difference_title(pair, titles)
+        title = difference_title(pair, self.titles)
         kind = "absolute" if pair.absolute else "signed"
+        made = self.cutter.difference(pair, plane, at)
         picture = PanelImage(made, difference_look(pair), kind, title)
-    return _view(state, cutter, plane, title, column, (picture,), "")
+        return self._view(plane, title, column, (picture,), at)
+
+    def pair(self, plane: Plane) -> PanelView:
+        """Return the panel of the pair of columns, in one of the modes for pairs."""
+        state, at = self.state, float(self.cross[plane.normal])
+        keys = [state.columns[i] for i in state.pair]
+        pictures = tuple(self._picture(key, plane, at) for key in keys)
+        first, second = (picture.title for picture in pictures)
+        if state.mode == FLICKER:
+            shown = int(state.flicker_second)
+            alone = pictures[shown:][:1]
+            return self._view(plane, alone[0].title, state.pair[shown], alone, at)
+        title = f"{first} | {second}" if state.mode == SWIPE else f"{first} ▚ {second}"
+        blend = SWIPE if state.mode == SWIPE else CHECKERBOARD
+        return self._view(plane, title, state.pair[0], pictures, at, blend)
+
+    def mosaic(self, plane: Plane) -> list[list[PanelView]]:
+        """Return every n-th slice of the first volume of the pair, in rows."""
+        state, frame = self.state, self.cutter.frame
+        column = min(state.pair[0], len(state.columns) - 1)
+        if column < 0:
+            return []
+        grid = self.cutter.volumes[state.columns[column]].grid
+        low, high = (float(end[plane.normal]) for end in bounds(grid, frame))
+        along = frame.is_along(grid)
+        size = grid.voxel_size[plane.normal] if along else min(grid.voxel_size)
+        count = max(1, round((high - low) / size))
+        step = max(state.mosaic_step or -(-count // _MOSAIC), -(-count // _MOST_MOSAIC))
+        indices = range((count - 1) % step // 2, count, step)
+        panels = [self.panel(plane, column, low + (i + 0.5) * size) for i in indices]
+        nearest = min(panels, key=lambda panel: abs(panel.position - self.cross[plane.normal]))
+        panels = [p if p is nearest else replace(p, crosshair=None) for p in panels]
+        lines = max(1, round(math.sqrt(len(panels) / _MOSAIC_ASPECT)))
+        wide = -(-len(panels) // lines)
+        return [panels[i : i + wide] for i in range(0, len(panels), wide)]
+
+    def _picture(self, key: str, plane: Plane, at: float) -> PanelImage:
+        state = self.state
+        made = self.cutter.volume(key, plane, at, state.slab_mm, state.slab)
+        return PanelImage(made, state.looks.get(key, Display()), title=self.titles.get(key, key))
+
+    def _over(self, plane: Plane, at: float) -> PanelImage | None:
+        over = self.state.overlay
+        if over is None:
+            return None
+        history = self.cutter.volumes[over.key].history.get("map", "")
+        classes = tuple((float(n), name) for n, name in _CLASSES.findall(history))
+        window = 0.0
+        if history and not classes and self.state.columns:
+            low, high = self.state.looks.get(self.state.columns[0], Display()).limits
+            window = high - low
+        return PanelImage(
+            self.cutter.volume(over.key, plane, at),
+            over.look,
+            title=self.titles.get(over.key, over.key),
+            opacity=over.opacity,
+            lowest=-math.inf if over.lowest is None else over.lowest,
+            percent_of=window,
+            classes=classes,
+        )
+
+    def _view(
+        self,
+        plane: Plane,
+        title: str,
+        column: int,
+        pictures: tuple[PanelImage, ...],
+        at: float,
+        blend: str = "",
+    ) -> PanelView:
+        state, frame, cross = self.state, self.cutter.frame, self.cross.copy()
+        cross[plane.normal] = at
+        outlines = (outline(roi, frame, plane, at) for roi in state.rois)
+        inset = None
+        if state.inset is not None:
+            inset = outline(replace(state.inset, shape="box"), frame, plane, at)
+        place = plane_text(plane, float(frame.to_world(cross)[plane.normal]))
+        if state.slab_mm > 0 and column < len(state.columns):
+            place += f", {state.slab} of {state.slab_mm:g} mm"
+        return PanelView(
+            plane,
+            title,
+            column,
+            pictures,
+            blend,
+            (float(cross[plane.across]), float(cross[plane.upward])),
+            (state.center[plane.across], state.center[plane.upward]),
+            tuple(line for line in outlines if line is not None),
+            at,
+            inset,
+            place,
+            self._over(plane, at) if pictures[0].kind == "volume" else None,
+            tuple(self._lines(plane, at)),
+        )
+
+    def _lines(self, plane: Plane, at: float) -> Iterator[MeasuredLine]:
+        """Yield the measurements whose points lie in the plane, to half a voxel."""
+        state = self.state
+        if not state.measurements or not state.columns:
+            return
+        near = max(self.cutter.volumes[state.columns[0]].grid.voxel_size) / 2.0
+        for measured in state.measurements:
+            points = self.cutter.frame.from_world(measured.points)
+            if np.abs(points[:, plane.normal] - at).max() <= near:
+                yield MeasuredLine(measured.text, points[:, [plane.across, plane.upward]])
 
 
-def _pair_panel(
-    state: CompareState, cutter: Cutter, titles: Mapping[str, str], plane: Plane
-) -> PanelView:
-    position = float(cutter.frame.from_world(state.crosshair)[plane.normal])
-    keys = [state.columns[i] for i in state.pair]
-    first, second = (titles.get(key, key) for key in keys)
-    pictures = tuple(
-        _picture(state, cutter, key, title, plane, position)
-        for key, title in zip(keys, (first, second), strict=True)
-    )
-    column = state.pair[0]
-    if state.mode == FLICKER:
-        shown = int(state.flicker_second)
-        title = (first, second)[shown]
-        return _view(state, cutter, plane, title, state.pair[shown], pictures[shown:][:1], "")
-    title = f"{first} | {second}" if state.mode == SWIPE else f"{first} ▚ {second}"
-    blend = SWIPE if state.mode == SWIPE else CHECKERBOARD
-    return _view(state, cutter, plane, title, column, pictures, blend)
+def plane_text(plane: Plane, position: float) -> str:
+    """Return the position of a plane, such as ``S 12.3 mm``."""
+    letter = ("LR", "PA", "IS")[plane.normal][int(position >= 0)]
+    return f"{letter} {abs(position):.1f} mm"
 
 
-def _picture(
-    state: CompareState, cutter: Cutter, key: str, title: str, plane: Plane, position: float
-) -> PanelImage:
-    made = cutter.volume(key, plane, position)
-    return PanelImage(made, state.looks.get(key, Display()), title=title)
-
-
-def _view(
-    state: CompareState,
-    cutter: Cutter,
-    plane: Plane,
-    title: str,
-    column: int,
-    pictures: tuple[PanelImage, ...],
-    blend: str,
-) -> PanelView:
-    cross = cutter.frame.from_world(state.crosshair)
-    position = float(cross[plane.normal])
-    outlines = (outline(roi, cutter.frame, plane, position) for roi in state.rois)
-    inset = None
-    if state.inset is not None:
-        inset = outline(replace(state.inset, shape="box"), cutter.frame, plane, position)
-    return PanelView(
-        plane,
-        title,
-        column,
-        pictures,
-        blend,
-        (float(cross[plane.across]), float(cross[plane.upward])),
-        (state.center[plane.across], state.center[plane.upward]),
-        tuple(line for line in outlines if line is not None),
-        position,
-        inset,
-    )
+def tilt_degrees(frame: Frame) -> float:
+    """Return the angle of the rotation between a frame and the scanner's axes."""
+    cosine = (float(np.trace(frame.rotation)) - 1.0) / 2.0
+    return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
 
 
 def difference_title(pair: Difference, titles: Mapping[str, str]) -> str:

@@ -18,6 +18,8 @@ from napari_mrisr.kernels.pixels import BORDER_TOLERANCE, sample_pixels
 
 # Of the smallest voxel size: below 1/√2 no voxel falls between the pixels.
 _OBLIQUE_STEP = 0.7
+# Slices of a slab, for thicknesses of a whole number of them.
+_SLAB_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,9 @@ class Slice:
         return self.origin[0] + across * self.step[0], self.origin[1] + upward * self.step[1]
 
 
-def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | None:
+def cut(
+    volume: Volume, frame: Frame, plane: Plane, position: float, order: int = 0
+) -> Slice | None:
     """Return the voxels of a volume in a plane.
 
     Parameters
@@ -65,16 +69,19 @@ def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | 
         Plane to cut.
     position : float
         Coordinate along the plane's normal, mm.
+    order : int
+        For a volume that is oblique to the frame: 0 for the nearest voxels, 1 for trilinear
+        interpolation.
 
     Returns
     -------
     Slice or None
-        The voxels themselves for a volume along the frame's axes; otherwise the nearest
-        voxels, sampled so finely that none in the plane is missed. None if the plane
+        The voxels themselves for a volume along the frame's axes; otherwise they are
+        sampled so finely that none in the plane is missed. None if the plane
         misses the volume.
     """
     if not frame.is_along(volume.grid):
-        return _oblique_cut(volume, frame, plane, position)
+        return _oblique_cut(volume, frame, plane, position, order)
     affine = frame.affine(volume.grid)
     size = np.diag(affine)[:3]
     index = nearest_index((position - affine[plane.normal, 3]) / size[plane.normal])
@@ -87,7 +94,56 @@ def cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | 
     return Slice(values, (float(corner[a]), float(corner[u])), (float(size[a]), float(size[u])))
 
 
-def _oblique_cut(volume: Volume, frame: Frame, plane: Plane, position: float) -> Slice | None:
+def slab(
+    volume: Volume,
+    frame: Frame,
+    plane: Plane,
+    position: float,
+    thickness: float,
+    projection: str,
+    order: int = 0,
+) -> Slice | None:
+    """Return the projection through several slices of a volume.
+
+    Parameters
+    ----------
+    volume, frame, plane, position, order
+        As for :func:`cut`.
+    thickness : float
+        Slices whose centers are at most half of it away from the position count, mm.
+    projection : str
+        ``maximum``, ``minimum`` or ``mean`` of the values along the normal.
+
+    Returns
+    -------
+    Slice or None
+        Pixels without a value in one slice are NaN only if they have none in all.
+    """
+    if frame.is_along(volume.grid):
+        affine = frame.affine(volume.grid)
+        step = float(affine[plane.normal, plane.normal])
+    else:
+        step = _OBLIQUE_STEP * min(volume.grid.voxel_size)
+    reach = int(thickness / 2.0 / step + _SLAB_TOLERANCE)
+    places = [position + i * step for i in range(-reach, reach + 1)]
+    cuts = [cut(volume, frame, plane, place, order) for place in places]
+    found = [made for made in cuts if made is not None]
+    if not found:
+        return None
+    values = np.stack([made.values for made in found])
+    if projection == "mean":
+        counted = np.isfinite(values)
+        total = np.where(counted, values, 0).sum(axis=0, dtype=np.float32)
+        with np.errstate(invalid="ignore"):
+            merged = total / counted.sum(axis=0, dtype=np.float32)
+    else:
+        merged = (np.fmax if projection == "maximum" else np.fmin).reduce(values, axis=0)
+    return Slice(merged, found[0].origin, found[0].step)
+
+
+def _oblique_cut(
+    volume: Volume, frame: Frame, plane: Plane, position: float, order: int
+) -> Slice | None:
     low, high = bounds(volume.grid, frame)
     if not low[plane.normal] <= position <= high[plane.normal]:
         return None
@@ -96,7 +152,7 @@ def _oblique_cut(volume: Volume, frame: Frame, plane: Plane, position: float) ->
     count = [max(1, int(np.ceil((high[i] - low[i]) / step - 1e-6))) for i in (a, u)]
     empty = np.broadcast_to(np.float32(np.nan), (count[1], count[0]))
     blank = Slice(empty, (float(low[a]), float(low[u])), (step, step))
-    return sample(volume, frame, plane, position, blank, order=0)
+    return sample(volume, frame, plane, position, blank, order)
 
 
 def sample(

@@ -17,12 +17,16 @@ from napari_mrisr.errors import ParameterError, explain
 Point = tuple[float, float, float]
 
 MAX_COLUMNS = 4
-SIDE_BY_SIDE, SWIPE, FLICKER, CHECKERBOARD = MODES = (
+SIDE_BY_SIDE, SWIPE, FLICKER, CHECKERBOARD, MOSAIC = MODES = (
     "side-by-side",
     "swipe",
     "flicker",
     "checkerboard",
+    "mosaic",
 )
+PAIR_MODES = (SWIPE, FLICKER, CHECKERBOARD)
+"""Modes that show a pair of columns in one."""
+SLABS = ("maximum", "minimum", "mean")
 DIFFERENCE_COLORMAP = "RdBu_r"
 ROI_SHAPES = ("box", "ellipsoid")
 
@@ -31,6 +35,12 @@ def as_point(values: Iterable[float]) -> Point:
     """Return three numbers as a tuple of floats."""
     x, y, z = map(float, values)
     return x, y, z
+
+
+def point_text(world: Iterable[float]) -> str:
+    """Return a position by the patient's sides: ``R 12.3  A 4.0  S 7.5 mm``."""
+    pairs = zip(world, ("RL", "AP", "SI"), strict=True)
+    return "  ".join(f"{letters[v < 0]} {abs(v):.1f}" for v, letters in pairs) + " mm"
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,62 @@ class RoiBox:
     size: Point
     axes: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
+    @property
+    def volume_mm3(self) -> float:
+        """Volume of the box, or of the ellipsoid in it."""
+        return math.prod(self.size) * (1.0 if self.shape == "box" else math.pi / 6.0)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Length of a line, or angle at the middle one of three points.
+
+    Attributes
+    ----------
+    points : tuple of (x, y, z)
+        Two for a length, three for an angle; world, mm.
+    """
+
+    points: tuple[Point, ...]
+
+    @property
+    def value(self) -> float:
+        """Length in mm, or angle in degrees."""
+        first, corner, *last = self.points
+        if not last:
+            return math.dist(first, corner)
+        a, b = ([p - q for p, q in zip(end, corner, strict=True)] for end in (first, last[0]))
+        lengths = math.hypot(*a) * math.hypot(*b)
+        cosine = sum(p * q for p, q in zip(a, b, strict=True)) / lengths if lengths else 1.0
+        return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+
+    @property
+    def text(self) -> str:
+        """Value with its unit: ``12.3 mm`` or ``45.0°``."""
+        return f"{self.value:.1f} mm" if len(self.points) == 2 else f"{self.value:.1f}°"
+
+
+@dataclass(frozen=True)
+class OverlayVolume:
+    """Volume that is shown in color over every column.
+
+    Attributes
+    ----------
+    key : str
+        Key of the volume.
+    look : Display
+        Its colors there.
+    opacity : float
+        0 to 1.
+    lowest : float or None
+        Smaller values are transparent; None shows all.
+    """
+
+    key: str
+    look: Display
+    opacity: float = 0.5
+    lowest: float | None = None
+
 
 @dataclass(frozen=True)
 class CompareState:
@@ -130,7 +196,8 @@ class CompareState:
     span_mm : float
         Length of a panel's shorter side, mm.
     mode : str
-        One of :data:`MODES`; the last three show ``pair`` in one column.
+        One of :data:`MODES`; those of :data:`PAIR_MODES` show ``pair`` in one column, and
+        ``mosaic`` the slices of its first volume in the first plane.
     pair : (int, int)
         Columns of those modes.
     swipe : float
@@ -156,6 +223,18 @@ class CompareState:
         Regions of interest.
     inset : RoiBox or None
         Region that the figure magnifies.
+    measurements : tuple of Measurement
+        Lengths and angles.
+    overlay : OverlayVolume or None
+        Volume over the columns.
+    slab_mm : float
+        Thickness of the slab of slices that each panel shows; 0 for one slice.
+    slab : str
+        One of :data:`SLABS`: projection through the slab.
+    mosaic_step : int
+        Voxels from slice to slice of the mosaic; 0 chooses about 24 slices.
+    axes : str or None
+        Key of the volume whose axes the planes have; None for the first column.
     """
 
     columns: tuple[str, ...] = ()
@@ -180,6 +259,12 @@ class CompareState:
     maximized: tuple[str, int] | None = None
     rois: tuple[RoiBox, ...] = ()
     inset: RoiBox | None = None
+    measurements: tuple[Measurement, ...] = ()
+    overlay: OverlayVolume | None = None
+    slab_mm: float = 0.0
+    slab: str = SLABS[0]
+    mosaic_step: int = 0
+    axes: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.columns) > MAX_COLUMNS:
@@ -188,6 +273,9 @@ class CompareState:
         if self.mode not in MODES:
             mend = f"choose from {', '.join(MODES)}"
             raise ParameterError(explain("comparison", f"unknown mode {self.mode!r}", mend))
+        if self.slab not in SLABS:
+            mend = f"choose from {', '.join(SLABS)}"
+            raise ParameterError(explain("comparison", f"unknown projection {self.slab!r}", mend))
         names = {plane.name for plane in PLANES}
         if not self.planes or not set(self.planes) <= names:
             found = f"planes {', '.join(self.planes) or 'none'}"
@@ -198,7 +286,8 @@ class CompareState:
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys of all volumes in the state, each once, columns first."""
-        others = [self.truth, self.measured]
+        others = [self.truth, self.measured, self.axes]
+        others.append(self.overlay.key if self.overlay else None)
         others += [key for d in self.differences for key in (d.minuend, d.subtrahend)]
         return tuple(dict.fromkeys([*self.columns, *(key for key in others if key)]))
 
@@ -218,6 +307,8 @@ class CompareState:
             truth=name(self.truth),
             measured=name(self.measured),
             looks={name(key): look for key, look in self.looks.items()},
+            overlay=self.overlay and replace(self.overlay, key=name(self.overlay.key)),
+            axes=name(self.axes),
         )
 
     def relabeled(self, names: Mapping[str, str]) -> CompareState:
@@ -243,6 +334,8 @@ class CompareState:
             measured=None if self.measured == key else self.measured,
             looks={k: look for k, look in self.looks.items() if k != key},
             pair=(min(first, last), min(second, last)),
-            mode=self.mode if len(columns) > 1 else SIDE_BY_SIDE,
+            mode=self.mode if len(columns) > 1 or self.mode == MOSAIC else SIDE_BY_SIDE,
             maximized=None,
+            overlay=None if self.overlay and self.overlay.key == key else self.overlay,
+            axes=None if self.axes == key else self.axes,
         )

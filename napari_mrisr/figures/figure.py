@@ -219,7 +219,7 @@ class _Drawing:
         draw_regions(axes, panel, ink, named=column == 0 or not self.columns)
         if panel.inset is not None:
             axes.plot(*panel.inset.points.T, color=INSET_COLOR, linewidth=0.9)
-        if self.crosshair:
+        if self.crosshair and panel.crosshair is not None:
             axes.axvline(panel.crosshair[0], color="#4ce659", linewidth=0.4)
             axes.axhline(panel.crosshair[1], color="#4ce659", linewidth=0.4)
         if all(image.cut is None for image in panel.pictures):
@@ -354,8 +354,9 @@ class _Drawing:
             notes.append(f"Yellow boxes are magnified {' to '.join(dict.fromkeys(span))} times.")
         if min(self.widths) < _NARROW_IN:
             notes.append("Intensities are in the scan's units.")
-        if not scene.upright:
-            notes.append("Planes and positions are along the scan's own axes (oblique).")
+        if scene.tilt_degrees:
+            tilt = f"(oblique {scene.tilt_degrees:.0f}°)"
+            notes.append(f"Planes along the scan's own axes {tilt}; positions of the scanner.")
         if any(panel.plane != SAGITTAL for panel in panels):
             notes.append(RADIOLOGICAL if scene.radiological else NEUROLOGICAL)
         return [*notes, f"{RESEARCH_USE.capitalize()}."]
@@ -389,8 +390,7 @@ def _plane_text(panel: PanelView, inches: float) -> str:
     """Return the plane and its position, or its name alone if there is little room."""
     if inches < _LOW_ROW_IN:
         return panel.plane.name
-    position = f"{panel.position:.0f}".replace("-0", "0").replace("-", "−")
-    return f"{panel.plane.name}, {'xyz'[panel.plane.normal]} = {position} mm"
+    return f"{panel.plane.name}, {panel.place}" if panel.place else panel.plane.name
 
 
 def _letters(inches: float, size: float) -> int:

@@ -116,6 +116,19 @@ def draw_images(
         elif panel.blend == CHECKERBOARD:
             fields = _checkerboard(image.cut.extent, scene.checker_mm, which)
             drawn.set_clip_path(fields, axes.transData)
+    over = panel.over
+    if over is not None and over.cut is not None:
+        color, shown = Colors.of(over.look, tables), over.cut.values
+        axes.imshow(
+            np.ma.masked_where(~(shown >= over.lowest), shown),
+            cmap=color.colormap,
+            norm=color.norm,
+            origin="lower",
+            extent=over.cut.extent,
+            interpolation="nearest",
+            aspect="auto",
+            alpha=over.opacity,
+        )
     if panel.blend == SWIPE:
         x = across[0] + scene.swipe * (across[1] - across[0])
         axes.axvline(x, color=INSET_COLOR, linewidth=0.8)
@@ -140,7 +153,7 @@ def ink_of(panel: PanelView, tables: ColorTables) -> str:
 
 
 def draw_regions(axes: Axes, panel: PanelView, ink: str, named: bool) -> None:
-    """Draw the borders of regions; their names above or below, where there is room."""
+    """Draw the borders of regions, with names where there is room, and lengths and angles."""
     color = _ON_DARK if ink == "w" else _ON_LIGHT
     taken: list[Bbox] = []
     for line in panel.outlines:
@@ -150,6 +163,12 @@ def draw_regions(axes: Axes, panel: PanelView, ink: str, named: bool) -> None:
         axes.plot(*line.points.T, color=color, linewidth=0.8, path_effects=stroke(ink, 1.6))
         if named:
             _write_name(axes, line.name, (low, high), taken, color, ink)
+    for measured in panel.lines:
+        low, high = measured.points.min(axis=0), measured.points.max(axis=0)
+        axes.plot(
+            *measured.points.T, color=INSET_COLOR, linewidth=0.8, path_effects=stroke(ink, 1.6)
+        )
+        _write_name(axes, measured.text, (low, high), taken, INSET_COLOR, ink)
 
 
 def _write_name(

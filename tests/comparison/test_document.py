@@ -276,6 +276,15 @@ def test_volumes_are_found_by_saved_paths(tmp_path, scans, state):
     assert set(opened.volumes) == set(paths)
 
 
+def test_open_volumes_are_used_and_only_others_are_read(saved, scans):
+    volumes = volumes_of(scans)
+    known = {"first": volumes["jane-a"], "third": volumes["jane-c"]}
+    opened = open_state(saved, [scans / "jane-b.nii.gz"], open_volumes=known)
+    assert opened.names == {"volume 1": "first", "volume 3": "third"}
+    assert opened.volumes["volume 1"] is volumes["jane-a"]
+    assert list(opened.paths) == ["volume 2"]
+
+
 def test_the_document_names_nobody(saved):
     assert "jane" not in saved.read_text("utf-8")
 

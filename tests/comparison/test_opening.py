@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from napari_mrisr.comparison.opening import (
     Choice,
     choose,
+    column_labels,
     neutral_labels,
     opening_state,
     possible_references,
@@ -201,3 +202,14 @@ def test_labels_are_roles_and_methods_never_names():
         "LR",
         "support",
     ]
+
+
+def test_columns_are_labeled_by_role_else_by_name():
+    volumes = {
+        "scan": made(),
+        "a hashed one": made(method="hashed", scale="1x1x2", degraded_by="1x1x2"),
+        "T1w of another": made(),
+    }
+    labels = column_labels(volumes, tuple(volumes), None, "scan")
+    assert list(labels.values()) == ["original", "hashed 1x1x2", "T1w of another"]
+    assert column_labels(volumes, ("scan",), "scan") == {"scan": "reference"}

@@ -237,6 +237,7 @@ def test_a_grown_selection_has_the_same_voxels():
 
 
 def test_descriptions_name_shape_and_size_but_no_name():
-    assert box((0, 0, 0), (20, 12.5, 10)).describe() == "box, 20 × 12.5 × 10 mm"
+    text = "box, 20 × 12.5 × 10 mm, 2500 mm³, center R 0.0  A 0.0  S 0.0 mm"
+    assert box((0, 0, 0), (20, 12.5, 10)).describe() == text
     prism = PrismRoi("Smith", AXIAL, np.array([(0, 0), (1, 0), (0, 1)]), 0.0, 5.0, np.eye(3))
     assert prism.describe() == "axial polygon, 5 mm deep"

@@ -10,8 +10,23 @@ from nibabel.affines import apply_affine
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
-from napari_mrisr.comparison.scene import Cutter, build_scene, difference_limit, outline, same_grid
-from napari_mrisr.comparison.state import CompareState, Difference, Display, RoiBox
+from napari_mrisr.comparison.scene import (
+    Cutter,
+    build_scene,
+    difference_limit,
+    outline,
+    plane_text,
+    same_grid,
+    tilt_degrees,
+)
+from napari_mrisr.comparison.state import (
+    CompareState,
+    Difference,
+    Display,
+    Measurement,
+    OverlayVolume,
+    RoiBox,
+)
 from napari_mrisr.core.frames import AXIAL, CORONAL, PLANES, SAGITTAL, Frame
 from napari_mrisr.core.volume import Grid, Volume
 
@@ -94,11 +109,11 @@ def test_what_panels_share_is_passed_on(cutter):
     scene = build_scene(chosen, cutter, TITLES)
     assert (scene.span_mm, scene.radiological, scene.smooth) == (77.0, False, True)
     assert (scene.swipe, scene.checker_mm, scene.crosshair_shown) == (0.2, 9, False)
-    assert scene.upright
+    assert scene.tilt_degrees == 0
 
 
 def test_an_oblique_frame_is_told(volumes):
-    assert not build_scene(state(), Cutter(volumes, Frame(TURN)), TITLES).upright
+    assert build_scene(state(), Cutter(volumes, Frame(TURN)), TITLES).tilt_degrees > 10
 
 
 def test_the_inset_is_outlined_as_a_box_where_the_plane_cuts_it(cutter):
@@ -302,3 +317,69 @@ def test_panels_have_the_outlines_that_their_plane_cuts(cutter):
     scene = build_scene(state(rois=(here, away)), cutter, TITLES)
     names = [[line.name for line in row[1].outlines] for row in scene.panels]
     assert names == [["here"], ["here", "away"], ["here", "away"]]
+
+
+def test_positions_are_those_of_the_scanner_at_the_crosshair(volumes, cutter):
+    texts = [row[0].place for row in build_scene(state(), cutter, TITLES).panels]
+    assert texts == ["S 8.9 mm", "R 5.2 mm", "A 10.4 mm"]
+    assert [plane_text(p, -4.0) for p in PLANES] == ["I 4.0 mm", "L 4.0 mm", "P 4.0 mm"]
+    turned = Frame(TURN)
+    oblique = Volume(volumes["a"].data, Grid(SHAPE, affine_of(TURN)))
+    cross = tuple(TURN @ CROSS)
+    made = build_scene(
+        state(columns=("a",), crosshair=cross), Cutter({"a": oblique}, turned), TITLES
+    )
+    assert made.panels[0][0].place != texts[0]
+    assert [row[0].place for row in made.panels] == [
+        plane_text(plane, cross[plane.normal]) for plane in PLANES
+    ]
+    angle = np.degrees(Rotation.from_matrix(TURN).magnitude())
+    assert made.tilt_degrees == pytest.approx(angle)
+    assert tilt_degrees(WORLD) == 0.0
+
+
+def test_a_mosaic_has_every_nth_slice_in_order(volumes, cutter):
+    made = build_scene(state(mode="mosaic", mosaic_step=3, planes=("coronal",)), cutter, TITLES)
+    panels = [panel for row in made.panels for panel in row]
+    indices = [0, 3, 6, 9, 12, 15]
+    assert [panel.position for panel in panels] == pytest.approx([1.5 * i for i in indices])
+    for panel, i in zip(panels, indices, strict=True):
+        np.testing.assert_array_equal(panel.pictures[0].cut.values, volumes["a"].data[:, i].T)
+    # The slice nearest to the crosshair, y = 10.4 mm, has its lines.
+    assert [panel.crosshair is not None for panel in panels] == [i == 6 for i in indices]
+    second = build_scene(state(mode="mosaic", pair=(1, 0)), cutter, TITLES)
+    assert second.panels[0][0].title == "hashed"
+    assert sum(map(len, second.panels)) == 10
+
+
+def test_a_slab_is_projected_and_named(volumes, cutter):
+    made = build_scene(state(slab_mm=8.0, slab="minimum"), cutter, TITLES)
+    axial = made.panels[0][0]
+    expected = volumes["a"].data[:, :, 2:7].min(axis=2).T
+    np.testing.assert_array_equal(axial.pictures[0].cut.values, expected)
+    assert axial.place == "S 8.9 mm, minimum of 8 mm"
+
+
+def test_an_overlay_lies_on_volumes_not_on_differences(volumes, cutter):
+    over = OverlayVolume("b", Display("magma", (0.0, 50.0)), 0.3, 10.0)
+    what = state(columns=("a",), differences=(Difference("b", "a", limit=9.0),), overlay=over)
+    made = build_scene(what, cutter, TITLES)
+    for row, values in zip(made.panels, slices_of(volumes["b"].data), strict=True):
+        np.testing.assert_array_equal(row[0].over.cut.values, values)
+        assert (row[0].over.opacity, row[0].over.lowest) == (0.3, 10.0)
+        assert row[1].over is None
+
+
+def test_measurements_appear_in_their_plane_only(cutter):
+    z = CROSS[2]
+    ruler = Measurement(((1.0, 2.0, z), (4.0, 6.0, z)))
+    corner = Measurement(((1.0, 2.0, z), (1.0, 6.0, z), (5.0, 6.0, z)))
+    assert (ruler.value, ruler.text) == (5.0, "5.0 mm")
+    assert corner.text == "90.0°"
+    made = build_scene(state(measurements=(ruler, corner)), cutter, TITLES)
+    assert [[line.text for line in row[1].lines] for row in made.panels] == [
+        ["5.0 mm", "90.0°"], [], [],
+    ]  # fmt: skip
+    np.testing.assert_allclose(made.panels[0][0].lines[0].points, [(1, 2), (4, 6)])
+    off = build_scene(state(measurements=(ruler,), crosshair=(5.2, 10.4, z + 3)), cutter, TITLES)
+    assert off.panels[0][0].lines == ()

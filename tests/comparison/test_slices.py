@@ -9,7 +9,15 @@ from nibabel.processing import resample_from_to
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
-from napari_mrisr.comparison.slices import Slice, bounds, cut, nearest_index, sample, values_at
+from napari_mrisr.comparison.slices import (
+    Slice,
+    bounds,
+    cut,
+    nearest_index,
+    sample,
+    slab,
+    values_at,
+)
 from napari_mrisr.core.frames import AXIAL, CORONAL, PLANES, SAGITTAL, Frame
 from napari_mrisr.core.volume import Grid, Volume
 
@@ -199,3 +207,40 @@ def test_values_at_are_scipy_s(rng, order):
 def test_the_lower_border_belongs_to_a_voxel():
     almost = np.array([-0.5, 0.5 - 1e-9, 0.5, 1.49, 2.5])
     assert nearest_index(almost).tolist() == [0, 1, 1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("projection", "by_hand"), [("maximum", np.max), ("minimum", np.min), ("mean", np.mean)]
+)
+def test_a_slab_projects_the_slices_whose_centers_are_inside(rng, projection, by_hand):
+    volume = volume_on(GRIDS["upright"], rng)
+    affine = volume.grid.affine
+    for plane, step in zip((AXIAL, SAGITTAL, CORONAL), (1.5, 1.0, 1.2), strict=True):
+        at = affine[plane.normal, 3] + step * 8
+        made = slab(volume, WORLD, plane, at, 4.0 * step, projection)
+        parts = np.moveaxis(volume.data, plane.normal, 0)[6:11]
+        np.testing.assert_allclose(made.values, by_hand(parts, axis=0).T, rtol=1e-6)
+        one = cut(volume, WORLD, plane, at)
+        assert (made.origin, made.step) == (one.origin, one.step)
+        thin = slab(volume, WORLD, plane, at, 0.9 * step, projection)
+        np.testing.assert_allclose(thin.values, one.values, rtol=1e-6)
+
+
+def test_a_slab_at_the_border_has_the_slices_that_exist(rng):
+    volume = volume_on(GRIDS["upright"], rng)
+    first = float(volume.grid.affine[2, 3])
+    made = slab(volume, WORLD, AXIAL, first, 6.0, "mean")
+    np.testing.assert_allclose(made.values, volume.data[:, :, :3].mean(axis=2).T, rtol=1e-5)
+    assert slab(volume, WORLD, AXIAL, first - 100.0, 6.0, "mean") is None
+
+
+def test_a_slab_of_an_oblique_volume_is_nan_only_where_all_slices_are(rng):
+    name = next(n for n in GRIDS if not WORLD.is_along(GRIDS[n]))
+    volume = volume_on(GRIDS[name], rng)
+    low, high = bounds(volume.grid, WORLD)
+    at = float(low[2] + high[2]) / 2
+    made = slab(volume, WORLD, AXIAL, at, 5.0, "maximum")
+    one = cut(volume, WORLD, AXIAL, at)
+    both = np.isfinite(one.values)
+    assert (made.values[both] >= one.values[both]).all()
+    assert np.isfinite(made.values).sum() > both.sum()

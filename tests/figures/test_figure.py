@@ -95,9 +95,9 @@ def test_rows_are_planes_and_columns_volumes_and_differences(textured):
     assert [len(row) for row in rows] == [3, 3, 3]
     assert [a.get_title() for a in rows[0]] == ["reference", "hashed 2×", "hashed 2× − reference"]
     assert [row[0].get_ylabel() for row in rows] == [
-        "axial, z = −7 mm",
-        "sagittal, x = −7 mm",
-        "coronal, y = −5 mm",
+        "axial, I 7.0 mm",
+        "sagittal, L 7.0 mm",
+        "coronal, P 5.0 mm",
     ]
     a, b = textured["a"].data, textured["b"].data
     cuts = [a[:, :, 9], a[13], a[:, 20]]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from napari_mrisr.comparison.scene import Outline, PanelImage, PanelView, Scene
 from napari_mrisr.comparison.slices import Slice
-from napari_mrisr.comparison.state import CompareState, Difference, Display, RoiBox
+from napari_mrisr.comparison.state import (
+    CompareState,
+    Difference,
+    Display,
+    Measurement,
+    OverlayVolume,
+    RoiBox,
+)
 from napari_mrisr.core.frames import AXIAL, CORONAL, PLANES, SAGITTAL, Plane
 
 __all__ = [
@@ -41,6 +49,15 @@ STATE = CompareState(
     maximized=("axial", 1),
     rois=(ROI,),
     inset=replace(ROI, name="inset", shape="box"),
+    measurements=(
+        Measurement(((0.0, 1.0, 2.0), (3.0, 5.0, 2.0))),
+        Measurement(((0.0, 1.0, 2.0), (3.0, 5.0, 2.0), (1.0, 1.0, 2.0))),
+    ),
+    overlay=OverlayVolume(KEYS[1], Display("magma", (0.0, 3.0)), 0.25, 0.5),
+    slab_mm=6.0,
+    slab="mean",
+    mosaic_step=3,
+    axes=KEYS[2],
 )
 
 
@@ -75,9 +92,10 @@ def view(
     crosshair: tuple[float, float] = (0.0, 0.0),
     center: tuple[float, float] = (0.0, 0.0),
     outlines: tuple[Outline, ...] = (),
+    **more: Any,
 ) -> PanelView:
     """Return one panel."""
-    return PanelView(plane, title, column, pictures, blend, crosshair, center, outlines)
+    return PanelView(plane, title, column, pictures, blend, crosshair, center, outlines, **more)
 
 
 def scene(

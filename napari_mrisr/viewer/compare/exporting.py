@@ -11,6 +11,7 @@ from napari.utils.colormaps import ensure_colormap
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
+from napari_mrisr.comparison.document import OpenedState
 from napari_mrisr.comparison.opening import neutral_labels
 from napari_mrisr.comparison.state import RoiBox
 from napari_mrisr.core.progress import Progress
@@ -38,6 +39,9 @@ class Exported(Protocol):
     def tell_error(self, error: Exception) -> None:
         """Show an error to the user."""
 
+    def show_opened(self, found: OpenedState) -> None:
+        """Show a comparison that was opened."""
+
 
 class Exporter(QObject):
     """Export menu and the actions of its entries.
@@ -56,8 +60,10 @@ class Exporter(QObject):
         self._work.finished.connect(self._done)
         self._work.failed.connect(self._failed)
         self.button, self.menu = menu_button(
-            "Export", "Save the figure, the table or the comparison", widget
+            "File", "Open a comparison; save the figure, the table or the comparison", widget
         )
+        self._add("Open comparison (JSON)…", self.open_state)
+        self.menu.addSeparator()
         self._add("Figure (PNG, SVG, PDF)…", self.save_figure)
         self._add("Table (CSV)…", self.save_table)
         self._add("Copy the table", self.copy_table)
@@ -86,7 +92,7 @@ class Exporter(QObject):
         controller = self._widget.controller
         state = controller.state
         if self.names.isChecked():
-            return controller.titles_of_state()
+            return dict(zip(*[state.keys()] * 2, strict=True))
         keys = tuple(state.keys())
         return neutral_labels(controller.volumes, keys, state.truth, state.measured)
 
@@ -129,6 +135,21 @@ class Exporter(QObject):
             path,
             lambda progress: save_state(state, volumes, path, paths=paths, overwrite=True),
         )
+
+    def open_state(self, path: str = "") -> None:
+        """Open a saved comparison; its volumes are found among the layers and in its folder."""
+        from napari_mrisr.comparison.document import open_state
+
+        if not path:
+            path, _ = QFileDialog.getOpenFileName(
+                self._parent, "Open a comparison", "", "Comparison (*.json)"
+            )
+        if not path:
+            return
+        layers = self._widget.link.volumes
+        volumes = {key: layers[key] for key in layers if layers.trouble(key) is None}
+        self._widget.numbers.show_status(f"Opening {Path(path).name}…")
+        self._work.submit(lambda progress: open_state(path, open_volumes=volumes))
 
     def save_figure(self, path: str = "") -> None:
         """Save the panels as a figure for a publication."""
@@ -182,8 +203,12 @@ class Exporter(QObject):
 
         self._work.submit(work)
 
-    def _done(self, path: str) -> None:
-        self._widget.numbers.show_status(f"Saved {Path(path).name}.")
+    def _done(self, result: Any) -> None:
+        if isinstance(result, str):
+            self._widget.numbers.show_status(f"Saved {Path(result).name}.")
+        else:
+            self._widget.numbers.show_status("")
+            self._widget.show_opened(result)
 
     def _failed(self, error: Exception) -> None:
         self._widget.tell_error(error)

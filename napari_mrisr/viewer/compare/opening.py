@@ -9,8 +9,9 @@ from typing import Any
 from napari_mrisr.comparison.blinded.plan import ReadingPlan
 from napari_mrisr.comparison.blinded.session import Reading
 from napari_mrisr.comparison.opening import choose, opening_state
-from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState, Display
+from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
 from napari_mrisr.core.volume import Volume
+from napari_mrisr.viewer.compare.linking.layers import look_keywords
 from napari_mrisr.viewer.compare.settings import as_remembered
 from napari_mrisr.viewer.compare.widget import CompareWidget
 from napari_mrisr.viewer.compare.window import CompareWindow
@@ -58,7 +59,8 @@ def add_comparison(
     if state is None:
         state = as_remembered(_first_state(restored, truth, measured))
     for key, volume in restored.items():
-        data, kwargs, _ = layer_data(volume, key, _keywords(state.looks.get(key)))
+        look = state.looks.get(key)
+        data, kwargs, _ = layer_data(volume, key, None if look is None else look_keywords(look))
         viewer.add_image(data, **kwargs)
     widget = CompareWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Compare", area="right")
@@ -66,13 +68,6 @@ def add_comparison(
     assert window is not None
     window.restore(state)
     return window
-
-
-def _keywords(look: Display | None) -> dict[str, Any] | None:
-    """Return a look as keyword arguments of napari's layers."""
-    if look is None:
-        return None
-    return {"colormap": look.colormap, "contrast_limits": look.limits, "gamma": look.gamma}
 
 
 def _first_state(

@@ -13,6 +13,8 @@ from napari_mrisr.comparison.scene import difference_title
 from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     FLICKER,
+    MOSAIC,
+    PAIR_MODES,
     SIDE_BY_SIDE,
     SWIPE,
     CompareState,
@@ -27,15 +29,25 @@ _MODES = (
     (SWIPE, "Swipe", "Two columns, separated by a line that you drag (2)"),
     (FLICKER, "Flicker", "Two columns in turn, by the space bar or at a rate (3)"),
     (CHECKERBOARD, "Checker", "Checkerboard of two columns, 20 mm squares (4)"),
+    (MOSAIC, "Mosaic", "Every n-th slice of one volume (5)"),
 )
 _TOOLS = (
     ("box", "▭ Box", "Draw a box as a region of interest (B)"),
     ("ellipsoid", "◯ Ellipsoid", "Draw an ellipsoid as a region of interest (E)"),
+    ("ruler", "⟷ Ruler", "Measure a length in mm: drag (K)"),
+    ("angle", "∠ Angle", "Measure an angle: drag to its corner, then click (J)"),
 )
 _TOGGLES = (
     ("smooth", "Smooth display (I)", "Interpolate between voxels on screen"),
     ("one_window", "Same contrast for all columns (L)", "Window and level of all columns change"),
     ("crosshair_shown", "Crosshair (X)", ""),
+)
+# Text, and percentiles of the volume or of the selected region; none to reset.
+_PRESETS = (
+    ("Full range", (0.0, 100.0), False),
+    ("1 to 99 %", (1.0, 99.0), False),
+    ("1 to 99 % of the selected region", (1.0, 99.0), True),
+    ("Reset (W)", None, False),
 )
 
 
@@ -49,6 +61,7 @@ class Toolbar(QToolBar):
     """
 
     tool_picked = Signal(str)
+    preset_picked = Signal(object, bool)
 
     def __init__(self, controller: Controller, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -72,7 +85,7 @@ class Toolbar(QToolBar):
         self.pair = ChoiceBox(
             "Pair of columns; the first is on the left of the line (P)", None, self, 4
         )
-        self.pair.setFixedWidth(70)
+        self.pair.setFixedWidth(84)
         self.pair.picked.connect(lambda pair: controller.set_pair(*pair))
         self.addWidget(self.pair)
         self.rate = number(" Hz", (0.0, 10.0), "Flicker rate in Hz (0: manual, space bar)", self)
@@ -100,6 +113,13 @@ class Toolbar(QToolBar):
         self.addSeparator()
 
     def _add_view(self) -> None:
+        contrast, self.contrast_menu = menu_button(
+            "Contrast", "Window and level: drag with the right button, or choose here", self
+        )
+        for text, percentiles, of_region in _PRESETS:
+            action = self.contrast_menu.addAction(text)
+            action.triggered.connect(caller(self.preset_picked.emit, percentiles, of_region))
+        self.addWidget(contrast)
         view, menu = menu_button("View", "Planes, contrast, display", self)
         self.view_menu: QMenu = menu
         self.planes: dict[str, QAction] = {}
@@ -170,7 +190,7 @@ class Toolbar(QToolBar):
         count = len(state.columns)
         for mode, made in self.modes.items():
             made.setChecked(mode == state.mode)
-            made.setEnabled(mode == SIDE_BY_SIDE or count > 1)
+            made.setEnabled(mode not in PAIR_MODES or count > 1)
         pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
         names = [f"{a + 1} ↔ {b + 1}" for a, b in pairs]
         self.pair.show_choices(pairs, names, tuple(state.pair))

@@ -9,17 +9,18 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from napari_mrisr.comparison.scene import Scene
+from napari_mrisr.comparison.scene import PanelView, Scene
 from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     FLICKER,
+    MOSAIC,
     SIDE_BY_SIDE,
     SWIPE,
     CompareState,
     Point,
-    as_point,
+    point_text,
 )
-from napari_mrisr.core.frames import PLANES, Plane
+from napari_mrisr.core.frames import Plane
 from napari_mrisr.viewer.compare.canvas.canvas import CompareCanvas
 from napari_mrisr.viewer.compare.fields import ChoiceBox
 from napari_mrisr.viewer.compare.model import texts
@@ -30,7 +31,7 @@ from napari_mrisr.viewer.compare.settings import remember_convention
 
 _CONVENTIONS = (
     (True, False),
-    ("Radiological: patient's right at left", "Neurological: patient's left at left"),
+    ("Radiological (R at left)", "Neurological (L at left)"),
 )
 
 EMPTY = (
@@ -74,14 +75,14 @@ class CompareView(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.canvas, 1)
         self.convention = ChoiceBox("Which of the patient's sides is at the left (R)", None, self)
-        self.convention.setFixedWidth(260)
+        self.convention.setFixedWidth(220)
         self.convention.picked.connect(self.choose_convention)
-        below = QHBoxLayout()
-        below.addWidget(self.line, 1)
-        below.addWidget(self.convention)
-        layout.addLayout(below)
+        self.below = QHBoxLayout()
+        self.below.addWidget(self.line, 1)
+        self.below.addWidget(self.convention)
+        layout.addLayout(self.below)
         self._open = True
-        self._hover: Point | None = None
+        self._hovers = False
         self.active: tuple[int, int] | None = None
         self._help = False
         self._actions = self._make_actions()
@@ -136,7 +137,6 @@ class CompareView(QWidget):
         self.canvas.draw(
             scene,
             notes=self._notes(scene) if shown else None,
-            places=self._places() if shown else None,
             active=self.active,
             message="" if shown else self.message,
             help_text=self._help_text if self._help else "",
@@ -144,31 +144,39 @@ class CompareView(QWidget):
         self._show_line()
 
     def _world(self) -> Point:
-        return self._hover if self._hover is not None else self.controller.state.crosshair
+        """Return the point under the pointer, else the crosshair."""
+        state, plane = self.controller.state, self.pointing.plane
+        if not self._hovers or plane is None or not state.columns:
+            return state.crosshair
+        position = self.pointing.position if state.mode == MOSAIC else None
+        return self.controller.world_at(plane, *self.pointing.at, position)
 
     def _notes(self, scene: Scene) -> dict[tuple[int, int], str]:
         """Return the values under the cursor; two for a panel that shows two columns."""
         controller = self.controller
         state = controller.state
-        found = texts.panel_notes(state, controller.volumes, self._world())
+        if self.pointing.windows:
+            found = [texts.window_text(controller.look(key).limits) for key in state.columns]
+            found += [f"±{texts.value_text(d.limit or 0.0)}" for d in state.differences]
+        else:
+            found = texts.panel_notes(state, controller.volumes, self._world())
         both = " | ".join(found[i] for i in state.pair if i < len(found))
         return {
             (r, c): both if view.blend else found[view.column]
             for r, row in enumerate(scene.panels)
             for c, view in enumerate(row)
+            # In a mosaic only one slice holds the point.
+            if state.mode != MOSAIC or (r, c) == self.active
         }
-
-    def _places(self) -> dict[str, str]:
-        """Return the positions of the planes."""
-        at = self.controller.position()
-        return {plane.name: texts.plane_text(plane, float(at[plane.normal])) for plane in PLANES}
 
     def _show_line(self) -> None:
         controller = self.controller
         volume = controller.first_volume
         text = ""
         if volume is not None:
-            text = texts.position_text(self._world(), volume.grid)
+            text = texts.position_text(controller.state.crosshair, volume.grid)
+            if self._hovers:
+                text += f"   ·   pointer {point_text(self._world())}"
             hint = texts.hint(controller.state, controller.volumes, controller.frame)
             text += f"   ·   {hint}" if hint else ""
         self.line.setText(" " + text)
@@ -207,6 +215,7 @@ class CompareView(QWidget):
     def _release(self, pointer: Any) -> None:
         held = self.pointing.drags_region
         self.pointing.release()
+        self.schedule()
         if held:
             self.region_held.emit(False)
 
@@ -216,17 +225,12 @@ class CompareView(QWidget):
         self._follow()
 
     def _leave(self) -> None:
-        self._hover = self.active = None
+        self._hovers, self.active = False, None
         self.schedule()
 
     def _follow(self) -> None:
         """Show the values under the pointer."""
-        plane = self.pointing.plane
-        if plane is None or not self.controller.state.columns:
-            return
-        at = self.controller.position()
-        at[plane.across], at[plane.upward] = self.pointing.at
-        self._hover = as_point(self.controller.frame.to_world(at))
+        self._hovers = True
         self.schedule()
 
     def _tell_tool(self) -> None:
@@ -262,8 +266,20 @@ class CompareView(QWidget):
             for column, panel in enumerate(row):
                 rect = self.canvas.title_rect(0, column)
                 if rect is not None and rect.contains(x, y):
-                    return panel.title
+                    return self._full_title(panel)
         return ""
+
+    def _full_title(self, panel: PanelView) -> str:
+        """Return the title of a column, and the full names of its volumes where they differ."""
+        state = self.controller.state
+        if panel.blend:
+            keys = [state.columns[i] for i in state.pair]
+        elif panel.column < len(state.columns):
+            keys = [state.columns[panel.column]]
+        else:
+            pair = state.differences[panel.column - len(state.columns)]
+            keys = [pair.minuend, pair.subtrahend]
+        return "\n".join(dict.fromkeys([panel.title, *keys]))
 
     def _action_of(self, event: QKeyEvent) -> str | None:
         code = event.keyCombination().toCombined()
@@ -293,6 +309,7 @@ class CompareView(QWidget):
             "swipe": lambda: controller.set_mode(SWIPE),
             "flicker_mode": lambda: controller.set_mode(FLICKER),
             "checkerboard": lambda: controller.set_mode(CHECKERBOARD),
+            "mosaic": lambda: controller.set_mode(MOSAIC),
             "flicker": controller.flicker,
             "next_pair": controller.next_pair,
             "previous_pair": lambda: controller.next_pair(-1),
@@ -309,7 +326,11 @@ class CompareView(QWidget):
             "smooth": lambda: controller.toggle("smooth"),
             "draw_box": lambda: self._choose_tool("box"),
             "draw_ellipse": lambda: self._choose_tool("ellipsoid"),
+            "ruler": lambda: self._choose_tool("ruler"),
+            "angle": lambda: self._choose_tool("angle"),
             "delete_roi": pointing.delete,
+            "undo": controller.undo,
+            "redo": controller.redo,
             "help": self.toggle_help,
         }
 

@@ -9,22 +9,39 @@ from napari.qt import get_stylesheet
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QKeyEvent
-from qtpy.QtWidgets import QApplication, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
-from napari_mrisr.comparison.opening import Choice, choose, opening_state
+from napari_mrisr.comparison.document import OpenedState
+from napari_mrisr.comparison.opening import (
+    Choice,
+    choose,
+    column_labels,
+    opening_state,
+    possible_references,
+)
 from napari_mrisr.comparison.roi import BoxRoi, Roi
 from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
 from napari_mrisr.errors import MrisrError
+from napari_mrisr.io.formats import stem_of
 from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.fields import VerticalScroll, guard_wheel
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.compare.exporting import Exporter
 from napari_mrisr.viewer.compare.fields import button
-from napari_mrisr.viewer.compare.linking.layers import LayerRegions
+from napari_mrisr.viewer.compare.linking.layers import LayerRegions, look_keywords
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.model.regions import RegionOutlines
+from napari_mrisr.viewer.compare.model.texts import parse_position
 from napari_mrisr.viewer.compare.numbers import Meter, NumbersPanel
 from napari_mrisr.viewer.compare.settings import (
     as_remembered,
@@ -36,6 +53,7 @@ from napari_mrisr.viewer.compare.settings import (
 from napari_mrisr.viewer.compare.side_panel import SidePanel
 from napari_mrisr.viewer.compare.toolbar import Toolbar
 from napari_mrisr.viewer.compare.view import CompareView
+from napari_mrisr.viewer.layers.convert import layer_data, moved_by_mm, put_back
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -44,6 +62,8 @@ if TYPE_CHECKING:
 _PUSH_AFTER_MS = 200
 # Of the screen, for a window that opens for the first time.
 _SHARE = 0.85
+# A smaller move of a layer is rounding.
+_MOVED_MM = 0.05
 
 
 class CompareWindow(QWidget):
@@ -74,6 +94,7 @@ class CompareWindow(QWidget):
         self.live: LiveColumns | None = None
         self._status = ""
         self._measured_state: CompareState | None = None
+        self._roles: tuple[Any, ...] = ()
         self.view = CompareView(self.controller, self)
         self.view.pause()
         self.toolbar = Toolbar(self.controller, self)
@@ -131,10 +152,26 @@ class CompareWindow(QWidget):
         self._columns.addWidget(self.side_scroll)
         self._columns.setStretchFactor(0, 1)
         self._columns.setStretchFactor(1, 0)
+        self.place = QLineEdit(self)
+        self.place.setPlaceholderText("Go to, e.g. R 12 P 4 S 7")
+        self.place.setToolTip("Position in mm, or voxel 120 88 70; Return goes there (G)")
+        self.place.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.place.setFixedWidth(190)
+        self.view.below.insertWidget(1, self.place)
+        self.notice = QWidget(self)
+        self.moved = QLabel(self.notice)
+        self.put_back_button = button("Put back", "Move the layer to its true place", self.notice)
+        row = QHBoxLayout(self.notice)
+        row.setContentsMargins(8, 2, 8, 2)
+        row.addWidget(self.moved)
+        row.addWidget(self.put_back_button)
+        row.addStretch(1)
+        self.notice.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.toolbar)
+        layout.addWidget(self.notice)
         layout.addWidget(self._columns, 1)
         self.setFocusProxy(self.view)
 
@@ -142,11 +179,18 @@ class CompareWindow(QWidget):
         toolbar, side = self.toolbar, self.side
         toolbar.live_menu.aboutToShow.connect(self._fill_live_menu)
         toolbar.tool_picked.connect(self.view.pointing.choose_tool)
+        toolbar.preset_picked.connect(self._apply_preset)
         side.columns_picked.connect(self._pick_columns)
         side.truth_picked.connect(lambda key: self._pick_role("truth", key))
         side.measured_picked.connect(lambda key: self._pick_role("measured", key))
         side.depth_set.connect(self._set_depth)
         side.regions_picked.connect(self._pick_regions)
+        side.region_selected.connect(self._select_region)
+        side.axes_picked.connect(self._pick_axes)
+        side.overlay_picked.connect(self._pick_overlay)
+        side.frame_set.connect(self.link.set_frame)
+        self.place.returnPressed.connect(self._go_to)
+        self.put_back_button.clicked.connect(self._put_back)
         self.numbers.copy_requested.connect(self.exporter.copy_table)
         self.numbers.save_requested.connect(self.exporter.save_table)
         self.numbers.region_selected.connect(self._select_region)
@@ -304,6 +348,77 @@ class CompareWindow(QWidget):
         if self.controller.roi(name) is not None:
             self.view.pointing.chosen = name
 
+    def _pick_axes(self, key: str | None) -> None:
+        if key is None or self._usable(key):
+            self.controller.set_axes(key)
+        self.side.show_again()
+
+    def _pick_overlay(self, key: str | None) -> None:
+        if key is None or self._usable(key):
+            self.controller.set_overlay(key, self.link.looks().get(key or ""))
+        self.side.show_again()
+
+    def _apply_preset(self, percentiles: tuple[float, float] | None, of_region: bool) -> None:
+        """Set the contrast to percentiles; None resets it."""
+        controller, chosen = self.controller, self.view.pointing.chosen
+        if percentiles is None:
+            controller.reset_windows()
+            return
+        box = controller.roi(chosen) if chosen else None
+        if of_region and box is None:
+            self.numbers.show_status("Select a region first: click its outline.")
+            return
+        roi = BoxRoi(box) if of_region and box is not None else None
+        columns = range(len(controller.state.columns))
+        for column in columns[:1] if controller.state.one_window else columns:
+            limits = controller.preset_limits(column, *percentiles, roi)
+            if limits is not None:
+                controller.set_limits(column, limits)
+
+    def _go_to(self) -> None:
+        """Move the crosshair to the position that the user typed."""
+        volume = self.controller.first_volume
+        if volume is None:
+            return
+        try:
+            at = parse_position(self.place.text(), volume.grid)
+        except MrisrError as error:
+            self.numbers.show_error(error_line(error))
+            return
+        self.numbers.show_error("")
+        self.controller.go_to(at)
+        self.controller.center_on_crosshair()
+        self.view.setFocus()
+
+    def show_opened(self, found: OpenedState) -> None:
+        """Show a saved comparison; volumes that are not open yet become layers."""
+        self.controller.chooses_columns = False
+        names = dict(found.names)
+        for key, path in found.paths.items():
+            look = found.state.looks.get(key)
+            keywords = None if look is None else look_keywords(look)
+            data, kwargs, _ = layer_data(found.volumes[key], stem_of(path), keywords)
+            names[key] = self._viewer.add_image(data, **kwargs).name
+        self.restore(found.state.relabeled(names))
+
+    def _show_moved(self) -> None:
+        """Say which layer was moved by hand, such as by napari's *transform* tool."""
+        found = {
+            key: moved_by_mm(self.link.volumes.layer(key))
+            for key in self.controller.state.columns
+            if self.link.volumes.layer(key) is not None
+        }
+        moved = {key: mm for key, mm in found.items() if mm > _MOVED_MM}
+        self.notice.setVisible(bool(moved))
+        lines = (f"{key} was moved {mm:.1f} mm by hand" for key, mm in moved.items())
+        self.moved.setText("; ".join(lines))
+
+    def _put_back(self) -> None:
+        for key in self.controller.state.columns:
+            layer = self.link.volumes.layer(key)
+            if layer is not None and moved_by_mm(layer) > _MOVED_MM:
+                put_back(layer)
+
     def start_reading(self) -> None:
         """Ask for a list of cases and open the window for blinded reading."""
         from napari_mrisr.viewer.compare.blinded.dialog import ask_reading
@@ -319,14 +434,17 @@ class CompareWindow(QWidget):
     # Changes.
 
     def _layers_changed(self) -> None:
+        volumes, sources = self.link.volumes, self.link.volumes.sources()
+        masks = {layer.name for layer in self.link.regions()}
+        usable = {
+            key: volumes[key]
+            for key in volumes
+            if key not in masks and volumes.trouble(key) is None
+        }
+        self.side.references = possible_references(usable, sources)
         if self.controller.chooses_columns or not self.controller.state.columns:
             self.controller.chooses_columns = True
-            usable = {
-                key: self.link.volumes[key]
-                for key in self.link.volumes
-                if self.link.volumes.trouble(key) is None
-            }
-            choice = choose(usable, self.link.volumes.sources())
+            choice = choose(usable, sources)
             state = self.controller.state
             if choice != Choice(state.columns, state.truth, state.measured):
                 self._open(choice)
@@ -337,9 +455,12 @@ class CompareWindow(QWidget):
             self._pick_regions(None)
             watched = None
         self.side.show_regions(layers, watched.name if watched is not None else None)
+        self.side.show_frames(self.link.volumes.frames(), self.link.volumes.frame)
+        self._show_moved()
         self._state_changed(self.controller.state)
 
     def _state_changed(self, state: CompareState) -> None:
+        self._label(state)
         self.toolbar.show_state(state)
         self.side.show_state(state)
         self.numbers.setVisible(bool(state.columns) and self.numbers_button.isChecked())
@@ -348,6 +469,16 @@ class CompareWindow(QWidget):
             self.live.look()
         self._push_soon()
         self._measure(state)
+
+    def _label(self, state: CompareState) -> None:
+        """Label the columns by role."""
+        volumes = self.controller.volumes
+        keys = state.keys()
+        roles = (keys, state.truth, state.measured, tuple(id(volumes[key]) for key in keys))
+        if roles != self._roles:
+            self._roles = roles
+            self.controller.titles = column_labels(volumes, *roles[:3])
+            self.view.schedule()
 
     def _push_soon(self) -> None:
         if self._attached:
@@ -408,6 +539,9 @@ class CompareWindow(QWidget):
             self.numbers_button.toggle()
         elif action == "side_panel":
             self.side_button.toggle()
+        elif action == "go_to":
+            self.place.setFocus()
+            self.place.selectAll()
         elif action == "reset_window":
             self.controller.reset_windows()
         elif action == "full_screen":

@@ -262,8 +262,9 @@ def test_a_click_draws_no_region(room):
 def test_values_and_position_under_the_pointer(room, volumes):
     at = (-4.0, 7.0)
     room.move(room.pixel(0, 1, *at))
-    assert room.view.line.text().split("·")[0].split()[:1] == ["L"]
+    assert room.view.line.text().split("pointer")[1].split()[:1] == ["L"]
     assert "voxel" in room.view.line.text()
+    assert room.view.line.text().count("mm") == 2  # the crosshair, and the pointer
     world = room.view._world()
     assert world[:2] == pytest.approx(at, abs=0.5)
     found = room.view._notes(room.controller.scene())
@@ -272,6 +273,67 @@ def test_values_and_position_under_the_pointer(room, volumes):
         shown = float(found[0, column].replace("−", "-"))
         assert shown == pytest.approx(volumes[key].data[tuple(index)], abs=0.06)
     assert found[0, 0] == found[1, 0] == found[2, 0]
+
+
+def test_a_ruler_an_angle_and_undo(room):
+    room.key(Qt.Key.Key_K)
+    room.drag(room.pixel(0, 0, -8.0, -6.0), room.pixel(0, 0, 4.0, 3.0))
+    assert room.view.pointing.tool == ""
+    (ruler,) = room.state.measurements
+    assert ruler.value == pytest.approx(15.0, abs=0.6)
+    # The value is at the line, in every column of that plane only.
+    lines = [[len(panel.lines) for panel in row] for row in room.view.canvas.scene.panels]
+    assert lines == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
+    room.key(Qt.Key.Key_J)
+    room.drag(room.pixel(0, 1, -9.0, 0.0), room.pixel(0, 1, 0.0, 0.0))
+    assert room.view.pointing.tool == "angle"
+    QTest.mouseClick(room.native, LEFT, NONE, room.pixel(0, 1, 0.0, 9.0))
+    room.turn()
+    assert room.view.pointing.tool == ""
+    assert room.state.measurements[1].value == pytest.approx(90.0, abs=3)
+    assert room.state.measurements[1].text.endswith("°")
+    room.key(Qt.Key.Key_Delete)
+    assert room.state.measurements == (ruler,)
+    room.key(Qt.Key.Key_Z, CONTROL)
+    assert len(room.state.measurements) == 2
+    room.key(Qt.Key.Key_Z, CONTROL)
+    room.key(Qt.Key.Key_Z, CONTROL)
+    assert room.state.measurements == ()
+    room.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert room.state.measurements == (ruler,)
+
+
+def test_a_click_measures_nothing(room):
+    room.key(Qt.Key.Key_K)
+    QTest.mouseClick(room.native, LEFT, NONE, room.pixel(0, 0, 0.0, 0.0))
+    assert room.state.measurements == ()
+    assert room.view.pointing.tool == "ruler"
+
+
+def test_window_and_level_are_shown_while_they_are_dragged(room):
+    start = room.pixel(0, 0, 0.0, 0.0)
+    QTest.mousePress(room.native, RIGHT, NONE, start)
+    room.move(start + QPoint(20, 5), RIGHT)
+    notes = room.view._notes(room.controller.scene())
+    low, high = room.state.looks["truth"].limits
+    assert notes[0, 0].startswith("W ")
+    assert float(notes[0, 0].split()[1]) == pytest.approx(high - low, rel=1e-3)
+    QTest.mouseRelease(room.native, RIGHT, NONE, start)
+    assert not room.view._notes(room.controller.scene())[0, 0].startswith("W ")
+
+
+def test_a_mosaic_is_read_like_the_planes(room):
+    room.key(Qt.Key.Key_5)
+    panels = [panel for row in room.view.canvas.scene.panels for panel in row]
+    assert len(panels) > 10
+    assert {panel.plane for panel in panels} == {AXIAL}
+    marked = [panel for panel in panels if panel.crosshair is not None]
+    assert len(marked) == 1
+    last = panels[-2]
+    row, column = divmod(len(panels) - 2, len(room.view.canvas.scene.panels[0]))
+    rect = room.view.canvas.panel_rect(row, column)
+    QTest.mouseClick(room.native, LEFT, NONE, QPoint(round(rect.center[0]), round(rect.center[1])))
+    assert room.state.crosshair[2] == pytest.approx(last.position, abs=0.6)
 
 
 def test_many_moves_are_one_frame(room, monkeypatch):
@@ -313,4 +375,7 @@ def test_the_convention_mirrors_and_moves_the_letters(room):
 def test_the_whole_title_as_a_tooltip(room):
     rect = room.view.canvas.panel_rect(0, 2)
     assert room.view.title_at(rect.center[0], rect.top - 5) == "hashed"
+    room.controller.titles = {"hashed": "hashed 2×"}
+    room.view.draw()
+    assert room.view.title_at(rect.center[0], rect.top - 5) == "hashed 2×\nhashed"
     assert room.view.title_at(*rect.center) == ""

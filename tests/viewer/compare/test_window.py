@@ -14,22 +14,36 @@ from helpers import leaks
 from helpers.desk import Desk
 from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QWidget,
+)
 from scipy.spatial.transform import Rotation
 
 from napari_mrisr.comparison.readouts import NumberBook
-from napari_mrisr.comparison.state import CompareState, RoiBox
+from napari_mrisr.comparison.state import CompareState, Measurement, RoiBox
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.io import write_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.settings import as_remembered
 from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.compare.widget import CompareWidget
-from napari_mrisr.viewer.layers.convert import layer_data, result_layer_data, snapshot
+from napari_mrisr.viewer.layers.convert import (
+    layer_data,
+    result_layer_data,
+    series_layer_data,
+    snapshot,
+)
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -426,3 +440,198 @@ def test_the_gui_goes_on_while_the_head_is_measured(desk, rng):
     timer.stop()
     # Four times what is promised: the machine that tests may be busy.
     assert np.diff(ticks).max() < 0.2
+
+
+def test_the_window_stays_beside_napari_and_opens_again(desk, volumes):
+    desk.add_all(volumes)
+    window = desk.window
+    desk.widget.show()
+    window.close()
+    # Only the dock listens.
+    assert not [text for text in leaks.callbacks(desk.viewer) if "Link" in text]
+    desk.viewer.layers.remove("tricubic")
+    desk.panel.open_button.click()
+    assert desk.window is window
+    assert window.isVisible()
+    assert desk.state.columns == ("truth", "LR", "hashed")
+    assert "hashed" in desk.panel.columns.text()
+    desk.measured()
+
+
+def test_size_and_parts_are_remembered(desk, volumes):
+    desk.add_all(volumes)
+    desk.window.setGeometry(40, 30, 777, 555)
+    desk.window.view.act("side_panel")
+    desk.window.view.act("numbers")
+    QApplication.processEvents()
+    desk.viewer.window.remove_dock_widget(desk.widget)
+    desk.dock()
+    assert (desk.window.width(), desk.window.height()) == (777, 555)
+    assert desk.window.side_scroll.isVisibleTo(desk.window)
+    assert not desk.window.numbers.isVisibleTo(desk.window)
+
+
+def test_images_have_two_thirds_of_the_window(desk, volumes):
+    desk.add_all(volumes)
+    for size in ((1280, 720), (1600, 1000), (1920, 1080)):
+        desk.window.resize(*size)
+        QApplication.processEvents()
+        canvas = desk.window.view.canvas
+        share = canvas.width() * canvas.height() / (size[0] * size[1])
+        assert share >= 2 / 3
+
+
+def test_keys_work_after_a_click_anywhere_and_fields_keep_theirs(desk, volumes):
+    desk.add_all(volumes)
+    desk.measured()
+    window = desk.window
+    window.activateWindow()
+    window.view.setFocus()
+    grid = window.numbers.grid
+    QTest.mouseClick(grid.viewport(), LEFT, NONE, QPoint(20, 10))
+    QTest.mouseClick(window.toolbar.modes["swipe"], LEFT)
+    QTest.keyClick(window, Qt.Key.Key_4)
+    assert desk.state.mode == "checkerboard"
+    # Nothing but fields for text can have the focus.
+    for widget in window.findChildren(QWidget):
+        typed = isinstance(widget, QLineEdit | QAbstractSpinBox)
+        if widget.focusPolicy() & Qt.FocusPolicy.ClickFocus and not typed:
+            assert widget is window.view.canvas or not widget.isVisibleTo(window), widget
+    window.view.act("go_to")
+    window.place.setText("L 3 P 8 S 5")
+    QTest.keyClick(window.place, Qt.Key.Key_Return)
+    assert desk.state.crosshair == pytest.approx((-3.0, -8.0, 5.0), abs=1e-3)
+    window.place.setText("nowhere")
+    QTest.keyClick(window.place, Qt.Key.Key_Return)
+    assert "type R 12" in window.numbers.error.text()
+
+
+def test_the_wheel_changes_no_field(desk, volumes):
+    desk.add_all(volumes)
+    window = desk.window
+    fields = [
+        w
+        for w in [*window.findChildren(QComboBox), *window.findChildren(QAbstractSpinBox)]
+        if w.isEnabled()
+    ]
+    before = [f.currentIndex() if isinstance(f, QComboBox) else f.text() for f in fields]
+    for field in fields:
+        at = QPointF(5, 5)
+        event = QWheelEvent(
+            at, QPointF(field.mapToGlobal(QPoint(5, 5))), QPoint(), QPoint(0, 120),
+            Qt.MouseButton.NoButton, NONE, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(field, event)
+    assert [f.currentIndex() if isinstance(f, QComboBox) else f.text() for f in fields] == before
+    assert len(fields) > 8
+
+
+def test_a_moved_layer_says_so_and_is_put_back(desk, volumes):
+    desk.add_all(volumes)
+    layer = desk.viewer.layers["hashed"]
+    assert not desk.window.notice.isVisibleTo(desk.window)
+    before = layer.translate.copy()
+    layer.translate = before + (3.0, 0.0, 4.0)
+    assert desk.window.moved.text() == "hashed was moved 5.0 mm by hand"
+    assert desk.window.notice.isVisibleTo(desk.window)
+    shifted = desk.window.controller.volumes["hashed"].grid.affine[:3, 3]
+    shifted = shifted - volumes["hashed"].grid.affine[:3, 3]
+    assert shifted == pytest.approx((-4.0, 0.0, -3.0))
+    desk.window.put_back_button.click()
+    assert not desk.window.notice.isVisibleTo(desk.window)
+    assert layer.translate == pytest.approx(before)
+
+
+def test_empty_columns_are_replaced_at_once(desk, volumes):
+    desk.add_all(volumes)
+    desk.window._pick_columns(["hashed", "tricubic"])
+    for name in ("hashed", "tricubic"):
+        desk.viewer.layers.remove(name)
+    assert desk.state.columns == ("truth", "LR")
+    desk.add(volumes["hashed"], "new")
+    assert "new" in desk.state.columns
+
+
+def test_a_frame_of_a_time_series_is_chosen(desk, volumes):
+    frames = np.stack([volumes["truth"].data + 10 * i for i in range(3)])
+    data, kwargs, _ = series_layer_data(frames, volumes["truth"], "series")
+    desk.viewer.add_image(data, **kwargs)
+    window = desk.window
+    assert desk.state.columns == ("series",)
+    assert window.side.frame.maximum() == 2
+    np.testing.assert_allclose(window.controller.volumes["series"].data, frames[0])
+    window.side.frame.setValue(2)
+    np.testing.assert_allclose(window.controller.volumes["series"].data, frames[2])
+    assert desk.viewer.dims.point[0] == 2
+    desk.viewer.dims.set_point(0, 1)
+    np.testing.assert_allclose(window.controller.volumes["series"].data, frames[1])
+    assert window.side.frame.value() == 1
+
+
+def test_a_mask_is_outlined_and_measured(desk, volumes):
+    desk.add_all(volumes)
+    layer = desk.viewer.layers["truth"]
+    mask = np.zeros(layer.data.shape, np.float32)
+    mask[20:34, 20:34, 10:24] = 1.0
+    kwargs = {"scale": layer.scale, "translate": layer.translate, "units": layer.units}
+    desk.viewer.add_image(mask, name="lesions", **kwargs)
+    assert desk.window.side.regions.findText("lesions") > 0
+    assert desk.window.side.regions.findText("hashed") < 0
+    assert "lesions" not in desk.state.columns
+    desk.window._pick_regions("lesions")
+    desk.measured()
+    row = next(r for r in desk.table.rows if r.region == "label 1" and r.volume == "truth")
+    assert row.values["n"].value == 14**3
+
+
+def test_a_saved_comparison_opens_in_the_window(desk, volumes, tmp_path):
+    desk.add_all(volumes)
+    window = desk.window
+    window.controller.set_columns(["hashed", "truth"])
+    window.controller.put_measurement(Measurement(((0.0, 0.0, 0.0), (3.0, 4.0, 0.0))))
+    window.exporter.save_state(str(tmp_path / "c.json"))
+    desk.qtbot.waitUntil(lambda: not window.exporter.busy, timeout=20_000)
+    write_volume(volumes["hashed"], tmp_path / "result.nii.gz")
+    desk.viewer.layers.remove("hashed")
+    window.controller.change(measurements=())
+    window.exporter.open_state(str(tmp_path / "c.json"))
+    desk.qtbot.waitUntil(lambda: not window.exporter.busy, timeout=20_000)
+    assert desk.state.columns == ("result", "truth")
+    assert len(desk.state.measurements) == 1
+    assert len(desk.viewer.layers) == 4
+
+
+def test_columns_are_named_by_role(desk, volumes):
+    long = "sub-0001_ses-2024_acq-mprage_run-1_T1w_desc-preproc"
+    desk.add(volumes["truth"], "truth")
+    desk.add(volumes["LR"], "LR")
+    desk.add(volumes["hashed"], f"{long} hashed")
+    titles = [panel.title for panel in desk.window.controller.scene().panels[0]]
+    assert titles == ["reference", "LR 2x", "hashed 2x"]
+    # Choices have the full names.
+    assert desk.window.side.columns[2].currentText() == f"{long} hashed"
+
+
+def test_contrast_presets_and_typed_values(desk, volumes):
+    desk.add_all(volumes)
+    window, data = desk.window, volumes["truth"].data
+    window.toolbar.contrast_menu.actions()[0].trigger()
+    low, high = desk.state.looks["truth"].limits
+    assert (low, high) == pytest.approx((data.min(), data.max()))
+    window.side.width_field.setValue(50.0)
+    window.side.level_field.setValue(30.0)
+    assert desk.state.looks["hashed"].limits == (5.0, 55.0)
+    window.toolbar.contrast_menu.actions()[2].trigger()
+    assert "Select a region first" in window.numbers.status.text()
+
+
+def test_regions_are_listed_and_renamed(desk, volumes):
+    desk.add_all(volumes)
+    window = desk.window
+    window.controller.put_roi(RoiBox("ROI 1", "box", (-3.0, 2.0, 0.0), (10.0, 20.0, 5.0)))
+    texts = [window.side.list.item(0, place).text() for place in range(3)]
+    assert texts == ["ROI 1", "1,000", "L 3.0  A 2.0  S 0.0 mm"]
+    window.side.list.item(0, 0).setText("pons")
+    assert [roi.name for roi in desk.state.rois] == ["pons"]
+    desk.measured()
+    assert "pons" in desk.regions()

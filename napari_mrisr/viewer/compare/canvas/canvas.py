@@ -55,7 +55,6 @@ class CompareCanvas(QWidget):
         scene: Scene,
         *,
         notes: Mapping[tuple[int, int], str] | None = None,
-        places: Mapping[str, str] | None = None,
         active: tuple[int, int] | None = None,
         message: str = "",
         help_text: str = "",
@@ -68,8 +67,6 @@ class CompareCanvas(QWidget):
             May be empty (:data:`EMPTY`).
         notes : mapping of (row, column) to str
             For each panel's bottom left corner, such as the value under the cursor.
-        places : mapping of str to str
-            By a plane's name, where it cuts; shown in the first panel of its row.
         active : (row, column) or None
             The panel with a border; regions have handles there.
         message : str
@@ -78,7 +75,7 @@ class CompareCanvas(QWidget):
             Lines of ``keys<tab>what they do``; covers the panels.
         """
         self._scene = scene
-        self._labels = Labels(notes or {}, places or {}, active)
+        self._labels = Labels(notes or {}, active)
         self._message, self._help = message, help_text
         self.update()
 
@@ -173,5 +170,6 @@ class CompareCanvas(QWidget):
         fraction = (x * ratio - place.rect.left) / place.rect.width
         mm_per_px = place.mm_per_px * ratio
         return PointerEvent(
-            row, column, view.plane, view.column, across, upward, fraction, mm_per_px, x, y
-        )
+            row, column, view.plane, view.column, across, upward, view.position, fraction,
+            mm_per_px, x, y,
+        )  # fmt: skip

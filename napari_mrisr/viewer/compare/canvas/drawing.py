@@ -136,6 +136,14 @@ def _draw_text(painter: QPainter, text: Text) -> None:
     painter.drawText(QPointF(x, baseline), text.words)
 
 
+def shade_of(look: Display, shade: float) -> Color:
+    """Return the color of a look at a shade, 0 to 1."""
+    colors = colors_of(look.colormap, look.gamma, _BAR_SHADES)
+    found = int(colors[round(shade * (_BAR_SHADES - 1))])
+    red, green, blue = ((found >> shift & 255) / 255.0 for shift in (16, 8, 0))
+    return red, green, blue, 1.0
+
+
 @lru_cache(maxsize=64)
 def _color(color: Color) -> QColor:
     return QColor.fromRgbF(*color)

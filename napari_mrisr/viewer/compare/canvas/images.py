@@ -46,6 +46,7 @@ class Patch:
         """Return whether both paint the same pixels."""
         a, b = self.picture, other.picture
         same = a.cut is b.cut and a.look == b.look and self.place == other.place
+        same = same and (a.opacity, a.lowest) == (b.opacity, b.lowest)
         return same and np.array_equal(self.rects, other.rects)
 
 
@@ -92,9 +93,10 @@ class ImagePainter:
             (left, top),
             across,
             upward,
-            (low, high, -np.inf),
+            (low, high, picture.lowest),
             colors_of(picture.look.colormap, picture.look.gamma),
             self._pixels,
+            opacity=picture.opacity,
             smooth=smooth,
         )
 
@@ -141,9 +143,18 @@ def patches_of(view: PanelView, scene: Scene, place: Place) -> list[Patch]:
         rects = np.array([[shown.left, shown.top, shown.right, shown.bottom]])
         if view.blend == CHECKERBOARD:
             rects = fields(shown, place, scene.checker_mm, which)
-        # A rectangle has the pixels whose centers are inside.
-        patches.append(Patch(picture, np.ceil(rects - 0.5).astype(np.int64), place))
+        patches.append(Patch(picture, _pixels(rects), place))
+    if view.over is not None and view.over.cut is not None:
+        shown = covered(view.over.cut, place)
+        if shown.width > 0 and shown.height > 0:
+            rects = np.array([[shown.left, shown.top, shown.right, shown.bottom]])
+            patches.append(Patch(view.over, _pixels(rects), place))
     return patches
+
+
+def _pixels(rects: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return rectangles of the pixels whose centers are inside."""
+    return np.ceil(rects - 0.5).astype(np.int64)
 
 
 def covered(cut: Slice, place: Place) -> Rect:

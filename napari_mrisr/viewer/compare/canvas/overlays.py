@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_mrisr.comparison.scene import Outline, PanelView, Scene
+from napari_mrisr.comparison.scene import MeasuredLine, Outline, PanelImage, PanelView, Scene
 from napari_mrisr.comparison.state import SWIPE
 from napari_mrisr.viewer.compare.canvas.drawing import (
     Color,
@@ -16,6 +16,7 @@ from napari_mrisr.viewer.compare.canvas.drawing import (
     Text,
     TextStyle,
     height_of,
+    shade_of,
     shortened,
     width_of,
 )
@@ -55,14 +56,11 @@ class Labels:
     ----------
     notes : mapping of (row, column) to str
         Text such as the value under the cursor.
-    places : mapping of str to str
-        By the plane's name, where it cuts.
     active : (row, column) or None
         The panel with a border and with handles on its regions.
     """
 
     notes: Mapping[tuple[int, int], str] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
     active: tuple[int, int] | None = None
 
 
@@ -71,28 +69,39 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
     overlay = Overlay()
     _gaps(overlay, layout)
     pen = _Pen(overlay, ratio)
+    mosaic = is_mosaic(scene)
     for row, column, view, place in layout.panels(scene):
         above = layout.title_rect(row, column)
-        if above is not None:
-            pen.title(view.title, above)
+        if above is not None and (column == 0 or not mosaic):
+            whole = Rect(0, above.top, layout.width, above.bottom)
+            pen.title(view.title, whole if mosaic else above)
         active = labels.active == (row, column)
-        if scene.crosshair_shown:
-            pen.crosshair(view, place)
+        if scene.crosshair_shown and view.crosshair is not None:
+            pen.crosshair(view, view.crosshair, place)
         for outline in view.outlines:
             pen.outline(outline, place, active)
+        for line in view.lines:
+            pen.measured(line, place)
         if view.blend == SWIPE:
             pen.curtain(scene.swipe, place)
         pen.letters(view, place, scene.radiological)
         # The plane is named once per row.
-        first = column == 0 or scene.panels[row][column - 1].plane != view.plane or layout.turned
+        before = scene.panels[row][column - 1]
+        first = column == 0 or layout.turned or mosaic or before.plane != view.plane
         name = view.plane.name if first else ""
         note = labels.notes.get((row, column), "")
-        pen.corners(name, labels.places.get(view.plane.name, ""), note, place)
+        pen.corners(name, view.place, note, place)
         pen.color_bar(view, place)
         pen.scale_bar(place)
         if active:
             overlay.frame(place.rect, 2 * pen.px, _ACTIVE)
     return overlay
+
+
+def is_mosaic(scene: Scene) -> bool:
+    """Return whether the panels of a row show several slices of one volume."""
+    first = scene.panels[0] if scene.panels else ()
+    return len({panel.position for panel in first if panel.plane == first[0].plane}) > 1
 
 
 def short_title(title: str, style: TextStyle, width: float) -> str:
@@ -143,9 +152,9 @@ class _Pen:
         words = short_title(title, style, rect.width - 8 * self.px)
         self._texts.append(Text(words, style, *rect.center, (0.5, 0.5), _WHITE))
 
-    def crosshair(self, view: PanelView, place: Place) -> None:
+    def crosshair(self, view: PanelView, at: tuple[float, float], place: Place) -> None:
         rect = place.rect
-        x, y = (math.floor(v) for v in place.to_pixels(*view.crosshair))
+        x, y = (math.floor(v) for v in place.to_pixels(*at))
         steps = [p.cut.step for p in view.pictures if p.cut is not None]
         voxel = max((max(step) for step in steps), default=0.0) / place.mm_per_px
         # Keep the voxel itself visible.
@@ -187,6 +196,21 @@ class _Pen:
         y = min(max(top - 4 * self.px, inside.top + tall), inside.bottom)
         if _short(place.rect) >= _NOTES_FROM * self._ratio and right > inside.left:
             self._texts.append(Text(words, style, x, y, (0.0, 1.0), _OUTLINE))
+
+    def measured(self, line: MeasuredLine, place: Place) -> None:
+        points = np.array([place.to_pixels(*point) for point in line.points])
+        self._shapes.line(points, 3.0 * self._ratio, _BLACK, place.rect)
+        self._shapes.line(points, 1.5 * self._ratio, _LETTER, place.rect)
+        half = 3 * self.px
+        for x, y in points:
+            end = Rect(x - half, y - half, x + half, y + half)
+            self._shapes.rect(end.inset(-self.px).clipped(place.rect), _DARK)
+            self._shapes.rect(end.clipped(place.rect), _LETTER)
+        style = self._style(place.rect)
+        inside = place.rect.inset(2 * self.px)
+        x, y = points[len(points) // 2] + (6 * self.px, -6 * self.px)
+        if inside.contains(x, y):
+            self._texts.append(Text(line.text, style, x, y, (0.0, 1.0), _LETTER))
 
     def curtain(self, fraction: float, place: Place) -> None:
         rect = place.rect
@@ -263,12 +287,17 @@ class _Pen:
         self._texts.append(Text(words, style, right - wide / 2, above, (0.5, 1.0), _WHITE))
 
     def color_bar(self, view: PanelView, place: Place) -> None:
-        picture, rect = view.pictures[0], place.rect
-        if picture.kind == "volume" or _short(rect) < _NOTES_FROM * self._ratio:
+        rect = place.rect
+        picture = view.pictures[0] if view.over is None else view.over
+        plain = picture.kind == "volume" and view.over is None
+        if plain or _short(rect) < _NOTES_FROM * self._ratio:
             return
         style = self._style(rect)
         tall = height_of(style)
         right, top = rect.right - 8 * self.px, rect.top + 8 * self.px
+        if picture.classes:
+            self._classes(picture, style, right, top)
+            return
         # It ends above the letter at the right edge.
         bottom = top + math.floor(rect.height / 2.0 - 24 * self._ratio)
         bar = Rect(right - 11 * self.px, top, right, bottom)
@@ -281,8 +310,23 @@ class _Pen:
         sign = "+" if picture.kind == "signed" else ""
         for value, y, anchor in ticks:
             words = (sign if value > 0 else "") + number_text(value)
+            if picture.percent_of > 0:
+                words = f"{number_text(100.0 * value / picture.percent_of)} %"
             x = bar.left - 4 * self.px
             self._texts.append(Text(words, style, x, y, (1.0, anchor), _WHITE))
+
+    def _classes(self, picture: PanelImage, style: TextStyle, right: float, top: float) -> None:
+        """Add a legend of the values that have names."""
+        low, high = picture.look.limits
+        step = height_of(style)
+        for line, (value, name) in enumerate(c for c in picture.classes if c[0] >= picture.lowest):
+            y = top + line * step
+            box = Rect(right - 11 * self.px, y + 2 * self.px, right, y + step - 3 * self.px)
+            shade = min(max((value - low) / max(high - low, 1e-30), 0.0), 1.0)
+            color = shade_of(picture.look, shade)
+            self._shapes.rect(box.inset(-self.px), _WHITE)
+            self._shapes.rect(box, color)
+            self._texts.append(Text(name, style, box.left - 4 * self.px, y, (1, 0), _WHITE))
 
     def _style(self, rect: Rect) -> TextStyle:
         large = _short(rect) >= _LARGE_FROM * self._ratio

@@ -14,7 +14,13 @@ from napari_mrisr.core.frames import PLANES, Frame, Plane
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import GeometryError, MrisrError, explain
 from napari_mrisr.viewer.layers import geometry
-from napari_mrisr.viewer.layers.convert import LayerSnapshot, index_to_mm, snapshot, source_of
+from napari_mrisr.viewer.layers.convert import (
+    LayerSnapshot,
+    frame_count,
+    index_to_mm,
+    snapshot,
+    source_of,
+)
 from napari_mrisr.viewer.preview.array import PreviewArray
 
 # Events that change a layer's volume.
@@ -28,7 +34,7 @@ _AREAS = ("rectangle", "ellipse", "polygon")
 
 
 class LayerVolumes(Mapping[str, Volume]):
-    """3D images with one value per voxel, in the order of the layer list.
+    """3D images and time series with one value per voxel, in the order of the layer list.
 
     A volume is made on first use and kept until it is forgotten. It shares the memory
     of a layer that is float32 and in our axis order.
@@ -37,13 +43,16 @@ class LayerVolumes(Mapping[str, Volume]):
     def __init__(self) -> None:
         self._layers: dict[str, Image] = {}
         self._made: dict[str, Volume] = {}
+        self.frame = 0
 
     def __getitem__(self, key: str) -> Volume:
         data = self._layers[key].data
         if isinstance(data, PreviewArray) and data.volume is not None:
             return data.volume
         if key not in self._made:
-            self._made[key] = snapshot(self._layers[key]).to_volume()
+            layer = self._layers[key]
+            frame = min(self.frame, (frame_count(layer) or 1) - 1)
+            self._made[key] = snapshot(layer, frame).to_volume()
         return self._made[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -68,6 +77,20 @@ class LayerVolumes(Mapping[str, Volume]):
     def forget(self, key: str) -> None:
         """Make the volume again next time."""
         self._made.pop(key, None)
+
+    def frames(self) -> int:
+        """Return the number of frames of the longest time series; 1 if there is none."""
+        return max((frame_count(layer) or 1 for layer in self._layers.values()), default=1)
+
+    def set_frame(self, frame: int) -> bool:
+        """Choose the frame of all time series; return False if it is that already."""
+        if frame == self.frame:
+            return False
+        self.frame = frame
+        for key, layer in self._layers.items():
+            if frame_count(layer) is not None:
+                self.forget(key)
+        return True
 
     def rename(self, old: str, new: str) -> None:
         """Rename a layer; keep its place and volume."""
@@ -100,8 +123,8 @@ class LayerVolumes(Mapping[str, Volume]):
 
 
 def is_volume(layer: Any) -> bool:
-    """Return whether a layer is a 3D image with one value per voxel."""
-    if not isinstance(layer, Image) or layer.rgb or layer.ndim != 3:
+    """Return whether a layer is a 3D image, or a time series, with one value per voxel."""
+    if not isinstance(layer, Image) or layer.rgb or layer.ndim not in (3, 4):
         return False
     try:
         snapshot(layer)
@@ -120,6 +143,11 @@ def look_of(layer: Image) -> Display:
     """Return the layer's colormap and contrast."""
     low, high = (float(v) for v in layer.contrast_limits)
     return Display(layer.colormap.name, (low, high), float(layer.gamma))
+
+
+def look_keywords(look: Display) -> dict[str, Any]:
+    """Return a look as keyword arguments of napari's layers."""
+    return {"colormap": look.colormap, "contrast_limits": look.limits, "gamma": look.gamma}
 
 
 class LayerRegions:
@@ -164,8 +192,8 @@ def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) ->
 
     Parameters
     ----------
-    layer : napari.layers.Shapes or napari.layers.Labels
-        A layer of the viewer.
+    layer : napari.layers.Shapes, napari.layers.Labels or napari.layers.Image
+        A layer of the viewer; an image must be a mask.
     axes : Frame
         Axes of napari's world; see :class:`~.link.Link`.
     depth_mm : float
@@ -178,7 +206,7 @@ def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) ->
     GeometryError
         If labels are 2D, or shapes lie in none of the three planes.
     """
-    if isinstance(layer, Labels):
+    if not isinstance(layer, Shapes):
         return _labels(layer, axes)
     assert isinstance(layer, Shapes)
     rois: list[Roi] = []
@@ -191,11 +219,28 @@ def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) ->
     return rois
 
 
-def _labels(layer: Labels, axes: Frame) -> list[Roi]:
+def is_mask(layer: Any) -> bool:
+    """Return whether a layer is a 3D image of zeros and one other value."""
+    if not isinstance(layer, Image) or layer.rgb or layer.ndim != 3 or layer.multiscale:
+        return False
+    low, high = (float(limit) for limit in layer.contrast_limits_range)
+    if not low <= 0.0 < high or isinstance(layer.data, PreviewArray):
+        return False
+    data = layer.data
+    sample = np.asarray(data[::4, ::4, ::4])
+    if not np.isin(sample, (0, sample.max())).all():
+        return False
+    whole = np.asarray(data)
+    return bool(whole.max() > 0 and np.isin(whole, (0, whole.max())).all())
+
+
+def _labels(layer: Labels | Image, axes: Frame) -> list[Roi]:
     if layer.ndim != 3:
         found = f"labels with {layer.ndim} axes"
         raise GeometryError(explain(layer.name, found, "choose a 3D labels layer"))
     data = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    if data.dtype.kind not in "iu":
+        data = (data > 0).astype(np.uint8)
     a, b, c = data.shape
     grid, orientation = geometry.grid_from_display((a, b, c), index_to_mm(layer))
     affine = grid.affine.copy()

@@ -23,6 +23,7 @@ from napari_mrisr.viewer.compare.linking.layers import (
     VOXEL_EVENTS,
     LayerVolumes,
     is_along_own_axes,
+    is_mask,
     is_volume,
     look_of,
 )
@@ -70,6 +71,7 @@ class Link:
         self._attached = False
         self._known = controller.state
         self._zoom = 1.0
+        self._masks: dict[str, bool] = {}
 
     # Life cycle.
 
@@ -107,8 +109,27 @@ class Link:
     # Layers.
 
     def regions(self) -> list[Any]:
-        """Return the Shapes and Labels layers, possible regions of interest."""
-        return [layer for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)]
+        """Return the Shapes and Labels layers and the masks, possible regions of interest."""
+        kinds = Shapes | Labels
+        return [x for x in self._viewer.layers if isinstance(x, kinds) or self._is_mask(x)]
+
+    def _is_mask(self, layer: Any) -> bool:
+        """Return whether a layer is a mask; the answer is kept until its voxels change."""
+        if layer.name not in self.volumes:
+            return False
+        if layer.name not in self._masks:
+            self._masks[layer.name] = is_mask(layer)
+        return self._masks[layer.name]
+
+    def set_frame(self, frame: int) -> None:
+        """Show a frame of all time series, here and in napari."""
+        if self._viewer.dims.ndim > _LAST_AXES:
+            self._viewer.dims.set_point(0, frame)
+        self._take_frame(frame)
+
+    def _take_frame(self, frame: int) -> None:
+        if self.volumes.set_frame(frame):
+            self._update_volumes()
 
     def looks(self) -> dict[str, Display]:
         """Return the looks of all layers."""
@@ -136,6 +157,7 @@ class Link:
         layers = [layer for layer in self._viewer.layers if is_volume(layer)]
         self._layers.watch(layers)
         self.volumes.offer(layers)
+        self._masks = {k: known for k, known in self._masks.items() if k in self.volumes}
         self._known = replace(self._known, looks=self.looks())
         self._update_volumes()
 
@@ -167,6 +189,7 @@ class Link:
         if key not in self.volumes:
             return
         self.volumes.forget(key)
+        self._masks.pop(key, None)
         if key in tuple(self._controller.state.keys()):
             self._update_volumes()
 
@@ -186,12 +209,15 @@ class Link:
         """Return the axes of napari's world for the first column."""
         columns = self._controller.state.columns
         layer = self._layer(columns[0]) if columns else None
-        ours = layer is not None and is_along_own_axes(layer)
-        return self._controller.frame if ours else _WORLD
+        if layer is None or not is_along_own_axes(layer):
+            return _WORLD
+        return Frame.of(self.volumes[columns[0]].grid)
 
     def _pull_point(self, event: Any = None) -> None:
         if self._pushing or not self._controller.state.columns:
             return
+        if self.volumes.frames() > 1 and self._viewer.dims.ndim > _LAST_AXES:
+            self._take_frame(max(0, round(float(self._viewer.dims.point[0]))))
         world = self.point()
         if world is not None:
             self._controller.go_to(world)

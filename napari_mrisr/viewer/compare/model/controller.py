@@ -14,28 +14,48 @@ from typing import Any
 import numpy as np
 
 from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.roi import Roi
 from napari_mrisr.comparison.slices import bounds, nearest_index
 from napari_mrisr.comparison.state import (
     FLICKER,
     MAX_COLUMNS,
+    MOSAIC,
+    PAIR_MODES,
     SIDE_BY_SIDE,
     CompareState,
     Difference,
     Display,
+    Measurement,
+    OverlayVolume,
     Point,
     RoiBox,
     as_point,
 )
 from napari_mrisr.core.frames import AXIAL, PLANES, Plane
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.viewer.compare.model.store import Store
 
 # Margin around the largest extent, for the letters at the borders.
 _MARGIN = 1.08
 _SPANS_MM = (4.0, 2000.0)
+# Voxels that percentiles are taken from, and steps of undo.
+_SAMPLES = 500_000
+_MOST_STEPS = 100
+_OVERLAY_COLORMAP = "magma"
+_MAP_SHOWN_FROM = 0.02
+
+Drawn = tuple[tuple[RoiBox, ...], tuple[Measurement, ...]]
 
 
 class Controller(Store):
     """Actions; see :class:`~napari_mrisr.viewer.compare.model.store.Store`."""
+
+    def __init__(
+        self, volumes: Mapping[str, Volume] | None = None, titles: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(volumes, titles)
+        self._undo: list[Drawn] = []
+        self._redo: list[Drawn] = []
 
     def open(self, state: CompareState, at: Point | None = None) -> None:
         """Show a new state: crosshair at a point of the world, everything in view."""
@@ -52,11 +72,24 @@ class Controller(Store):
         """Move the crosshair to a point of the world, mm, inside the first column."""
         self.change(crosshair=self.inside(world))
 
-    def point_at(self, plane: Plane, across: float, upward: float) -> None:
-        """Move the crosshair to a position in a plane, frame mm."""
+    def point_at(
+        self, plane: Plane, across: float, upward: float, position: float | None = None
+    ) -> None:
+        """Move the crosshair to a place in a plane, through the crosshair or at a position.
+
+        All in frame mm.
+        """
+        self.go_to(self.world_at(plane, across, upward, position))
+
+    def world_at(
+        self, plane: Plane, across: float, upward: float, position: float | None = None
+    ) -> Point:
+        """Return the point of the world at a place in a plane; see :meth:`point_at`."""
         at = self.position()
         at[plane.across], at[plane.upward] = across, upward
-        self.go_to(as_point(self.frame.to_world(at)))
+        if position is not None:
+            at[plane.normal] = position
+        return as_point(self.frame.to_world(at))
 
     def step(self, plane: Plane, count: int) -> None:
         """Move by voxels of the first column along a plane's normal."""
@@ -71,6 +104,11 @@ class Controller(Store):
     def _step(self, axis: int, count: int) -> None:
         volume = self.first_volume
         if volume is None or not count:
+            return
+        if not self.frame.is_along(volume.grid):
+            at = self.position()
+            at[axis] += count * min(volume.grid.voxel_size)
+            self.go_to(as_point(self.frame.to_world(at)))
             return
         affine = self.frame.affine(volume.grid)
         index = np.linalg.solve(affine[:3, :3], self.position() - affine[:3, 3])
@@ -177,6 +215,50 @@ class Controller(Store):
         )
         self.set_differences([replace(d, limit=None) for d in state.differences])
 
+    def set_limits(self, column: int, limits: tuple[float, float]) -> None:
+        """Set the window of a column, and of the others if all have the same."""
+        state = self.state
+        if column >= len(state.columns) or not limits[1] > limits[0]:
+            return
+        keys = state.columns if state.one_window else (state.columns[column],)
+        self.set_looks({key: replace(self.look(key), limits=limits) for key in keys})
+
+    def preset_limits(
+        self, column: int, low: float, high: float, roi: Roi | None = None
+    ) -> tuple[float, float] | None:
+        """Return percentiles of a column's volume, or of its voxels in a region.
+
+        Parameters
+        ----------
+        column : int
+            Index among the volumes.
+        low, high : float
+            0 to 100.
+        roi : Roi, optional
+            Region of interest.
+
+        Returns
+        -------
+        (float, float) or None
+            None without a voxel.
+        """
+        if column >= len(self.state.columns):
+            return None
+        volume = self._volumes[self.state.columns[column]]
+        if roi is not None:
+            found = roi.select(volume.grid)
+            if found is None or not found.count:
+                return None
+            values = volume.data[found.region.slices][found.mask]
+        else:
+            step = max(1, round((volume.data.size / _SAMPLES) ** (1 / 3)))
+            whole = (low, high) == (0.0, 100.0)
+            values = volume.data if whole else volume.data[::step, ::step, ::step]
+        if (low, high) == (0.0, 100.0):
+            return float(np.nanmin(values)), float(np.nanmax(values))
+        first, last = np.nanpercentile(values, (low, high))
+        return float(first), float(last)
+
     def look(self, key: str) -> Display:
         """Return the colormap and limits of a volume."""
         return self.state.looks.get(key, Display())
@@ -207,7 +289,7 @@ class Controller(Store):
         pair = (min(first, last), min(second, last))
         if pair[0] == pair[1]:
             pair = (0, min(1, last))
-        mode = self.state.mode if len(chosen) > 1 else SIDE_BY_SIDE
+        mode = self.state.mode if self.state.mode == MOSAIC or len(chosen) > 1 else SIDE_BY_SIDE
         before = self.state.columns
         self.follow(replace(self.state, columns=chosen, pair=pair, mode=mode, maximized=None))
         if chosen and not before:
@@ -216,7 +298,7 @@ class Controller(Store):
 
     def set_mode(self, mode: str) -> bool:
         """Choose the mode; return False if there are not two columns."""
-        if mode != SIDE_BY_SIDE and len(self.state.columns) < 2:
+        if mode in PAIR_MODES and len(self.state.columns) < 2:
             return False
         self.change(mode=mode, flicker_second=False)
         return True
@@ -270,6 +352,30 @@ class Controller(Store):
         else:
             self.set_differences([*state.differences, pair])
 
+    def set_overlay(self, key: str | None, look: Display | None = None) -> None:
+        """Show a volume in color over the columns; None for none.
+
+        A map is transparent where it is about zero, any other volume where it is black.
+        """
+        if key is None or look is None:
+            self.change(overlay=None)
+            return
+        if look.colormap == "gray":
+            look = replace(look, colormap=_OVERLAY_COLORMAP)
+        low, high = look.limits
+        is_map = "map" in self._volumes[key].history
+        lowest = low + _MAP_SHOWN_FROM * (high - low) if is_map else low
+        self.change(overlay=OverlayVolume(key, look, lowest=lowest))
+
+    def set_axes(self, key: str | None) -> None:
+        """Cut along the axes of a volume, which reslices the others; None: the first column's."""
+        if key == self.state.axes:
+            return
+        self.follow(replace(self.state, axes=key))
+        if self.first_volume is not None:
+            self.state = replace(self.state, **self._fitted(self.state))
+        self.announce()
+
     def toggle(self, name: str) -> None:
         """Toggle ``radiological``, ``smooth``, ``one_window`` or ``crosshair_shown``."""
         self.change(**{name: not getattr(self.state, name)})
@@ -295,7 +401,62 @@ class Controller(Store):
 
     def remove_roi(self, name: str) -> None:
         """Drop a region."""
+        self.mark()
         self.change(rois=tuple(roi for roi in self.state.rois if roi.name != name))
+
+    def rename_roi(self, old: str, new: str) -> bool:
+        """Rename a region; return False if the name is empty or taken."""
+        new = new.strip()
+        if not new or new == old or self.roi(new) is not None:
+            return False
+        self.mark()
+        rois = (replace(r, name=new) if r.name == old else r for r in self.state.rois)
+        self.change(rois=tuple(rois))
+        return True
+
+    def put_measurement(self, measured: Measurement, place: int | None = None) -> None:
+        """Add a length or an angle, or replace the one at a place."""
+        all_ = list(self.state.measurements)
+        if place is None:
+            all_.append(measured)
+        else:
+            all_[place] = measured
+        self.change(measurements=tuple(all_))
+
+    def remove_measurement(self) -> None:
+        """Drop the newest length or angle."""
+        if self.state.measurements:
+            self.mark()
+            self.change(measurements=self.state.measurements[:-1])
+
+    # Undo of regions, lengths and angles.
+
+    def mark(self) -> None:
+        """Keep the present regions, lengths and angles, to come back to."""
+        drawn = (self.state.rois, self.state.measurements)
+        if not self._undo or self._undo[-1] != drawn:
+            self._undo.append(drawn)
+            del self._undo[:-_MOST_STEPS]
+        self._redo.clear()
+
+    def undo(self) -> bool:
+        """Take back the last change of regions, lengths and angles; False if there is none."""
+        return self._swap(self._undo, self._redo)
+
+    def redo(self) -> bool:
+        """Make the change again that was taken back last."""
+        return self._swap(self._redo, self._undo)
+
+    def _swap(self, source: list[Drawn], target: list[Drawn]) -> bool:
+        present = (self.state.rois, self.state.measurements)
+        while source and source[-1] == present:
+            source.pop()
+        if not source:
+            return False
+        target.append(present)
+        rois, measurements = source.pop()
+        self.change(rois=rois, measurements=measurements)
+        return True
 
     def set_depth(self, name: str, plane: Plane, depth_mm: float) -> None:
         """Set the size of a region along a plane's normal."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from napari_mrisr.comparison.state import SWIPE
+from napari_mrisr.comparison.state import SWIPE, Measurement, Point
 from napari_mrisr.core.frames import Plane
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.model.regions import Grip, dragged, drawn, grabbed
 
 LEFT, MIDDLE, RIGHT = "left", "middle", "right"
 SHIFT, CONTROL = "shift", "control"
+MEASURES = ("ruler", "angle")
 
 # Pixels: reach of a region's outline; drag that changes a window by its own width.
 _REACH_PX = 7.0
@@ -36,6 +37,8 @@ class PointerEvent:
         Index among all columns of the state, as in ``PanelView.column``.
     across_mm, upward_mm : float
         Frame mm. During a drag they may lie outside the panel.
+    position_mm : float
+        Position of the plane along its normal, frame mm.
     fraction_x : float
         0 at the panel's left edge, 1 at its right; during a drag also beyond.
     mm_per_px : float
@@ -58,6 +61,7 @@ class PointerEvent:
     state_column: int
     across_mm: float
     upward_mm: float
+    position_mm: float
     fraction_x: float
     mm_per_px: float
     x_px: float
@@ -79,6 +83,9 @@ class Drag:
     start: tuple[float, float]
     grip: Grip | None = None
     name: str = ""
+    position: float = 0.0
+    point: Point | None = None
+    place: int | None = None
 
 
 class Pointing:
@@ -87,7 +94,8 @@ class Pointing:
     Attributes
     ----------
     tool : str
-        ``""`` for the crosshair, or the shape that a drag draws.
+        ``""`` for the crosshair, the shape that a drag draws, ``ruler``, or ``angle``: a drag
+        to its corner, then a click.
     depth_mm : float
         Depth of a new region.
     chosen : str or None
@@ -100,6 +108,8 @@ class Pointing:
         self._controller = controller
         self._tell = tell
         self._drag: Drag | None = None
+        # Place of an angle whose first side is drawn.
+        self._side: int | None = None
         self.tool = ""
         self.depth_mm = 20.0
         self.chosen: str | None = None
@@ -107,28 +117,70 @@ class Pointing:
         self.plane: Plane | None = None
         self.column = 0
         self.at = (0.0, 0.0)
+        self.position: float | None = None
 
     @property
     def drags_region(self) -> bool:
         """True while a region is drawn or moved."""
         return self._drag is not None and self._drag.kind in ("draw", "region")
 
+    @property
+    def windows(self) -> bool:
+        """True while a drag changes window and level."""
+        return self._drag is not None and self._drag.kind == "window"
+
     def hover(self, pointer: PointerEvent) -> None:
         """Handle a move of the mouse."""
         self.plane, self.column = pointer.plane, pointer.state_column
         self.at = (pointer.across_mm, pointer.upward_mm)
+        self.position = pointer.position_mm
 
     def press(self, pointer: PointerEvent) -> None:
         """Handle a press."""
         self.hover(pointer)
         kind, grip = self._kind(pointer)
         self._drag = Drag(kind, pointer.plane, pointer.state_column, self.at, grip)
+        self._drag.position = pointer.position_mm
         if kind == "crosshair":
-            self._controller.point_at(pointer.plane, *self.at)
+            self._controller.point_at(pointer.plane, *self.at, pointer.position_mm)
+        elif kind == "measure":
+            self._press_measure(pointer)
         elif grip is not None:
+            self._controller.mark()
             self._choose(grip.roi.name, pointer.plane)
         elif kind == "draw":
+            self._controller.mark()
             self._drag.name = self._controller.new_roi_name()
+
+    def _press_measure(self, pointer: PointerEvent) -> None:
+        """Start a line, or end an angle whose first side is drawn."""
+        controller, point = self._controller, self._world(pointer)
+        if self._side is not None:
+            place, self._side = self._side, None
+            if place < len(controller.state.measurements):
+                first = controller.state.measurements[place].points
+                controller.put_measurement(Measurement((*first[:2], point)), place)
+                self._drag = None
+                self.choose_tool("")
+                return
+        controller.mark()
+        assert self._drag is not None
+        self._drag.point = point
+
+    def _world(self, pointer: PointerEvent) -> Point:
+        return self._controller.world_at(
+            pointer.plane, pointer.across_mm, pointer.upward_mm, pointer.position_mm
+        )
+
+    def _measure(self, drag: Drag, pointer: PointerEvent) -> None:
+        """Draw a line from the press to the pointer."""
+        controller = self._controller
+        far = max(abs(a - b) for a, b in zip(drag.start, self.at, strict=True))
+        if drag.point is None or (drag.place is None and far < _CLICK_PX * pointer.mm_per_px):
+            return
+        drawn = Measurement((drag.point, self._world(replace(pointer, position_mm=drag.position))))
+        controller.put_measurement(drawn, drag.place)
+        drag.place = len(controller.state.measurements) - 1
 
     def _kind(self, pointer: PointerEvent) -> tuple[str, Grip | None]:
         if pointer.button == RIGHT:
@@ -137,6 +189,8 @@ class Pointing:
             return "pan", None
         if pointer.button != LEFT:
             return "", None
+        if self.tool in MEASURES:
+            return "measure", None
         grip = self._grip(pointer)
         if grip is not None:
             return "region", grip
@@ -148,7 +202,7 @@ class Pointing:
 
     def _grip(self, pointer: PointerEvent) -> Grip | None:
         controller, plane = self._controller, pointer.plane
-        position = float(controller.position()[plane.normal])
+        position = pointer.position_mm
         reach = _REACH_PX * pointer.mm_per_px
         rois = controller.state.rois
         inside = bool(self.tool)
@@ -168,7 +222,9 @@ class Pointing:
         self.at = at = (pointer.across_mm, pointer.upward_mm)
         controller = self._controller
         if drag.kind == "crosshair":
-            controller.point_at(drag.plane, *at)
+            controller.point_at(drag.plane, *at, drag.position)
+        elif drag.kind == "measure":
+            self._measure(drag, pointer)
         elif drag.kind == "swipe":
             controller.set_swipe(pointer.fraction_x)
         elif drag.kind == "pan":
@@ -191,7 +247,7 @@ class Pointing:
         span = max(abs(a - b) for a, b in zip(drag.start, self.at, strict=True))
         if span < _CLICK_PX * pointer.mm_per_px and controller.roi(drag.name) is None:
             return
-        position = float(controller.position()[drag.plane.normal])
+        position = drag.position
         corners, through = (drag.start, self.at), (position, self.depth_mm)
         roi = drawn(drag.name, self.tool, controller.frame, drag.plane, corners, through)
         if controller.roi(drag.name) is None:
@@ -205,6 +261,11 @@ class Pointing:
         drag, self._drag = self._drag, None
         if drag is not None and drag.kind == "draw" and self._controller.roi(drag.name):
             self.tool = ""
+        if drag is not None and drag.place is not None:
+            # The next click ends an angle.
+            self._side = drag.place if self.tool == "angle" else None
+            if self._side is None:
+                self.tool = ""
         self._tell()
 
     def wheel(self, pointer: PointerEvent, notches: float) -> None:
@@ -230,14 +291,17 @@ class Pointing:
             self._controller.set_depth(self.chosen, self.chosen_plane, depth_mm)
 
     def delete(self) -> None:
-        """Delete the selected region."""
-        if self.chosen is not None:
+        """Delete the selected region; without one, the newest length or angle."""
+        if self.chosen is not None and self._controller.roi(self.chosen) is not None:
             self._controller.remove_roi(self.chosen)
             self._choose(None, None)
+        else:
+            self._controller.remove_measurement()
 
     def choose_tool(self, tool: str) -> None:
-        """Choose the shape that a drag draws; empty for the crosshair."""
+        """Choose what a drag draws; empty for the crosshair."""
         self.tool = tool
+        self._side = None
         self._tell()
 
     def _choose(self, name: str | None, plane: Plane | None) -> None:

@@ -82,7 +82,7 @@ class Store:
 
     @property
     def frame(self) -> Frame:
-        """Return the axes of the planes: those of the first column."""
+        """Return the axes of the planes: those of the first column, unless others are chosen."""
         return self._cutter.frame
 
     @property
@@ -174,8 +174,10 @@ class Store:
 
     def show(self, state: CompareState) -> None:
         """Take any state; call no listener."""
-        frame = Frame.of(self._volumes[state.columns[0]].grid) if state.columns else _UPRIGHT
-        self._cutter = Cutter(self._volumes, frame)
+        leading = state.axes or (state.columns[0] if state.columns else None)
+        frame = Frame.of(self._volumes[leading].grid) if leading else _UPRIGHT
+        # Along the axes of another scan, oblique volumes are resliced; else voxels are shown.
+        self._cutter = Cutter(self._volumes, frame, order=1 if state.axes else 0)
         self.state = replace(state, differences=self._measured(state))
 
     def _measured(self, state: CompareState) -> tuple[Difference, ...]:

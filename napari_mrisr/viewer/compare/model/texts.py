@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from napari_mrisr.comparison.scene import tilt_degrees
 from napari_mrisr.comparison.slices import nearest_index, values_at
-from napari_mrisr.comparison.state import CompareState, Point
-from napari_mrisr.core.frames import Frame, Plane
+from napari_mrisr.comparison.state import CompareState, Point, as_point, point_text
+from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.errors import ParameterError, explain
 
 OUTSIDE = "–"
+# A smaller tilt, in degrees, is rounding.
+_TILT_SHOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ KEYS = (
     Key(("2",), "swipe", "swipe: drag the line"),
     Key(("3",), "flicker_mode", "flicker"),
     Key(("4",), "checkerboard", "checkerboard"),
+    Key(("5",), "mosaic", "mosaic of the slices of one volume"),
     Key(("Space",), "flicker", "flicker manually"),
     Key(("P",), "next_pair", "next pair of columns (Shift: previous)"),
     Key(("Shift+P",), "previous_pair", ""),
@@ -63,7 +69,12 @@ KEYS = (
     Key(("I",), "smooth", "smooth the display, or not"),
     Key(("B",), "draw_box", "draw a box"),
     Key(("E",), "draw_ellipse", "draw an ellipsoid"),
-    Key(("Delete", "Backspace"), "delete_roi", "delete the selected region"),
+    Key(("K",), "ruler", "measure a length: drag"),
+    Key(("J",), "angle", "measure an angle: drag to its corner, then click"),
+    Key(("Delete", "Backspace"), "delete_roi", "delete the selected region or the last length"),
+    Key(("Ctrl+Z",), "undo", "undo: regions, lengths, angles"),
+    Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "redo"),
+    Key(("G",), "go_to", "go to a position: type it"),
     Key(("T",), "numbers", "numbers on or off"),
     Key(("S",), "side_panel", "side panel on or off"),
     Key(("F11",), "full_screen", "full screen"),
@@ -86,7 +97,10 @@ _READING_MODES = {
     "flicker_mode": "F3",
     "checkerboard": "F4",
 }
-_NOT_IN_READING = {"numbers", "side_panel", "delete_roi", "draw_box", "draw_ellipse"}
+_NOT_IN_READING = {
+    "angle", "delete_roi", "draw_box", "draw_ellipse", "go_to", "mosaic", "numbers", "redo",
+    "ruler", "side_panel", "undo",
+}  # fmt: skip
 
 
 def _reading_keys() -> tuple[Key, ...]:
@@ -133,9 +147,8 @@ def voxel_of(grid: Grid, world: Point) -> tuple[int, int, int] | None:
 
 
 def position_text(world: Point, grid: Grid | None) -> str:
-    """Return ``R 12.3  A 4.0  S −7.5 mm · voxel 120, 88, 70`` (of the first column, from 0)."""
-    letters = zip(world, ("RL", "AP", "SI"), strict=True)
-    place = "  ".join(f"{pair[v < 0]} {abs(v):.1f}" for v, pair in letters) + " mm"
+    """Return ``R 12.3  A 4.0  S 7.5 mm · voxel 120, 88, 70`` (of the first column, from 0)."""
+    place = point_text(world)
     if grid is None:
         return place
     voxel = voxel_of(grid, world)
@@ -143,10 +156,49 @@ def position_text(world: Point, grid: Grid | None) -> str:
     return f"{place}  ·  voxel {inside}"
 
 
-def plane_text(plane: Plane, position: float) -> str:
-    """Return the position of a plane, such as ``S 12.3 mm``."""
-    letter = ("LR", "PA", "IS")[plane.normal][position >= 0]
-    return f"{letter} {abs(position):.1f} mm"
+_NUMBER = r"[-+−]?\d+(?:[.]\d+)?"
+
+
+def parse_position(text: str, grid: Grid) -> Point:
+    """Return the point of the world, mm, that a text names.
+
+    Parameters
+    ----------
+    text : str
+        By the patient's sides in any order (``R 12 P 4.5 S 7``), as x, y, z in mm toward right,
+        anterior and superior (``12 -4.5 7``), or as a voxel from 0 (``voxel 120 88 70``).
+    grid : Grid
+        Grid of the voxels.
+
+    Raises
+    ------
+    ParameterError
+        If the text names no position.
+    """
+    plain = text.strip().replace(",", " ").replace("−", "-").removesuffix("mm").strip()
+    sides = re.findall(rf"([RLAPSI])\s*({_NUMBER})", plain, re.IGNORECASE)
+    axes = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
+    if len(sides) == 3 and len({axes[letter.upper()] for letter, _ in sides}) == 3:
+        at = [0.0, 0.0, 0.0]
+        for letter, number in sides:
+            at[axes[letter.upper()]] = float(number) * (1 if letter.upper() in "RAS" else -1)
+        return as_point(at)
+    words = plain.split()
+    is_voxel = bool(words) and words[0].lower().startswith("vox")
+    try:
+        x, y, z = map(float, words[1:] if is_voxel else words)
+    except ValueError:
+        remedy = "type R 12 P 4.5 S 7, three numbers in mm, or voxel 120 88 70"
+        raise ParameterError(explain("position", f"{text!r} is none", remedy)) from None
+    if is_voxel:
+        return as_point((grid.affine @ (x, y, z, 1.0))[:3])
+    return as_point((x, y, z))
+
+
+def window_text(limits: tuple[float, float]) -> str:
+    """Return ``W 120  L 60``: window width and level."""
+    low, high = limits
+    return f"W {value_text(high - low)}  L {value_text((low + high) / 2)}"
 
 
 def value_text(value: float) -> str:
@@ -186,17 +238,16 @@ def panel_notes(state: CompareState, volumes: Mapping[str, Volume], world: Point
 
 
 def hint(state: CompareState, volumes: Mapping[str, Volume], frame: Frame) -> str:
-    """Return a hint about columns that are resampled; empty if none is."""
+    """Return the tilt of the planes, and which columns are resampled; empty if none is."""
+    tilt = tilt_degrees(frame)
+    parts = [f"oblique {tilt:.0f}°"] if tilt >= _TILT_SHOWN else []
     off: Sequence[int] = [
         i + 1 for i, key in enumerate(state.columns) if not frame.is_along(volumes[key].grid)
     ]
-    if not off:
-        return ""
-    which = "column " + ", ".join(map(str, off))
-    return (
-        f"{which}: other orientation than the first, resampled along its axes here; "
-        "napari's canvas shows it along its own axes"
-    )
+    if off:
+        which = "column " + ", ".join(map(str, off))
+        parts.append(f"{which}: {'resliced' if state.axes else 'resampled'} along these axes")
+    return "  ·  ".join(parts)
 
 
 def _value(volume: Volume, world: Point) -> float:

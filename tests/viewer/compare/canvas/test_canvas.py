@@ -15,7 +15,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
-from napari_mrisr.comparison.scene import Outline, Scene
+from napari_mrisr.comparison.scene import Outline, PanelImage, Scene
 from napari_mrisr.comparison.state import Display
 from napari_mrisr.viewer.compare.canvas import images
 from napari_mrisr.viewer.compare.canvas.canvas import EMPTY, CompareCanvas
@@ -146,6 +146,17 @@ def test_outside_the_field_of_view_is_background(canvas: CompareCanvas) -> None:
     np.testing.assert_allclose(at(canvas, image, 4, 3), expected, atol=1)
 
 
+def test_an_overlay_is_mixed_in_from_its_threshold(canvas: CompareCanvas) -> None:
+    above = cut(value=0.0)
+    above.values[:, 30:] = 0.5
+    look = Display("magma", (0.0, 1.0))
+    over = PanelImage(above, look, opacity=0.25, lowest=0.25)
+    image = shown(canvas, scene((view(picture(cut()), over=over),)))
+    np.testing.assert_allclose(at(canvas, image, -4, 5), 51)
+    color = 255 * np.array(matplotlib.colormaps["magma"](0.5))[:3]
+    np.testing.assert_allclose(at(canvas, image, 4, 5), 0.75 * 51 + 0.25 * color, atol=2)
+
+
 def test_letters_stand_at_their_sides(canvas: CompareCanvas) -> None:
     row = tuple(view(picture(cut()), plane=plane) for plane in (AXIAL, SAGITTAL, CORONAL))
 
@@ -274,7 +285,8 @@ def test_texts_appear_where_they_belong(canvas: CompareCanvas) -> None:
     height, width = inside(canvas, note, 0, 1).shape
     assert rows.min() > height - 30
     assert columns.max() < width / 2
-    place = changed(places={"axial": "S 12.3 mm"})
+    placed = scene((view(picture(cut()), place="S 12.3 mm"), view(picture(cut()))))
+    place = np.abs(shown(canvas, placed) - before).sum(axis=-1) > 60
     rows, columns = np.nonzero(inside(canvas, place, 0, 0))
     assert rows.max() < 30
     message = changed(message="Choose two volumes")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.scenes import AXIAL, CORONAL, PLANES, SAGITTAL, cut, picture, scene, view
 
+from napari_mrisr.comparison.scene import MeasuredLine, PanelImage
 from napari_mrisr.comparison.state import Display
 from napari_mrisr.viewer.compare.canvas.drawing import (
     Text,
@@ -97,6 +98,7 @@ def test_no_two_texts_overlap_and_none_leaves_the_canvas(
                 picture(cut(), look, "signed" if column == columns - 1 else "volume"),
                 plane=plane,
                 title="sub-0001_T1w_hashed 2x with a long name",
+                place="S 112.3 mm",
             )
             for column in range(columns)
         )
@@ -104,9 +106,8 @@ def test_no_two_texts_overlap_and_none_leaves_the_canvas(
     ]
     what = scene(*rows, span_mm=200.0)
     notes = {(r, c): "−12345.6" for r in range(3) for c in range(columns)}
-    places = {plane.name: "S 112.3 mm" for plane in PLANES}
     layout = Layout.of(what, *size)
-    overlay = panels_overlay(what, layout, Labels(notes, places, (0, 0)), 1.0)
+    overlay = panels_overlay(what, layout, Labels(notes, (0, 0)), 1.0)
     found = np.array(boxes(overlay.texts))
     assert (found[:, :2] >= -1).all()
     assert (found[:, 2] <= size[0] + 1).all()
@@ -120,19 +121,53 @@ def test_no_two_texts_overlap_and_none_leaves_the_canvas(
 
 
 def test_small_panels_say_less(qapp) -> None:
-    what = scene((view(picture(cut()), title="T1w"),), span_mm=100.0)
-
-    def words(width: int, height: int, places: dict[str, str] | None = None) -> set[str]:
+    def words(width: int, height: int, place: str = "") -> set[str]:
+        what = scene((view(picture(cut()), title="T1w", place=place),), span_mm=100.0)
         layout = Layout.of(what, width, height)
-        overlay = panels_overlay(what, layout, Labels({(0, 0): "17"}, places or {}), 1.0)
+        overlay = panels_overlay(what, layout, Labels({(0, 0): "17"}), 1.0)
         return {text.words for text in overlay.texts}
 
     assert words(400, 424) == {"T1w", "R", "L", "A", "P", "axial", "17", "20 mm"}
-    assert {"axial", "R 112.3 mm"} <= words(220, 244, {"axial": "R 112.3 mm"})
-    assert "axial  R 112.3 mm" in words(400, 424, {"axial": "R 112.3 mm"})
+    assert {"axial", "R 112.3 mm"} <= words(220, 244, "R 112.3 mm")
+    assert "axial  R 112.3 mm" in words(400, 424, "R 112.3 mm")
     assert "17" not in words(90, 114)
     assert "R" in words(90, 114)
     assert words(50, 74) == {"T1w"}
+
+
+def test_a_legend_or_percent_at_an_overlay(qapp) -> None:
+    base, look = picture(cut()), Display("magma", (0.0, 3.0))
+    classes = ((0.0, "enough"), (1.0, "few samples"), (3.0, "both"))
+    support = PanelImage(cut(), look, lowest=0.5, classes=classes)
+    errors = PanelImage(cut(), Display("magma", (0.0, 30.0)), percent_of=200.0)
+
+    def words(over: PanelImage) -> set[str]:
+        what = scene((view(base, over=over),))
+        layout = Layout.of(what, 400, 424)
+        return {text.words for text in panels_overlay(what, layout, Labels(), 1.0).texts}
+
+    # Zero is transparent: it needs no name.
+    assert {"few samples", "both"} <= words(support)
+    assert "enough" not in words(support)
+    assert {"0 %", "7.5 %", "15 %"} <= words(errors)
+
+
+def test_lengths_and_angles_have_their_value(qapp) -> None:
+    line = MeasuredLine("12.3 mm", np.array([(-6.0, 0.0), (6.0, 3.0)]))
+    what = scene((view(picture(cut()), lines=(line,)),))
+    overlay = panels_overlay(what, Layout.of(what, 400, 424), Labels(), 1.0)
+    assert "12.3 mm" in {text.words for text in overlay.texts}
+
+
+def test_a_mosaic_has_one_title_and_names_every_slice(qapp) -> None:
+    row = tuple(
+        view(picture(cut()), title="T1w", position=float(i), place=f"S {i}.0 mm") for i in range(3)
+    )
+    what = scene(row)
+    overlay = panels_overlay(what, Layout.of(what, 900, 300), Labels(), 1.0)
+    words = [text.words for text in overlay.texts]
+    assert words.count("T1w") == 1
+    assert [w for w in words if "S " in w] == [f"axial  S {i}.0 mm" for i in range(3)]
 
 
 def test_lines_break_between_words(qapp) -> None:

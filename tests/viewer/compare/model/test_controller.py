@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from napari_mrisr.comparison.opening import opening_state
+from napari_mrisr.comparison.roi import BoxRoi
+from napari_mrisr.comparison.slices import values_at
 from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     FLICKER,
@@ -354,3 +357,95 @@ def test_planes_in_their_order_and_never_none(controller):
     assert controller.state.planes == ("coronal",)
     controller.toggle_plane("axial")
     assert controller.state.planes == ("axial", "coronal")
+
+
+def test_regions_are_renamed_and_changes_undone(volumes):
+    made = Controller(volumes)
+    made.restore(opening_state(volumes, ("truth", "hashed")))
+    first = RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (4.0, 5.0, 6.0))
+    made.mark()
+    made.put_roi(first)
+    made.mark()
+    made.put_roi(replace(first, name="ROI 2"))
+    assert not made.rename_roi("ROI 1", "ROI 2")
+    assert not made.rename_roi("ROI 1", "  ")
+    assert made.rename_roi("ROI 1", "pons")
+    assert [roi.name for roi in made.state.rois] == ["pons", "ROI 2"]
+    made.undo()
+    assert [roi.name for roi in made.state.rois] == ["ROI 1", "ROI 2"]
+    made.undo()
+    assert made.undo()
+    assert not made.undo()
+    assert made.state.rois == ()
+    made.redo()
+    made.redo()
+    made.redo()
+    assert [roi.name for roi in made.state.rois] == ["pons", "ROI 2"]
+    assert not made.redo()
+
+
+def test_presets_of_the_window(volumes):
+    made = Controller(volumes)
+    made.restore(opening_state(volumes, ("truth", "hashed")))
+    data = volumes["truth"].data
+    assert made.preset_limits(0, 0.0, 100.0) == (data.min(), data.max())
+    low, high = made.preset_limits(0, 1.0, 99.0)
+    assert (low, high) == pytest.approx(tuple(np.percentile(data, (1, 99))), abs=0.5)
+    box = RoiBox("ROI 1", "box", (0.0, 0.0, 0.0), (6.0, 7.0, 8.0))
+    found = BoxRoi(box).select(volumes["truth"].grid)
+    inside = data[found.region.slices][found.mask]
+    limits = made.preset_limits(0, 1.0, 99.0, BoxRoi(box))
+    assert limits == pytest.approx(tuple(np.percentile(inside, (1, 99))), rel=1e-5)
+    far = BoxRoi(replace(box, center=(900.0, 0.0, 0.0)))
+    assert made.preset_limits(0, 1.0, 99.0, far) is None
+    made.set_limits(1, limits)
+    assert {made.look(key).limits for key in ("truth", "hashed")} == {limits}
+    made.toggle("one_window")
+    made.set_limits(1, (3.0, 4.0))
+    assert made.look("truth").limits == limits
+    made.set_limits(1, (4.0, 3.0))
+    assert made.look("hashed").limits == (3.0, 4.0)
+
+
+def test_cut_along_the_axes_of_another_scan(volumes):
+    turn = Rotation.from_euler("x", 20, degrees=True).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn * 1.2
+    affine[:3, 3] = (-15.0, -20.0, -15.0)
+    rng = np.random.default_rng(0)
+    oblique = Volume(rng.random((24, 30, 26), dtype=np.float32), Grid((24, 30, 26), affine))
+    made = Controller({**volumes, "oblique": oblique})
+    made.restore(opening_state(made.volumes, ("truth", "oblique")))
+    assert not made.frame.is_along(oblique.grid)
+    made.set_axes("oblique")
+    assert made.frame.is_along(oblique.grid)
+    panel = made.scene().panels[0][0]
+    # Trilinear at a pixel of the reslice.
+    cut = panel.pictures[0].cut
+    across, upward = cut.centers()
+    i, j = len(upward) // 2, len(across) // 2
+    world = made.world_at(AXIAL, across[j], upward[i])
+    expected = values_at(volumes["truth"], world, order=1)
+    assert cut.values[i, j] == pytest.approx(float(expected), rel=1e-4)
+    z = made.state.crosshair
+    made.step(AXIAL, 1)
+    assert np.linalg.norm(np.subtract(made.state.crosshair, z)) == pytest.approx(0.9, abs=0.01)
+    made.set_columns(["truth"])
+    assert made.state.axes == "oblique"
+    made.set_axes(None)
+    assert made.frame.is_along(volumes["truth"].grid)
+
+
+def test_an_overlay_starts_where_the_map_is_not_zero(volumes):
+    support = replace(volumes["hashed"], history={"map": "support: 0 enough, 1 few samples"})
+    made = Controller({**volumes, "support": support})
+    made.restore(opening_state(volumes, ("truth",)))
+    made.set_overlay("support", Display("gray", (0.0, 3.0)))
+    over = made.state.overlay
+    assert over.look.colormap != "gray"
+    assert 0.0 < over.lowest < 1.0
+    image = made.scene().panels[0][0].over
+    assert image.classes == ((0.0, "enough"), (1.0, "few samples"))
+    assert image.percent_of == 0.0
+    made.set_overlay(None)
+    assert made.scene().panels[0][0].over is None

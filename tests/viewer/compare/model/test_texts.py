@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtGui import QKeySequence
 
 from napari_mrisr.comparison.state import CompareState, Difference
-from napari_mrisr.core.frames import AXIAL, CORONAL, SAGITTAL
+from napari_mrisr.errors import ParameterError
 from napari_mrisr.viewer.compare.model import texts
 from napari_mrisr.viewer.compare.model.texts import KEYS, READING_KEYS, help_lines, help_text
 
@@ -37,11 +37,25 @@ def test_position(volumes):
     assert text.startswith("L 3.0  A 2.5  I 5.2 mm")
     assert text.endswith("voxel 17, 30, 22")
     assert texts.position_text((500.0, 0.0, 0.0), grid).endswith("voxel outside")
-    assert [texts.plane_text(p, -4.0) for p in (AXIAL, SAGITTAL, CORONAL)] == [
-        "I 4.0 mm",
-        "L 4.0 mm",
-        "P 4.0 mm",
-    ]
+
+
+def test_typed_positions(volumes):
+    grid = volumes["truth"].grid
+    at = (12.0, -4.5, 7.0)
+    for text in ("R 12 P 4.5 S 7", "s7 r12 p4.5 mm", "12 -4.5 7", "12, −4.5, 7 mm"):
+        assert texts.parse_position(text, grid) == pytest.approx(at)
+    voxel = texts.parse_position("voxel 3 4 5", grid)
+    assert voxel == pytest.approx((-17.0, -30 + 4.4, -25 + 4.5))
+    # What the status line shows can be typed again.
+    shown = texts.position_text(at, grid).split("·")[0]
+    assert texts.parse_position(shown, grid) == pytest.approx(at)
+    for wrong in ("", "R 12 L 4 S 7", "12 4", "somewhere"):
+        with pytest.raises(ParameterError, match=r"type R 12 P 4\.5 S 7"):
+            texts.parse_position(wrong, grid)
+
+
+def test_window_and_level():
+    assert texts.window_text((-20.0, 100.0)) == "W 120.0  L 40.00"
 
 
 @pytest.mark.parametrize(
