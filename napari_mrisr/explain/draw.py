@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.explain.gauges import (
     STRIP_IN,
     Gauge,
@@ -20,7 +21,12 @@ from napari_mrisr.explain.gauges import (
     draw_strips,
     draw_sum,
 )
-from napari_mrisr.explain.model import Explanation, StageTrace
+from napari_mrisr.explain.model import (
+    Explanation,
+    NetworkExplanation,
+    StageTrace,
+    VoxelExplanation,
+)
 from napari_mrisr.explain.patches import (
     AXIAL,
     DIVERGING,
@@ -38,6 +44,10 @@ EQUATION_IN = 0.52
 _MARGIN_IN = 0.06
 # Output voxels on each side in the last pictures.
 _NEAR = 6
+# Part of a network's weights that is multiplied voxel by voxel.
+_MIDDLE = (2, -2)
+# Part of the largest weight that has full color, or else its neighbors would be white.
+_FULL = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +67,13 @@ class StepImage:
 
 
 def picture_of(
-    explanation: Explanation, step: Step, style: SheetStyle, size: tuple[int, int], dpi: float
+    explanation: VoxelExplanation, step: Step, style: SheetStyle, size: tuple[int, int], dpi: float
 ) -> StepImage:
     """Draw a step on a transparent background.
 
     Parameters
     ----------
-    explanation : Explanation
+    explanation : VoxelExplanation
     step : Step
     style : SheetStyle
     size : tuple of int
@@ -91,7 +101,7 @@ def new_figure(width: float, height: float, dpi: float) -> Figure:
 
 
 def draw_step(
-    figure: Figure, explanation: Explanation, step: Step, style: SheetStyle, rect: Rect
+    figure: Figure, explanation: VoxelExplanation, step: Step, style: SheetStyle, rect: Rect
 ) -> list[Cells]:
     """Draw a step and its equation below into a part (inches) of a figure.
 
@@ -108,14 +118,16 @@ def draw_step(
         Sheet(figure, style, (left + m, bottom, width - 2 * m, foot)).equation(step.equation)
     inner = (left + m, bottom + foot, width - 2 * m, height - foot - m)
     sheet = Sheet(figure, style, inner)
-    if step.stage is None:
-        _DRAW_STEP[step.key](sheet, explanation)
-    else:
+    if isinstance(explanation, Explanation) and step.stage is not None:
         _DRAW_STAGE_STEP[step.key](sheet, explanation.stages[step.stage])
+    elif isinstance(explanation, NetworkExplanation) and step.key in _DRAW_NETWORK_STEP:
+        _DRAW_NETWORK_STEP[step.key](sheet, explanation)
+    else:
+        _DRAW_STEP[step.key](sheet, explanation)
     return sheet.cells
 
 
-def _phase_mark(explanation: Explanation, factor: tuple[int, ...], color: str) -> Mark:
+def _phase_mark(explanation: VoxelExplanation, factor: RealScale, color: str) -> Mark:
     """Outline the output voxel in a patch with ``factor`` voxels per measured voxel."""
     r = explanation.lr_patch.shape[0] // 2
     center, size = [], []
@@ -129,20 +141,24 @@ def _phase_mark(explanation: Explanation, factor: tuple[int, ...], color: str) -
     return Mark((center[0], center[1], center[2]), (size[0], size[1], size[2]), color)
 
 
-def _cell_mark(explanation: Explanation, factor: tuple[int, ...], color: str) -> Mark:
+def _cell_mark(explanation: VoxelExplanation, factor: RealScale, color: str) -> Mark:
     r = explanation.lr_patch.shape[0] // 2
     x, y, z = ((r + 0.5) * f - 0.5 for f in factor)
     a, b, c = (float(f) for f in factor)
     return Mark((x, y, z), (a, b, c), color)
 
 
-def _scan(sheet: Sheet, explanation: Explanation) -> None:
+def _scan(sheet: Sheet, explanation: VoxelExplanation) -> None:
     style, one = sheet.style, (1, 1, 1)
     marks = (_cell_mark(explanation, one, style.cell), _phase_mark(explanation, one, style.voxel))
     draw_planes(sheet, explanation.lr_patch, marks)
 
 
-def _start(sheet: Sheet, explanation: Explanation) -> None:
+def _start(sheet: Sheet, explanation: VoxelExplanation) -> None:
+    if not isinstance(explanation, Explanation):
+        patch = _crop(explanation.around["tricubic"])
+        draw_planes(sheet, patch, (center_mark(patch, sheet.style.voxel),))
+        return
     style, scale = sheet.style, explanation.scale
     marks = (
         _cell_mark(explanation, scale, style.cell),
@@ -292,7 +308,24 @@ def _filter(sheet: Sheet, stage: StageTrace) -> None:
     draw_slices(sheet, rows, ("×", "="))
 
 
-def _output(sheet: Sheet, explanation: Explanation) -> None:
+def _weights(sheet: Sheet, explanation: NetworkExplanation) -> None:
+    weights = explanation.weights
+    reach = max(_FULL * float(np.abs(weights).max()), 1e-9)
+    mark = center_mark(weights, sheet.style.cell)
+    draw_planes(sheet, weights, (mark,), "weight", limits=(-reach, reach), colors=DIVERGING)
+
+
+def _products(sheet: Sheet, explanation: NetworkExplanation) -> None:
+    inner = (slice(*_MIDDLE),) * 3
+    rows = (
+        ("brightness", explanation.brightness[inner]),
+        ("weights", explanation.weights[inner]),
+        ("product", explanation.products[inner]),
+    )
+    draw_slices(sheet, rows, ("×", "="), _FULL)
+
+
+def _output(sheet: Sheet, explanation: VoxelExplanation) -> None:
     bars = min(1.7, 0.45 * sheet.height)
     shown = explanation.around
     label = {"tricubic": "tricubic", "output": "result", "truth": "reference"}
@@ -310,8 +343,7 @@ def _output(sheet: Sheet, explanation: Explanation) -> None:
         center.outline(axes, AXIAL, (2 * _NEAR + 1,) * 3)
         sheet.text(at[0] + side / 2, at[1] + side + 0.03, label[name], ha="center", va="bottom")
     first, *rest = explanation.contributions
-    replaces = not explanation.stages[-1].spec.residual
-    changes = [("filter", sum(v for _, v in rest))] if replaces else rest
+    changes = [("filter", sum(v for _, v in rest))] if explanation.replaces else rest
     start = ("first guess", first[1])
     draw_sum(sheet.part((0.0, 0.0, sheet.width, bars)), start, changes, "result", explanation.truth)
 
@@ -322,10 +354,14 @@ def _crop(patch: NDArray[Any]) -> NDArray[Any]:
     return patch[inner, inner, inner]
 
 
-_DRAW_STEP: dict[str, Callable[[Sheet, Explanation], None]] = {
+_DRAW_STEP: dict[str, Callable[[Sheet, VoxelExplanation], None]] = {
     "scan": _scan,
     "start": _start,
     "output": _output,
+}
+_DRAW_NETWORK_STEP: dict[str, Callable[[Sheet, NetworkExplanation], None]] = {
+    "weights": _weights,
+    "products": _products,
 }
 _DRAW_STAGE_STEP: dict[str, Callable[[Sheet, StageTrace], None]] = {
     "gradients": _gradients,

@@ -20,7 +20,7 @@ from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.explain.draw import draw_step, new_figure
-from napari_mrisr.explain.model import Explanation
+from napari_mrisr.explain.model import Explanation, VoxelExplanation
 from napari_mrisr.explain.sheet import DRAWING, ON_LIGHT
 from napari_mrisr.explain.steps import (
     UNITS,
@@ -56,7 +56,7 @@ tr:last-child.sum td { border-top: 1px solid #666; font-weight: bold }
 
 
 def save_lecture(
-    explanation: Explanation, path: str | os.PathLike[str], progress: Progress | None = None
+    explanation: VoxelExplanation, path: str | os.PathLike[str], progress: Progress | None = None
 ) -> None:
     """Write all steps as HTML or PDF, chosen by the suffix; replaces the file atomically.
 
@@ -84,14 +84,15 @@ def save_lecture(
         raise write_error(path, error) from error
 
 
-def lecture_html(explanation: Explanation, progress: Progress | None = None) -> str:
+def lecture_html(explanation: VoxelExplanation, progress: Progress | None = None) -> str:
     """Return all steps as one HTML text that includes the pictures."""
     progress = progress or Progress()
     steps = all_steps(explanation)
     progress.begin("lecture page", len(steps))
     body = []
     for number, step in enumerate(steps, 1):
-        if step.key == "gradients" and step.stage is not None:
+        if step.key == "gradients" and isinstance(explanation, Explanation):
+            assert step.stage is not None, "a step of a stage"
             body.append(f"<h2>Stage {escape(stage_label(explanation, step.stage))}</h2>")
         elif step.key == "output":
             body.append("<h2>Sum of the steps</h2>")
@@ -112,16 +113,17 @@ def lecture_html(explanation: Explanation, progress: Progress | None = None) -> 
 """
 
 
-def _preface(explanation: Explanation) -> str:
+def _preface(explanation: VoxelExplanation) -> str:
     size = " × ".join(f"{n:.3g}" for n in explanation.voxel_size)
+    kind = "filter bank" if isinstance(explanation, Explanation) else "network"
     return (
         f"All steps for voxel {voxel_text(explanation.voxel)} of a scan that was "
         f"super-resolved by {factor_text(explanation)} to voxels of {size} mm, "
-        f"with filter bank {explanation.bank_name}."
+        f"with {kind} {explanation.bank_name}."
     )
 
 
-def _sum_table(explanation: Explanation) -> str:
+def _sum_table(explanation: VoxelExplanation) -> str:
     rows = "".join(
         f'<tr class="sum"><td>{escape(name)}</td><td>{escape(value)}</td></tr>'
         for name, value in sum_rows(explanation)
@@ -129,7 +131,7 @@ def _sum_table(explanation: Explanation) -> str:
     return f"<table>{rows}</table>"
 
 
-def _section(explanation: Explanation, step: Step, number: int) -> str:
+def _section(explanation: VoxelExplanation, step: Step, number: int) -> str:
     picture = base64.b64encode(_png(explanation, step)).decode("ascii")
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in step.numbers
@@ -142,7 +144,7 @@ def _section(explanation: Explanation, step: Step, number: int) -> str:
     )
 
 
-def _png(explanation: Explanation, step: Step) -> bytes:
+def _png(explanation: VoxelExplanation, step: Step) -> bytes:
     width, height = _PICTURE_IN
     with DRAWING:
         figure = new_figure(width, height, _PICTURE_DPI)
@@ -152,7 +154,7 @@ def _png(explanation: Explanation, step: Step) -> bytes:
     return buffer.getvalue()
 
 
-def _write_pdf(explanation: Explanation, path: Path, progress: Progress) -> None:
+def _write_pdf(explanation: VoxelExplanation, path: Path, progress: Progress) -> None:
     from matplotlib.backends.backend_pdf import PdfPages
 
     steps = all_steps(explanation)
@@ -166,13 +168,14 @@ def _write_pdf(explanation: Explanation, path: Path, progress: Progress) -> None
             progress.advance()
 
 
-def _slide(explanation: Explanation, step: Step, count: str) -> Figure:
+def _slide(explanation: VoxelExplanation, step: Step, count: str) -> Figure:
     """Draw one step on one landscape page."""
     width, height = _SLIDE_IN
     figure = new_figure(width, height, 100)
     title = step.title
-    if step.stage is not None and len(explanation.stages) > 1:
-        title += f" (stage {step.stage + 1} of {len(explanation.stages)})"
+    stages = explanation.stages if isinstance(explanation, Explanation) else ()
+    if step.stage is not None and len(stages) > 1:
+        title += f" (stage {step.stage + 1} of {len(stages)})"
 
     def write(x: float, y: float, text: str, size: float, **look: Any) -> None:
         figure.text(x / width, y / height, text, fontsize=size, va="top", **look)

@@ -1,4 +1,4 @@
-"""Record of one explained voxel: one trace per stage, and the sum."""
+"""Record of one explained voxel: the interpolation, what is added to it, and the sum."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from napari_mrisr.bank.hashing import ELEMENTS
 from napari_mrisr.bank.model import StageSpec
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.volume import FloatArray, IntensityWindow, Shape
+from napari_mrisr.inspection.effective import EffectiveFilter
 
 Matrix = NDArray[np.float64]
+
+CONSISTENCY = "data consistency"
 
 # Rounding differences between sums stay below this, engine units.
 _ROUNDING = 1e-5
@@ -136,7 +139,7 @@ class StageTrace:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class VoxelExplanation:
     """Computation of one output voxel. Contains no name and no path of the scan.
 
     Attributes
@@ -145,22 +148,18 @@ class Explanation:
         Index in the output grid, x, y, z.
     lr_voxel : tuple of int
         Index of the low-resolution voxel that contains it.
-    scale : tuple of int
+    scale : tuple of float
     bank_name, degradation, start : str
-        Properties of the bank; ``start`` is its interpolation.
+        Name of the bank or network, the loss of detail that it assumes, and its
+        interpolation.
     intensities : IntensityWindow
         Converts engine units to the scan's intensities.
     voxel_size : tuple of float
         Voxel size of the output grid, mm.
     lr_patch : (5, 5, 5) ndarray of float32
         Low-resolution voxels around it, engine units; NaN outside the volume.
-    start_patch : ndarray of float32
-        Interpolation in the same field of view.
     start_value : float
         Interpolation at the voxel, engine units.
-    stages : tuple of StageTrace
-    consistency : float
-        Change of the voxel by data consistency, engine units; 0 without.
     output : float
         Result of the engine, engine units.
     tricubic : float
@@ -173,29 +172,33 @@ class Explanation:
 
     voxel: Shape
     lr_voxel: Shape
-    scale: Scale
+    scale: RealScale
     bank_name: str
     degradation: str
     start: str
     intensities: IntensityWindow
     voxel_size: tuple[float, float, float]
     lr_patch: FloatArray
-    start_patch: FloatArray
     start_value: float
-    stages: tuple[StageTrace, ...]
-    consistency: float
     output: float
     tricubic: float
     truth: float | None
     around: dict[str, FloatArray]
 
     @property
+    def changes(self) -> tuple[tuple[str, float], ...]:
+        """Names and values of what is added to the interpolation."""
+        raise NotImplementedError
+
+    @property
+    def replaces(self) -> bool:
+        """True if the last change gives a new value instead of an addition."""
+        return False
+
+    @property
     def contributions(self) -> tuple[tuple[str, float], ...]:
         """Terms of the output: interpolation, changes, lower limit."""
-        rows = [(self.start, self.start_value)]
-        rows += [(f"stage {i}", stage.change) for i, stage in enumerate(self.stages, 1)]
-        if self.consistency:
-            rows.append(("data consistency", self.consistency))
+        rows = [(self.start, self.start_value), *self.changes]
         floor = self.output - sum(value for _, value in rows)
         # Above the scan's window the engine keeps the interpolation if it is brighter.
         if abs(floor) > _ROUNDING:
@@ -205,3 +208,58 @@ class Explanation:
     def to_scan(self, value: float) -> float:
         """Convert engine units to the scan's intensities."""
         return float(self.intensities.from_unit(np.asarray(value, np.float32)))
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation(VoxelExplanation):
+    """Computation of one output voxel by a filter bank.
+
+    Attributes
+    ----------
+    start_patch : ndarray of float32
+        Interpolation in the field of view of ``lr_patch``.
+    stages : tuple of StageTrace
+    consistency : float
+        Change of the voxel by data consistency, engine units; 0 without.
+    """
+
+    start_patch: FloatArray
+    stages: tuple[StageTrace, ...]
+    consistency: float
+
+    @property
+    def changes(self) -> tuple[tuple[str, float], ...]:
+        """Changes by the stages and by data consistency."""
+        rows = [(f"stage {i}", stage.change) for i, stage in enumerate(self.stages, 1)]
+        return (*rows, (CONSISTENCY, self.consistency)) if self.consistency else tuple(rows)
+
+    @property
+    def replaces(self) -> bool:
+        """True if the last stage gives a new value instead of an addition."""
+        return not self.stages[-1].spec.residual
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkExplanation(VoxelExplanation):
+    """Computation of one output voxel by a network.
+
+    Attributes
+    ----------
+    filter : EffectiveFilter
+    weights, brightness, products : (n, n, n) ndarray
+        Weights, voxels (engine units) and their products around ``lr_voxel``, along the
+        volume's axes; 0 outside the volume.
+    """
+
+    filter: EffectiveFilter
+    weights: Matrix
+    brightness: Matrix
+    products: Matrix
+
+    @property
+    def changes(self) -> tuple[tuple[str, float], ...]:
+        """Changes by the network and by data consistency."""
+        return (
+            ("network", self.filter.correction),
+            (CONSISTENCY, self.filter.consistency),
+        )

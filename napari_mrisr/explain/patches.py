@@ -86,14 +86,20 @@ def gray_range(patch: Values) -> tuple[float, float]:
 
 
 def draw_planes(
-    sheet: Sheet, patch: Values, marks: Sequence[Mark] = (), name: str = "brightness"
+    sheet: Sheet,
+    patch: Values,
+    marks: Sequence[Mark] = (),
+    name: str = "brightness",
+    *,
+    limits: tuple[float, float] | None = None,
+    colors: str = "gray",
 ) -> list[tuple[Axes, View]]:
     """Draw the three central planes of a patch in one row, or in two rows."""
-    limits = gray_range(patch)
+    limits = limits or gray_range(patch)
     placed = []
     for view, (x, y, side) in zip(VIEWS, _places(sheet), strict=True):
         rect = (x, y, side, side)
-        axes = draw_cells(sheet, rect, view.cut(patch), name, limits=limits)
+        axes = draw_cells(sheet, rect, view.cut(patch), name, limits=limits, colors=colors)
         for mark in marks:
             mark.outline(axes, view, patch.shape)
         small = 0.85 * sheet.style.points
@@ -170,7 +176,9 @@ def short(value: float) -> str:
     return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
 
 
-def draw_slices(sheet: Sheet, rows: Sequence[tuple[str, Values]], signs: tuple[str, str]) -> None:
+def draw_slices(
+    sheet: Sheet, rows: Sequence[tuple[str, Values]], signs: tuple[str, str], full: float = 1.0
+) -> None:
     """Draw three patches slice by slice (axial, top slice first), with the sums of the last.
 
     Parameters
@@ -180,11 +188,13 @@ def draw_slices(sheet: Sheet, rows: Sequence[tuple[str, Values]], signs: tuple[s
         The last patch is the product of the others.
     signs : tuple of str
         Signs between the patches.
+    full : float
+        Part of a patch's largest value that has full color.
     """
     plan = _SlicePlan.of(sheet, rows[0][1].shape[2])
     small = 0.85 * sheet.style.points
     for kind, (name, patch) in enumerate(rows):
-        reach = max(float(np.abs(patch).max()), 1e-9)
+        reach = max(full * float(np.abs(patch).max()), 1e-9)
         limits, colors = (-reach, reach), DIVERGING
         if float(patch.min()) >= 0.0 and kind == 0:
             limits, colors = gray_range(patch), "gray"

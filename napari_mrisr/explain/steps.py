@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.bank.hashing import FEATURES
-from napari_mrisr.explain.model import Explanation, StageTrace
+from napari_mrisr.explain.model import (
+    CONSISTENCY,
+    Explanation,
+    NetworkExplanation,
+    StageTrace,
+    VoxelExplanation,
+)
 from napari_mrisr.inspection.texts import grid_text, number_text, range_text, value_text
 
 PAPER = "J. Korea Multimedia Society 24(2), 2021"
@@ -31,6 +37,9 @@ KEYS = (
 
 STAGE_KEYS = KEYS[2:8]
 """The steps of every stage of a bank."""
+
+NETWORK_KEYS = ("scan", "start", "weights", "products", "output")
+"""The steps of a network in order."""
 
 UNITS = "Brightness 0 is black; one voxel in a thousand of the scan is brighter than 1."
 
@@ -65,30 +74,36 @@ class Step:
     numbers: tuple[tuple[str, str], ...]
 
 
-def steps_of(explanation: Explanation, stage: int) -> tuple[Step, ...]:
-    """Return the nine steps through one stage (number from 0)."""
-    return tuple(step_of(explanation, key, stage) for key in KEYS)
+def steps_of(explanation: VoxelExplanation, stage: int) -> tuple[Step, ...]:
+    """Return the nine steps through one stage (number from 0), or all steps of a network."""
+    keys = KEYS if isinstance(explanation, Explanation) else NETWORK_KEYS
+    return tuple(step_of(explanation, key, stage) for key in keys)
 
 
-def all_steps(explanation: Explanation) -> tuple[Step, ...]:
+def all_steps(explanation: VoxelExplanation) -> tuple[Step, ...]:
     """Return the steps of all stages in order."""
+    if not isinstance(explanation, Explanation):
+        return steps_of(explanation, 0)
     steps = [step_of(explanation, key, 0) for key in KEYS[:2]]
     for stage in range(len(explanation.stages)):
         steps += [step_of(explanation, key, stage) for key in STAGE_KEYS]
     return (*steps, step_of(explanation, "output", 0))
 
 
-def step_of(explanation: Explanation, key: str, stage: int) -> Step:
+def step_of(explanation: VoxelExplanation, key: str, stage: int) -> Step:
     """Return one step; ``stage`` matters for the steps in :data:`STAGE_KEYS`."""
     if key in STAGE_KEYS:
+        assert isinstance(explanation, Explanation), "only banks have stages"
         return Step(key, stage, *_STAGE_WORDS[key](explanation.stages[stage]))
+    if isinstance(explanation, NetworkExplanation) and key in _NETWORK_WORDS:
+        return Step(key, None, *_NETWORK_WORDS[key](explanation))
     return Step(key, None, *_WORDS[key](explanation))
 
 
 _Words = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 
-def _scan(explanation: Explanation) -> _Words:
+def _scan(explanation: VoxelExplanation) -> _Words:
     r = explanation.lr_patch.shape[0] // 2
     value = float(explanation.lr_patch[r, r, r])
     return (
@@ -105,7 +120,7 @@ def _scan(explanation: Explanation) -> _Words:
     )
 
 
-def _start(explanation: Explanation) -> _Words:
+def _start(explanation: VoxelExplanation) -> _Words:
     smooth = explanation.start == "tricubic"
     equation = r"$s(u) = \sum_k c_k\,\beta^{3}(u - k)$"
     source = "Cubic B-spline along each axis; Unser 1999, doi 10.1109/79.799930"
@@ -314,9 +329,50 @@ def _filter(stage: StageTrace) -> _Words:
     )
 
 
-def _output(explanation: Explanation) -> _Words:
+def _weights(explanation: NetworkExplanation) -> _Words:
+    found = explanation.filter
+    total = float(found.weights.sum())
+    shown = float(np.abs(explanation.weights).sum() / max(np.abs(found.weights).sum(), 1e-12))
+    reach = " × ".join(str(n) for n in found.weights.shape)
+    return (
+        "Weights that the network chose",
+        "The surroundings of the voxel choose these weights: a network without biases is a filter "
+        "that adapts to every voxel. Warm squares add brightness, cold squares subtract it. The "
+        "weights include interpolation and data consistency.",
+        r"$x = \sum_k w_k(y)\; y_k \qquad w = \partial x\,/\,\partial y$",
+        "Row of the Jacobian by a backward pass; Mohan et al. 2020, “Robust and interpretable "
+        "blind image denoising via bias-free convolutional neural networks”",
+        (
+            ("sum of all weights", plain(total)),
+            ("largest weight", plain(float(found.weights.max()))),
+            ("smallest weight", plain(float(found.weights.min()))),
+            ("measured voxels with weights", reach),
+            ("part of the weights shown", f"{100 * shown:.0f} %"),
+        ),
+    )
+
+
+def _products(explanation: NetworkExplanation) -> _Words:
+    inside = float(explanation.products.sum())
+    found = explanation.filter
+    total = found.interpolation + found.correction + found.consistency
+    return (
+        "Weights × brightness",
+        "Each weight is multiplied by the brightness of its voxel, and the products are added. "
+        "With the voxels farther away they give the result.",
+        r"$x = \sum_k w_k\; y_k$",
+        "Exact: a network without biases is a sum of products at every voxel",
+        (
+            ("sum of the products shown", plain(inside)),
+            ("sum of the products farther away", signed(total - inside)),
+            ("sum", plain(total)),
+        ),
+    )
+
+
+def _output(explanation: VoxelExplanation) -> _Words:
     terms = "First guess and changes add up to"
-    if not explanation.stages[-1].spec.residual:
+    if explanation.replaces:
         terms = "The filter gives"
     words = f"{terms} {plain(explanation.output)}."
     rows = list(sum_rows(explanation))
@@ -337,13 +393,15 @@ def _output(explanation: Explanation) -> _Words:
     rows.append(
         ("result as intensity in the scan", f"{explanation.to_scan(explanation.output):.4g}")
     )
-    changes = r" + ".join(rf"\Delta_{i}" for i in range(1, len(explanation.stages) + 1))
-    changes += " + c" if explanation.consistency else ""
+    names = [name for name, _ in explanation.changes]
+    symbols = [rf"\Delta_{i}" for i in range(1, len(names) + 1 - (CONSISTENCY in names))]
+    symbols += ["c"] if CONSISTENCY in names else []
+    changes = " + ".join(symbols)
     equation = rf"$x = s + {changes}$"
     return "Result", words, equation, "Sum of the steps", tuple(rows)
 
 
-def sum_rows(explanation: Explanation) -> tuple[tuple[str, str], ...]:
+def sum_rows(explanation: VoxelExplanation) -> tuple[tuple[str, str], ...]:
     """Return the terms of the output, and the output, as text."""
     (name, start), *rest = explanation.contributions
     rows = [(f"first guess ({name})", plain(start))]
@@ -357,6 +415,7 @@ def error_text(result: float, tricubic: float) -> str:
 
 
 _WORDS = {"scan": _scan, "start": _start, "output": _output}
+_NETWORK_WORDS = {"weights": _weights, "products": _products}
 _STAGE_WORDS = {
     "gradients": _gradients,
     "tensor": _tensor,
@@ -401,9 +460,9 @@ def voxel_text(voxel: tuple[int, int, int]) -> str:
     return ", ".join(f"{axis} {n}" for axis, n in zip("xyz", voxel, strict=True))
 
 
-def factor_text(explanation: Explanation) -> str:
+def factor_text(explanation: VoxelExplanation) -> str:
     """Return ``2 × 2 × 2``."""
-    return " × ".join(str(s) for s in explanation.scale)
+    return " × ".join(f"{s:.3g}" for s in explanation.scale)
 
 
 def stage_label(explanation: Explanation, number: int) -> str:

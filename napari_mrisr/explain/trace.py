@@ -91,7 +91,7 @@ def explain_voxel(
     filters = Hashed(bank)
     method = made_consistent(filters, bank.degradation)
     images = list(filters.images(lr, one, len(bank.stages)))
-    around = _around(lr, method, one.start, truth)
+    around = around_voxel(lr, method, one.start, truth)
     output, filtered = (float(step.compute(lr, one)[0, 0, 0]) for step in (method, filters))
     middle = (AROUND, AROUND, AROUND)
     cell = _divided(one.start, bank.scale)
@@ -105,7 +105,7 @@ def explain_voxel(
         intensities=lr.window,
         voxel_size=grid.voxel_size,
         lr_patch=blank_outside(
-            lambda box: lr.data[box.slices], *_ends(cell, LR_AROUND), lr.grid.shape
+            lambda box: lr.data[box.slices], *box_ends(cell, LR_AROUND), lr.grid.shape
         ),
         start_patch=_start_patch(filters, lr, cell),
         start_value=_value(*images[0], one),
@@ -151,7 +151,7 @@ def _divided(voxel: Shape, scale: Scale) -> Shape:
     return x, y, z
 
 
-def _ends(voxel: Shape, reach: int) -> tuple[Shape, Shape]:
+def box_ends(voxel: Shape, reach: int) -> tuple[Shape, Shape]:
     """Return start and stop of the box with ``reach`` voxels on each side."""
     x, y, z = voxel
     return (x - reach, y - reach, z - reach), (x + reach + 1, y + reach + 1, z + reach + 1)
@@ -162,19 +162,20 @@ def _value(box: Region, image: FloatArray, one: Region) -> float:
     return float(image[x, y, z])
 
 
-def _around(
+def around_voxel(
     lr: Volume, method: Method, voxel: Shape, truth: Volume | None
 ) -> dict[str, FloatArray]:
+    """Return interpolation, result and reference around a voxel of the output."""
     shape = lr.grid.upsampled(method.scale).shape
 
     def computed(by: Method) -> FloatArray:
-        return blank_outside(lambda box: by.compute(lr, box), *_ends(voxel, AROUND), shape)
+        return blank_outside(lambda box: by.compute(lr, box), *box_ends(voxel, AROUND), shape)
 
     found = {"tricubic": computed(get_method("tricubic", method.scale)), "output": computed(method)}
     if truth is not None:
         data = truth.restored().data
         found["truth"] = blank_outside(
-            lambda box: lr.window.to_unit(data[box.slices]), *_ends(voxel, AROUND), shape
+            lambda box: lr.window.to_unit(data[box.slices]), *box_ends(voxel, AROUND), shape
         )
     return found
 
@@ -182,7 +183,7 @@ def _around(
 def _start_patch(method: Hashed, lr: Volume, cell: Shape) -> FloatArray:
     """Return the interpolation in the field of view of the low-resolution patch."""
     scale, shape = method.scale, interpolate.upsampled_shape(lr.data, method.scale)
-    (a, b, c), (d, e, f) = _ends(cell, LR_AROUND)
+    (a, b, c), (d, e, f) = box_ends(cell, LR_AROUND)
     x, y, z = scale
 
     def start(box: Region) -> FloatArray:
@@ -202,7 +203,7 @@ class _StageVoxel:
 
     @property
     def region(self) -> Region:
-        return Region(*_ends(self.voxel, 0))
+        return Region(*box_ends(self.voxel, 0))
 
 
 def _stage_voxel(

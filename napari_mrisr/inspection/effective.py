@@ -1,9 +1,9 @@
 """Effective filter of a network at one voxel: the weights of its neighborhood.
 
 The result of the method ``network`` at a voxel is cubic interpolation, plus the network's
-correction, plus data consistency. Each part is a sum over the scan's voxels: interpolation and
-consistency by fixed weights, the correction by weights that the surroundings choose (a row of
-the network's Jacobian, :mod:`napari_mrisr.networks.effective`).
+correction, plus (for thick slices) data consistency. Each part is a sum over the scan's voxels:
+interpolation and consistency by fixed weights, the correction by weights that the surroundings
+choose (a row of the network's Jacobian, :mod:`napari_mrisr.networks.effective`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,19 @@ from napari_mrisr.core.axes import IN_ORDER, inverse, permute_data, permute_shap
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.network import ThickSlices
 from napari_mrisr.methods.permuted import Permuted
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.networks.effective import gradient_of
-from napari_mrisr.networks.tiles import TileInputs
-from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
+from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.tiles import TileInputs, Tiles
+from napari_mrisr.operators.interpolate import (
+    TRICUBIC_HALO,
+    prefilter_operator,
+    resample_operator,
+    spline_operator,
+)
 from napari_mrisr.operators.slices import consistency_operators, correction_operator
 
 Matrix = NDArray[np.float64]
@@ -97,7 +104,7 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
     Parameters
     ----------
     method : Method
-        ``network``, for thick slices along any axis.
+        ``network``, for thick slices along any axis or for one factor of all axes.
     lr : Volume
         Low resolution, normalized.
     voxel : tuple of int
@@ -113,7 +120,7 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
     axes = IN_ORDER
     if isinstance(method, Permuted):
         axes, lr, method = method.axes, method.permuted(lr), method.method
-    if not isinstance(method, ThickSlices):
+    if not isinstance(method, ThickSlices | IsotropicNetwork):
         found = f"method {method.name} has none"
         raise ParameterError(explain("effective filter", found, "use method network"))
     shape = lr.grid.upsampled(method.scale).shape
@@ -122,7 +129,10 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
         last = tuple(m - 1 for m in permute_shape(shape, inverse(axes)))
         found = f"{voxel} lies outside the output"
         raise ParameterError(explain("voxel", found, f"give indices from (0, 0, 0) to {last}"))
-    corner, weights, terms = _along_z(method, lr, turned)
+    if isinstance(method, IsotropicNetwork):
+        corner, weights, terms = _of_isotropic(method, lr, turned)
+    else:
+        corner, weights, terms = _along_z(method, lr, turned)
     back = inverse(axes)
     interpolation, correction, consistency = terms
     return EffectiveFilter(
@@ -136,10 +146,12 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
     )
 
 
-def _along_z(
-    method: ThickSlices, lr: Volume, voxel: Shape
-) -> tuple[Shape, Matrix, tuple[float, float, float]]:
-    """Return corner, weights and terms for slices along z."""
+_Found = tuple[Shape, Matrix, tuple[float, float, float]]
+"""Corner, weights and terms."""
+
+
+def _along_z(method: ThickSlices, lr: Volume, voxel: Shape) -> _Found:
+    """Return the filter for slices along z."""
     (x, y, z), n, order = voxel, lr.grid.shape[2], method.network.order
     n_out = lr.grid.upsampled(method.scale).shape[2]
     cubic = resample_operator(n, n_out).dense(n) @ prefilter_operator(n).dense(n)
@@ -150,79 +162,113 @@ def _along_z(
         degrade, spread = consistency_operators(n, n_out, "boxcar", relative_width(lr, 2) or 1.0)
         consistent = spread.rows(z, z + 1).dense(n)[0]
         row -= consistent @ degrade.dense(n_out)
-    wanted = (row @ series).reshape(n, order)
-    weights, corrections = _of_network(method, lr, (x, y), wanted)
-    halo = method.network.halo
-    corner = (max(0, x - halo), max(0, y - halo), 0)
-    weights[x - corner[0], y - corner[1]] += row @ cubic + consistent
+    region = Region((x, y, 0), (x + 1, y + 1, n))
+    wanted = (row @ series).reshape(1, 1, n, order)
+    corner, weights, coefficients = _of_network(method.tiles, lr, region, wanted)
+    weights[x - corner[0], y - corner[1], :] += (row @ cubic + consistent)[corner[2] :]
     slices = lr.data[x, y].astype(np.float64)
-    change = series @ corrections.reshape(-1)
+    change = series @ coefficients.reshape(-1)
     start = cubic @ slices
     again = (row @ (start + change)) + consistent @ slices - start[z] - change[z]
     return corner, weights, (float(start[z]), float(change[z]), float(again))
 
 
+def _of_isotropic(method: IsotropicNetwork, lr: Volume, voxel: Shape) -> _Found:
+    """Return the filter for one factor of all axes."""
+    r, shape = method.factor, lr.grid.shape
+    x, y, z = (n // r for n in voxel)
+    wanted = np.zeros((1, 1, 1, r**3))
+    wanted[..., np.ravel_multi_index([n % r for n in voxel], (r, r, r))] = 1.0
+    region = Region((x, y, z), (x + 1, y + 1, z + 1))
+    corner, weights, values = _of_network(method.tiles, lr, region, wanted)
+    # Interpolation reaches farther than a small network.
+    spans = [
+        slice(min(c, max(0, m - TRICUBIC_HALO)), max(c + k, min(n, m + TRICUBIC_HALO + 1)))
+        for c, m, k, n in zip(corner, (x, y, z), weights.shape, shape, strict=True)
+    ]
+    a, b, c = (
+        (spline_operator(n, r).rows(v, v + 1).dense(n) @ prefilter_operator(n).dense(n))[0, span]
+        for n, v, span in zip(shape, voxel, spans, strict=True)
+    )
+    total = a[:, None, None] * b[:, None] * c
+    interpolated = float((total * lr.data[tuple(spans)]).sum())
+    inner = tuple(
+        slice(at - span.start, at - span.start + k)
+        for at, span, k in zip(corner, spans, weights.shape, strict=True)
+    )
+    total[inner] += weights
+    i, j, k = (span.start for span in spans)
+    return (i, j, k), total, (interpolated, float(wanted.reshape(-1) @ values.reshape(-1)), 0.0)
+
+
 def _of_network(
-    method: ThickSlices, lr: Volume, column: tuple[int, int], wanted: Matrix
-) -> tuple[Matrix, Matrix]:
-    """Carry the weights of a column's coefficients back to the scan.
+    tiles: Tiles, lr: Volume, region: Region, wanted: Matrix
+) -> tuple[Shape, Matrix, Matrix]:
+    """Carry the weights of a region's coefficients back to the scan.
+
+    Parameters
+    ----------
+    tiles : Tiles
+    lr : Volume
+    region : Region
+        Low-resolution voxels.
+    wanted : (*region.shape, order) ndarray of float64
+        Weights of their coefficients.
 
     Returns
     -------
-    weights : (a, b, slices) ndarray of float64
-        Of the voxels within the halo of the column.
-    coefficients : (slices, order) ndarray of float64
-        Of the column.
+    corner : tuple of int
+        First voxel of the weights.
+    weights : (a, b, c) ndarray of float64
+        Of the voxels within the halo of the region.
+    coefficients : (*region.shape, order) ndarray of float64
     """
-    (x, y), halo, (nx, ny, n) = column, method.network.halo, lr.grid.shape
-    weights, coefficients = np.zeros((nx, ny, n)), np.zeros(wanted.shape)
-    for box, known in method.tiles.covering(lr, Region((x, y, 0), (x + 1, y + 1, n))):
-        values = known[x - box.start[0], y - box.start[1]].astype(np.float64)
-        coefficients[box.start[2] : box.stop[2]] = values
-        given = method.tiles.inputs(lr, box)
-        (a, b, c), (d, e, f) = given.box.start, given.box.stop
-        seen = Region((x, y, box.start[2]), (x + 1, y + 1, box.stop[2])).intersection(given.box)
+    halo = tiles.network.halo
+    weights, coefficients = np.zeros(lr.grid.shape), np.zeros(wanted.shape)
+    for box, known in tiles.covering(lr, region):
+        common = box.intersection(region)
+        coefficients[common.within(region).slices] = known[common.within(box).slices]
+        given = tiles.inputs(lr, box)
+        seen = common.intersection(given.box)
         if 0 in seen.shape:
             continue  # background of zeros
-        first, last = seen.start[2], seen.stop[2]
-        place = (slice(first - c, last - c), x - a, y - b)
-        expected = values[first - box.start[2] : last - box.start[2]]
-        gradient = _backward(method, given, place, wanted[first:last], expected)
-        weights[a:d, b:e, c:f] += gradient.transpose(1, 2, 0)
-    near = weights[max(0, x - halo) : x + halo + 1, max(0, y - halo) : y + halo + 1]
-    return near, coefficients
+        expected = known[seen.within(box).slices].astype(np.float64)
+        asked = wanted[seen.within(region).slices]
+        found = _backward(tiles.network, given, seen.within(given.box), asked, expected)
+        weights[given.box.slices] += found.transpose(1, 2, 0)
+    starts = [max(0, n - halo) for n in region.start]
+    near = tuple(slice(a, b + halo) for a, b in zip(starts, region.stop, strict=True))
+    return (starts[0], starts[1], starts[2]), weights[near], coefficients
 
 
 def _backward(
-    method: ThickSlices,
-    given: TileInputs,
-    place: tuple[slice, int, int],
-    wanted: Matrix,
-    expected: Matrix,
+    network: NetworkFile, given: TileInputs, place: Region, wanted: Matrix, expected: Matrix
 ) -> FloatArray:
-    """Return the weights of a tile's input, from a crop around the column if that suffices."""
-    gradient, halo = gradient_of(method.network), method.network.halo
-    slices, rows, columns = place
-    step, shape = gradient.stride, given.image.shape[3:]
-    found = np.zeros(given.image.shape[2:], np.float32)
-    for reach in (halo, max(shape)):
-        starts = [max(0, p - reach) // step * step for p in (rows, columns)]
+    """Return the weights of a tile's input, from a crop around the place if that suffices."""
+    gradient, sizes = gradient_of(network), given.image.shape[2:]
+    step, found = gradient.stride, np.zeros(sizes, np.float32)
+    # In the order of the network: slices, rows, columns.
+    firsts, lasts = ([ends[2], ends[0], ends[1]] for ends in (place.start, place.stop))
+    for reach in (network.halo, max(sizes)):
+        starts = [max(0, first - reach) // step * step for first in firsts]
         ends = [
-            min(n, a + -(-(p + reach + 1 - a) // step) * step)
-            for n, a, p in zip(shape, starts, (rows, columns), strict=True)
+            min(n, a + -(-(last + reach - a) // step) * step)
+            for n, a, last in zip(sizes, starts, lasts, strict=True)
         ]
-        box = (slice(None), slice(starts[0], ends[0]), slice(starts[1], ends[1]))
-        at = (slices, rows - starts[0], columns - starts[1])
+        box = tuple(slice(a, b) for a, b in zip(starts, ends, strict=True))
+        at = (0, slice(None)) + tuple(
+            slice(first - a, last - a) for first, last, a in zip(firsts, lasts, starts, strict=True)
+        )
 
-        def weigh(output: FloatArray, at: tuple[slice, int, int] = at) -> FloatArray:
+        def weigh(output: FloatArray, at: tuple[int | slice, ...] = at) -> FloatArray:
             weights = np.zeros_like(output)
-            weights[(0, slice(None), *at)] = wanted.T
+            weights[at] = wanted.transpose(3, 2, 0, 1)
             return weights
 
         image = np.ascontiguousarray(given.image[0, 0][box])[None, None]
         output, weights = gradient(image, given.told, weigh)
-        column = output[(0, slice(None), *at)].T
-        if np.abs(column - expected).max() <= _SAME * max(1.0, np.abs(expected).max()):
+        same = output[at].transpose(2, 3, 1, 0)
+        if np.abs(same - expected).max() <= _SAME * max(1.0, np.abs(expected).max()):
             break
     found[box] = weights[0, 0]
     return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.core.memory import require_memory
 from napari_mrisr.core.progress import Progress, message_after
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale, Scale
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
@@ -84,7 +84,7 @@ def check_stage(bank: FilterBank, number: int) -> Stage:
     return bank.stages[number]
 
 
-def check_reference(reference: Grid, lr: Grid, scale: Scale) -> None:
+def check_reference(reference: Grid, lr: Grid, scale: RealScale) -> None:
     """Raise :class:`GeometryError` if a reference does not lie on the upsampled grid."""
     grid = lr.upsampled(scale)
     if reference.shape != grid.shape or not np.allclose(reference.affine, grid.affine, atol=1e-2):

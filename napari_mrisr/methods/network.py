@@ -115,16 +115,29 @@ def make_network(scale: RealScale, bank: str | None = None) -> Method:
         remedy = "use method hashed, or a scale such as 1x1x4, 2x2x2, 3x3x3 or 4x4x4"
         raise ScaleError(explain("scale", found, remedy))
     kind = ISOTROPIC if isotropic else THICK
-    network = open_network(bank or kind)
+    return network_method(open_network(bank or kind), scale)
+
+
+def network_method(network: NetworkFile, scale: RealScale) -> Method:
+    """Return a network as a method for a scale with one factor above 1, or with equal ones."""
+    thick = [axis for axis, factor in enumerate(scale) if factor > 1]
+    kind = THICK if len(thick) == 1 else ISOTROPIC
     if network.kind != kind:
         found = f"a network for {network.kind} at scale {format_scale(scale)}"
         raise BankError(explain(network.name, found, f"choose a network for {kind}"))
-    if isotropic:
+    if kind == ISOTROPIC:
         return IsotropicNetwork(network, round(scale[0]))
     method = ThickSlices(network, (1, 1, scale[thick[0]]))
     others = [axis for axis in range(3) if axis != thick[0]]
     axes = (others[0], others[1], thick[0])
     return method if axes == (0, 1, 2) else Permuted(method, axes)
+
+
+def list_networks() -> list[str]:
+    """List the bundled networks, then the user's own."""
+    folder = resources.files("napari_mrisr") / "banks"
+    bundled = [name for name in (THICK, ISOTROPIC) if (folder / f"{name}.onnx").is_file()]
+    return bundled + [name for name in user_networks() if name not in bundled]
 
 
 def model_of(method: Method | None) -> FilterBank | NetworkFile | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.networks import convolution_model, save_model
+from helpers.networks import convolution_model, described, save_model
 
 from napari_mrisr.core.slices import with_slice_thickness
 from napari_mrisr.core.volume import Grid, Region, Volume
@@ -58,6 +58,21 @@ def test_the_weights_are_those_of_one_convolution(scan, tmp_path):
     np.testing.assert_allclose(difference, kernel[0, 0].transpose(1, 2, 0), atol=1e-6)
     assert cubic.weights.sum() == pytest.approx(1.0, abs=1e-5)
     assert cubic.correction == 0
+
+
+@pytest.mark.parametrize("voxel", [(11, 7, 40), (0, 17, 41)])
+def test_the_weights_of_an_isotropic_network_reproduce_the_voxel(scan, rng, voxel, tmp_path):
+    kernel = rng.normal(0, 0.01, (64, 1, 3, 3, 3))
+    model = convolution_model(kernel, kind="isotropic")
+    model.graph.initializer[0].name = model.graph.node[0].input[1] = "tail.weight"
+    described(model, halo=1, order=64, kind="isotropic")
+    method = make_network((2, 2, 2), str(save_model(model, tmp_path / "blocks.onnx")))
+    found = effective_filter(method, scan, voxel)
+    value = voxel_of(method, scan, voxel)
+    assert found.products(scan).sum() == pytest.approx(value, abs=1e-4)
+    assert found.result == pytest.approx(value, abs=1e-5)
+    assert found.correction != 0
+    assert found.consistency == 0
 
 
 def test_other_methods_and_voxels_are_refused(scan):

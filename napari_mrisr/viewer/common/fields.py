@@ -394,7 +394,7 @@ class BankField(QComboBox):
         self._before = self.currentIndex()
         self.blockSignals(False)
 
-    def add_file(self, path: str, scale: Scale) -> None:
+    def add_file(self, path: str, scale: Scale | None) -> None:
         """Offer a file whenever its scale is chosen."""
         self._file, self.file_scale = path, scale
 

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.explain.draw import StepImage, picture_of
-from napari_mrisr.explain.model import Explanation
+from napari_mrisr.explain.model import VoxelExplanation
 from napari_mrisr.explain.sheet import ON_DARK, ON_LIGHT, SheetStyle
 from napari_mrisr.explain.steps import Step, small
 from napari_mrisr.viewer.common.dock import FormPanel, note
@@ -61,7 +61,7 @@ class Slide:
     draw: Draw | None = None
 
 
-def slide_of(explanation: Explanation, step: Step) -> Slide:
+def slide_of(explanation: VoxelExplanation, step: Step) -> Slide:
     """Return the slide of a step."""
 
     def draw(style: SheetStyle, size: tuple[int, int], dpi: float) -> StepImage:

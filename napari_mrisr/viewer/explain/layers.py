@@ -9,21 +9,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.model import FilterBank
+from napari_mrisr.bank.folder import NETWORK_SUFFIX
+from napari_mrisr.bank.model import FilterBank, bank_for, load_bank
 from napari_mrisr.comparison.opening import MEASURED, ORIGINAL, role
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale
+from napari_mrisr.core.scale import RealScale, Scale, isotropic_scale, thick_axis
 from napari_mrisr.core.volume import Grid, Shape, Volume
 from napari_mrisr.errors import GeometryError
-from napari_mrisr.explain import Explanation, explain_voxel, truth_scale
+from napari_mrisr.explain import (
+    VoxelExplanation,
+    explain_network,
+    explain_voxel,
+    truth_scale,
+)
 from napari_mrisr.explain.sheet import ON_DARK
 from napari_mrisr.explain.trace import find_edge
+from napari_mrisr.methods import default_method
+from napari_mrisr.methods.network import list_networks, network_method, open_network
+from napari_mrisr.networks.file import THICK, NetworkFile
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 DEFAULT_SCALE: Scale = (2, 2, 2)
+
+THICK_SLICES = 1.5
+"""Slices are made isotropic from this ratio of slice distance to pixel size."""
 
 MARKER_NAME = "explained voxel"
 
@@ -49,7 +61,7 @@ class Explained:
     """Result of a request."""
 
     prepared: Prepared
-    explanation: Explanation
+    explanation: VoxelExplanation
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +73,8 @@ class ExplainRequest:
     source : LayerSnapshot
         Low-resolution scan.
     reference : LayerSnapshot or None
-    bank : FilterBank
+    bank : FilterBank or NetworkFile
+    scale : tuple of float
     voxel : tuple of int or None
         Index in the output grid; None for a voxel on a clear edge.
     prepared : Prepared or None
@@ -70,17 +83,28 @@ class ExplainRequest:
 
     source: LayerSnapshot
     reference: LayerSnapshot | None
-    bank: FilterBank
+    bank: FilterBank | NetworkFile
+    scale: RealScale
     voxel: Shape | None
     prepared: Prepared | None = None
 
     def __call__(self, progress: Progress) -> Explained:
         """Compute the explanation on a background thread."""
         prepared = self.prepared or self._prepare(progress)
-        voxel = self.voxel or find_edge(prepared.lr, self.bank.scale, progress=progress)
+        lr, reference, bank = prepared.lr, prepared.reference, self.bank
+        if isinstance(bank, FilterBank):
+            voxel = self.voxel or find_edge(lr, bank.scale, progress=progress)
+            progress.token.check()
+            return Explained(prepared, explain_voxel(lr, bank, voxel, reference))
+        voxel = self.voxel or self._edge(lr, progress)
         progress.token.check()
-        explanation = explain_voxel(prepared.lr, self.bank, voxel, prepared.reference)
-        return Explained(prepared, explanation)
+        return Explained(prepared, explain_network(lr, bank, self.scale, voxel, reference))
+
+    def _edge(self, lr: Volume, progress: Progress) -> Shape:
+        """Return a voxel on a clear edge of the scan, also at factors that are not whole."""
+        found = find_edge(lr, (1, 1, 1), progress=progress)
+        x, y, z = (int((n + 0.5) * s) for n, s in zip(found, self.scale, strict=True))
+        return x, y, z
 
     def _prepare(self, progress: Progress) -> Prepared:
         volume = self.source.to_volume()
@@ -128,6 +152,41 @@ def scale_between(reference: Grid, lr: Grid) -> Scale | None:
         return None
 
 
+def choose_model(
+    name: str | None, lr: Grid, reference: Grid | None
+) -> tuple[FilterBank | NetworkFile, RealScale]:
+    """Return the bank or network to explain, and the scale.
+
+    Parameters
+    ----------
+    name : str or None
+        Name or path; None for what *Super-resolve* uses.
+    lr, reference : Grid
+        The reference, if there is one, decides the scale. Without it, thick slices are made
+        isotropic, and any other scan gets twice the voxels.
+
+    Raises
+    ------
+    MrisrError
+        If there is no such bank or network, or it does not fit the scale.
+    """
+    networks = list_networks()
+    is_network = name is not None and (name in networks or name.endswith(NETWORK_SUFFIX))
+    if name is not None and not is_network:
+        bank = load_bank(name)
+        return bank, bank.scale
+    scale: RealScale | None = None if reference is None else scale_between(reference, lr)
+    if scale is None:
+        isotropic = isotropic_scale(lr.voxel_size)
+        thick = max(isotropic) >= THICK_SLICES and thick_axis(isotropic) is not None
+        scale = isotropic if thick else DEFAULT_SCALE
+    if not is_network and default_method(scale) == "hashed":
+        return bank_for(scale), scale
+    network = open_network(name or THICK)
+    network_method(network, scale)  # raises if it does not fit
+    return network, scale
+
+
 @dataclass(frozen=True, eq=False)
 class OutputGrid:
     """Output voxels of a low-resolution layer in napari's world.
@@ -147,14 +206,16 @@ class OutputGrid:
     affine: NDArray[np.float64]
 
     @classmethod
-    def of(cls, layer: Any, source: LayerSnapshot, scale: Scale) -> OutputGrid:
+    def of(cls, layer: Any, source: LayerSnapshot, scale: RealScale) -> OutputGrid:
         """Return the grid of a layer, given its snapshot, super-resolved by ``scale``."""
         orientation = _OWN_ORIENTATION if source.orientation is None else source.orientation
-        factors = np.array([scale[int(axis)] for axis in orientation[:, 0]], dtype=float)
+        shape = source.grid.upsampled(scale).shape
+        ratio = np.array(shape) / np.array(source.grid.shape)
+        factors = np.array([ratio[int(axis)] for axis in orientation[:, 0]])
         inner = np.diag([*(1.0 / factors), 1.0])
         # Output index i lies at index (i + 0.5) / s - 0.5 of the layer.
         inner[:3, 3] = 0.5 / factors - 0.5
-        return cls(source.grid.upsampled(scale).shape, orientation, _layer_affine(layer) @ inner)
+        return cls(shape, orientation, _layer_affine(layer) @ inner)
 
     def voxel_at(self, position: Sequence[float]) -> Shape | None:
         """Return the voxel at a position (its last three axes count); None outside."""

@@ -12,25 +12,28 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog
 
-from napari_mrisr.bank.model import FilterBank, bank_for, list_banks, load_bank
+from napari_mrisr.bank.folder import NETWORK_SUFFIX
+from napari_mrisr.bank.model import FilterBank, list_banks, load_bank
 from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.explain import Explanation, save_lecture, steps_of
+from napari_mrisr.explain import Explanation, VoxelExplanation, save_lecture, steps_of
 from napari_mrisr.explain.steps import stage_label, voxel_text
+from napari_mrisr.methods.network import list_networks
+from napari_mrisr.networks.file import NetworkFile, load_network
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.events import CanvasMouse
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.explain.form import EMPTY, HINT, ExplainForm, SlideView, slide_of
 from napari_mrisr.viewer.explain.layers import (
-    DEFAULT_SCALE,
     Explained,
     ExplainRequest,
     Marker,
     OutputGrid,
     Prepared,
+    choose_model,
     likely_roles,
-    scale_between,
 )
 from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
@@ -57,7 +60,7 @@ class ExplainWidget(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, "explain", ExplainForm())
-        self.explanation: Explanation | None = None
+        self.explanation: VoxelExplanation | None = None
         self._prepared: Prepared | None = None
         self._grid: OutputGrid | None = None
         self._stage = 0
@@ -73,7 +76,7 @@ class ExplainWidget(Dock):
             {**dict.fromkeys(_VOXEL_EVENTS, self._voxels_changed), "name": self._show_layers},
         )
         panel = self.panel
-        panel.bank.set_names(list_banks(), None)
+        panel.bank.set_names([*list_networks(), *list_banks()], None)
         panel.bank.chosen.connect(self._bank_chosen)
         panel.bank.browsed.connect(self.open_bank)
         for field in (panel.layer, panel.reference):
@@ -146,13 +149,16 @@ class ExplainWidget(Dock):
     def open_bank(self, path: str) -> None:
         """Use the filter bank in a file."""
         try:
-            scale = load_bank(path).scale
+            network = path.endswith(NETWORK_SUFFIX)
+            scale = None if network else load_bank(path).scale
+            if network:
+                load_network(path)
         except MrisrError as error:
             self.tell_error(error)
             return
         bank = self.panel.bank
         bank.add_file(path, scale)
-        bank.set_names(list_banks(), scale)
+        bank.set_names([*list_networks(), *list_banks()], scale)
         bank.choose_file()
 
     def export(self, suffix: str, path: str = "") -> None:
@@ -176,22 +182,19 @@ class ExplainWidget(Dock):
 
     # Requests: frozen from the form.
 
-    def _bank(self) -> FilterBank:
-        panel = self.panel
-        if panel.bank.bank is not None:
-            return load_bank(panel.bank.bank)
-        scale = None
-        if panel.reference.layer is not None:
-            reference = self._snapshot(panel.reference.layer)
-            scale = scale_between(reference.grid, self._snapshot(panel.layer.layer).grid)
-        return bank_for(scale or DEFAULT_SCALE)
+    def _model(self, source: LayerSnapshot) -> tuple[FilterBank | NetworkFile, RealScale]:
+        """Return the bank or network, and the scale."""
+        layer = self.panel.reference.layer
+        reference = None if layer is None else self._snapshot(layer).grid
+        return choose_model(self.panel.bank.bank, source.grid, reference)
 
     def _request(self, voxel: Shape | None) -> ExplainRequest | None:
         layer, reference = self.panel.layer.layer, self.panel.reference.layer
         if layer is None:
             return None
+        source = self._snapshot(layer)
         taken = self._snapshot(reference) if reference is not None else None
-        return ExplainRequest(self._snapshot(layer), taken, self._bank(), voxel, self._prepared)
+        return ExplainRequest(source, taken, *self._model(source), voxel, self._prepared)
 
     def _snapshot(self, layer: Image) -> LayerSnapshot:
         return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
@@ -200,7 +203,8 @@ class ExplainWidget(Dock):
         layer = self.panel.layer.layer
         if layer is None:
             return None
-        return OutputGrid.of(layer, self._snapshot(layer), self._bank().scale)
+        source = self._snapshot(layer)
+        return OutputGrid.of(layer, source, self._model(source)[1])
 
     def _mark(self, voxel: Shape) -> None:
         layer = self.panel.layer.layer
@@ -213,10 +217,12 @@ class ExplainWidget(Dock):
         explanation = result.explanation
         self._prepared, self.explanation = result.prepared, explanation
         self._mark(explanation.voxel)
-        self._stage = min(self._stage, len(explanation.stages) - 1)
+        stages = explanation.stages if isinstance(explanation, Explanation) else ()
+        self._stage = min(self._stage, max(0, len(stages) - 1))
+        kind = "bank" if stages else "network"
         self.panel.show_ready(explanation=True)
         self.panel.show_status(
-            f"Voxel {voxel_text(explanation.voxel)}, bank {explanation.bank_name}"
+            f"Voxel {voxel_text(explanation.voxel)}, {kind} {explanation.bank_name}"
         )
         self._show_slides()
 
@@ -224,7 +230,9 @@ class ExplainWidget(Dock):
         explanation = self.explanation
         if explanation is None:
             return
-        labels = [stage_label(explanation, n) for n in range(len(explanation.stages))]
+        labels = []
+        if isinstance(explanation, Explanation):
+            labels = [stage_label(explanation, n) for n in range(len(explanation.stages))]
         self.panel.show_stages(labels, self._stage)
         slides = [slide_of(explanation, step) for step in steps_of(explanation, self._stage)]
         self.slides.show_slides(slides, self.slides.index)
@@ -246,7 +254,8 @@ class ExplainWidget(Dock):
         if explanation is None:
             return
         try:
-            same = self._bank().scale == explanation.scale
+            source = self._snapshot(self.panel.layer.layer)
+            same = self._model(source)[1] == explanation.scale
         except MrisrError as error:
             self.tell_error(error)
             return

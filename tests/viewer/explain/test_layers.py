@@ -7,9 +7,11 @@ from napari.layers import Image
 from napari_mrisr.bank.model import load_bank
 from napari_mrisr.core.progress import Cancelled, CancelToken, Progress
 from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.errors import BankError
 from napari_mrisr.viewer.explain.layers import (
     ExplainRequest,
     OutputGrid,
+    choose_model,
     likely_roles,
     scale_between,
 )
@@ -57,9 +59,9 @@ def snapshot_of(volume, name):
 def test_prepared_volumes_are_reused(truth, lr):
     bank = load_bank("default-2x")
     source, high = snapshot_of(lr, "lr"), snapshot_of(truth, "truth")
-    first = ExplainRequest(source, high, bank, (3, 4, 5))(Progress())
+    first = ExplainRequest(source, high, bank, (2, 2, 2), (3, 4, 5))(Progress())
     assert first.explanation.voxel == (3, 4, 5)
-    again = ExplainRequest(source, high, bank, (6, 4, 5), first.prepared)(Progress())
+    again = ExplainRequest(source, high, bank, (2, 2, 2), (6, 4, 5), first.prepared)(Progress())
     assert again.prepared is first.prepared
     assert again.explanation.truth is not None
 
@@ -68,7 +70,9 @@ def test_cancelled_before_the_work(lr):
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
-        ExplainRequest(snapshot_of(lr, "lr"), None, load_bank("default-2x"), None)(Progress(token))
+        ExplainRequest(snapshot_of(lr, "lr"), None, load_bank("default-2x"), (2, 2, 2), None)(
+            Progress(token)
+        )
 
 
 def output_grid(layer):
@@ -121,3 +125,21 @@ def test_no_voxel_outside(volume):
     assert grid.voxel_at(first) == (19, 11, 44)
     for axis in range(3):
         assert grid.voxel_at(first - 1.6 * np.eye(3)[axis]) is None
+
+
+def test_thick_slices_are_explained_by_the_network_that_super_resolve_uses():
+    thick = Grid((40, 40, 8), np.diag([1.0, 1.0, 4.5, 1.0]))
+    network, scale = choose_model(None, thick, None)
+    assert (network.name, scale) == ("thick-slices", (1, 1, 4.5))
+    bank, scale = choose_model(None, Grid((40, 40, 40), np.eye(4)), None)
+    assert (bank.name, scale) == ("default-2x", (2, 2, 2))
+    bank, scale = choose_model("thick-4x", thick, None)
+    assert (bank.name, scale) == ("thick-4x", (1, 1, 4))
+
+
+def test_a_reference_decides_the_scale():
+    low = Grid((20, 10, 20), np.diag([1.0, 2.0, 1.0, 1.0]))
+    network, scale = choose_model("thick-slices", low, low.upsampled((1, 2, 1)))
+    assert (network.name, scale) == ("thick-slices", (1, 2, 1))
+    with pytest.raises(BankError, match="choose a network"):
+        choose_model("thick-slices", Grid((40, 40, 40), np.eye(4)), None)

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers.leaks import sweep
+from helpers.scans import head
 from qtpy.QtWidgets import QFileDialog
 
 from napari_mrisr.bank.model import load_bank
-from napari_mrisr.explain import explain_voxel, steps_of
+from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.explain import NetworkExplanation, explain_voxel, steps_of
 from napari_mrisr.explain.steps import plain, stage_label
 from napari_mrisr.viewer.explain import layers
 from napari_mrisr.viewer.explain.layers import MARKER_NAME, OutputGrid
@@ -264,3 +266,17 @@ def test_closing_the_window_while_busy(real_desk):
     desk.viewer.window.show()
     desk.widget.explain(VOXEL)
     desk.viewer.close()
+
+
+def test_a_scan_of_thick_slices_is_explained_by_the_network(model_desk):
+    shape = (24, 20, 7)
+    desk = model_desk(ExplainWidget)
+    desk.add(Volume(head(5, shape), Grid(shape, np.diag([1.0, 1.0, 3.5, 1.0]))), "thick")
+    desk.widget.find()
+    desk.wait()
+    found = desk.widget.explanation
+    assert isinstance(found, NetworkExplanation)
+    assert found.scale == (1, 1, 3.5)
+    assert len(desk.widget.slides.slides) == 5
+    assert desk.widget.panel.stage.count() == 0
+    assert "network thick-slices" in desk.widget.panel.status.text()
