@@ -1,4 +1,4 @@
-"""Calibrate the expected error of a network for thick slices, after its training.
+"""Calibrate the expected error of a network, after its training.
 
     python scripts/calibrate_network.py DATA NETWORK.onnx
 
@@ -19,25 +19,28 @@ from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import load_network, with_metadata
-from napari_mrisr.training.calibrate_network import FACTORS, calibrated_network
+from napari_mrisr.networks.file import THICK, load_network, with_metadata
+from napari_mrisr.training.calibrate_network import calibrated_network
 
 FLAIR = "lesions/ms26_FLAIR.nii.gz"
 
 
-def volumes(data: Path, every: int) -> Iterator[tuple[Volume, tuple[int, ...]]]:
+def volumes(data: Path, every: int, kind: str) -> Iterator[tuple[Volume, tuple[int, ...]]]:
     """Yield the training volumes with the axes that the scanner did not interpolate."""
     paths = sorted((data / "train").glob("*.nii.gz"))[::every]
     for path in [*paths, data / FLAIR]:
         print(time.strftime("%H:%M:%S"), path.name, flush=True)
-        yield read_volume(path), (0, 1) if path.name.startswith("ds002748") else (0, 1, 2)
+        if not path.name.startswith("ds002748"):
+            yield read_volume(path), (0, 1, 2)
+        elif kind == THICK:
+            yield read_volume(path), (0, 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("network", type=Path)
-    parser.add_argument("--factor", type=int, nargs="*", default=FACTORS)
+    parser.add_argument("--factor", type=int, nargs="*")
     parser.add_argument("--tiles", type=int, default=1, help="per volume and factor")
     parser.add_argument("--every", type=int, default=1, help="use every n-th volume of train/")
     parser.add_argument("--threads", type=int, default=processors())
@@ -45,7 +48,7 @@ def main() -> None:
     network = load_network(arguments.network)
     series, ranges = calibrated_network(
         network,
-        volumes(arguments.data, arguments.every),
+        volumes(arguments.data, arguments.every, network.kind),
         factors=arguments.factor,
         tiles=arguments.tiles,
         pool=ThreadPool(arguments.threads),
@@ -57,7 +60,7 @@ def main() -> None:
     )
     with atomic_write(arguments.network) as temporary:
         temporary.write_bytes(content)
-    print(f"calibrated for slice factors {', '.join(f'{f:g}' for f in series.factors)}")
+    print(f"calibrated for factors {', '.join(f'{f:g}' for f in series.factors)}")
 
 
 if __name__ == "__main__":

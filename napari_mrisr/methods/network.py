@@ -143,7 +143,9 @@ def list_networks() -> list[str]:
 def model_of(method: Method | None) -> FilterBank | NetworkFile | None:
     """Return the filter bank or network of a method; None if it has neither."""
     inner = None if method is None else innermost(method)
-    return inner.network if isinstance(inner, ThickSlices) else bank_of(method)
+    if isinstance(inner, ThickSlices | IsotropicNetwork):
+        return inner.network
+    return bank_of(method)
 
 
 def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method | None:

@@ -123,14 +123,19 @@ class Tiles:
 
         Coefficients have the shape ``(*box.shape, order)``.
         """
+        for box in self.boxes(lr, region):
+            yield box, self._cache.get(lr, box, self._compute)
+
+    def boxes(self, lr: Volume, region: Region) -> list[Region]:
+        """Return the low-resolution boxes of the tiles that meet a region."""
         most = (ACROSS, ACROSS, ALONG)
         spans = [
             _pieces(n, m, a, b)
             for n, m, a, b in zip(lr.grid.shape, most, region.start, region.stop, strict=True)
         ]
-        for (a, d), (b, e), (c, f) in itertools.product(*spans):
-            box = Region((a, b, c), (d, e, f))
-            yield box, self._cache.get(lr, box, self._compute)
+        return [
+            Region((a, b, c), (d, e, f)) for (a, d), (b, e), (c, f) in itertools.product(*spans)
+        ]
 
     def _compute(self, lr: Volume, box: Region) -> FloatArray:
         given = self.inputs(lr, box)

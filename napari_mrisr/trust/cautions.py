@@ -12,7 +12,7 @@ from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.scale import thick_axis
 from napari_mrisr.core.slices import SliceGeometry
-from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.file import THICK, NetworkFile
 from napari_mrisr.operators.degrade import get_degradation
 from napari_mrisr.scan.interleaving import ALTERNATES, slice_axis
 from napari_mrisr.scan.traits import TraitRanges, Traits
@@ -34,7 +34,7 @@ FACTOR_SLACK = 1.1
 WIDTH_STEP = 0.15
 """A slice thickness may lie this far beyond the range of the training, in slice distances."""
 
-THICK = 2.0
+THICK_FROM = 2.0
 """Slices are thick from this ratio of slice distance to in-plane voxel size."""
 
 
@@ -72,11 +72,11 @@ def cautions_for(
     if thick is not None and slices is not None:
         found += _of_the_slices(traits, slices, thick)
     ranges = None if bank is None else TraitRanges.from_json(bank.provenance.get("traits"))
-    if ranges is not None:
-        # Banks for nearly cubic voxels have seen anatomy from the size of their training
+    if bank is not None and ranges is not None:
+        # Filters for nearly cubic voxels have seen anatomy from the size of their training
         # images to that of the low-resolution images made from them.
-        finer = max(bank.scale) if isinstance(bank, FilterBank) and thick is None else 1
-        found += _against(traits, ranges, finer)
+        finer = max(bank.scale) if isinstance(bank, FilterBank) else bank.factors[1]
+        found += _against(traits, ranges, finer if thick is None else 1)
     return tuple(found)
 
 
@@ -91,7 +91,7 @@ class _SliceRanges:
 def _thick_training(bank: FilterBank | NetworkFile | None) -> _SliceRanges | None:
     """Return the slices that a bank or network was trained on; None if it was on others."""
     if isinstance(bank, NetworkFile):
-        return _SliceRanges(bank.factors, bank.widths)
+        return _SliceRanges(bank.factors, bank.widths) if bank.kind == THICK else None
     if bank is None or thick_axis(bank.scale) is None:
         return None
     profile, factor = get_degradation(bank.degradation), float(max(bank.scale))
@@ -141,9 +141,9 @@ def _of_the_volume(traits: Traits, *, made_for_slices: bool) -> Iterator[Caution
     ratio = traits.voxel_size[thickest] / max(others)
     for axis, (name, band) in enumerate(zip(AXIS_NAMES, traits.band, strict=True)):
         if band <= FILLED_BAND:
-            in_slice = ratio >= THICK and axis != thickest
+            in_slice = ratio >= THICK_FROM and axis != thickest
             yield _interpolated(name, band, traits.voxel_size[axis], in_slice)
-    if ratio >= THICK and not made_for_slices:
+    if ratio >= THICK_FROM and not made_for_slices:
         yield Caution(
             "thick slices",
             f"The slices along {AXIS_NAMES[thickest]} are {ratio:.1f} times as thick as the voxels "
@@ -175,7 +175,7 @@ def _interpolated(name: str, band: float, size: float, in_slice: bool) -> Cautio
     return Caution("interpolated axis", text)
 
 
-def _against(traits: Traits, ranges: TraitRanges, finer: int) -> Iterator[Caution]:
+def _against(traits: Traits, ranges: TraitRanges, finer: float) -> Iterator[Caution]:
     low, high = ranges.voxel_size[0] / finer, ranges.voxel_size[1]
     sizes = traits.voxel_size
     if min(sizes) < low / VOXEL_FACTOR or max(sizes) > high * VOXEL_FACTOR:

@@ -27,7 +27,7 @@ from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import BankError, GeometryError, explain
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.resampled import scale_of_bank
-from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.degrade import Degradation, degrade, get_degradation
 from napari_mrisr.operators.interpolate import AxisOperator
@@ -170,9 +170,11 @@ def _axes_for(lr: Volume, result: Volume, bank: FilterBank | NetworkFile) -> Axe
     if isinstance(bank, FilterBank):
         whole = scale_of_bank((x, y, z), [bank.scale]) if min(x, y, z) >= 1 else None
         axes = None if whole is None else axes_between(whole, bank.scale)
-    elif thick is not None:
+    elif bank.kind == THICK and thick is not None:
         first, second = (axis for axis in range(3) if axis != thick)
         axes = (first, second, thick)
+    elif bank.kind == ISOTROPIC and x == y == z > 1:
+        axes = IN_ORDER
     if axes is None:
         found = f"a result of {result.grid.shape} from {lr.grid.shape} voxels by {bank.name}"
         raise GeometryError(explain("trust maps", found, "give the volume and its result"))
@@ -185,25 +187,26 @@ def _degraded(
     """Return the result degraded as the bank or network assumes, and the name of that."""
     sizes = zip(result.grid.shape, lr.grid.shape, strict=True)
     thick = [axis for axis, (n, m) in enumerate(sizes) if n != m]
-    if isinstance(bank, NetworkFile):
-        profile = Degradation("slice-profile")
+    x, y, z = (n // m for n, m in zip(result.grid.shape, lr.grid.shape, strict=True))
+    scale = (x, y, z)
+    if isinstance(bank, FilterBank):
+        scale, profile = bank.scale, get_degradation(bank.degradation)
     else:
-        profile = get_degradation(bank.degradation)
+        profile = Degradation("slice-profile" if bank.kind == THICK else "standard")
     if len(thick) == 1 and profile.name == "slice-profile":
         profile = replace(profile, fwhm=relative_width(lr, thick[0]) or profile.fwhm)
         n, count = result.grid.shape[thick[0]], lr.grid.shape[thick[0]]
         operator = slice_operator(n, count, profile.profile, profile.fwhm)
         return operator.apply(np.ascontiguousarray(result.data), thick[0]), str(profile)
-    assert isinstance(bank, FilterBank), "a network makes one axis finer"
-    whole = lr.grid.upsampled(bank.scale)
+    whole = lr.grid.upsampled(scale)
     data = result.data
     if whole.shape != result.grid.shape:
         # Such a result was resampled from the bank's whole factors.
         data = interpolate.resample(
             data, (0, 0, 0), result.grid.shape, whole.shape, Region.whole(whole.shape)
         )
-    low = degrade(Volume(data, whole), bank.scale, bank.degradation, progress=progress)
-    return low.data, bank.degradation
+    low = degrade(Volume(data, whole), scale, profile, progress=progress)
+    return low.data, str(profile)
 
 
 def _permuted(maps: TrustMaps, axes: Axes) -> TrustMaps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.networks import convolution_model, save_model
+from helpers.networks import convolution_model, described, save_model
 from helpers.scans import head
 
 from napari_mrisr.core.volume import Grid, Volume
@@ -47,6 +47,26 @@ def test_the_expected_error_is_measured(network):
     error = np.sqrt(np.mean((result.data - truth.data)[inside] ** 2))
     expected = np.sqrt(np.mean(maps.expected_error.data[inside] ** 2))
     assert error / 1.5 < expected < 1.5 * error
+
+
+def test_an_isotropic_network_is_measured_by_its_factors(tmp_path):
+    model = convolution_model(np.zeros((64, 1, 3, 3, 3)), kind="isotropic")
+    model.graph.initializer[0].name = model.graph.node[0].input[1] = "tail.weight"
+    described(model, halo=1, order=64, kind="isotropic")
+    path = save_model(model, tmp_path / "blocks.onnx")
+    volumes = [(volume(seed), (2,)) for seed in range(3)]
+    series, ranges = calibrated_network(load_network(path), volumes, factors=(2,))
+    assert ranges.voxel_size == (2.0, 2.0)
+    path.write_bytes(with_metadata(path.read_bytes(), calibration=series.to_json()))
+    truth = volume(8)
+    lr = degrade(truth, (2, 2, 2))
+    result = run_method(make_network((2, 2, 2), str(path)), lr)
+    maps = trust_maps(lr, result, load_network(path), threads=1)
+    inside = head_mask(truth.data)
+    error = np.sqrt(np.mean((result.data - truth.data)[inside] ** 2))
+    expected = np.sqrt(np.mean(maps.expected_error.data[inside] ** 2))
+    assert error / 1.5 < expected < 1.5 * error
+    assert maps.consistency.history["degradation"] == "standard"
 
 
 def test_one_volume_is_too_few(network):
