@@ -1,4 +1,4 @@
-"""Dialog for the file of a volume, and the user's settings."""
+"""Dialogs for the file or folder of a volume, and the user's settings."""
 
 from __future__ import annotations
 
@@ -56,6 +56,32 @@ def ask_volume_path(parent: QWidget, suggested: Path) -> Path | None:
         chosen = typed.with_name(f"{typed.name}{suffix}")
     # The dialog has asked about the name that was typed.
     if chosen != typed and chosen.exists():
+        text = f"{chosen.name} exists already.\nReplace it?"
+        if QMessageBox.question(parent, "Save", text) != QMessageBox.StandardButton.Yes:
+            return None
+    return chosen
+
+
+def ask_series_folder(parent: QWidget, suggested: Path) -> Path | None:
+    """Ask for the folder in which to make a folder for a DICOM series.
+
+    Parameters
+    ----------
+    parent : QWidget
+    suggested : Path
+        The new folder; its parent is on show.
+
+    Returns
+    -------
+    Path or None
+        The new folder. The user has agreed to replace an existing one. None if the user cancels.
+    """
+    title = f"Choose where to save the DICOM series “{suggested.name}”"
+    folder = QFileDialog.getExistingDirectory(parent, title, str(suggested.parent))
+    if not folder:
+        return None
+    chosen = Path(folder) / suggested.name
+    if chosen.exists():
         text = f"{chosen.name} exists already.\nReplace it?"
         if QMessageBox.question(parent, "Save", text) != QMessageBox.StandardButton.Yes:
             return None

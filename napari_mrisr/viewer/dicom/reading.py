@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ def _all_frames(series: Any, progress: Progress) -> LayerData:
     for i in range(count):
         frames[i] = _read(series.path, i).data if i else first.data
         progress.advance()
+    # Each frame refers to its own files.
+    first = replace(first, origin=replace(first.origin, header=tuple(series.stacks)))
     data, kwargs, kind = series_layer_data(frames, first, series.description)
     return data, kwargs | _window(first.origin), kind
 

@@ -339,7 +339,7 @@ def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
     record = layer.metadata.get(METADATA_KEY)
     if isinstance(record, ScanRecord) and shape == record.grid.shape[::-1]:
         move = _move(record.grid, matrix)
-        record = replace(record, grid=_moved(record.grid, move))
+        record = replace(_of_frame(record, chosen), grid=_moved(record.grid, move))
         if _is_ras(record.grid):
             turned = bool(np.abs(move[:3, :3] - np.diag(np.diag(move[:3, :3]))).max() > 1e-6)
             return LayerSnapshot(
@@ -350,6 +350,14 @@ def snapshot(layer: Image, frame: int = 0) -> LayerSnapshot:
         raise GeometryError(explain(layer.name, "its transform flattens the volume", remedy))
     grid, orientation = geometry.grid_from_display(shape, matrix)
     return LayerSnapshot(name, data, grid, orientation, None, look, chosen, layer_id)
+
+
+def _of_frame(record: ScanRecord, frame: int | None) -> ScanRecord:
+    """Return the record of one frame, where each frame has its own header, as in DICOM."""
+    origin = record.origin
+    if frame is None or origin is None or not isinstance(origin.header, tuple):
+        return record
+    return replace(record, origin=replace(origin, header=origin.header[frame]))
 
 
 def _finest(layer: Image) -> Any:

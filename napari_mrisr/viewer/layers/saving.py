@@ -30,6 +30,7 @@ from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     ScanRecord,
     history_of,
+    is_map,
     snapshot,
     source_of,
 )
@@ -46,6 +47,8 @@ Writer = Callable[..., Any]
 
 _NAPARI_WRITER = "napari.write_image"
 _NAPARI_FOLDER_WRITER = "napari.write_directory"
+
+DICOM_SUFFIX = ".dcm"
 
 _MAP_WORDS = {"expected": "experr", "support": "support", "result": "consistency"}
 
@@ -130,6 +133,60 @@ def save_snapshot(taken: LayerSnapshot, path: str | Path, progress: Progress | N
     return out
 
 
+def is_from_dicom(layer: Image) -> bool:
+    """Return whether a layer is, or was computed from, a DICOM series; a map does not count."""
+    record = layer.metadata.get(METADATA_KEY)
+    origin = record.origin if isinstance(record, ScanRecord) else None
+    return origin is not None and origin.suffix == DICOM_SUFFIX and not is_map(layer)
+
+
+def suggested_series(layer: Image, folder: Path) -> Path:
+    """Return the folder for a layer as a DICOM series: ``T1w-3D_desc-sr2xhashed``."""
+    # A dot would begin a file type.
+    stem = re.sub(r"[^\w+-]+", "-", _stem_of_layer(layer)).strip("-") or "series"
+    desc = _desc(history_of(layer))
+    return folder / (with_desc(stem, desc) if desc else stem)
+
+
+def save_as_dicom(
+    taken: LayerSnapshot, folder: Path, progress: Progress | None = None, *, anonymize: bool = False
+) -> Path:
+    """Save the contents of a layer as a derived DICOM series; for a worker thread.
+
+    Parameters
+    ----------
+    taken : LayerSnapshot
+        From DICOM; see :func:`is_from_dicom`.
+    folder : Path
+        The folder to make; an older series of this program is replaced.
+    progress : Progress, optional
+        Reports slices, and cancels.
+    anonymize : bool
+        Remove the patient.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    MrisrError
+        If the series cannot be written. No folder is left then.
+    """
+    from napari_mrisr.io.dicom.write import write_dicom
+
+    write_dicom(_volume(taken), folder, anonymize=anonymize, overwrite=True, progress=progress)
+    return folder
+
+
+def _volume(taken: LayerSnapshot) -> Volume:
+    """Return the volume. Unlike ``to_volume`` it may lack contrast, as a map of zeros does."""
+    data = taken.reader()(Region.whole(taken.grid.shape))
+    origin = taken.record.origin if taken.record is not None else None
+    return Volume(data, taken.grid, origin=origin, history=taken.history)
+
+
 def _write(
     taken: LayerSnapshot, out: Path, overwrite: bool, progress: Progress | None = None
 ) -> None:
@@ -146,11 +203,7 @@ def _write(
             progress=progress,
         )
     else:
-        # Not `to_volume`, which refuses what has no contrast, such as a support map of zeros.
-        data = taken.reader()(Region.whole(taken.grid.shape))
-        origin = taken.record.origin if taken.record is not None else None
-        volume = Volume(data, taken.grid, origin=origin, history=taken.history)
-        write_volume(volume, out, overwrite=overwrite, progress=progress)
+        write_volume(_volume(taken), out, overwrite=overwrite, progress=progress)
 
 
 def activate(context: Any) -> None:

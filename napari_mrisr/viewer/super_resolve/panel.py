@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
+    QMenu,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -48,6 +49,10 @@ class Panel(FormPanel):
         self.cautions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.run_button = QPushButton("Run", self)
         self.save_button = QPushButton("Save…", self)
+        self.save_menu = QMenu(self)
+        self.save_file = self.save_menu.addAction("Save as file…")
+        self.save_series = self.save_menu.addAction("Save as DICOM series…")
+        self.save_anonymous = self.save_menu.addAction("Save as anonymous DICOM series…")
         self.offer_save("")
         self.degradation = NamedChoice(DEGRADATION_SUMMARIES, self)
         self.simulate_button = QPushButton("Simulate a low-resolution scan", self)
@@ -104,10 +109,16 @@ class Panel(FormPanel):
         self._form.setRowVisible(self.bank, shown)
         self._form.setRowVisible(self.trust, trust)
 
-    def offer_save(self, name: str) -> None:
-        """Enable *Save…* for the layer of a name; disable it for an empty one."""
+    def offer_save(self, name: str, *, dicom: bool = False) -> None:
+        """Enable *Save…* for the layer of a name; disable it for an empty one.
+
+        With ``dicom`` the button opens a menu, which offers DICOM series too.
+        """
         self.save_button.setEnabled(bool(name))
-        self.save_button.setToolTip(f"Save “{name}” as a file" if name else "No result to save yet")
+        self.save_button.setMenu(self.save_menu if dicom else None)
+        kinds = "a file or DICOM series" if dicom else "a file"
+        tip = f"Save “{name}” as {kinds}" if name else "No result to save yet"
+        self.save_button.setToolTip(tip)
 
     def show_cautions(self, cautions: tuple[Caution, ...]) -> None:
         """Show what is unusual about the layer."""

@@ -21,7 +21,12 @@ from napari_mrisr.methods.network import bundled_networks, open_network
 from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
-from napari_mrisr.viewer.common.dialogs import ask_volume_path, last_folder, remember_folder
+from napari_mrisr.viewer.common.dialogs import (
+    ask_series_folder,
+    ask_volume_path,
+    last_folder,
+    remember_folder,
+)
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import (
@@ -45,7 +50,13 @@ from napari_mrisr.viewer.layers.convert import (
     is_map,
     snapshot,
 )
-from napari_mrisr.viewer.layers.saving import save_snapshot, suggested_path
+from napari_mrisr.viewer.layers.saving import (
+    is_from_dicom,
+    save_as_dicom,
+    save_snapshot,
+    suggested_path,
+    suggested_series,
+)
 from napari_mrisr.viewer.preview.array import PreviewArray
 from napari_mrisr.viewer.preview.layer import LayerPreview
 from napari_mrisr.viewer.super_resolve.cautions import CautionWatch
@@ -101,6 +112,9 @@ class SuperResolveWidget(Dock):
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
         panel.save_button.clicked.connect(self.save)
+        panel.save_file.triggered.connect(self.save)
+        panel.save_series.triggered.connect(self.save_series)
+        panel.save_anonymous.triggered.connect(self.save_anonymous_series)
         self._method_chosen()
         self.attach()
 
@@ -120,15 +134,34 @@ class SuperResolveWidget(Dock):
         if layer is None or self.busy:
             return
         path = ask_volume_path(self, suggested_path(layer, self._viewer.layers, last_folder()))
-        if path is None:
+        if path is not None:
+            self._save(layer, save_snapshot, path)
+
+    def save_series(self) -> None:
+        """Save the same result as a DICOM series; ask for the folder."""
+        self._save_series(anonymize=False)
+
+    def save_anonymous_series(self) -> None:
+        """Save the same result as a DICOM series without the patient; ask for the folder."""
+        self._save_series(anonymize=True)
+
+    def _save_series(self, *, anonymize: bool) -> None:
+        layer = self._result()
+        if layer is None or self.busy or not is_from_dicom(layer):
             return
+        path = ask_series_folder(self, suggested_series(layer, last_folder()))
+        if path is not None:
+            self._save(layer, functools.partial(save_as_dicom, anonymize=anonymize), path)
+
+    def _save(self, layer: Image, write: Callable[..., Path], path: Path) -> None:
+        """Save a layer in the background."""
         try:
             taken = snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
         except MrisrError as error:
             self.tell_error(error)
             return
         self._request = None
-        self.run_work(functools.partial(save_snapshot, taken, path), f"Saving {path.name}…")
+        self.run_work(functools.partial(write, taken, path), f"Saving {path.name}…")
 
     def _result(self) -> Image | None:
         """Return the layer to save: the selected one if it is a result, else the newest result."""
@@ -141,7 +174,10 @@ class SuperResolveWidget(Dock):
     def _offer_save(self, event: Any = None) -> None:
         if not self.busy:
             layer = self._result()
-            self.panel.offer_save("" if layer is None else layer.name)
+            if layer is None:
+                self.panel.offer_save("")
+            else:
+                self.panel.offer_save(layer.name, dicom=is_from_dicom(layer))
 
     def choose_layer(self, layer: Image) -> None:
         """Choose a layer of the viewer as input."""

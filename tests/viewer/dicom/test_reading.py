@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 from helpers import dicoms
+from napari.layers import Image
 
 import napari_mrisr as sr
 from napari_mrisr.errors import VolumeError
 from napari_mrisr.viewer.dicom.reading import get_reader, series_layer
-from napari_mrisr.viewer.layers.convert import METADATA_KEY
+from napari_mrisr.viewer.layers.convert import METADATA_KEY, snapshot
+from napari_mrisr.viewer.layers.saving import save_as_dicom
 
 
 def echoes(folder, **change):
@@ -52,6 +55,16 @@ def test_several_volumes_become_the_frames_of_a_layer(tmp_path):
     single, named, _ = series_layer(series, 1)
     assert named["name"] == "GRE echo 2"
     np.testing.assert_array_equal(data[1], single)
+
+
+def test_a_frame_is_saved_with_its_own_header(tmp_path):
+    (series,) = sr.list_series(echoes(tmp_path / "study"))
+    data, kwargs, _ = series_layer(series)
+    for frame, echo in ((0, 12.5), (1, 80)):
+        taken = snapshot(Image(data, **kwargs), frame)
+        folder = save_as_dicom(taken, tmp_path / f"{frame}")
+        assert pydicom.dcmread(folder / "0001.dcm").EchoTime == echo
+        np.testing.assert_array_equal(sr.read_volume(folder).data, taken.to_volume().data)
 
 
 def test_several_series_without_a_window_are_an_error(tmp_path):

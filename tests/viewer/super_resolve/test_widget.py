@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import dicoms
 from helpers.desk import Desk, our_threads
 from helpers.networks import convolution_model, save_model
 from napari.utils.notifications import notification_manager
@@ -833,6 +834,67 @@ def test_the_selected_result_is_saved_else_the_newest(desk, volume):
     assert second.name in tip()
     desk.viewer.layers.clear()
     assert not desk.panel.save_button.isEnabled()
+
+
+@pytest.fixture
+def dicom_folder(monkeypatch, tmp_path):
+    """Answer the dialog for folders with a new one."""
+    folder = tmp_path / "pacs"
+    folder.mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    monkeypatch.setattr(super_resolve, "remember_folder", lambda folder: None)
+    return folder
+
+
+@pytest.mark.parametrize("anonymize", [False, True])
+def test_a_result_of_dicom_is_saved_as_a_dicom_series(desk, dicom_folder, anonymize, tmp_path):
+    scan = read_volume(dicoms.series(tmp_path / "study", orientation=dicoms.OBLIQUE))
+    desk.add(scan, "T1w")
+    desk.choose("tricubic", (1, 1, 2))
+    desk.widget.run()
+    desk.wait()
+    panel = desk.panel
+    assert panel.save_button.menu() is panel.save_menu
+    assert "as a file or DICOM series" in panel.save_button.toolTip()
+    (panel.save_anonymous if anonymize else panel.save_series).trigger()
+    desk.wait()
+    assert "Saved T1w_desc-sr1x1x2tricubic (" in desk.status
+    result = snapshot(desk.viewer.layers[-1]).to_volume()
+    back = read_volume(dicom_folder / "T1w_desc-sr1x1x2tricubic")
+    np.testing.assert_array_equal(back.data, np.rint(result.data))
+    np.testing.assert_allclose(back.grid.affine, result.grid.affine, atol=1e-6)
+    content = next((dicom_folder / "T1w_desc-sr1x1x2tricubic").iterdir()).read_bytes()
+    assert (b"Planted" in content) is not anonymize
+
+
+def test_only_results_of_dicom_are_offered_as_dicom(desk, volume):
+    desk.add(volume)
+    desk.widget.run()
+    desk.wait()
+    assert desk.panel.save_button.menu() is None
+    assert "as a file" in desk.panel.save_button.toolTip()
+    desk.widget.save_series()
+    assert not desk.widget.busy
+
+
+def test_an_older_series_is_replaced_only_if_the_user_agrees(
+    desk, dicom_folder, tmp_path, monkeypatch
+):
+    desk.add(read_volume(dicoms.series(tmp_path / "study")), "T1w")
+    desk.choose("nearest", (1, 1, 2))
+    desk.widget.run()
+    desk.wait()
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
+    desk.widget.save_series()
+    desk.wait()
+    (folder,) = dicom_folder.iterdir()
+    first = sorted(folder.iterdir())[0].read_bytes()
+    desk.widget.save_series()
+    assert not desk.widget.busy
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    desk.widget.save_series()
+    desk.wait()
+    assert sorted(folder.iterdir())[0].read_bytes() != first  # new UIDs
 
 
 # Results as inputs
