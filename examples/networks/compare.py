@@ -79,8 +79,8 @@ class Task:
 
     def psnr(self, image: Image) -> float:
         """Return the PSNR inside the head, in dB."""
-        error = np.mean((np.clip(image, 0, 1) - np.clip(self.image, 0, 1))[self.mask] ** 2)
-        return float(-10 * np.log10(error))
+        clipped = np.clip(self.image, 0, 1), np.clip(image, 0, 1)
+        return sr.psnr(*clipped, data_range=1.0, mask=self.mask)
 
     def numbers(self, result: Result, cubic: Result) -> list[str]:
         """Return the cells of a result's row."""

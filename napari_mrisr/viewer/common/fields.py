@@ -412,7 +412,7 @@ class BankField(QComboBox):
             self,
             "Open a filter bank or network",
             "",
-            "Filter banks and networks (*.safetensors *.onnx);;All files (*)",
+            "Filter banks and networks (*.safetensors *.onnx *.zip *.yaml);;All files (*)",
         )
         if path:
             self.browsed.emit(path)

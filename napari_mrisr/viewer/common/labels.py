@@ -21,9 +21,11 @@ from napari_mrisr.core.slices import ASSUMED, slices_of
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import BankError, MrisrError, ScaleError
 from napari_mrisr.methods import available_scales, get_method
-from napari_mrisr.methods.network import bundled_networks
+from napari_mrisr.methods.foreign import foreign_scales
+from napari_mrisr.methods.network import bundled_networks, open_network
 from napari_mrisr.methods.resampled import scale_of_bank
 from napari_mrisr.networks.file import ISOTROPIC, load_network
+from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.viewer.layers.convert import LayerSnapshot
 
 COMMON_SCALES: tuple[Scale, ...] = ((2, 2, 2), (3, 3, 3), (4, 4, 4), (1, 1, 2), (1, 1, 4))
@@ -132,21 +134,38 @@ def listed(scales: Iterable[Scale]) -> list[Scale]:
     return sorted(set(scales), key=lambda scale: (len(set(scale)) > 1, max(scale), scale))
 
 
-def isotropic_choice(grid: Grid, method: str) -> tuple[str, RealScale] | None:
+def isotropic_choice(
+    grid: Grid, method: str, file: str | None = None
+) -> tuple[str, RealScale] | None:
     """Return text and scale of *Make isotropic* for a thick-slice scan and a method.
 
     None if its slices are less than 1.5 times as thick as its pixels, or the method has no
-    filter bank for it.
+    filter bank or network for it; ``file`` is a network of the user.
     """
     sizes = grid.voxel_size
     if max(sizes) < _THICK * sorted(sizes)[1]:
         return None
     scale = isotropic_scale(sizes)
-    try:
-        get_method(method, scale)
-    except MrisrError:
+    if not any(_has_scale(method, scale, one) for one in {None, file}):
         return None
     return f"Make isotropic ({min(sizes):.2g} mm)", scale
+
+
+def _has_scale(method: str, scale: RealScale, file: str | None) -> bool:
+    try:
+        get_method(method, scale, file)
+    except MrisrError:
+        return False
+    return True
+
+
+def network_scales(path: str) -> list[Scale]:
+    """Return the scales to list for a network file, which may take seconds to examine."""
+    if is_foreign(path):
+        return listed(foreign_scales(path) or COMMON_SCALES)
+    if open_network(path).kind == ISOTROPIC:
+        return list(COMMON_SCALES[:3])
+    return [scale for scale in COMMON_SCALES if min(scale) == 1]
 
 
 def fitting_banks(scale: RealScale, *, any_order: bool = False) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from napari.utils import Colormap
 
@@ -58,7 +59,10 @@ class UpscaleRequest:
     def result_name(self) -> str:
         """Name of the resulting layer."""
         parameters = self.parameters
-        return f"{self.source.name} {parameters.method} {format_scale(parameters.scale)}x"
+        method = parameters.method
+        if method == "network" and parameters.bank is not None:
+            method = Path(parameters.bank).stem
+        return f"{self.source.name} {method} {format_scale(parameters.scale)}x"
 
     def run(self, progress: Progress, compute: Upscale | None = None) -> list[LayerData]:
         """Compute the result, then the trust maps; for a worker thread.

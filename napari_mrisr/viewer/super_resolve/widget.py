@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_mrisr.bank.folder import NETWORK_SUFFIX, user_banks, user_networks
-from napari_mrisr.core.scale import RealScale, whole_scale
+from napari_mrisr.core.scale import RealScale, Scale, whole_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.methods.network import bundled_networks, open_network
+from napari_mrisr.methods import get_method
+from napari_mrisr.methods.network import bundled_networks
 from napari_mrisr.networks.file import ISOTROPIC, THICK
-from napari_mrisr.networks.foreign import is_foreign
+from napari_mrisr.networks.foreign import SUFFIXES, is_foreign
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.common.dialogs import (
     ask_series_folder,
@@ -30,7 +31,6 @@ from napari_mrisr.viewer.common.dialogs import (
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.fields import bank_news
 from napari_mrisr.viewer.common.labels import (
-    COMMON_SCALES,
     duration_label,
     error_line,
     fitting_banks,
@@ -39,10 +39,12 @@ from napari_mrisr.viewer.common.labels import (
     listed,
     made_label,
     network_kind,
+    network_scales,
     networks_of,
     offered_scales,
     source_label,
 )
+from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     frame_on_screen,
@@ -99,6 +101,10 @@ class SuperResolveWidget(Dock):
         self.live.arrived.connect(self._preview_arrived)
         self.live.failed.connect(self._preview_failed)
         self._network_file: str | None = None
+        self._network_scales: list[Scale] = []
+        self.opener = Worker()
+        self.opener.finished.connect(self._network_opened)
+        self.opener.failed.connect(self.tell_error)
         self._request: Request | None = None
         self._from_preview = False  # the run takes its result from the preview
 
@@ -187,7 +193,7 @@ class SuperResolveWidget(Dock):
         """Choose a filter bank from a file, and its scale."""
         from napari_mrisr.bank.model import load_bank
 
-        if path.endswith(NETWORK_SUFFIX):
+        if Path(path).suffix.lower() in SUFFIXES:
             self._open_network(path)
             return
         try:
@@ -203,16 +209,25 @@ class SuperResolveWidget(Dock):
         self.panel.bank.choose_file()
 
     def _open_network(self, path: str) -> None:
+        if is_foreign(path):  # may take seconds to examine
+            self.panel.show_status(f"Examining {Path(path).name}…")
+            self.opener.submit(lambda _: (path, network_scales(path)))
+            return
         try:
-            isotropic = not is_foreign(path) and open_network(path).kind == ISOTROPIC
+            self._network_opened((path, network_scales(path)))
         except MrisrError as error:
             self.tell_error(error)
-            return
-        self._network_file = path
+
+    def _network_opened(self, found: tuple[str, list[Scale]]) -> None:
+        """Choose a network that was examined, and a scale that it has."""
+        path, scales = found
+        self._network_file, self._network_scales = path, scales
         self.panel.method.name = "network"
         self._method_chosen()
-        if isotropic:
-            self.panel.scale.scale = COMMON_SCALES[0]
+        try:
+            get_method("network", self.panel.scale.scale or scales[0], path)
+        except MrisrError:
+            self.panel.scale.scale = scales[0]
         self._scale_chosen()
         self.panel.bank.setCurrentIndex(self.panel.bank.findData(path))
 
@@ -226,9 +241,13 @@ class SuperResolveWidget(Dock):
             panel.show_error(error_line(error))
         if method == "hashed" and panel.bank.file_scale is not None:
             scales = listed([*scales, panel.bank.file_scale])
+        if method == "network" and self._network_file is not None:
+            scales = listed([*scales, *self._network_scales])
+            others = others or is_foreign(self._network_file)
         panel.show_bank(method in ("hashed", "network"), trust=method in LEARNED)
         grid = self._grid()
-        first = None if grid is None else isotropic_choice(grid, method)
+        file = self._network_file if method == "network" else None
+        first = None if grid is None else isotropic_choice(grid, method, file)
         panel.scale.set_voxel_size(None if grid is None else grid.voxel_size)
         panel.scale.set_scales(scales, others or first is not None, first)
 
@@ -273,7 +292,7 @@ class SuperResolveWidget(Dock):
 
         if path.endswith(NETWORK_SUFFIX):
             if Path(path) not in user_networks().values():
-                self._network_file = path
+                self._network_file, self._network_scales = path, network_scales(path)
         elif Path(path) not in user_banks().values():
             self.panel.bank.add_file(path, load_bank(path).scale)
         self._method_chosen()
@@ -475,6 +494,7 @@ class SuperResolveWidget(Dock):
     def detached(self, *, closing: bool) -> None:
         """End the preview and the measurements."""
         self.watch.close()
+        self.opener.close()
         self.live.close(remove=not closing)
         self._viewer.dims.events.point.disconnect(self._frame_changed)
         self._viewer.layers.selection.events.active.disconnect(self._offer_save)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import dicoms
 from helpers.desk import Desk, our_threads
-from helpers.networks import convolution_model, save_model
+from helpers.networks import convolution_model, copy_model, save_model
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
@@ -918,3 +918,37 @@ def test_a_result_is_an_input_only_if_the_user_picks_it_and_the_dock_says_so(des
     assert desk.panel.layer.layer is None
     assert "Choose a layer" in desk.status
     assert not desk.panel.run_button.isEnabled()
+
+
+def open_foreign(desk: SuperResolveDesk, path: object) -> None:
+    """Choose a network file of another program."""
+    desk.widget.open_bank(str(path))
+    desk.qtbot.waitUntil(lambda: not desk.widget.opener.running)
+
+
+def test_a_network_of_the_user_runs(desk, thick, tmp_path):
+    desk.add(thick)
+    open_foreign(desk, save_model(copy_model(4, 1, 1), tmp_path / "mine.onnx"))
+    assert desk.panel.method.name == "network"
+    assert desk.panel.bank.currentText() == "mine.onnx"
+    desk.panel.scale.scale = (1, 1, 4)
+    desk.widget.run()
+    desk.wait()
+    assert desk.names == ["scan", "scan mine 1x1x4x"]
+    found = snapshot(desk.viewer.layers[-1]).to_volume().data
+    np.testing.assert_allclose(found, thick.data.repeat(4, 2), rtol=1e-4)
+
+
+def test_a_network_of_the_user_brings_its_scale(desk, volume, tmp_path):
+    desk.add(volume)
+    open_foreign(desk, save_model(copy_model(3, 3, 3), tmp_path / "mine.onnx"))
+    assert desk.panel.scale.scale == (3, 3, 3)
+
+
+def test_a_network_that_is_refused_is_told(desk, volume, tmp_path):
+    desk.add(volume)
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"nothing")
+    open_foreign(desk, path)
+    assert "mine.onnx: not an ONNX file" in desk.status
+    assert desk.panel.bank.bank is None
