@@ -146,12 +146,13 @@ def isotropic_choice(
     if max(sizes) < _THICK * sorted(sizes)[1]:
         return None
     scale = isotropic_scale(sizes)
-    if not any(_has_scale(method, scale, one) for one in {None, file}):
+    if not any(has_scale(method, scale, one) for one in {None, file}):
         return None
     return f"Make isotropic ({min(sizes):.2g} mm)", scale
 
 
-def _has_scale(method: str, scale: RealScale, file: str | None) -> bool:
+def has_scale(method: str, scale: RealScale, file: str | None) -> bool:
+    """Return True if a method with a file, None for a bundled one, meets a scale."""
     try:
         get_method(method, scale, file)
     except MrisrError:
@@ -160,9 +161,9 @@ def _has_scale(method: str, scale: RealScale, file: str | None) -> bool:
 
 
 def network_scales(path: str) -> list[Scale]:
-    """Return the scales to list for a network file, which may take seconds to examine."""
+    """Return the scales of a network file, none for any; it may take seconds to examine."""
     if is_foreign(path):
-        return listed(foreign_scales(path) or COMMON_SCALES)
+        return listed(foreign_scales(path) or [])
     if open_network(path).kind == ISOTROPIC:
         return list(COMMON_SCALES[:3])
     return [scale for scale in COMMON_SCALES if min(scale) == 1]

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_mrisr.bank.folder import NETWORK_SUFFIX, user_banks, user_networks
-from napari_mrisr.core.scale import RealScale, Scale, whole_scale
+from napari_mrisr.core.scale import RealScale, Scale, is_whole, whole_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.methods import get_method
 from napari_mrisr.methods.network import bundled_networks
 from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.networks.foreign import SUFFIXES, is_foreign
@@ -35,6 +34,7 @@ from napari_mrisr.viewer.common.labels import (
     error_line,
     fitting_banks,
     grid_label,
+    has_scale,
     isotropic_choice,
     listed,
     made_label,
@@ -224,9 +224,10 @@ class SuperResolveWidget(Dock):
         self._network_file, self._network_scales = path, scales
         self.panel.method.name = "network"
         self._method_chosen()
-        try:
-            get_method("network", self.panel.scale.scale or scales[0], path)
-        except MrisrError:
+        scale = self.panel.scale.scale
+        # A factor that makes a scan isotropic may be met by resampling.
+        kept = scale is not None and not is_whole(scale) and has_scale("network", scale, path)
+        if scales and scale not in scales and not kept:
             self.panel.scale.scale = scales[0]
         self._scale_chosen()
         self.panel.bank.setCurrentIndex(self.panel.bank.findData(path))
