@@ -1,6 +1,6 @@
 """Measure methods on thick slices; print the tables of docs/reference/quality.md.
 
-    python scripts/thick_slices_table.py DATA ROWS.csv [--parts PART ...] [--print-only]
+    python scripts/thick_slices_table.py DATA ROWS.csv --write docs/reference/quality.md
 
 DATA holds val/, lesions/, clinical/ and anisotropic/. Each number is appended to ROWS.csv as soon
 as it is measured, so the command may be stopped and repeated. A row counts as long as the file
@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -44,7 +45,7 @@ FACTORS = (2, 3, 4, 6)
 PROFILES = ("boxcar:1", "boxcar:0.8", "gaussian:1.2")
 WIDTHS = ("0.8", "1", "1.2")
 METHODS = ("tricubic", "nearest", "hashed", "network")
-PARTS = ("simulated", "widths", "lesions", "edges", "left-out")
+NAMES = ("R–L", "A–P", "S–I")
 FIELDS = ("part", "scan", "axis", "factor", "profile", "told", "method", "file")
 NUMBERS = ("psnr", "ssim", "lesion_psnr", "contrast")
 RIM_VOXELS = 2
@@ -93,6 +94,7 @@ def key_of(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in FIELDS)
 
 
+@functools.lru_cache
 def file_of(method: str, factor: int) -> str:
     """Return the beginning of the checksum of the method's bank or network file."""
     if method not in ("hashed", "network"):
@@ -136,9 +138,9 @@ def fitting(truth: sr.Volume, axis: int, factor: int) -> sr.Volume:
     return truth.cropped_to_multiple((x, y, z))
 
 
-def simulated(rows: Rows, data: Path, part: str = "simulated") -> None:
-    for path in sorted((data / "val").glob("*.nii.gz")):
-        keys = [key(part, name_of(path), *values) for values in settings(part)]
+def simulated(rows: Rows, chosen: argparse.Namespace, part: str = "simulated") -> None:
+    for path in sorted((chosen.data / "val").glob("*.nii.gz")):
+        keys = [key(part, name_of(path), *values) for values in settings(part, chosen)]
         if missing := rows.missing(keys):
             whole, head = read(path)
             for row in missing:
@@ -147,16 +149,16 @@ def simulated(rows: Rows, data: Path, part: str = "simulated") -> None:
                 rows.add(row, psnr=psnr(truth.data, result(truth, row), mask))
 
 
-def widths(rows: Rows, data: Path) -> None:
-    simulated(rows, data, "widths")
+def widths(rows: Rows, chosen: argparse.Namespace) -> None:
+    simulated(rows, chosen, "widths")
 
 
-def settings(part: str) -> Iterator[tuple[int, int, str, str, str]]:
+def settings(part: str, chosen: argparse.Namespace) -> Iterator[tuple[int, int, str, str, str]]:
     """Yield axis, factor, profile, width told and method."""
-    for axis, factor, profile in itertools.product((0, 2), FACTORS, PROFILES):
+    for factor, profile, axis in itertools.product(chosen.factors, chosen.profiles, (0, 2)):
         width = profile.partition(":")[2]
         if part == "simulated":
-            for method in METHODS:
+            for method in chosen.methods:
                 yield axis, factor, profile, width, method
         elif factor == 4:
             for told in WIDTHS:
@@ -168,12 +170,12 @@ def name_of(path: Path) -> str:
     return path.name.removesuffix(".nii.gz").removesuffix("_T1w")
 
 
-def lesions(rows: Rows, data: Path) -> None:
-    path = data / "lesions" / "ms07_FLAIR.nii.gz"
-    settings = [(axis, 4, PROFILES[0], "1", m) for axis in (0, 2) for m in METHODS]
+def lesions(rows: Rows, chosen: argparse.Namespace) -> None:
+    path = chosen.data / "lesions" / "ms07_FLAIR.nii.gz"
+    settings = [(axis, 4, PROFILES[0], "1", m) for axis in (0, 2) for m in chosen.methods]
     for row in rows.missing(key("lesions", name_of(path), *values) for values in settings):
         whole, head = read(path)
-        lesion = sr.read_volume(data / "lesions" / "ms07_lesionmask.nii.gz").data > 0.5
+        lesion = sr.read_volume(path.with_name("ms07_lesionmask.nii.gz")).data > 0.5
         truth = fitting(whole, int(row["axis"]), 4)
         box = tuple(map(slice, truth.grid.shape))
         head, lesion = head[box], lesion[box]
@@ -188,9 +190,9 @@ def lesions(rows: Rows, data: Path) -> None:
         )
 
 
-def edges(rows: Rows, data: Path) -> None:
-    settings = [(axis, 4, PROFILES[0], "1", m) for axis in (0, 2) for m in METHODS]
-    for path in sorted((data / "val").glob("*.nii.gz")):
+def edges(rows: Rows, chosen: argparse.Namespace) -> None:
+    settings = [(axis, 4, PROFILES[0], "1", m) for axis in (0, 2) for m in chosen.methods]
+    for path in sorted((chosen.data / "val").glob("*.nii.gz")):
         for row in rows.missing(key("edges", name_of(path), *values) for values in settings):
             whole, head = read(path)
             axis = int(row["axis"])
@@ -203,11 +205,13 @@ def edges(rows: Rows, data: Path) -> None:
             rows.add(row, psnr=psnr(truth.data, result(truth, row), mask))
 
 
-def left_out(rows: Rows, data: Path) -> None:
+def left_out(rows: Rows, chosen: argparse.Namespace) -> None:
     protocol = get_protocol("leave-out:2")
-    for path in sorted([*(data / "clinical").iterdir(), *(data / "anisotropic").iterdir()]):
+    for path in [
+        p for f in ("clinical", "anisotropic") for p in sorted((chosen.data / f).glob("*.gz"))
+    ]:
         axis = int(np.argmax(read_header(path)[0].voxel_size))
-        keys = [key("left-out", name_of(path), axis, 2, "", "", m) for m in METHODS]
+        keys = [key("left-out", name_of(path), axis, 2, "", "", m) for m in chosen.methods]
         if missing := rows.missing(keys):
             methods = tuple(row["method"] for row in missing)
             parameters = sr.EvaluateParameters(methods=methods, protocol=protocol)
@@ -243,112 +247,114 @@ def mean_lowest(values: list[float]) -> str:
     return f"{np.nanmean(values):+.2f} / {np.nanmin(values):+.2f}" if values else "–"
 
 
-def print_simulated(rows: Rows) -> None:
+def simulated_table(rows: Rows) -> str:
     cases = by_case(rows.of("simulated"), "factor", "profile", "scan", "axis")
     lines = []
-    for factor in map(str, FACTORS):
-        for profile in PROFILES:
-            group = [c for k, c in cases.items() if k[:2] == (factor, profile)]
-            if not group:
-                continue
+    for factor, profile in itertools.product(map(str, FACTORS), PROFILES):
+        if group := [c for k, c in cases.items() if k[:2] == (factor, profile)]:
             base = np.mean([float(c["tricubic"]["psnr"]) for c in group])
             cells = [mean_lowest([gain(c, m) for c in group]) for m in METHODS[1:]]
             lines.append([factor, profile.replace(":", " "), f"{base:.2f}", *cells])
-    print("\nMean / lowest gain over tricubic in dB\n")
-    print(table(["factor", "slice profile", *METHODS], lines))
-    print("\nPer volume, boxcar 1: PSNR of tricubic, gain of hashed / network in dB\n")
+    means = table(["factor", "slice profile", *METHODS], lines)
     lines = []
     for scan, axis in dict.fromkeys(k[2:] for k in cases):
-        cells = [f"{scan} ax{axis}"]
+        cells = [scan, NAMES[int(axis)]]
         for factor in map(str, FACTORS):
-            c = cases.get((factor, PROFILES[0], scan, axis))
-            if c is None:
-                cells.append("–")
-                continue
+            c = cases.get((factor, PROFILES[0], scan, axis), {})
             both = " / ".join(f"{gain(c, m):+.2f}" for m in ("hashed", "network"))
-            cells.append(f"{float(c['tricubic']['psnr']):.2f}, {both}")
+            cells.append(f"{float(c['tricubic']['psnr']):.2f}, {both}" if c else "–")
         lines.append(cells)
-    print(table(["scan", *map(str, FACTORS)], lines))
+    return f"{means}\n\n{table(['scan', 'axis', *map(str, FACTORS)], lines)}"
 
 
-def print_widths(rows: Rows) -> None:
+def widths_table(rows: Rows) -> str:
     right = by_case(rows.of("simulated"), "factor", "profile", "scan", "axis")
-    found: dict[tuple[str, str], list[float]] = {}
+    changes: dict[tuple[str, str], list[float]] = {}
     gains: dict[tuple[str, str], list[float]] = {}
     for row in rows.of("widths"):
         group = right.get(("4", row["profile"], row["scan"], row["axis"]), {})
         if "network" in group:
-            cell = (row["profile"], row["told"])
+            cell = (row["profile"].replace(":", " "), row["told"])
             change = float(row["psnr"]) - float(group["network"]["psnr"])
-            found.setdefault(cell, []).append(change)
+            changes.setdefault(cell, []).append(change)
             gains.setdefault(cell, []).append(gain(group, "network") + change)
-    lines = [
-        [profile.replace(":", " "), told, mean_lowest(found[profile, told]),
-         mean_lowest(gains[profile, told])]
-        for profile, told in found
-    ]  # fmt: skip
-    print("\nThe network told another width, factor 4, in dB\n")
-    head = ["true profile", "width told", "change: mean / lowest", "gain left: mean / lowest"]
-    print(table(head, lines))
+    lines = [[*c, mean_lowest(changes[c]), mean_lowest(gains[c])] for c in changes]
+    return table(["true profile", "width told", "change", "gain that is left"], lines)
 
 
-def print_lesions(rows: Rows) -> None:
+def lesions_table(rows: Rows) -> str:
     lines = []
     for (scan, axis), c in by_case(rows.of("lesions"), "scan", "axis").items():
-        for method in METHODS:
-            if method in c:
-                numbers = (gain(c, method), gain(c, method, "lesion_psnr"))
-                contrast = float(c[method]["contrast"])
-                cells = (f"{numbers[0]:+.2f}", f"{numbers[1]:+.2f}", f"{contrast:.2f}")
-                lines.append([f"{scan} ax{axis}", method, *cells])
-    print("\nLesions, factor 4: gain in dB, contrast as a share of the truth's\n")
-    print(table(["scan", "method", "head", "lesions", "contrast"], lines))
+        for method in (m for m in METHODS if m in c):
+            numbers = [f"{gain(c, method, number):+.2f}" for number in ("psnr", "lesion_psnr")]
+            share = f"{float(c[method]['contrast']):.2f}"
+            lines.append([scan, NAMES[int(axis)], method, *numbers, share])
+    return table(["scan", "axis", "method", "head", "lesions", "contrast"], lines)
 
 
-def print_edges(rows: Rows) -> None:
+def edges_table(rows: Rows) -> str:
+    cases = by_case(rows.of("edges"), "scan", "axis").items()
+    others = ("hashed", "network")
     lines = [
-        [f"{scan} ax{axis}", *(f"{gain(c, m):+.2f}" for m in ("hashed", "network"))]
-        for (scan, axis), c in by_case(rows.of("edges"), "scan", "axis").items()
-    ]
-    print("\nOutermost slices, factor 4: gain in dB\n")
-    print(table(["scan", "hashed", "network"], lines))
+        [scan, NAMES[int(axis)], f"{float(c['tricubic']['psnr']):.2f}",
+         *(f"{gain(c, m):+.2f}" for m in others)]
+        for (scan, axis), c in cases
+    ]  # fmt: skip
+    return table(["scan", "axis", "tricubic", *others], lines)
 
 
-def print_left_out(rows: Rows) -> None:
+def left_out_table(rows: Rows) -> str:
     cases = by_case(rows.of("left-out"), "scan", "axis")
     lines = []
     for (scan, axis), c in cases.items():
         cells = [f"{float(c['tricubic']['psnr']):.2f} / {float(c['tricubic']['ssim']):.3f}"]
         for m in METHODS[1:]:
             cells.append(f"{gain(c, m):+.2f} / {float(c[m]['ssim']):.3f}" if m in c else "–")
-        lines.append([scan, ("R–L", "A–P", "S–I")[int(axis)], *cells])
+        lines.append([scan, NAMES[int(axis)], *cells])
     base = np.mean([float(c["tricubic"]["psnr"]) for c in cases.values()]) if cases else np.nan
     means = [np.mean([gain(c, m) for c in cases.values()]) if cases else 0 for m in METHODS[1:]]
     lines.append(["mean", "", f"{base:.2f}", *(f"{mean:+.2f}" for mean in means)])
-    print("\nLeft-out slices: PSNR / SSIM of tricubic, gain / SSIM of others\n")
-    print(table(["scan", "axis", *METHODS], lines))
+    return table(["scan", "axis", *METHODS], lines)
+
+
+def put(page: Path, part: str, text: str) -> None:
+    """Replace what stands between the page's markers of a part."""
+    begin, end = (f"<!-- {word} {part} -->" for word in ("begin", "end"))
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    if not after:
+        raise SystemExit(f"{page}: no markers of {part}")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+PARTS: dict[str, tuple[Callable[[Rows, argparse.Namespace], None], Callable[[Rows], str]]] = {
+    "simulated": (simulated, simulated_table),
+    "widths": (widths, widths_table),
+    "lesions": (lesions, lesions_table),
+    "edges": (edges, edges_table),
+    "left-out": (left_out, left_out_table),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("rows", type=Path)
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
-    parser.add_argument("--print-only", action="store_true")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS)
+    parser.add_argument("--factors", nargs="*", type=int, choices=FACTORS, default=FACTORS)
+    parser.add_argument("--profiles", nargs="*", choices=PROFILES, default=PROFILES)
+    parser.add_argument("--no-measuring", action="store_true", help="only print what is there")
+    parser.add_argument("--write", type=Path, help="page whose tables are replaced")
     chosen = parser.parse_args()
     rows = Rows(chosen.rows)
-    steps = {
-        "simulated": (simulated, print_simulated),
-        "widths": (widths, print_widths),
-        "lesions": (lesions, print_lesions),
-        "edges": (edges, print_edges),
-        "left-out": (left_out, print_left_out),
-    }
     for part in chosen.parts:
-        measure, show = steps[part]
-        if not chosen.print_only:
-            measure(rows, chosen.data)
-        show(rows)
+        measure, show = PARTS[part]
+        if not chosen.no_measuring:
+            measure(rows, chosen)
+        print(f"\n{part}\n\n{show(rows)}", flush=True)
+        if chosen.write:
+            put(chosen.write, part, show(rows))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from types import SimpleNamespace
 
-import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -26,7 +25,7 @@ from napari_mrisr.methods import (
     registry,
 )
 from napari_mrisr.operators.degrade import degrade
-from napari_mrisr.run.upscale import run_method, upscale
+from napari_mrisr.run.upscale import run_method
 
 
 @dataclass
@@ -183,26 +182,6 @@ def test_intensities_of_any_unit_give_the_same_result(name, scale):
     one, other = (run_method(method, v, threads=2).data for v in (volume, scaled))
     # A voxel at the edge of a bucket may change its filter.
     assert (np.abs(other - 0.037 * one) < 0.037 * 0.05).mean() > 0.99
-
-
-@pytest.mark.parametrize(("name", "axis"), [(name, 2) for name, _ in RUNS[:4]] + [("network", 0)])
-def test_every_storage_orientation_gives_the_same_result(name, axis):
-    scale = (2, 2, 2) if name == "hashed" else tuple(3 if a == axis else 1 for a in range(3))
-    volume = noisy_scan(scale, (9, 12, 8))
-    image = nib.Nifti1Image(volume.data, volume.grid.affine)
-    expected = run_method(get_method(name, scale), volume).data
-    rotations = [
-        np.column_stack([order, signs])
-        for order in itertools.permutations(range(3))
-        for signs in itertools.product((1, -1), repeat=3)
-        if np.linalg.det(np.eye(3)[list(order)] * signs) > 0
-    ]
-    assert len(rotations) == 24
-    for rotation in rotations:
-        stored = image.as_reoriented(rotation)
-        factors = tuple(scale[int(a)] for a, _ in nib.io_orientation(stored.affine))
-        found = nib.as_closest_canonical(upscale(stored, factors, method=name))
-        np.testing.assert_array_equal(found.get_fdata(dtype=np.float32), expected)
 
 
 @pytest.mark.parametrize("axis", [0, 2])

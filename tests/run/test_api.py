@@ -110,7 +110,30 @@ def test_isotropic_raises_the_slices_to_the_pixels(array):
         sr.upscale(array, voxel_size=(1, 1, 1.1), **options)
 
 
-@pytest.mark.parametrize("method", ["nearest", "tricubic", "hashed"])
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("factor", [1.2, 2.7, 5, 10])
+def test_a_saved_result_covers_the_field_of_view_of_an_oblique_scan(tmp_path, rng, axis, factor):
+    """Outer faces of the first and the last voxel, from the affines of oblique files."""
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    sizes = [0.7 * (factor if a == axis else 1.0) for a in range(3)]
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = turn * sizes, (31.0, -12.0, 7.0)
+    image = nib.Nifti1Image(rng.random((9, 7, 11), dtype=np.float32), affine)
+    nib.save(image, tmp_path / "scan.nii")
+    found = sr.upscale(tmp_path / "scan.nii", spacing=0.7, method="tricubic")
+    sr.write_volume(found, tmp_path / "out.nii")
+    saved = nib.load(tmp_path / "out.nii")
+    n = [round(m * factor) if a == axis else m for a, m in enumerate(image.shape)]
+    assert saved.shape == tuple(n)
+    for corner in itertools.product((0, 1), repeat=3):
+        before, after = (
+            i.affine[:3, :3] @ (np.array(i.shape) * corner - 0.5) + i.affine[:3, 3]
+            for i in (image, saved)
+        )
+        np.testing.assert_allclose(after, before, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["nearest", "tricubic", "hashed", "network"])
 def test_every_storage_orientation_gives_the_same(array, make_bank, tmp_path, method):
     bank = tmp_path / "thick.safetensors"
     make_bank((1, 1, 4), ("cell", "voxel")).save(bank)
