@@ -187,6 +187,11 @@ def error_color(theme: str) -> str:
     return _ERROR_ON_DARK if is_dark(theme) else _ERROR_ON_LIGHT
 
 
+def link_color(theme: str) -> str:
+    """Return the color of links, ``#rrggbb``."""
+    return "#6db3ff" if is_dark(theme) else "#1a5fb4"
+
+
 def note(parent: QWidget, text: str = "") -> QLabel:
     """Return a label that wraps its text and never widens the dock."""
     label = QLabel(text, parent)
@@ -483,7 +488,7 @@ class Dock(QWidget):
 
     def _follow_theme(self, event: Any = None) -> None:
         self.panel.error_color = error_color(self._viewer.theme)
-        self.panel.link_color = "#6db3ff" if self.dark else "#1a5fb4"
+        self.panel.link_color = link_color(self._viewer.theme)
         self.theme_changed()
 
     def _work_finished(self, result: Any) -> None:

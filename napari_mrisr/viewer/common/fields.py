@@ -295,11 +295,16 @@ class ScaleField(QWidget):
         listed = self._combo.currentData()
         if listed == _BY_SIZE:
             assert self._voxel_size is not None, "else not offered"
-            return scale_for_spacing(self._voxel_size, [box.value() for box in self._sizes])
+            return scale_for_spacing(self._voxel_size, [self._exact(box) for box in self._sizes])
         if listed is not None:
             x, y, z = listed
             return x, y, z
         return parse_scale([box.value() for box in self._factors])
+
+    def _exact(self, box: QDoubleSpinBox) -> float:
+        """Return a voxel size; the scan's own where the field shows it, rounded."""
+        assert self._voxel_size is not None, "else not offered"
+        return next((s for s in self._voxel_size if round(s, 2) == box.value()), box.value())
 
     @scale.setter
     def scale(self, scale: RealScale) -> None:

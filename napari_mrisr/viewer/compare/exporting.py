@@ -8,21 +8,28 @@ from typing import Any, Protocol
 
 import numpy as np
 from napari.utils.colormaps import ensure_colormap
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
 
 from napari_mrisr.comparison.document import OpenedState
 from napari_mrisr.comparison.opening import neutral_labels
 from napari_mrisr.comparison.state import RoiBox
-from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.progress import Progress, ProgressState
+from napari_mrisr.errors import MrisrError
 from napari_mrisr.io import write_text
+from napari_mrisr.viewer.common.dialogs import ask_volume_path, last_folder, remember_folder
+from napari_mrisr.viewer.common.dock import saved_text
+from napari_mrisr.viewer.common.labels import progress_label
 from napari_mrisr.viewer.common.worker import Worker
-from napari_mrisr.viewer.compare.fields import menu_button
+from napari_mrisr.viewer.compare.fields import caller, menu_button
 from napari_mrisr.viewer.compare.linking.link import Link
-from napari_mrisr.viewer.compare.live import LiveColumns
+from napari_mrisr.viewer.compare.live import LiveColumns, short_name
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.numbers import NumbersPanel
 from napari_mrisr.viewer.compare.view import CompareView
+from napari_mrisr.viewer.layers.convert import is_made, snapshot
+from napari_mrisr.viewer.layers.saving import save_snapshot, suggested_path
 
 _FIGURES = "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
 
@@ -59,11 +66,14 @@ class Exporter(QObject):
         self._work = Worker()
         self._work.finished.connect(self._done)
         self._work.failed.connect(self._failed)
+        self._work.progressed.connect(self._progressed)
         self.button, self.menu = menu_button(
             "File", "Open a comparison; save the figure, the table or the comparison", widget
         )
         self._add("Open comparison (JSON)…", self.open_state)
         self.menu.addSeparator()
+        self.volume_menu = self.menu.addMenu("Save a volume (NIfTI)")
+        self.volume_menu.aboutToShow.connect(self._offer_volumes)
         self._add("Figure (PNG, SVG, PDF)…", self.save_figure)
         self._add("Table (CSV)…", self.save_table)
         self._add("Copy the table", self.copy_table)
@@ -136,6 +146,38 @@ class Exporter(QObject):
             lambda progress: save_state(state, volumes, path, paths=paths, overwrite=True),
         )
 
+    def _offer_volumes(self) -> None:
+        """List the columns, results first."""
+        controller = self._widget.controller
+        self.volume_menu.clear()
+        layers = self._widget.link.volumes
+        for key in sorted(controller.state.columns, key=lambda key: not is_made(layers.layer(key))):
+            text = f"{short_name(controller.title(key))}…"
+            self.volume_menu.addAction(text).triggered.connect(caller(self.save_volume, key))
+        if self.volume_menu.isEmpty():
+            self.volume_menu.addAction("No columns").setEnabled(False)
+
+    def save_volume(self, key: str) -> None:
+        """Save the layer of a column; ask for the file."""
+        layers = self._widget.link.volumes
+        live = self._widget.live
+        if (live is not None and key in live.names()) and self._unfinished():
+            return
+        layer = layers.layer(key)
+        if layer is None:
+            return
+        known = [layers.layer(other) for other in layers]
+        path = ask_volume_path(self._parent, suggested_path(layer, known, last_folder()))
+        if path is None:
+            return
+        try:
+            taken = snapshot(layer)
+        except MrisrError as error:
+            self._widget.tell_error(error)
+            return
+        remember_folder(path.parent)
+        self._run(str(path), lambda progress: save_snapshot(taken, path, progress))
+
     def open_state(self, path: str = "") -> None:
         """Open a saved comparison; its volumes are found among the layers and in its folder."""
         from napari_mrisr.comparison.document import open_state
@@ -205,10 +247,16 @@ class Exporter(QObject):
 
     def _done(self, result: Any) -> None:
         if isinstance(result, str):
-            self._widget.numbers.show_status(f"Saved {Path(result).name}.")
+            text = saved_text(Path(result), self._widget.numbers.link_color)
+            self._widget.numbers.show_status(text)
+            if not self._widget.numbers.isVisible():
+                show_info(f"Saved {Path(result).name}")
         else:
             self._widget.numbers.show_status("")
             self._widget.show_opened(result)
+
+    def _progressed(self, state: ProgressState) -> None:
+        self._widget.numbers.show_status(progress_label(state))
 
     def _failed(self, error: Exception) -> None:
         self._widget.tell_error(error)

@@ -237,14 +237,14 @@ def fill_menu(
     if first is None:
         menu.addAction("Open a volume first").setEnabled(False)
         return
-    menu.addAction(f"Of {_short(first)}").setEnabled(False)
+    menu.addAction(f"Of {short_name(first)}").setEnabled(False)
     _offer(menu, layers[first], is_on, toggle)
     others = [key for key in layers if key != first]
     if others:
         menu.addSeparator()
         more = menu.addMenu("Of another layer")
         for key in others:
-            submenu = more.addMenu(_short(key))
+            submenu = more.addMenu(short_name(key))
             # Filled when opened, because each entry asks the layer.
             fill = functools.partial(_offer, submenu, layers[key], is_on, toggle)
             submenu.aboutToShow.connect(fill)
@@ -299,5 +299,6 @@ def choices(method: str, grid: Grid | None = None) -> list[tuple[str, UpscalePar
         return []
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return a name that fits into a menu, cut in the middle."""
     return name if len(name) <= 40 else f"{name[:24]}…{name[-15:]}"

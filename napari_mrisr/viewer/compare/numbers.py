@@ -63,12 +63,13 @@ class NumbersPanel(QWidget):
         self.grid.setWordWrap(False)
         self.grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.grid.cellClicked.connect(self._clicked)
-        self.error_color = "#d02020"
+        self.error_color, self.link_color = "#d02020", "#6db3ff"
         self.error = QLabel(self)
         self.error.setTextFormat(Qt.TextFormat.PlainText)
         self.error.setWordWrap(True)
         self.error.hide()
         self.status = QLabel(_NO_REGION, self)
+        self.status.setOpenExternalLinks(True)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.copy_button = button("Copy", "Copy the table to the clipboard", self)
         self.save_button = button("CSV…", "Save the table and how it was measured", self)

@@ -32,6 +32,7 @@ from napari_mrisr.comparison.state import MAX_COLUMNS, CompareState
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.io.formats import stem_of
 from napari_mrisr.run.upscale import UpscaleParameters
+from napari_mrisr.viewer.common.dock import link_color
 from napari_mrisr.viewer.common.fields import VerticalScroll, guard_wheel
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.compare.exporting import Exporter
@@ -244,7 +245,7 @@ class CompareWindow(QWidget):
     def set_theme(self, theme: str, error_color: str) -> None:
         """Show napari's theme."""
         self.setStyleSheet(get_stylesheet(theme))
-        self.numbers.error_color = error_color
+        self.numbers.error_color, self.numbers.link_color = error_color, link_color(theme)
         colors = get_theme(theme)
         parts = (colors.foreground, colors.current, colors.text)
         self.toolbar.set_colors(*(color.as_hex() for color in parts))

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from napari_mrisr.comparison.state import CompareState, Measurement, RoiBox
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
-from napari_mrisr.io import write_volume
+from napari_mrisr.io import read_volume, write_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.settings import as_remembered
@@ -635,3 +636,26 @@ def test_regions_are_listed_and_renamed(desk, volumes):
     assert [roi.name for roi in desk.state.rois] == ["pons"]
     desk.measured()
     assert "pons" in desk.regions()
+
+
+def test_a_column_is_saved_as_a_volume(desk, volumes, tmp_path, monkeypatch):
+    desk.add_all(volumes)
+    exporter = desk.window.exporter
+    exporter.volume_menu.aboutToShow.emit()
+    texts = [action.text() for action in exporter.volume_menu.actions()]
+    assert len(texts) == 4 and "hashed" in " ".join(texts)
+    suggested = []
+
+    def chosen(parent, title, name, kinds):
+        suggested.append(Path(name).name)
+        return str(tmp_path / "res"), "NIfTI, compressed (*.nii.gz)"
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
+    exporter.save_volume("hashed")
+    desk.qtbot.waitUntil(lambda: not exporter.busy, timeout=20_000)
+    assert suggested == ["hashed_desc-sr2xhashed.nii.gz"]
+    saved = read_volume(tmp_path / "res.nii.gz")
+    np.testing.assert_array_equal(saved.data, volumes["hashed"].data)
+    status = desk.window.numbers.status
+    assert status.text().startswith("Saved res.nii.gz (") and "open folder" in status.text()
+    assert status.openExternalLinks()

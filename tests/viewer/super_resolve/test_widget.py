@@ -721,6 +721,18 @@ def test_a_result_is_not_the_default_input_of_the_next_run(banks, model_desk, vo
     assert desk.panel.layer.layer.name == "result"
 
 
+def test_a_rounded_voxel_size_of_the_scan_is_its_own(desk, volume):
+    """Fault: 0.57 mm for pixels of 0.573 mm made the pixels finer, too."""
+    grid = Grid(volume.grid.shape, np.diag([0.573, 0.573, 3.3, 1.0]))
+    desk.add(replace(volume, grid=grid))
+    desk.panel.method.name = "tricubic"
+    scale = desk.panel.scale
+    scale._combo.setCurrentIndex(scale._combo.findText("Other voxel size…"))
+    assert [box.value() for box in scale._sizes] == [0.57, 0.57, 0.57]
+    assert scale.scale[:2] == (1, 1)
+    assert scale.scale[2] == pytest.approx(3.3 / 0.573, rel=0.03)
+
+
 # Saving
 
 
