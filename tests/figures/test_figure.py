@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pypdf
 import pytest
 from helpers.figures import assert_texts_apart
 
@@ -345,3 +346,13 @@ def test_files_say_nothing_of_who_when_and_where(textured, tmp_path, suffix):
     for private in (str(tmp_path), str(Path.home()), getpass.getuser() + "@"):
         assert private.encode() not in contents[0]
     assert not re.search(rb"20\d\d-\d\d-\d\d|CreationDate|ModDate|tIME", contents[0])
+
+
+def test_the_words_of_a_pdf_are_those_of_the_figure(textured, tmp_path):
+    state = replace(STATE, differences=(Difference("b", "a", limit=30.0),))
+    figure = figure_of(state, textured, {"a": "different filters 2×", "b": "affine"})
+    wanted = words_of(figure).split()
+    save_figure(figure, tmp_path / "figure.pdf", dpi=50)
+    found = pypdf.PdfReader(tmp_path / "figure.pdf").pages[0].extract_text().split()
+    assert set(wanted) <= set(found)
+    assert {"different", "filters", "affine"} <= set(found)

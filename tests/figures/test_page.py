@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pypdf
 import pytest
 from matplotlib.image import imread
 
@@ -36,6 +37,16 @@ def test_other_formats(figure, tmp_path, suffix):
     assert content.startswith({".pdf": b"%PDF", ".svg": b"<?xml", ".tif": b"II*\x00"}[suffix])
     if suffix == ".pdf":
         assert b"/FontFile2" in content and b"/Type3" not in content  # TrueType: text survives
+
+
+def test_the_text_of_a_pdf_can_be_extracted(tmp_path):
+    """Fault: fonts that are embedded by outline break "ff", "fi" and signs into glyphs."""
+    page = Page([2.0], [1.0], top=0.2, bottom=0.5)
+    page.write("different filters, affine, 2×", ["σ ≥ 0.5 mm − ½ · „µ“"])
+    save_figure(page.figure, tmp_path / "figure.pdf")
+    text = pypdf.PdfReader(tmp_path / "figure.pdf").pages[0].extract_text()
+    for word in ("different filters, affine, 2×", "σ ≥ 0.5 mm − ½ · „µ“"):
+        assert word in text
 
 
 def test_a_file_that_cannot_be_written_is_named(figure, tmp_path):
