@@ -227,7 +227,12 @@ def sharpness(volume: Volume, selection: Selection, progress: Progress | None = 
     return 100.0 * magnitudes / values if count and values > 0.0 else math.nan
 
 
-def noise(volume: Volume, selection: Selection, progress: Progress | None = None) -> float:
+def noise(
+    volume: Volume,
+    selection: Selection,
+    axes: tuple[int, ...] = (0, 1, 2),
+    progress: Progress | None = None,
+) -> float:
     """Return the standard deviation of the finest detail in a region, in intensities.
 
     See :func:`napari_mrisr.scan.traits.noise_sd`. Over voxels whose neighbors are in the
@@ -239,14 +244,23 @@ def noise(volume: Volume, selection: Selection, progress: Progress | None = None
         In the scan's intensities.
     selection : Selection
         On the volume's own grid.
+    axes : tuple of int
+        Axes of the differences. Interpolated axes have next to no finest detail.
     progress : Progress, optional
         Checked for cancel.
     """
     inner = np.zeros_like(selection.mask)
-    inner[1:-1, 1:-1, 1:-1] = selection.mask[1:-1, 1:-1, 1:-1]
+    box = tuple(slice(1, -1) if axis in axes else slice(None) for axis in range(3))
+    inner[box] = selection.mask[box]
     if not inner.any():
         return math.nan
-    return noise_sd(volume.data[selection.region.slices], inner, progress or Progress())
+    return noise_sd(volume.data[selection.region.slices], inner, progress or Progress(), axes)
+
+
+def in_plane_axes(volume: Volume) -> tuple[int, ...]:
+    """Return the axes within the slices of a scan of thick slices; all axes of any other."""
+    slices = slices_of(volume.grid, volume.origin)
+    return tuple(axis for axis in range(3) if slices is None or axis != slices.axis)
 
 
 def _read(samplers: Sequence[Sampler], region: Region, start: int, stop: int) -> FloatArray:

@@ -22,6 +22,7 @@ from napari_mrisr.comparison.measures import (
     VolumeCache,
     consistency,
     forward_model,
+    in_plane_axes,
     is_map,
     measure_region,
     noise,
@@ -229,7 +230,8 @@ class NumberBook:
         values = {"n": entry.voxels, "mean": entry.mean, "sd": entry.sd} if entry else {}
         if selection is not None and selection.count:
             values["sharpness"] = sharpness(volume, selection, progress)
-            values["noise"] = noise(volume, selection, progress)
+            scan = volume if self.measured is None else self.volumes[self.measured]
+            values["noise"] = noise(volume, selection, in_plane_axes(scan), progress)
             if math.isnan(values["noise"]):
                 reasons.setdefault("noise", "needs 3 voxels per axis")
             if math.isnan(values["sharpness"]):

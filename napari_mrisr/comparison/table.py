@@ -66,8 +66,8 @@ NOISE = Quantity(
     "Noise",
     INTENSITY,
     "3g",
-    "standard deviation of the finest detail: 1.4826 × median |second differences along all "
-    "axes|; fine texture raises it, interpolation lowers it",
+    "standard deviation of the finest detail: 1.4826 × median |second differences along all axes, "
+    "of thick slices in plane only|; fine texture raises it, interpolation lowers it",
 )
 CONSISTENCY = Quantity(
     "consistency",

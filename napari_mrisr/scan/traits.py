@@ -261,11 +261,16 @@ def _deepest(mask: NDArray[np.bool_], progress: Progress) -> NDArray[np.bool_]:
     return deep
 
 
-def noise_sd(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> float:
+def noise_sd(
+    data: FloatArray,
+    mask: NDArray[np.bool_],
+    progress: Progress,
+    axes: tuple[int, ...] = (0, 1, 2),
+) -> float:
     """Return the standard deviation of the finest detail inside a mask; see :attr:`Traits.noise`.
 
     Edges hardly count: it is 1.4826 times the median magnitude of the second differences along
-    all three axes. ``progress`` is checked for cancel.
+    some axes, all by default. ``progress`` is checked for cancel.
     """
     box = box_around(mask, 1)
     data, mask = data[box], mask[box]
@@ -275,9 +280,12 @@ def noise_sd(data: FloatArray, mask: NDArray[np.bool_], progress: Progress) -> f
         inside = mask[start : start + _PLANES]
         # With the neighboring planes, for the difference along x.
         first = max(start - 1, 0)
-        fine = ndimage.correlate1d(data[first : start + _PLANES + 1], taps, axis=0, mode="mirror")
+        fine = data[first : start + _PLANES + 1]
+        if 0 in axes:
+            fine = ndimage.correlate1d(fine, taps, axis=0, mode="mirror")
         fine = fine[start - first :][: len(inside)]
         for axis in (1, 2):
-            fine = ndimage.correlate1d(fine, taps, axis=axis, mode="mirror")
+            if axis in axes:
+                fine = ndimage.correlate1d(fine, taps, axis=axis, mode="mirror")
         found.append(np.abs(fine[inside]))
     return float(1.4826 * median(np.concatenate(found), progress.token.check))

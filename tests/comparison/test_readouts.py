@@ -438,6 +438,18 @@ def test_noise_is_that_which_was_added(rng):
     assert row_of(thin, "a").values["noise"].reason == "needs 3 voxels per axis"
 
 
+def test_noise_of_thick_slices_is_that_in_plane(rng):
+    """Interpolation across the slices takes nothing from it."""
+    data = 300 + rng.normal(0, 6, THICK.shape)
+    scan = Volume(data.astype(np.float32), THICK)
+    fine = Grid((44, 38, 44), grid_of(np.diag([0.9, 1.4, 1.15])).affine)
+    repeated = Volume(scan.data.repeat(4, axis=2), fine)
+    volumes = {"scan": scan, "fine": repeated}
+    table = NumberBook(volumes, ("scan", "fine"), measured="scan").region(box((0, 0, 0), (35,) * 3))
+    for key in volumes:
+        assert number(table, key, "noise") == pytest.approx(6.0, rel=0.1), key
+
+
 def test_no_number_compares_a_scan_with_what_was_made_from_it():
     """Without a reference the table, its text and its file hold no PSNR."""
     volumes = scans()

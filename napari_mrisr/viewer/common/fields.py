@@ -301,11 +301,6 @@ class ScaleField(QWidget):
             return x, y, z
         return parse_scale([box.value() for box in self._factors])
 
-    def _exact(self, box: QDoubleSpinBox) -> float:
-        """Return a voxel size; the scan's own where the field shows it, rounded."""
-        assert self._voxel_size is not None, "else not offered"
-        return next((s for s in self._voxel_size if round(s, 2) == box.value()), box.value())
-
     @scale.setter
     def scale(self, scale: RealScale) -> None:
         index = self._index(scale)
@@ -316,6 +311,11 @@ class ScaleField(QWidget):
             for box, factor in zip(self._factors, scale, strict=True):
                 box.setValue(factor)
         self._combo.setCurrentIndex(index)
+
+    def _exact(self, box: QDoubleSpinBox) -> float:
+        """Return a voxel size; the scan's own where the field shows it, rounded."""
+        assert self._voxel_size is not None, "else not offered"
+        return next((s for s in self._voxel_size if round(s, 2) == box.value()), box.value())
 
     def set_scales(
         self, scales: Sequence[Scale], others: bool, first: tuple[str, RealScale] | None = None
