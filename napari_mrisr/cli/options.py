@@ -28,9 +28,14 @@ REAL_SCALE_HELP = (
 METHODS = {
     "hashed": "learned filters",
     "network": "for thick slices",
+    "nearest": "copy of the nearest voxel",
+    "linear": "linear interpolation",
     "tricubic": "cubic B-spline interpolation",
     "quadratic": "quadratic spline (baseline of the 2021 paper)",
-    "nearest": "copy of the nearest voxel",
+    "lanczos": "windowed sinc",
+    "zero-fill": "zero filling of k-space, as scanners do",
+    "back-projection": "tricubic, made consistent with the scan",
+    "tv": "total variation",
 }
 DEGRADATIONS = {
     "standard": "Gaussian blur and cubic spline, as in scikit-image",

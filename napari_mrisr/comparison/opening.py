@@ -23,7 +23,7 @@ from napari_mrisr.core.frames import Frame
 from napari_mrisr.core.scale import parse_scale, scale_label
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import ScaleError
-from napari_mrisr.methods import METHOD_SUMMARIES
+from napari_mrisr.methods import METHOD_SUMMARIES, base_name
 
 ORIGINAL, MEASURED, RESULT, MAP = "original", "measured", "result", "map"
 
@@ -35,8 +35,9 @@ _MAP_NAMES = re.compile(
     r"|^(expected RMSE|support|consistency)\b[^:]*:"
 )
 # Column order of the methods; others stand between tricubic and hashed.
-_ORDER = {"nearest": 0, "quadratic": 1, "tricubic": 2, "hashed": 4, "network": 5}
-_OTHER = 3
+_ORDER = {name: float(place) for place, name in enumerate(METHOD_SUMMARIES)}
+_ORDER["quadratic"] = _ORDER["tricubic"] - 0.5  # the weaker first
+_OTHER = _ORDER["hashed"] - 0.5
 
 _STEP = 3  # every third voxel along an axis is enough to place the view
 _HIGH_PERCENTILE = 99.5
@@ -124,7 +125,7 @@ def choose(volumes: Mapping[str, Volume], sources: Mapping[str, str] | None = No
         low = measured[-1] if measured else coarse[0] if len(coarse) == 1 else None
     truth = _reference(volumes, sources, low, originals, results)
     newest = {roles[key][1]: key for key in results}
-    results = sorted(newest.values(), key=lambda key: _ORDER.get(roles[key][1], _OTHER))
+    results = sorted(newest.values(), key=lambda key: _ORDER.get(base_name(roles[key][1]), _OTHER))
     results = results[-MAX_COLUMNS + 1 :]
     first = truth or low or (originals[0] if originals else None)
     columns = [first, *(results or originals)] if first else results

@@ -1,8 +1,7 @@
 """Super-resolution methods and their registry.
 
 A method turns a low-resolution volume into any region of the super-resolved
-volume. The built-in methods are ``nearest``, ``tricubic``, ``quadratic`` (the 2021
-paper's "tricubic") and ``hashed``. Other packages add methods
+volume. :data:`METHOD_SUMMARIES` lists the built-in methods. Other packages add methods
 by an entry point in the group ``napari_mrisr.methods`` that names a :data:`MethodFactory`.
 """
 
@@ -13,8 +12,10 @@ from napari_mrisr.methods.registry import (
     Method,
     MethodFactory,
     MultiPass,
+    WholeVolume,
     available_methods,
     available_scales,
+    base_name,
     default_method,
     get_method,
     method_summary,
@@ -27,8 +28,10 @@ __all__ = [
     "Method",
     "MethodFactory",
     "MultiPass",
+    "WholeVolume",
     "available_methods",
     "available_scales",
+    "base_name",
     "default_method",
     "get_method",
     "method_summary",

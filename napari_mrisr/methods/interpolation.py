@@ -1,9 +1,10 @@
-"""Methods without learning: ``nearest``, ``tricubic`` and ``quadratic``."""
+"""Methods without learning: one linear operator per axis."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.operators import interpolate
+from napari_mrisr.operators.sinc import (
+    LOBES,
+    WINDOWS,
+    interpolated,
+    lanczos_operator,
+    linear_operator,
+    zero_fill_operator,
+)
 
+_WHOLE_AXIS = 1 << 20
 Upsampler = Callable[[FloatArray, Any, Region | None], FloatArray]
 
 
@@ -63,6 +73,29 @@ def make_quadratic(scale: RealScale, bank: str | None = None) -> Method:
     # Voxel centers move against the scale by up to half a voxel over the volume.
     factors = whole_scale(scale, "method quadratic")
     return Interpolation("quadratic", factors, interpolate.quadratic, 3)
+
+
+def make_linear(scale: RealScale, bank: str | None = None) -> Method:
+    """Linear interpolation."""
+    _no_bank("linear", bank)
+    return Interpolation("linear", scale, partial(interpolated, linear_operator), 2)
+
+
+def make_lanczos(scale: RealScale, bank: str | None = None) -> Method:
+    """Windowed sinc of three lobes."""
+    _no_bank("lanczos", bank)
+    return Interpolation("lanczos", scale, partial(interpolated, lanczos_operator), LOBES + 1)
+
+
+def make_zero_fill(scale: RealScale, bank: str | None = None, option: str = "") -> Method:
+    """Zero filling of k-space, as scanners do (ZIP); the option is a window over k-space."""
+    _no_bank("zero-fill", bank)
+    if option not in ("", *WINDOWS):
+        found = f"window {option[:40]!r} of zero-fill"
+        raise ParameterError(explain("method", found, f"choose from {', '.join(WINDOWS)}"))
+    operator = partial(zero_fill_operator, window=option or "none")
+    name = f"zero-fill:{option}" if option else "zero-fill"
+    return Interpolation(name, scale, partial(interpolated, operator), _WHOLE_AXIS)
 
 
 def _no_bank(name: str, bank: str | None) -> int:

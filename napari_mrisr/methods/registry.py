@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Protocol, runtime_checkable
 
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import RealScale, Scale, orders_of, thick_axis
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
@@ -118,13 +119,27 @@ def pass_regions(
     return regions
 
 
+@runtime_checkable
+class WholeVolume(Protocol):
+    """A method that computes the whole volume at once, such as an iterative one."""
+
+    def compute_whole(self, lr: Volume, progress: Progress) -> FloatArray:
+        """Return the whole result in engine units; ``progress`` reports and cancels."""
+        ...
+
+
 MethodFactory = Callable[[RealScale, str | None], Method]
 """Makes a method from a scale and the name or path of a filter bank."""
 
 METHOD_SUMMARIES = {
     "nearest": "copy of the nearest voxel",
+    "linear": "linear interpolation",
     "tricubic": "cubic B-spline interpolation",
     "quadratic": "quadratic spline (baseline of the 2021 paper)",
+    "lanczos": "windowed sinc",
+    "zero-fill": "zero filling of k-space, as scanners do",
+    "back-projection": "tricubic, made consistent with the scan",
+    "tv": "total variation",
     "hashed": "learned filters",
     "network": "for thick slices",
 }
@@ -132,11 +147,24 @@ METHOD_SUMMARIES = {
 
 _BUILT_IN = {
     "nearest": "napari_mrisr.methods.interpolation:make_nearest",
+    "linear": "napari_mrisr.methods.interpolation:make_linear",
     "tricubic": "napari_mrisr.methods.interpolation:make_tricubic",
     "quadratic": "napari_mrisr.methods.interpolation:make_quadratic",
+    "lanczos": "napari_mrisr.methods.interpolation:make_lanczos",
+    "zero-fill": "napari_mrisr.methods.interpolation:make_zero_fill",
+    "back-projection": "napari_mrisr.methods.iterative:make_back_projection",
+    "tv": "napari_mrisr.methods.iterative:make_tv",
     "hashed": "napari_mrisr.methods.resampled:make_hashed",
     "network": "napari_mrisr.methods.network:make_network",
 }
+
+
+_WITH_OPTION = ("zero-fill", "back-projection", "tv")
+
+
+def base_name(name: str) -> str:
+    """Return a method's name without its option."""
+    return name.partition(":")[0]
 
 
 def available_methods() -> list[str]:
@@ -162,7 +190,9 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     Parameters
     ----------
     name : str
-        One of :func:`available_methods`.
+        One of :func:`available_methods`. An option may follow a colon: a window of
+        ``zero-fill`` such as ``zero-fill:hann``, the forward model of ``back-projection`` and
+        ``tv`` such as ``tv:slice-profile:gaussian:1.2``.
     scale : tuple of float
         Factor of each axis, 1 to 10; ``quadratic`` takes whole factors only.
     bank : str, optional
@@ -183,10 +213,11 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     >>> sr.get_method("hashed", (2, 2, 2)).provenance()["bank"]
     'default-2x'
     """
-    if name in _BUILT_IN:
-        module, function = _BUILT_IN[name].split(":")
-        factory: MethodFactory = getattr(importlib.import_module(module), function)
-        return factory(scale, bank)
+    base, _, option = name.partition(":")
+    if base in _BUILT_IN and (not option or base in _WITH_OPTION):
+        module, function = _BUILT_IN[base].split(":")
+        factory: Callable[..., Method] = getattr(importlib.import_module(module), function)
+        return factory(scale, bank, option) if option else factory(scale, bank)
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
             factory = point.load()

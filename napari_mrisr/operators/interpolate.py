@@ -64,6 +64,18 @@ class AxisOperator:
         np.put_along_axis(matrix, columns, self.taps.astype(np.float64), axis=1)
         return matrix
 
+    def transposed(self, n: int) -> AxisOperator:
+        """Return the transpose, from ``m`` to the ``n`` input voxels."""
+        matrix = self.dense(n).T
+        used = matrix != 0
+        # Input voxels that no output reads get rows of zeros.
+        first = np.where(used.any(axis=1), used.argmax(axis=1), 0)
+        last = matrix.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
+        band = int(np.where(used.any(axis=1), last - first + 1, 1).max())
+        first = np.minimum(first, matrix.shape[1] - band)
+        taps = np.take_along_axis(matrix, first[:, None] + np.arange(band), axis=1)
+        return AxisOperator(first.astype(np.int64), np.ascontiguousarray(taps, np.float32))
+
     def apply(self, array: FloatArray, axis: int, offset: int = 0) -> FloatArray:
         """Apply along ``axis`` of an array whose first entry has index ``offset``."""
         return cpu_rows.apply_rows(array, self.first - offset, self.taps, axis)

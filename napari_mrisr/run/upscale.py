@@ -40,6 +40,8 @@ from napari_mrisr.methods import (
     METHOD_SUMMARIES,
     Method,
     MultiPass,
+    WholeVolume,
+    base_name,
     default_method,
     get_method,
     network,
@@ -57,7 +59,8 @@ _BLOCKS_AT_LEAST = 20
 
 # Arrays of the output's size, and of a block's size per thread, at the peak of a run; see
 # benchmarks/tracking/engine.py. Other methods are assumed to need as much as hashed.
-_HOLDS = {"nearest": (1, 4), "tricubic": (1, 4), "quadratic": (1, 4)}
+_HOLDS = dict.fromkeys(("nearest", "linear", "tricubic", "quadratic", "lanczos"), (1, 4))
+_HOLDS |= {"zero-fill": (1, 12), "back-projection": (4, 0), "tv": (14, 0)}
 _HOLDS_AT_MOST = (2, 18)
 _MEMORY_MEND = "use a smaller scale or crop the input"
 
@@ -316,7 +319,7 @@ def isotropic_scale_of(grid: Grid) -> RealScale:
 
 def check_labels(volume: Volume, parameters: UpscaleParameters) -> None:
     """Raise :class:`VolumeError` if a method would mix the values of a label volume."""
-    if parameters.method not in METHOD_SUMMARIES or parameters.method == "nearest":
+    if base_name(parameters.method) not in METHOD_SUMMARIES or parameters.method == "nearest":
         return
     if reason := labels_found_in(volume):
         name = volume.origin.name if volume.origin is not None else "volume"
@@ -370,6 +373,10 @@ def run_method(
     pool = ThreadPool(threads, progress.token)
     compile_kernels(method, progress)
     lr = volume.normalized(check=pool.check)
+    if isinstance(method, WholeVolume):
+        whole = functools.partial(method.compute_whole, lr, progress)
+        found = call_in_thread(whole, pool.check)
+        return as_result(method, volume, lr.window.from_unit(found))
     steps = _steps(method, lr)
     blocks = [block_regions(lr.grid.upsampled(scale), scale) for scale, _ in steps]
     progress.begin(f"{method.name} {scale_label(method.scale)}", sum(map(len, blocks)))
@@ -497,7 +504,7 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     """
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = math.prod(grid.upsampled(parameters.scale).shape)
-    whole, blocks = _HOLDS.get(parameters.method, _HOLDS_AT_MOST)
+    whole, blocks = _HOLDS.get(base_name(parameters.method), _HOLDS_AT_MOST)
     held = blocks * _block_voxels(output) * parameters.thread_count
     return 4 * (whole * output + 2 * voxels + held)
 

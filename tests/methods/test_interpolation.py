@@ -13,7 +13,7 @@ from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.methods import get_method
 
-NAMES = ["nearest", "tricubic", "quadratic"]
+NAMES = ["nearest", "linear", "tricubic", "quadratic", "lanczos", "zero-fill", "zero-fill:hann"]
 
 
 def volume_of(shape, seed=0):
@@ -100,6 +100,7 @@ def test_name_scale_and_provenance(name):
 def test_a_bank_is_refused(name):
     with pytest.raises(ParameterError) as caught:
         get_method(name, (2, 2, 2), "default-2x")
+    method = name.partition(":")[0]
     assert str(caught.value) == (
-        f"bank: 'default-2x' given with method {name}; leave it out, or use hashed"
+        f"bank: 'default-2x' given with method {method}; leave it out, or use hashed"
     )

@@ -152,7 +152,7 @@ def test_1x1x4_and_flat_volumes(machine, make_bank):
         np.testing.assert_allclose(computed(method, machine, flat), value, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["nearest", "tricubic", "quadratic"])
+@pytest.mark.parametrize("name", ["nearest", "linear", "tricubic", "quadratic", "zero-fill"])
 def test_interpolations(machine, name):
     method, volume = get_method(name, (2, 1, 3)), volume_of((9, 14, 5))
     expected = method.compute(volume, fine(method, volume))
