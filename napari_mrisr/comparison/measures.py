@@ -316,7 +316,7 @@ def nesting(fine: Grid, coarse: Grid) -> Scale | None:
 
 
 @dataclass(frozen=True)
-class ForwardModel:
+class SamplingModel:
     """Degradation of a volume to the grid of the measured scan.
 
     Attributes
@@ -333,7 +333,7 @@ class ForwardModel:
 
 def forward_model(
     fine: Grid, measured: Volume, degradation: str | None = None
-) -> ForwardModel | None:
+) -> SamplingModel | None:
     """Return how a scan samples a finer grid, or None if the grids do not fit.
 
     A simulated scan has its own degradation. A measured scan of thick slices is the mean over
@@ -359,7 +359,7 @@ def forward_model(
             data = operator.apply(np.ascontiguousarray(volume.data), axis)
             return Volume(data, measured.grid)
 
-        return ForwardModel(str(slices), average)
+        return SamplingModel(str(slices), average)
     scale = nesting(fine, measured.grid)
     if scale is None:
         return None
@@ -368,7 +368,7 @@ def forward_model(
     def shrink(volume: Volume, progress: Progress | None) -> Volume:
         return degrade(volume, scale, name, progress=progress)
 
-    return ForwardModel(f"{name}, {scale_label(scale)}", shrink)
+    return SamplingModel(f"{name}, {scale_label(scale)}", shrink)
 
 
 def _simulated_by(measured: Volume) -> str | None:
@@ -392,7 +392,7 @@ def _finer_only_along(axis: int, fine: Grid, coarse: Grid) -> bool:
 def consistency(
     volume: Volume,
     measured: Volume,
-    model: ForwardModel,
+    model: SamplingModel,
     selection: Selection,
     progress: Progress | None = None,
 ) -> float:
@@ -402,7 +402,7 @@ def consistency(
     ----------
     volume, measured : Volume
         In the scan's intensities.
-    model : ForwardModel
+    model : SamplingModel
         Result of :func:`forward_model`.
     selection : Selection
         Low-resolution voxels to count.
