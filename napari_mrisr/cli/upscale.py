@@ -353,7 +353,10 @@ def _in_memory(
     method = plan.method or check_parameters(parameters)
     with session.at_once():
         volume = read_volume(
-            plan.scan.path, frame=arguments.frame, fill_nonfinite=arguments.fill_nonfinite
+            plan.scan.path,
+            frame=arguments.frame,
+            fill_nonfinite=arguments.fill_nonfinite,
+            progress=session.progress,
         )
     check_labels(volume, parameters)
     if arguments.balance_slices:

@@ -17,6 +17,7 @@ from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Volume
 from napari_mrisr.errors import (
+    Cancelled,
     MemoryEstimateError,
     ParameterError,
     VolumeError,
@@ -46,7 +47,11 @@ Fill = float | Literal["mean"]
 
 
 def read_volume(
-    path: PathLike, *, frame: int | None = None, fill_nonfinite: Fill | None = None
+    path: PathLike,
+    *,
+    frame: int | None = None,
+    fill_nonfinite: Fill | None = None,
+    progress: Progress | None = None,
 ) -> Volume:
     """Read a 3D scan.
 
@@ -62,6 +67,8 @@ def read_volume(
     fill_nonfinite : float or "mean", optional
         Replaces NaN and infinite voxels, which are refused otherwise: a number, or the mean
         of the finite voxels.
+    progress : Progress, optional
+        Receives one step per file of a DICOM series.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def read_volume(
         grid, origin = image.grid, image.origin
         return Volume(turn_to_ras(data, image.affine), grid, origin=origin, history=image.history)
     if names_dicom(path):
-        return _read_dicom(path, frame, intake)
+        return _read_dicom(path, frame, intake, progress or Progress())
     with open_scan(path, frame) as scan:
         trailing = check_stream(scan)
         stored = _in_memory(path, scan.shape, lambda: _stored_voxels(scan, intake))
@@ -193,14 +200,14 @@ def need_dicom(path: Path) -> Any:
     return series
 
 
-def _read_dicom(path: Path, frame: int | None, intake: Intake) -> Volume:
+def _read_dicom(path: Path, frame: int | None, intake: Intake, progress: Progress) -> Volume:
     """Read a volume of a DICOM series."""
-    series = need_dicom(path).find_series(path)
+    series = need_dicom(path).find_series(path, progress)
     stack = series.stack(frame)
     grid, origin = series.grid(stack), series.origin(stack)
 
     def load() -> NDArray[Any]:
-        stored = series.read(stack, Progress())
+        stored = series.read(stack, progress)
         intake.slope, intake.inter = stored.slope, stored.intercept
         voxels: NDArray[Any] = stored.voxels
         return voxels
@@ -348,7 +355,7 @@ def _in_memory(
     except MemoryError as error:
         found = f"{math.prod(shape)} voxels do not fit into memory"
         raise MemoryEstimateError(explain(path, found, "crop it")) from error
-    except VolumeError:
+    except (VolumeError, Cancelled):
         raise
     except Exception as error:
         remedy = "copy or export it again"

@@ -19,7 +19,7 @@ from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.errors import VolumeError, explain, install
 from napari_mrisr.io.dicom.headers import FileHeader, SliceImage, quiet_pydicom
 from napari_mrisr.io.dicom.mosaic import tile_origin
-from napari_mrisr.io.dicom.sources import open_source
+from napari_mrisr.io.dicom.sources import archives_of, open_source
 
 _COPY = "copy or export it again"
 
@@ -83,7 +83,7 @@ def read_images(
             out[0][..., place] = plane.T
 
     first = next(iter(files))
-    with quiet_pydicom():
+    with quiet_pydicom(), archives_of(files):
         (plane,) = _decode(headers[first], [images[files[first][0]]])
         kind = plane.dtype if uniform else np.dtype(np.float32)
         out.append(np.empty((columns, rows, len(images)), kind, order="F"))

@@ -23,7 +23,7 @@ from napari_mrisr.core.volume import Grid, IntensityWindow, Origin
 from napari_mrisr.errors import MrisrError, ParameterError, VolumeError, explain
 from napari_mrisr.io.dicom.headers import FileHeader, quiet_pydicom, read_file_header
 from napari_mrisr.io.dicom.pixels import Stored, read_images, same_pixels
-from napari_mrisr.io.dicom.sources import archive_of, files_in, is_place
+from napari_mrisr.io.dicom.sources import archive_of, archives_of, files_in, is_place
 from napari_mrisr.io.dicom.stacks import Stack, make_stacks
 from napari_mrisr.io.formats import PathLike
 from napari_mrisr.io.geometry import axis_codes, grid_in_ras
@@ -270,7 +270,7 @@ def list_all(
     return list(found.values())
 
 
-def find_series(path: Path) -> DicomSeries:
+def find_series(path: Path, progress: Progress | None = None) -> DicomSeries:
     """Return the series that a path names.
 
     Parameters
@@ -278,13 +278,15 @@ def find_series(path: Path) -> DicomSeries:
     path : Path
         A file of the series; a folder, ZIP file or DICOMDIR with one series; or one of them
         followed by the label of a series.
+    progress : Progress, optional
+        Receives one step per file whose header is read.
 
     Raises
     ------
     VolumeError
         When there is none, or several.
     """
-    listed = _series_at(path, Progress())
+    listed = _series_at(path, progress or Progress())
     scans = [series for series in listed if series.is_scan]
     if len(scans) == 1:
         return scans[0]
@@ -353,7 +355,7 @@ def _read_headers(files: Sequence[Path], progress: Progress) -> tuple[list[FileH
             headers.append(header)
 
     progress.begin("reading DICOM headers", len(files))
-    with quiet_pydicom():
+    with quiet_pydicom(), archives_of(files):
         pool = ThreadPool(min(4, processors()), progress.token)
         pool.each(read, files, progress.advance)
     return sorted(headers, key=lambda header: header.path), sorted(damaged)

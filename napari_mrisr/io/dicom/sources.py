@@ -11,16 +11,21 @@ import io
 import itertools
 import os
 import re
+import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.formats import READABLE, is_zarr, suffix_of
 
 LABEL = re.compile(r"(\d+|series)(?![^_-])")
 """Start of the label of a series: its number, if it has one."""
+
+_lock = threading.Lock()
+_archives: dict[Path, tuple[zipfile.ZipFile, int]] = {}
+"""Open ZIP files and the number of blocks that use them."""
 
 _BOUND = 1 << 20
 _COPY = "copy or export it again"
@@ -48,13 +53,42 @@ def open_source(path: Path) -> Iterator[IO[bytes]]:
         return
     with contextlib.ExitStack() as stack:
         try:
-            opened = stack.enter_context(zipfile.ZipFile(archive))
+            opened = stack.enter_context(kept_open(archive))
             name = path.relative_to(archive).as_posix()
             member = stack.enter_context(opened.open(name))
         except (KeyError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
             found = f"cannot be unpacked ({type(error).__name__})"
             raise VolumeError(explain(path, found, _COPY)) from error
         yield member
+
+
+@contextlib.contextmanager
+def kept_open(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP file once for all that read it within the block: its directory may be long."""
+    with _lock:
+        opened, users = _archives.get(archive, (None, 0))
+        opened = zipfile.ZipFile(archive) if opened is None else opened
+        _archives[archive] = opened, users + 1
+    try:
+        yield opened
+    finally:
+        with _lock:
+            opened, users = _archives[archive]
+            if users > 1:
+                _archives[archive] = opened, users - 1
+            else:
+                del _archives[archive]
+                opened.close()
+
+
+@contextlib.contextmanager
+def archives_of(files: Iterable[Path]) -> Iterator[None]:
+    """Keep the ZIP files that hold files open within the block."""
+    with contextlib.ExitStack() as stack:
+        for archive in {archive_of(file) for file in files} - {None}:
+            with contextlib.suppress(OSError, zipfile.BadZipFile):  # named when a file is read
+                stack.enter_context(kept_open(cast(Path, archive)))
+        yield
 
 
 def archive_of(path: Path) -> Path | None:

@@ -79,7 +79,7 @@ def series_layer(series: Any, frame: int | None = None, progress: Progress | Non
     frame : int, optional
         Volume to take. By default all, as frames of one layer, if they lie on one grid.
     progress : Progress, optional
-        Receives one step per volume.
+        Receives one step per file.
 
     Raises
     ------
@@ -95,9 +95,7 @@ def series_layer(series: Any, frame: int | None = None, progress: Progress | Non
     name = series.description
     if frame is not None and series.frames[frame]:
         name = f"{name} {series.frames[frame]}"
-    progress.begin(f"reading {series.description}", 1)
-    volume = _read(series.path, frame)
-    progress.advance()
+    volume = _read(series.path, frame, progress)
     data, kwargs, kind = layer_data(volume, name)
     return data, kwargs | _window(volume.origin), kind
 
@@ -105,29 +103,27 @@ def series_layer(series: Any, frame: int | None = None, progress: Progress | Non
 def _all_frames(series: Any, progress: Progress) -> LayerData:
     """Return all volumes as the frames of one layer."""
     count = len(series.stacks)
-    progress.begin(f"reading {series.description}", count)
-    first = _read(series.path, 0)
+    first = _read(series.path, 0, progress)
     try:
         frames = np.empty((count, *first.grid.shape), np.float32)
     except MemoryError as error:
         found = f"not enough memory for {count} volumes"
         raise VolumeError(explain(series.description, found, "open one volume")) from error
     for i in range(count):
-        frames[i] = _read(series.path, i).data if i else first.data
-        progress.advance()
+        frames[i] = _read(series.path, i, progress).data if i else first.data
     # Each frame refers to its own files.
     first = replace(first, origin=replace(first.origin, header=tuple(series.stacks)))
     data, kwargs, kind = series_layer_data(frames, first, series.description)
     return data, kwargs | _window(first.origin), kind
 
 
-def _read(path: Path, frame: int | None) -> Any:
+def _read(path: Path, frame: int | None, progress: Progress) -> Any:
     """Read a volume; voxels that are not finite become 0."""
     try:
-        return read_volume(path, frame=frame)
+        return read_volume(path, frame=frame, progress=progress)
     except MrisrError as error:
         try:
-            return read_volume(path, frame=frame, fill_nonfinite=0.0)
+            return read_volume(path, frame=frame, fill_nonfinite=0.0, progress=progress)
         except MrisrError:
             raise error from None
 

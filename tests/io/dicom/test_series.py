@@ -97,3 +97,16 @@ def test_a_thumbnail_shows_the_middle_slice_with_square_pixels(tmp_path):
     # 12 rows of 0.75 mm and 14 columns of 0.5 mm.
     assert image.shape == (40, 31) and image.dtype == np.uint8
     assert int(image[-1, -1]) > int(image[0, 0])
+
+
+def test_a_cancel_stops_the_reading_of_voxels(tmp_path):
+    folder = dicoms.series(tmp_path)
+    sr.list_series(folder)  # the headers are kept
+
+    class Impatient(sr.Progress):
+        def show(self, state):
+            if state.done:
+                self.token.cancel()
+
+    with pytest.raises(sr.Cancelled):
+        sr.read_volume(folder, progress=Impatient())

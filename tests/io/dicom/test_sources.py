@@ -56,6 +56,16 @@ def test_a_zip_file_is_read_without_unpacking(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_zip_file_is_opened_once_for_all_its_files(tmp_path, monkeypatch):
+    archive = zipped(dicoms.series(tmp_path / "study"), tmp_path / "a.zip")
+    opened = []
+    real = zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda path: opened.append(path) or real(path))
+    sr.read_volume(archive)
+    # For the names, the headers and the voxels.
+    assert opened == [archive] * 3
+
+
 def test_a_damaged_zip_file_is_refused(tmp_path):
     archive = zipped(dicoms.series(tmp_path / "study"), tmp_path / "a.zip")
     content = archive.read_bytes()
