@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtGui import QAction
+from qtpy.QtCore import QPoint, QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QMenu, QToolBar, QToolButton, QWidget
 
 from napari_mrisr.comparison.scene import difference_title
@@ -49,6 +49,10 @@ _PRESETS = (
     ("1 to 99 % of the selected region", (1.0, 99.0), True),
     ("Reset (W)", None, False),
 )
+
+
+# Qt's name of the button that shows what has no room.
+_MORE = "qt_toolbar_ext_button"
 
 
 class Toolbar(QToolBar):
@@ -217,7 +221,24 @@ class Toolbar(QToolBar):
             f"QToolButton:checked, QToolButton:hover {{ background: {on}; }}"
             "QToolButton:disabled { color: gray; }"
             "QToolButton::menu-indicator { image: none; }"
+            f"QToolButton#{_MORE} {{ background: {on}; padding: 0px; }}"
         )
+        more = self.findChild(QToolButton, _MORE)
+        if more is not None:
+            more.setIcon(_chevron(text))
+            more.setToolTip("More buttons")
+
+
+def _chevron(color: str) -> QIcon:
+    """Return a double arrow to the right; Qt's own is black, also on dark themes."""
+    pixmap = QPixmap(12, 16)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setPen(QPen(QColor(color), 2))
+    for x in (2, 6):
+        painter.drawPolyline([QPoint(x, 4), QPoint(x + 4, 8), QPoint(x, 12)])
+    painter.end()
+    return QIcon(pixmap)
 
 
 def possible_differences(state: CompareState) -> list[Difference]:
