@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import nibabel as nib
@@ -23,7 +22,7 @@ import napari_mrisr as sr
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.io.dicom.series import DicomSeries
 
-HEAD = ("series", "files", "class", "dciodvfy", "read back", "affine (mm)", "dcm2niix", "s")
+HEAD = ("series", "files", "class", "dciodvfy", "read back", "affine (mm)", "dcm2niix")
 
 
 def tool(name: str) -> str:
@@ -42,9 +41,7 @@ def row_of(series: DicomSeries, folder: Path, anonymize: bool) -> list[str]:
         scan, series.origin(series.stack(frame)).to_ras((1, 1, 2)), method="tricubic"
     )
     out = folder / "series"
-    start = time.monotonic()
     sr.write_dicom(result, out, anonymize=anonymize)
-    seconds = time.monotonic() - start
     files = sorted(out.iterdir())
     errors = sum(errors_of(path) for path in {files[0], files[len(files) // 2], files[-1]})
     back = sr.read_volume(out)
@@ -53,7 +50,7 @@ def row_of(series: DicomSeries, folder: Path, anonymize: bool) -> list[str]:
     return [
         series.label, str(len(files)), sop_class,
         f"{errors} errors", difference(back, result), f"{off_mm(back, result):.1g}",
-        f"{difference(theirs, back)}, {off_mm(theirs, back):.1g} mm", f"{seconds:.1f}",
+        f"{difference(theirs, back)}, {off_mm(theirs, back):.1g} mm",
     ]  # fmt: skip
 
 
@@ -105,7 +102,7 @@ def main() -> None:
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for series in sr.list_series(arguments.folder):
         if series.problem:
-            print(f"| {series.label} | | | {series.problem.partition(': ')[2]} | | | | |")
+            print(f"| {series.label} | | | {series.problem.partition(': ')[2]} | | | |")
             continue
         with tempfile.TemporaryDirectory() as folder:
             print(

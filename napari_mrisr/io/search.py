@@ -76,10 +76,14 @@ def find_volumes(
 
 
 def _series_of(path: Path, progress: Progress | None) -> list[Path]:
-    """Return the DICOM series that a path stands for; others than scans only if there is none."""
+    """Return the DICOM series that a path stands for; earlier results only if there is no scan.
+
+    Series that are no volume are returned only if there is nothing else.
+    """
     listed = need_dicom(path).list_all(path, progress)
-    scans = [series.path for series in listed if series.is_scan]
-    return scans or [series.path for series in listed]
+    scans = [series for series in listed if series.is_scan]
+    originals = [series for series in scans if not series.is_result]
+    return [series.path for series in originals or scans or listed]
 
 
 def _search(top: Path, errors: list[VolumeError]) -> Iterator[Path]:

@@ -87,6 +87,14 @@ def test_a_series_is_written_into_a_folder_of_its_own(run, study, tmp_path):
     assert run("upscale", study, tmp_path / "out", *arguments, "--overwrite").code == 0
 
 
+def test_results_inside_the_study_are_no_input_of_the_next_run(run, study):
+    arguments = ("--method", "tricubic", "--scale", "1x1x2", "--dicom")
+    for number in ("first", "second"):
+        found = run("upscale", study, study / "results" / number, *arguments)
+        assert found.code == 0, found.err
+        assert len(list((study / "results" / number).iterdir())) == 1
+
+
 def test_maps_report_and_series_are_anonymous(run, study, bank, tmp_path):
     out = tmp_path / "out"
     options = ("--bank", bank, "--maps", "--report", "--dicom", "--anonymize", "--verbose")
@@ -139,6 +147,7 @@ def test_ctrl_c_leaves_no_series_half_written(run, study, tmp_path, monkeypatch)
         ("out", ["--anonymize"], "add --dicom"),
         ("out", ["--dicom", "--dtype", "int16"], "drop --dtype"),
         ("out", ["--dicom", "--memory", "1GB"], "drop --dicom"),
+        ("out", ["--dicom", "--anonymize", "--dask", "tcp://localhost:1"], "drop --dask"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(run, study, tmp_path, out, options, error):

@@ -78,9 +78,11 @@ class Anonymizer:
         return out
 
     def _cleaned(self, dataset: Dataset, days: int) -> Dataset:
-        """Return a copy with new UIDs and shifted dates, at any depth."""
+        """Return a copy with new UIDs, shifted dates and no private attributes, at any depth."""
         out = Dataset()
         for element in dataset:
+            if element.tag.is_private:
+                continue
             value = element.value
             if element.VR == "SQ":
                 value = [self._cleaned(item, days) for item in value]

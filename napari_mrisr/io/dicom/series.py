@@ -21,6 +21,7 @@ from napari_mrisr.core.slices import DICOM, MOST_OVERLAP
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin
 from napari_mrisr.errors import MrisrError, ParameterError, VolumeError, explain
+from napari_mrisr.io.dicom.derivation import NOT_FOR_DIAGNOSIS
 from napari_mrisr.io.dicom.headers import FileHeader, quiet_pydicom, read_file_header
 from napari_mrisr.io.dicom.pixels import Stored, read_images, same_pixels
 from napari_mrisr.io.dicom.sources import archive_of, archives_of, files_in, is_place
@@ -80,6 +81,11 @@ class DicomSeries:
     def history(self) -> dict[str, str]:
         """History of a series that this program made; empty for others."""
         return self.headers[0].history
+
+    @property
+    def is_result(self) -> bool:
+        """True for results of this program and their maps."""
+        return NOT_FOR_DIAGNOSIS in self.headers[0].description
 
     @property
     def modality(self) -> str:

@@ -37,6 +37,11 @@ def folder(request, tmp_path):
         one.ProtocolName, one.StudyDescription = "PLANTED protocol", "PLANTED study"
         one.RequestedProcedureDescription = "PLANTED request"
         one.SeriesDescription = "PLANTED T1"
+        region = pydicom.Dataset()
+        region.CodeValue, region.CodingSchemeDesignator = "69536005", "SCT"
+        region.CodeMeaning = "Head"
+        region.private_block(0x0099, "PLANTED CREATOR", create=True).add_new(1, "LO", "PLANTED")
+        one.AnatomicRegionSequence = [region]
     return dicoms.save(source, tmp_path / "scan")
 
 

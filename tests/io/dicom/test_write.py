@@ -20,6 +20,7 @@ from napari_mrisr.core.progress import Progress  # noqa: E402
 from napari_mrisr.core.volume import Grid, Volume  # noqa: E402
 from napari_mrisr.errors import Cancelled, OutputError, VolumeError  # noqa: E402
 from napari_mrisr.io import read_volume, write_volume  # noqa: E402
+from napari_mrisr.io.dicom.headers import quiet_pydicom  # noqa: E402
 from napari_mrisr.io.dicom.write import write_dicom  # noqa: E402
 
 PLANES = {
@@ -238,6 +239,33 @@ def test_names_in_any_alphabet_are_kept(charset, name, tmp_path):
     scan = read_volume(dicoms.save(source, tmp_path / "scan"))
     write_dicom(scan, tmp_path / "out")
     assert str(headers(tmp_path / "out")[0].PatientName) == name
+
+
+def test_damaged_attributes_do_not_stop_the_writing(tmp_path):
+    damaged = {
+        "PatientAge": ("AS", b"XXXXXX"),
+        "PatientName": ("PN", b"M\xff\xfe\x80ller"),
+        "PatientID": ("LO", b"X" * 90),
+        "EchoTime": ("DS", b"2,46"),
+        "StudyDate": ("DA", b"2001.02.03"),
+        "SeriesNumber": ("IS", b"9999999999"),
+        "StudyInstanceUID": ("UI", b"1.2.abc"),
+        "WindowWidth": ("DS", b"10\\20 "),
+        "ImageType": ("CS", b""),
+        "SeriesDescription": ("LO", b"D" * 200),
+    }
+    source = dicoms.classic()
+    for one in source:
+        for keyword, (vr, value) in damaged.items():
+            tag = pydicom.tag.Tag(keyword)
+            one[tag] = pydicom.dataelem.RawDataElement(tag, vr, len(value), value, 0, False, True)
+    with quiet_pydicom():
+        dicoms.save(source, tmp_path / "scan")
+    scan = read_volume(tmp_path / "scan")
+    for name, anonymize in (("named", False), ("anonymous", True)):
+        write_dicom(scan, tmp_path / name, anonymize=anonymize)
+        assert np.array_equal(read_volume(tmp_path / name).data, scan.data)
+    assert len(str(headers(tmp_path / "named")[0].SeriesDescription)) == 64
 
 
 def test_private_attributes_are_left_behind(tmp_path):
