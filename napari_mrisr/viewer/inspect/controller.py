@@ -30,6 +30,7 @@ from napari_mrisr.inspection import (
     stage_input,
 )
 from napari_mrisr.inspection.buckets import gain_baseline
+from napari_mrisr.inspection.effective import EffectiveFilter
 from napari_mrisr.inspection.filters import element_text, output_at
 from napari_mrisr.inspection.texts import (
     Fact,
@@ -42,6 +43,12 @@ from napari_mrisr.inspection.texts import (
     voxel_facts,
 )
 from napari_mrisr.viewer.inspect.maps import feature_layer, index_at, map_layer
+from napari_mrisr.viewer.inspect.network import (
+    EffectiveRequest,
+    NetworkInspection,
+    NetworkRequest,
+    view_of,
+)
 from napari_mrisr.viewer.layers.convert import LayerData, LayerSnapshot
 
 FIRST, SECOND, DIFFERENCE = range(3)
@@ -134,7 +141,7 @@ class MeasureRequest:
         return measure_gain(shown.source, shown.labels - 1, reference, progress=progress)
 
 
-Request = MapRequest | FeatureRequest | MeasureRequest
+Request = MapRequest | FeatureRequest | MeasureRequest | NetworkRequest
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +236,10 @@ class Inspector:
     comparison : BankComparison or None
     measured : MeasuredGain or None
         Gain measured against a reference.
+    network : NetworkInspection or None
+        A network inspected instead of a bank.
+    effective : EffectiveFilter or None
+        Effective filter of the voxel that was clicked last.
     """
 
     def __init__(self) -> None:
@@ -238,6 +249,8 @@ class Inspector:
         self.second: FilterBank | None = None
         self.comparison: BankComparison | None = None
         self.measured: MeasuredGain | None = None
+        self.network: NetworkInspection | None = None
+        self.effective: EffectiveFilter | None = None
         self._sub: Shape = (0, 0, 0)
 
     def show(self, inspection: Inspection | None) -> None:
@@ -245,6 +258,19 @@ class Inspector:
         self.inspection = inspection
         self.voxel = self.bucket = None
         self.second = self.comparison = self.measured = None
+        self.network = self.effective = None
+
+    def show_network(self, network: NetworkInspection) -> None:
+        """Show a network instead of a bank."""
+        self.show(None)
+        self.network = network
+
+    def request_at(self, world: Sequence[float]) -> EffectiveRequest | None:
+        """Return the request for the voxel of a network's result at a position."""
+        if self.network is None:
+            return None
+        index = index_at(self.network.grid, world)
+        return None if index is None else EffectiveRequest(self.network, index)
 
     def point_at(self, world: Sequence[float]) -> bool:
         """Inspect the voxel at a position in napari's world; return False outside the volume."""
@@ -345,6 +371,12 @@ class Inspector:
         which : int
             ``FIRST``, ``SECOND`` or ``DIFFERENCE``.
         """
+        if self.network is not None:
+            if self.effective is None:
+                return None
+            view = view_of(self.effective, self.network)
+            title = f"Effective filter of voxel {', '.join(map(str, self.effective.voxel))}"
+            return FilterScene(view, title, False, "measured voxel")
         if self.inspection is None or self.bucket is None:
             return None
         source = self.inspection.source

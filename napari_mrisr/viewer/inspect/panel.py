@@ -332,10 +332,11 @@ class InspectPanel(FormPanel):
         """Write into the status lines."""
         self.status.setText(text, color)
 
-    def show_inspected(self, inspected: bool) -> None:
-        """Enable the tabs for voxel and buckets if there is a map."""
-        for tab in (VOXEL, BUCKETS):
-            self.tabs.setTabEnabled(tab, inspected)
+    def show_inspected(self, inspected: bool, *, buckets: bool = True) -> None:
+        """Enable the tabs for voxel and buckets; a network has no buckets."""
+        self.tabs.setTabEnabled(VOXEL, inspected)
+        self.tabs.setTabEnabled(BUCKETS, inspected and buckets)
+        self.follow.setVisible(buckets)
 
     def show_idle(self, text: str = "") -> None:
         """Enable the fields; without layers the scan stays disabled."""

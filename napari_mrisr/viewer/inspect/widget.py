@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_mrisr.bank.model import FilterBank, bank_for, load_bank
+from napari_mrisr.core.scale import thick_axis
 from napari_mrisr.errors import BankError, MrisrError, explain
 from napari_mrisr.inspection import MeasuredGain
+from napari_mrisr.inspection.effective import EffectiveFilter
 from napari_mrisr.inspection.texts import stage_text
+from napari_mrisr.methods.network import list_networks
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.events import CanvasMouse
 from napari_mrisr.viewer.common.labels import (
@@ -18,6 +21,7 @@ from napari_mrisr.viewer.common.labels import (
     listed,
     offered_scales,
 )
+from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.inspect.controller import (
     FeatureRequest,
     Inspection,
@@ -27,6 +31,11 @@ from napari_mrisr.viewer.inspect.controller import (
     Request,
 )
 from napari_mrisr.viewer.inspect.maps import MapLayer, feature_layers, menu_text
+from napari_mrisr.viewer.inspect.network import (
+    NetworkInspection,
+    NetworkRequest,
+    effective_facts,
+)
 from napari_mrisr.viewer.inspect.panel import BUCKETS, VOXEL, InspectPanel
 from napari_mrisr.viewer.layers.convert import LayerSnapshot, frame_on_screen, snapshot
 
@@ -35,7 +44,9 @@ if TYPE_CHECKING:
 
 EMPTY = "Open a low-resolution scan, or use File > Open Sample > MRI super-resolution."
 READY = "“Show bucket map” shows which filter each voxel gets, and why."
+READY_NETWORK = "“Inspect the network” shows the effective filter of each voxel that you click."
 NO_VOXEL = "Move the cursor over the map."
+NO_EFFECTIVE = "Click a voxel of the scan to see its effective filter."
 NO_FILTER = "Move the cursor over the map to see a filter."
 
 
@@ -54,6 +65,9 @@ class InspectWidget(Dock):
         self._reference: Any = None
         self.inspector = Inspector()
         self.map = MapLayer(napari_viewer)
+        self.effective = Worker()
+        self.effective.finished.connect(self._effective_found)
+        self.effective.failed.connect(self.tell_error)
         self.mouse = CanvasMouse(napari_viewer, self._clicked, self.point_at)
         self.watch_layers(self._list_layers, {"name": self._list_layers})
         panel = self.panel
@@ -74,6 +88,11 @@ class InspectWidget(Dock):
         self._offer_scales()
         self.attach()
 
+    @property
+    def busy(self) -> bool:
+        """True while work runs, or an effective filter is still to come."""
+        return self.worker.running or self.effective.busy
+
     # Actions of the user.
 
     def show_map(self) -> None:
@@ -86,6 +105,10 @@ class InspectWidget(Dock):
             source = self._snapshot(layer)
         except MrisrError as error:
             self.tell_error(error)
+            return
+        if panel.bank.bank in list_networks():
+            network = NetworkRequest(source, scale, panel.bank.bank)
+            self._start(network, f"Reading “{source.name}”…")
             return
         earlier = shown.source if shown is not None else None
         number = max(0, panel.stage.currentIndex())
@@ -152,13 +175,29 @@ class InspectWidget(Dock):
         second.choose_file()
 
     def _clicked(self, world: Any) -> None:
-        """Hold the clicked voxel, or follow the cursor again."""
+        """Hold the clicked voxel, or follow the cursor again; of a network, inspect it."""
+        request = self.inspector.request_at(world)
+        if request is not None:
+            self.panel.show_status("Computing the effective filter…")
+            self.effective.submit(request)
+            return
         follow = self.panel.follow
         if self.inspector.inspection is None:
             return
         if follow.isChecked():
             self.point_at(world)
         follow.toggle()
+
+    def _effective_found(self, found: EffectiveFilter) -> None:
+        """Show the effective filter of the clicked voxel."""
+        inspector = self.inspector
+        if inspector.network is None:
+            return
+        inspector.effective = found
+        heading = f"Voxel {', '.join(map(str, found.voxel))} of the result"
+        self.panel.readout.show_facts(heading, effective_facts(found))
+        self.panel.show_status(f"Shown: {inspector.network.title}.")
+        self._show_filter()
 
     # Choices.
 
@@ -184,7 +223,9 @@ class InspectWidget(Dock):
         scale = self.panel.scale.scale
         if scale is not None:
             try:
-                self.panel.bank.set_names(fitting_banks(scale), scale)
+                thick = thick_axis(scale) is not None
+                networks = list_networks() if thick else []
+                self.panel.bank.set_names([*fitting_banks(scale), *networks], scale)
             except MrisrError as error:
                 self.tell_error(error)
         self._bank_chosen()
@@ -195,7 +236,7 @@ class InspectWidget(Dock):
         combo.blockSignals(True)
         combo.clear()
         try:
-            if panel.scale.scale is not None:
+            if panel.scale.scale is not None and panel.bank.bank not in list_networks():
                 bank = bank_for(panel.scale.scale, panel.bank.bank)
                 combo.addItems([stage_text(bank, n) for n in range(len(bank.stages))])
                 combo.setCurrentIndex(before if 0 <= before < len(bank.stages) else 0)
@@ -272,7 +313,7 @@ class InspectWidget(Dock):
     def _show_filter(self) -> None:
         view = self.panel.filter
         scene = self.inspector.scene(view.along_volume_axes, view.chosen_output, view.chosen_bank)
-        view.show_scene(scene, NO_FILTER)
+        view.show_scene(scene, NO_FILTER if self.inspector.network is None else NO_EFFECTIVE)
 
     def _show_only(self, on: bool | None = None) -> None:
         """Show only the chosen bucket in the map, or all buckets."""
@@ -298,13 +339,16 @@ class InspectWidget(Dock):
         if self.panel.layer.layer is None:
             self.panel.show_status(EMPTY)
         elif shown is None:
-            self.panel.show_status(READY)
+            network = self.panel.bank.bank in list_networks()
+            self.panel.show_status(READY_NETWORK if network else READY)
         else:
             self.panel.show_status(f"Shown: {shown.title}.")
 
     def _show_ready(self) -> None:
         panel = self.panel
-        ready = panel.layer.layer is not None and panel.stage.count() > 0
+        network = panel.bank.bank in list_networks()
+        ready = panel.layer.layer is not None and (network or panel.stage.count() > 0)
+        panel.show_button.setText("Inspect the network" if network else "Show bucket map")
         panel.show_ready(show=ready, features=self.inspector.inspection is not None)
 
     def work_finished(self, result: Any) -> None:
@@ -315,6 +359,13 @@ class InspectWidget(Dock):
                 self._show_inspection()
                 self.panel.tabs.setCurrentIndex(VOXEL)
                 text = f"Added “{self.map.show(result.layer).name}”"
+            elif isinstance(result, NetworkInspection):
+                self.inspector.show_network(result)
+                self._show_inspection()
+                self.panel.show_inspected(True, buckets=False)
+                self.panel.readout.show_facts(NO_EFFECTIVE, ())
+                self.panel.tabs.setCurrentIndex(VOXEL)
+                text = f"Ready: {result.title}"
             elif isinstance(result, MeasuredGain):
                 # The user may have removed the reference during the run.
                 self.inspector.measured = result if self._reference is not None else None
@@ -353,4 +404,5 @@ class InspectWidget(Dock):
     def detached(self, *, closing: bool) -> None:
         """Disconnect from the mouse."""
         self.mouse.detach()
+        self.effective.close()
         self._show_ready()

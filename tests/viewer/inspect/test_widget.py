@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import leaks, patterns
 from helpers.desk import Desk, our_threads
+from helpers.scans import head
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
@@ -24,7 +25,9 @@ from napari_mrisr.inspection import (
     orientation_map,
     stage_input,
 )
+from napari_mrisr.inspection.effective import effective_filter
 from napari_mrisr.inspection.texts import bucket_text, number_text, value_text
+from napari_mrisr.methods.network import make_network
 from napari_mrisr.viewer.inspect import controller
 from napari_mrisr.viewer.inspect.panel import BUCKETS, MAP, VOXEL
 from napari_mrisr.viewer.inspect.widget import InspectWidget
@@ -454,3 +457,29 @@ def test_the_gui_responds_and_moves_are_fast(real_desk):
         QApplication.processEvents()
         moves.append(time.thread_time() - start)
     assert np.median(moves) < 0.03
+
+
+def test_a_click_shows_the_effective_filter_of_a_network(model_desk):
+    shape = (24, 20, 7)
+    volume = Volume(head(5, shape), Grid(shape, np.diag([1.0, 1.0, 4.0, 1.0])))
+    desk = model_desk(InspectWidget, InspectDesk)
+    desk.add(volume, "thick")
+    panel = desk.widget.panel
+    panel.scale.scale = (1, 1, 4)
+    panel.bank.setCurrentText("thick-slices")
+    assert panel.show_button.text() == "Inspect the network"
+    panel.show_button.click()
+    desk.wait()
+    assert panel.tabs.currentIndex() == VOXEL
+    assert not panel.tabs.isTabEnabled(BUCKETS)
+    lr = volume.normalized()
+    index = (12, 9, 14)
+    desk.widget._clicked(world_of(lr.grid.upsampled((1, 1, 4)), index))
+    desk.wait()
+    found = effective_filter(make_network((1, 1, 4)), lr, index)
+    assert panel.readout.value("result") == number_text(found.result, 4)
+    assert panel.readout.value("sum of weights") == number_text(float(found.weights.sum()), 3)
+    assert "Effective filter of voxel 12, 9, 14" in panel.filter.title.text()
+    assert panel.filter.scene.view.cube[4, 4, 4] == pytest.approx(
+        found.around((12, 9, 3), 0)[0, 0, 0]
+    )
