@@ -109,7 +109,7 @@ def test_an_option_sets_the_forward_model():
     lr = scan_of((6, 7, 5))
     found = sr.upscale(lr, (1, 1, 3), method="tv:kspace:hann")
     assert found.history["forward_model"] == "kspace:hann"
-    assert found.history["weight"] == "0.001"
+    assert found.history["weight"] == "0.0002"
     for name, part in (
         ("tv:blur", "blur"),
         ("tricubic:2", "choose from"),
