@@ -84,7 +84,7 @@ def new_command(
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the images to work on, and ``--verbose``."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="image, several images, or folders of images"
+        "inputs", nargs="+", metavar="IN", help="image or DICOM series, several, or folders of them"
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="explain cautions and unexpected errors"

@@ -6,6 +6,7 @@ Elements about the patient are not read.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import warnings
@@ -552,8 +553,19 @@ def _finite(value: Any) -> tuple[float, ...]:
     return numbers
 
 
+@functools.cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
+def _value(data: Dataset, keyword: str) -> Any:
+    """Return the value of an element; None if it is missing. Faster than by attribute."""
+    tag = _tag(keyword)
+    return data[tag].value if tag in data else None
+
+
 def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    value = data.get(keyword)
+    value = _value(data, keyword)
     if value is None or value == "":
         return None
     numbers = _finite(value)
@@ -562,7 +574,7 @@ def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | Non
 
 def _number(data: Dataset, keyword: str) -> float | None:
     """Return the first number of an element; None if it is missing, empty or no number."""
-    value = data.get(keyword)
+    value = _value(data, keyword)
     if value is None or value == "":
         return None
     with contextlib.suppress(TypeError, ValueError):
@@ -581,7 +593,7 @@ def _text(data: Dataset, keyword: str) -> str:
 
 
 def _strings(data: Dataset, keyword: str) -> tuple[str, ...]:
-    return _parts(data.get(keyword))
+    return _parts(_value(data, keyword))
 
 
 def _parts(value: Any) -> tuple[str, ...]:

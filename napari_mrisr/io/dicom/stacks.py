@@ -39,6 +39,10 @@ _TRAITS = {
 }
 
 
+#: Traits whose names come last, as in ``echo 2, phase``.
+_LAST = ("component", "type")
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """The images of one volume, ordered along their normal.
@@ -236,20 +240,22 @@ def _order(key: tuple[Hashable, ...]) -> tuple[tuple[int, float, str], ...]:
 def _names(used: Sequence[str], keys: Sequence[tuple[Hashable, ...]]) -> dict[Hashable, str]:
     """Return the name of each key, such as ``echo 2, phase``."""
     names: dict[Hashable, str] = {}
-    ranks = [sorted({key[i] for key in keys}, key=lambda v: _order((v,))) for i in range(len(used))]
+    values = [{key[i] for key in keys} - {None} for i in range(len(used))]
+    ranks = [sorted(found, key=lambda value: _order((value,))) for found in values]
+    places = sorted(range(len(used)), key=lambda i: used[i] in _LAST)
     for key in keys:
         parts: list[str] = []
-        for i, trait in enumerate(used):
-            value, rank = key[i], ranks[i].index(key[i]) + 1
-            if trait == "component":
-                parts.append(str(value or "unknown"))
+        for i in places:
+            value, trait = key[i], used[i]
+            if value is None:
+                continue
+            if trait in _LAST:
+                parts.append(str(value).replace("\\", " ").lower())
             elif trait == "b":
-                parts.append("b unknown" if value is None else f"b {value:g}")
-            elif trait == "type":
-                parts.append(str(value).replace("\\", " ").lower() or "unknown")
+                parts.append(f"b {value:g}")
             else:
-                parts.insert(0, f"{_TRAITS[trait]} {rank}")
-        names[key] = ", ".join(parts)
+                parts.append(f"{_TRAITS[trait]} {ranks[i].index(value) + 1}")
+        names[key] = ", ".join(parts) or ("others" if used else "")
     return names
 
 
@@ -291,8 +297,8 @@ def _repeats(
         position = _mm(heights[kept[min(lacking)][0]])
         of = f"{name}: " if name else ""
         found = (
-            f"{of}{counts[min(lacking)]} images at {position} but {most} elsewhere; "
-            f"{len(lacking)} of {len(counts)} positions lack some"
+            f"{of}only {counts[min(lacking)]} of {most} images at {position}, and gaps at "
+            f"{len(lacking)} of {len(counts)} positions"
         )
         raise GeometryError(explain(path, found, _EXPORT))
     numbers = sorted(kept)
