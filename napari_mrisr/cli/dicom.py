@@ -97,13 +97,14 @@ def write(result: Volume, out: Path, arguments: argparse.Namespace, session: Ses
     """Write a result; return a note about its rounding."""
     from napari_mrisr.io.dicom.write import write_dicom
 
-    return write_dicom(
-        result,
-        out,
-        anonymize=arguments.anonymize,
-        overwrite=arguments.overwrite,
-        progress=session.progress,
-    )
+    with session.at_once():
+        return write_dicom(
+            result,
+            out,
+            anonymize=arguments.anonymize,
+            overwrite=arguments.overwrite,
+            progress=session.progress,
+        )
 
 
 def write_map(
@@ -116,14 +117,15 @@ def write_map(
     """Write a map of a result; ``folders`` are its own and that of the result."""
     from napari_mrisr.io.dicom.companions import write_dicom_map
 
-    write_dicom_map(
-        volume,
-        *folders,
-        _TITLES[label],
-        place=list(_TITLES).index(label) + 1,
-        overwrite=arguments.overwrite,
-        progress=session.progress,
-    )
+    with session.at_once():
+        write_dicom_map(
+            volume,
+            *folders,
+            _TITLES[label],
+            place=list(_TITLES).index(label) + 1,
+            overwrite=arguments.overwrite,
+            progress=session.progress,
+        )
 
 
 def write_report(
@@ -132,11 +134,12 @@ def write_report(
     """Write the report on a result."""
     from napari_mrisr.io.dicom.companions import write_dicom_report
 
-    write_dicom_report(
-        pdf,
-        *folders,
-        _TITLES["report"],
-        place=len(_TITLES),
-        overwrite=arguments.overwrite,
-        progress=session.progress,
-    )
+    with session.at_once():
+        write_dicom_report(
+            pdf,
+            *folders,
+            _TITLES["report"],
+            place=len(_TITLES),
+            overwrite=arguments.overwrite,
+            progress=session.progress,
+        )

@@ -17,6 +17,7 @@ from pydicom.uid import (  # noqa: E402
     MRImageStorage,
     ParametricMapStorage,
 )
+from pypdf import PdfReader  # noqa: E402
 
 from napari_mrisr.io import read_volume  # noqa: E402
 
@@ -51,6 +52,8 @@ def planted(study):
 def content_of(path):
     """Return the bytes of a file, unpacked."""
     content = path.read_bytes()
+    if path.suffix == ".pdf":
+        return content + "".join(page.extract_text() for page in PdfReader(path).pages).encode()
     return gzip.decompress(content) if path.suffix == ".gz" else content
 
 
@@ -129,6 +132,12 @@ def test_nothing_about_the_patient_leaves_in_other_formats(
     assert found.code == 0, found.err
     check_unnamed(study, tmp_path, found)
     found = run("info", study)
+    check_unnamed(study, tmp_path, found)
+    assert run("degrade", study, tmp_path / "low.nii", "--scale", "2").code == 0
+    files = [f"--{kind}={tmp_path / name}" for kind, name in
+             (("figure", "f.pdf"), ("csv", "t.csv"), ("json", "t.json"))]  # fmt: skip
+    found = run("evaluate", study, "--methods", "nearest,tricubic", "--verbose", *files)
+    assert found.code == 0, found.err
     check_unnamed(study, tmp_path, found)
 
 

@@ -212,20 +212,25 @@ class StoredValues:
     error: float
 
     @classmethod
-    def of(cls, data: FloatArray, scale: tuple[float, float] | None) -> StoredValues:
-        """Choose the integers for intensities: those of the source's scale if they fit."""
+    def of(
+        cls, data: FloatArray, scale: tuple[float, float] | None, check: Callable[[], None]
+    ) -> StoredValues:
+        """Choose the integers for intensities: those of the source's scale if they fit.
+
+        ``check`` is called per slice; it raises to stop.
+        """
         low, high = float(data.min()), float(data.max())
         for slope, intercept in (scale,) if scale is not None else ():
             first, last = (round((value - intercept) / slope) for value in (low, high))
             signed = min(first, last) < 0
             limit = 1 << 15 if signed else 1 << 16
             if -limit <= min(first, last) and max(first, last) < limit:
-                return cls(slope, intercept, signed, _rounding(data, slope, intercept))
+                return cls(slope, intercept, signed, _rounding(data, slope, intercept, check))
         # As decimal strings hold them.
         intercept = float(f"{(low + high) / 2:.9g}")
         reach = max(high - intercept, intercept - low)
         slope = float(f"{reach / 32766:.9g}") or 1.0
-        return cls(slope, intercept, True, _rounding(data, slope, intercept))
+        return cls(slope, intercept, True, _rounding(data, slope, intercept, check))
 
     @property
     def note(self) -> str:
@@ -260,10 +265,11 @@ def _integers(values: FloatArray, slope: float, intercept: float) -> NDArray[np.
     return stored
 
 
-def _rounding(data: FloatArray, slope: float, intercept: float) -> float:
+def _rounding(data: FloatArray, slope: float, intercept: float, check: Callable[[], None]) -> float:
     """Return the largest rounding error, found slice by slice."""
-    errors = (
-        np.abs(_integers(plane, slope, intercept) * slope + intercept - plane).max()
-        for plane in data
-    )
-    return float(max(errors))
+    largest = 0.0
+    for plane in data:
+        check()
+        back = _integers(plane, slope, intercept) * slope + intercept
+        largest = max(largest, float(np.abs(back - plane).max()))
+    return largest

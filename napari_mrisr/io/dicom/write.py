@@ -96,7 +96,7 @@ def write_dicom(
             text = f"the source is of modality {modality[:16]}, not MR"
             raise OutputError(explain("DICOM", text, "save it as .nii.gz"))
         stack = cut(restored, found)
-        stored = StoredValues.of(stack.data, found.scale)
+        stored = StoredValues.of(stack.data, found.scale, progress.token.check)
         if found.enhanced:
             datasets: Iterable[Dataset] = [enhanced_image(restored, found, stack, stored)]
         else:
