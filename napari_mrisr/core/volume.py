@@ -166,7 +166,8 @@ class Origin:
         Direction of the stored axes, such as ``("L", "A", "S")``.
     header : object or None
         The nibabel header as read, for codes and units; its text fields are
-        never shown, logged or exported.
+        never shown, logged or exported. Of DICOM the images of the volume, which a derived
+        series refers to; a tuple of them for frames.
     suffix : str
         File extension, such as ``.nii.gz``.
     cautions : tuple of Caution
