@@ -240,7 +240,7 @@ def table(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> str:
     head = list(head)
     out = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     out += [f"| {' | '.join(map(str, line))} |" for line in lines]
-    return "\n".join(out).replace("| -", "| −").replace(" / -", " / −").replace("nan", "–")
+    return "\n".join(out).replace("| -", "| −").replace(" / -", " / −").replace("+nan", "–")
 
 
 def mean_lowest(values: list[float]) -> str:
