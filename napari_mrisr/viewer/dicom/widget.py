@@ -247,8 +247,9 @@ def _blank() -> QPixmap:
 
 
 def _pixmap(image: np.ndarray) -> QPixmap:
-    """Return gray levels 0 to 255, (row, column), as a picture."""
-    image = np.ascontiguousarray(image)
+    """Return gray levels 0 to 255, (row, column), as a square picture."""
+    missing = [_THUMBNAIL - n for n in image.shape]
+    image = np.pad(image, [(n // 2, n - n // 2) for n in missing])
     rows, columns = image.shape
     picture = QImage(image.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
     return QPixmap.fromImage(picture.copy())

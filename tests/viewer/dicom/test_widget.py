@@ -41,7 +41,8 @@ def test_files_dropped_together_open_one_layer(desk, tmp_path):
     assert desk.names == ["T1w"]
     assert desk.rows[0].text(0) == "T1w\n14 × 12 × 10\n0.5 × 0.75 × 3.5 mm"
     assert "slices 3 mm thick, 3.5 mm apart" in desk.rows[0].toolTip(0)
-    assert not desk.rows[0].icon(0).isNull()
+    size = desk.panel.tree.iconSize()
+    assert desk.rows[0].icon(0).actualSize(size) == size
     assert "Opened “T1w”" in desk.status
 
 
