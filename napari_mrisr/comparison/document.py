@@ -23,7 +23,7 @@ from napari_mrisr.comparison.state import (
     CompareState,
     Difference,
     Display,
-    Measurement,
+    LineMeasurement,
     OverlayVolume,
     RoiBox,
 )
@@ -268,11 +268,11 @@ def _roi(entry: Mapping[str, Any]) -> RoiBox:
     )
 
 
-def _measurement(entry: Mapping[str, Any]) -> Measurement:
+def _measurement(entry: Mapping[str, Any]) -> LineMeasurement:
     points = tuple(map(_point, entry["points"]))
     if len(points) not in (2, 3):
         raise ValueError(f"a measurement of {len(points)} points")
-    return Measurement(points)
+    return LineMeasurement(points)
 
 
 def _overlay(entry: Mapping[str, Any]) -> OverlayVolume:

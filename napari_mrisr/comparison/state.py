@@ -121,7 +121,7 @@ class RoiBox:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class LineMeasurement:
     """Length of a line, or angle at the middle one of three points.
 
     Attributes
@@ -223,7 +223,7 @@ class CompareState:
         Regions of interest.
     inset : RoiBox or None
         Region that the figure magnifies.
-    measurements : tuple of Measurement
+    measurements : tuple of LineMeasurement
         Lengths and angles.
     overlay : OverlayVolume or None
         Volume over the columns.
@@ -259,7 +259,7 @@ class CompareState:
     maximized: tuple[str, int] | None = None
     rois: tuple[RoiBox, ...] = ()
     inset: RoiBox | None = None
-    measurements: tuple[Measurement, ...] = ()
+    measurements: tuple[LineMeasurement, ...] = ()
     overlay: OverlayVolume | None = None
     slab_mm: float = 0.0
     slab: str = SLABS[0]

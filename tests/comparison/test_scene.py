@@ -23,7 +23,7 @@ from napari_mrisr.comparison.state import (
     CompareState,
     Difference,
     Display,
-    Measurement,
+    LineMeasurement,
     OverlayVolume,
     RoiBox,
 )
@@ -372,8 +372,8 @@ def test_an_overlay_lies_on_volumes_not_on_differences(volumes, cutter):
 
 def test_measurements_appear_in_their_plane_only(cutter):
     z = CROSS[2]
-    ruler = Measurement(((1.0, 2.0, z), (4.0, 6.0, z)))
-    corner = Measurement(((1.0, 2.0, z), (1.0, 6.0, z), (5.0, 6.0, z)))
+    ruler = LineMeasurement(((1.0, 2.0, z), (4.0, 6.0, z)))
+    corner = LineMeasurement(((1.0, 2.0, z), (1.0, 6.0, z), (5.0, 6.0, z)))
     assert (ruler.value, ruler.text) == (5.0, "5.0 mm")
     assert corner.text == "90.0°"
     made = build_scene(state(measurements=(ruler, corner)), cutter, TITLES)

@@ -13,7 +13,7 @@ from napari_mrisr.comparison.state import (
     CompareState,
     Difference,
     Display,
-    Measurement,
+    LineMeasurement,
     OverlayVolume,
     RoiBox,
 )
@@ -50,8 +50,8 @@ STATE = CompareState(
     rois=(ROI,),
     inset=replace(ROI, name="inset", shape="box"),
     measurements=(
-        Measurement(((0.0, 1.0, 2.0), (3.0, 5.0, 2.0))),
-        Measurement(((0.0, 1.0, 2.0), (3.0, 5.0, 2.0), (1.0, 1.0, 2.0))),
+        LineMeasurement(((0.0, 1.0, 2.0), (3.0, 5.0, 2.0))),
+        LineMeasurement(((0.0, 1.0, 2.0), (3.0, 5.0, 2.0), (1.0, 1.0, 2.0))),
     ),
     overlay=OverlayVolume(KEYS[1], Display("magma", (0.0, 3.0)), 0.25, 0.5),
     slab_mm=6.0,

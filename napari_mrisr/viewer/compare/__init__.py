@@ -10,7 +10,7 @@ toolbar.py, side_panel.py, fields.py
 numbers.py        table of numbers, and the schedule of their computation
 exporting.py      export of figure, table and comparison
 live.py           columns that are computed while the user looks at them
-window.py         the window; settings.py: what it remembers
+form.py, window.py the window: its parts, and their logic; settings.py: what it remembers
 widget.py         the dock that opens it
 blinded/          blinded reading: dialog, window, results
 opening.py        the command line

@@ -268,8 +268,7 @@ class SidePanel(QWidget):
             for row, roi in enumerate(state.rois):
                 texts = (roi.name, f"{roi.volume_mm3:,.0f}", point_text(roi.center))
                 for place, text in enumerate(texts):
-                    item = self.list.item(row, place) or QTableWidgetItem()
-                    item.setText(text)
+                    item = QTableWidgetItem(text)
                     if place:
                         item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
                     self.list.setItem(row, place, item)

@@ -32,10 +32,10 @@ _MODES = (
     (MOSAIC, "Mosaic", "Every n-th slice of one volume (5)"),
 )
 _TOOLS = (
-    ("box", "▭ Box", "Draw a box as a region of interest (B)"),
-    ("ellipsoid", "◯ Ellipsoid", "Draw an ellipsoid as a region of interest (E)"),
-    ("ruler", "⟷ Ruler", "Measure a length in mm: drag (K)"),
-    ("angle", "∠ Angle", "Measure an angle: drag to its corner, then click (J)"),
+    ("box", "Box", "Draw a box as a region of interest (B)"),
+    ("ellipsoid", "Ellipsoid", "Draw an ellipsoid as a region of interest (E)"),
+    ("ruler", "Ruler", "Measure a length in mm: drag (K)"),
+    ("angle", "Angle", "Measure an angle: drag to its corner, then click (J)"),
 )
 _TOGGLES = (
     ("smooth", "Smooth display (I)", "Interpolate between voxels on screen"),

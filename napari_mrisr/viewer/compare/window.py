@@ -1,4 +1,4 @@
-"""Window of Compare: panels, controls and numbers, linked to napari's viewer."""
+"""Window of Compare: its parts, linked to one another and to napari's viewer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ from napari.qt import get_stylesheet
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QKeyEvent
-from qtpy.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_mrisr.comparison.document import OpenedState
 from napari_mrisr.comparison.opening import (
@@ -33,27 +25,21 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.io.formats import stem_of
 from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.dock import link_color
-from napari_mrisr.viewer.common.fields import VerticalScroll, guard_wheel
 from napari_mrisr.viewer.common.labels import error_line
-from napari_mrisr.viewer.compare.exporting import Exporter
-from napari_mrisr.viewer.compare.fields import button
+from napari_mrisr.viewer.compare.form import CompareForm
 from napari_mrisr.viewer.compare.linking.layers import LayerRegions, look_keywords
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.model.regions import RegionOutlines
 from napari_mrisr.viewer.compare.model.texts import parse_position
-from napari_mrisr.viewer.compare.numbers import Meter, NumbersPanel
+from napari_mrisr.viewer.compare.numbers import Meter
 from napari_mrisr.viewer.compare.settings import (
     as_remembered,
     remember_place,
     remember_shown,
     restore_place,
-    was_shown,
 )
-from napari_mrisr.viewer.compare.side_panel import SidePanel
-from napari_mrisr.viewer.compare.toolbar import Toolbar
-from napari_mrisr.viewer.compare.view import CompareView
 from napari_mrisr.viewer.layers.convert import layer_data, moved_by_mm, put_back
 
 if TYPE_CHECKING:
@@ -67,7 +53,7 @@ _SHARE = 0.85
 _MOVED_MM = 0.05
 
 
-class CompareWindow(QWidget):
+class CompareWindow(CompareForm):
     """Top-level window that compares the viewer's volumes in three planes.
 
     It listens to the viewer and measures only while it is open.
@@ -85,99 +71,29 @@ class CompareWindow(QWidget):
     def __init__(
         self, viewer: Viewer, controller: Controller, tell: Callable[[Exception], None]
     ) -> None:
-        super().__init__(None, Qt.WindowType.Window)
-        self.setWindowTitle("Compare")
+        super().__init__(controller)
         self._viewer, self._tell = viewer, tell
         self._attached = False
-        self.numbers = NumbersPanel()
-        self.controller = controller
         self.link = Link(viewer, self.controller, self._layers_changed)
         self.live: LiveColumns | None = None
         self._status = ""
         self._measured_state: CompareState | None = None
         self._roles: tuple[Any, ...] = ()
-        self.view = CompareView(self.controller, self)
         self.view.pause()
-        self.toolbar = Toolbar(self.controller, self)
-        self.side = SidePanel(self.controller, self)
         self.regions = LayerRegions(self._regions_changed)
-        self.exporter = Exporter(self)
-        self._add_buttons()
-        self._lay_out()
-
         self._push_timer = QTimer(self)
         self._push_timer.setSingleShot(True)
         self._push_timer.setInterval(_PUSH_AFTER_MS)
         self._push_timer.timeout.connect(self.link.push)
         self._connect()
-        guard_wheel(self)
-
-    def _add_buttons(self) -> None:
-        self.toolbar.addWidget(self.exporter.button)
-        self.blinded_button = button(
-            "Blinded…", "Blinded reading: cases with hidden names and shuffled columns", self
-        )
-        self.blinded_button.clicked.connect(self.start_reading)
-        self.numbers_button = button("Numbers", "Show the numbers (T)", self, checkable=True)
-        self.numbers_button.setChecked(was_shown("numbers", True))
-        self.numbers_button.toggled.connect(self._show_numbers)
-        self.side_button = button("Panel", "Columns, reference, regions (S)", self, checkable=True)
-        self.side_button.setChecked(was_shown("side", False))
-        self.side_button.toggled.connect(self._show_side)
-        self.help_button = button("Keys", "Keys and mouse (H)", self)
-        self.help_button.clicked.connect(self.view.toggle_help)
-        self.full_button = button("Full", "Full screen (F11); Esc leaves it", self)
-        self.full_button.clicked.connect(self.toggle_full_screen)
-        for made in (
-            self.blinded_button,
-            self.numbers_button,
-            self.side_button,
-            self.help_button,
-            self.full_button,
-        ):
-            self.toolbar.addWidget(made)
-
-    def _lay_out(self) -> None:
-        self._rows = QSplitter(Qt.Orientation.Vertical, self)
-        self._rows.setChildrenCollapsible(False)
-        self._rows.addWidget(self.view)
-        self._rows.addWidget(self.numbers)
-        self._rows.setStretchFactor(0, 1)
-        self._rows.setStretchFactor(1, 0)
-        self._rows.setSizes([700, 150])
-        self._columns = QSplitter(Qt.Orientation.Horizontal, self)
-        self._columns.setChildrenCollapsible(False)
-        self._columns.addWidget(self._rows)
-        self.side_scroll = VerticalScroll(self.side, self)
-        self.side_scroll.setVisible(self.side_button.isChecked())
-        self._columns.addWidget(self.side_scroll)
-        self._columns.setStretchFactor(0, 1)
-        self._columns.setStretchFactor(1, 0)
-        self.place = QLineEdit(self)
-        self.place.setPlaceholderText("Go to, e.g. R 12 P 4 S 7")
-        self.place.setToolTip("Position in mm, or voxel 120 88 70; Return goes there (G)")
-        self.place.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.place.setFixedWidth(190)
-        self.view.below.insertWidget(1, self.place)
-        self.notice = QWidget(self)
-        self.moved = QLabel(self.notice)
-        self.put_back_button = button("Put back", "Move the layer to its true place", self.notice)
-        row = QHBoxLayout(self.notice)
-        row.setContentsMargins(8, 2, 8, 2)
-        row.addWidget(self.moved)
-        row.addWidget(self.put_back_button)
-        row.addStretch(1)
-        self.notice.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.toolbar)
-        layout.addWidget(self.notice)
-        layout.addWidget(self._columns, 1)
-        self.setFocusProxy(self.view)
 
     def _connect(self) -> None:
         toolbar, side = self.toolbar, self.side
+        self.blinded.triggered.connect(self.start_reading)
+        self.numbers_button.toggled.connect(self._show_numbers)
+        self.side_button.toggled.connect(self._show_side)
+        self.help.triggered.connect(self.view.toggle_help)
+        self.full.triggered.connect(self.toggle_full_screen)
         toolbar.live_menu.aboutToShow.connect(self._fill_live_menu)
         toolbar.tool_picked.connect(self.view.pointing.choose_tool)
         toolbar.preset_picked.connect(self._apply_preset)
@@ -191,7 +107,7 @@ class CompareWindow(QWidget):
         side.overlay_picked.connect(self._pick_overlay)
         side.frame_set.connect(self.link.set_frame)
         self.place.returnPressed.connect(self._go_to)
-        self.put_back_button.clicked.connect(self._put_back)
+        self.notice.put_back.clicked.connect(self._put_back)
         self.numbers.copy_requested.connect(self.exporter.copy_table)
         self.numbers.save_requested.connect(self.exporter.save_table)
         self.numbers.region_selected.connect(self._select_region)
@@ -370,11 +286,7 @@ class CompareWindow(QWidget):
             self.numbers.show_status("Select a region first: click its outline.")
             return
         roi = BoxRoi(box) if of_region and box is not None else None
-        columns = range(len(controller.state.columns))
-        for column in columns[:1] if controller.state.one_window else columns:
-            limits = controller.preset_limits(column, *percentiles, roi)
-            if limits is not None:
-                controller.set_limits(column, limits)
+        controller.apply_percentiles(*percentiles, roi)
 
     def _go_to(self) -> None:
         """Move the crosshair to the position that the user typed."""
@@ -409,10 +321,7 @@ class CompareWindow(QWidget):
             for key in self.controller.state.columns
             if self.link.volumes.layer(key) is not None
         }
-        moved = {key: mm for key, mm in found.items() if mm > _MOVED_MM}
-        self.notice.setVisible(bool(moved))
-        lines = (f"{key} was moved {mm:.1f} mm by hand" for key, mm in moved.items())
-        self.moved.setText("; ".join(lines))
+        self.notice.show_moved({key: mm for key, mm in found.items() if mm > _MOVED_MM})
 
     def _put_back(self) -> None:
         for key in self.controller.state.columns:

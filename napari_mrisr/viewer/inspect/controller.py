@@ -42,6 +42,7 @@ from napari_mrisr.inspection.texts import (
     training_facts,
     voxel_facts,
 )
+from napari_mrisr.io.csv_tables import csv_text
 from napari_mrisr.viewer.inspect.maps import feature_layer, index_at, map_layer
 from napari_mrisr.viewer.inspect.network import (
     EffectiveRequest,
@@ -179,6 +180,13 @@ class Column:
         """Return the text of a cell."""
         value = self.values[row]
         return f"{value:,}" if self.values.dtype.kind in "iu" else number_text(value, self.digits)
+
+
+def table_csv(columns: Sequence[Column], title: str) -> str:
+    """Return a table as CSV: a title row, the headings, and all values in full."""
+    rows = zip(*(column.values.tolist() for column in columns), strict=True)
+    blank = (["" if value != value else value for value in row] for row in rows)  # NaN
+    return csv_text([[title], [column.heading for column in columns], *blank])
 
 
 def columns_of(

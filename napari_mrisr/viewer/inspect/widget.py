@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
+from qtpy.QtWidgets import QFileDialog
 
 from napari_mrisr.bank.model import FilterBank, bank_for, load_bank
 from napari_mrisr.core.scale import thick_axis
@@ -12,6 +14,7 @@ from napari_mrisr.errors import BankError, MrisrError, explain
 from napari_mrisr.inspection import MeasuredGain
 from napari_mrisr.inspection.effective import EffectiveFilter
 from napari_mrisr.inspection.texts import stage_text
+from napari_mrisr.io import write_text
 from napari_mrisr.methods.network import list_networks
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.events import CanvasMouse
@@ -29,6 +32,7 @@ from napari_mrisr.viewer.inspect.controller import (
     MapRequest,
     MeasureRequest,
     Request,
+    table_csv,
 )
 from napari_mrisr.viewer.inspect.maps import MapLayer, feature_layers, menu_text
 from napari_mrisr.viewer.inspect.network import (
@@ -83,6 +87,7 @@ class InspectWidget(Dock):
         panel.second.browsed.connect(self.compare_with)
         panel.table.chosen.connect(self.choose_bucket)
         panel.only.toggled.connect(self._show_only)
+        panel.save_button.clicked.connect(lambda *_: self.save_table())
         panel.filter.changed.connect(self._show_filter)
         self._show_inspection()
         self._offer_scales()
@@ -129,6 +134,26 @@ class InspectWidget(Dock):
             if panel.tabs.currentIndex() == BUCKETS:
                 panel.bucket_line.setText(inspector.bucket_line)
             self._show_filter()
+
+    def save_table(self, path: str = "") -> None:
+        """Save the table of buckets as CSV; without a path a dialog asks for one."""
+        shown = self.inspector.inspection
+        if shown is None:
+            return
+        if not path:
+            kinds = "CSV (*.csv)"
+            path, _ = QFileDialog.getSaveFileName(self, "Save the table", "buckets.csv", kinds)
+        if not path:
+            return
+        target = Path(path if Path(path).suffix else f"{path}.csv")
+        # Layer names may identify patients.
+        title = f"{shown.source.bank.name} stage {shown.source.number + 1}"
+        try:
+            write_text(target, table_csv(self.inspector.columns, title))
+        except MrisrError as error:
+            self.tell_error(error)
+        else:
+            self.panel.show_status(f"Saved {target.name}.")
 
     def choose_bucket(self, bucket: int) -> None:
         """Show the filter of a bucket, and only its voxels in the map."""

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
 from scipy.spatial.transform import Rotation
 
 from napari_mrisr.comparison.readouts import NumberBook
-from napari_mrisr.comparison.state import CompareState, Measurement, RoiBox
+from napari_mrisr.comparison.state import CompareState, LineMeasurement, RoiBox
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Volume
@@ -533,12 +533,12 @@ def test_a_moved_layer_says_so_and_is_put_back(desk, volumes):
     assert not desk.window.notice.isVisibleTo(desk.window)
     before = layer.translate.copy()
     layer.translate = before + (3.0, 0.0, 4.0)
-    assert desk.window.moved.text() == "hashed was moved 5.0 mm by hand"
+    assert desk.window.notice.text.text() == "hashed was moved 5.0 mm by hand"
     assert desk.window.notice.isVisibleTo(desk.window)
     shifted = desk.window.controller.volumes["hashed"].grid.affine[:3, 3]
     shifted = shifted - volumes["hashed"].grid.affine[:3, 3]
     assert shifted == pytest.approx((-4.0, 0.0, -3.0))
-    desk.window.put_back_button.click()
+    desk.window.notice.put_back.click()
     assert not desk.window.notice.isVisibleTo(desk.window)
     assert layer.translate == pytest.approx(before)
 
@@ -589,7 +589,7 @@ def test_a_saved_comparison_opens_in_the_window(desk, volumes, tmp_path):
     desk.add_all(volumes)
     window = desk.window
     window.controller.set_columns(["hashed", "truth"])
-    window.controller.put_measurement(Measurement(((0.0, 0.0, 0.0), (3.0, 4.0, 0.0))))
+    window.controller.put_measurement(LineMeasurement(((0.0, 0.0, 0.0), (3.0, 4.0, 0.0))))
     window.exporter.save_state(str(tmp_path / "c.json"))
     desk.qtbot.waitUntil(lambda: not window.exporter.busy, timeout=20_000)
     write_volume(volumes["hashed"], tmp_path / "result.nii.gz")

@@ -15,7 +15,9 @@ from napari_mrisr.viewer.inspect.controller import (
     FIRST,
     SECOND,
     UNDER_CURSOR,
+    Column,
     Inspector,
+    table_csv,
 )
 from napari_mrisr.viewer.layers.geometry import scale_and_translate
 
@@ -113,3 +115,12 @@ def test_second_bank_and_difference(at_cells):
         at_cells.compare(patterns.planted_bank(scale=(3, 3, 3)))
     assert at_cells.comparison is None
     assert at_cells.columns[-1].name == "error"
+
+
+def test_the_table_is_saved_in_full():
+    columns = [
+        Column("bucket", "Bucket", "", np.arange(3)),
+        Column("gain", "Gain, dB", "", np.array([1.23456789, np.nan, -0.5]), 2),
+    ]
+    lines = table_csv(columns, "=bank stage 1").splitlines()
+    assert lines == ["'=bank stage 1", 'Bucket,"Gain, dB"', "0,1.23456789", "1,", "2,-0.5"]

@@ -199,6 +199,19 @@ def test_features_are_added_as_layers(real_desk):
     assert offered == ["scan, planted stage 1 strength", "scan"]
 
 
+def test_the_table_of_buckets_is_saved_without_the_name_of_the_layer(desk, tmp_path):
+    desk.widget.save_table(str(tmp_path / "nothing.csv"))
+    assert not (tmp_path / "nothing.csv").exists()
+    desk.add(patterns.noise(), "DOE^JANE")
+    desk.show()
+    desk.widget.save_table(str(tmp_path / "buckets"))
+    text = (tmp_path / "buckets.csv").read_text("utf-8")
+    assert text.startswith("planted stage 1\nBucket,Voxels,")
+    assert len(text.splitlines()) == 2 + len(desk.widget.inspector.columns[0].values)
+    assert "DOE" not in text
+    assert "Saved buckets.csv" in desk.panel.status.text()
+
+
 def test_a_click_in_the_table_shows_one_bucket(real_desk):
     desk = real_desk
     desk.add(patterns.noise())

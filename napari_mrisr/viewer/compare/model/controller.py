@@ -25,7 +25,7 @@ from napari_mrisr.comparison.state import (
     CompareState,
     Difference,
     Display,
-    Measurement,
+    LineMeasurement,
     OverlayVolume,
     Point,
     RoiBox,
@@ -44,7 +44,7 @@ _MOST_STEPS = 100
 _OVERLAY_COLORMAP = "magma"
 _MAP_SHOWN_FROM = 0.02
 
-Drawn = tuple[tuple[RoiBox, ...], tuple[Measurement, ...]]
+Drawn = tuple[tuple[RoiBox, ...], tuple[LineMeasurement, ...]]
 
 
 class Controller(Store):
@@ -259,6 +259,14 @@ class Controller(Store):
         first, last = np.nanpercentile(values, (low, high))
         return float(first), float(last)
 
+    def apply_percentiles(self, low: float, high: float, roi: Roi | None = None) -> None:
+        """Set the windows of the columns to percentiles; linked columns get the first one's."""
+        count = len(self.state.columns)
+        for column in range(min(count, 1) if self.state.one_window else count):
+            limits = self.preset_limits(column, low, high, roi)
+            if limits is not None:
+                self.set_limits(column, limits)
+
     def look(self, key: str) -> Display:
         """Return the colormap and limits of a volume."""
         return self.state.looks.get(key, Display())
@@ -414,7 +422,7 @@ class Controller(Store):
         self.change(rois=tuple(rois))
         return True
 
-    def put_measurement(self, measured: Measurement, place: int | None = None) -> None:
+    def put_measurement(self, measured: LineMeasurement, place: int | None = None) -> None:
         """Add a length or an angle, or replace the one at a place."""
         all_ = list(self.state.measurements)
         if place is None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from napari_mrisr.comparison.state import SWIPE, Measurement, Point
+from napari_mrisr.comparison.state import SWIPE, LineMeasurement, Point
 from napari_mrisr.core.frames import Plane
 from napari_mrisr.viewer.compare.model.controller import Controller
 from napari_mrisr.viewer.compare.model.regions import Grip, dragged, drawn, grabbed
@@ -159,7 +159,7 @@ class Pointing:
             place, self._side = self._side, None
             if place < len(controller.state.measurements):
                 first = controller.state.measurements[place].points
-                controller.put_measurement(Measurement((*first[:2], point)), place)
+                controller.put_measurement(LineMeasurement((*first[:2], point)), place)
                 self._drag = None
                 self.choose_tool("")
                 return
@@ -178,7 +178,9 @@ class Pointing:
         far = max(abs(a - b) for a, b in zip(drag.start, self.at, strict=True))
         if drag.point is None or (drag.place is None and far < _CLICK_PX * pointer.mm_per_px):
             return
-        drawn = Measurement((drag.point, self._world(replace(pointer, position_mm=drag.position))))
+        drawn = LineMeasurement(
+            (drag.point, self._world(replace(pointer, position_mm=drag.position)))
+        )
         controller.put_measurement(drawn, drag.place)
         drag.place = len(controller.state.measurements) - 1
 

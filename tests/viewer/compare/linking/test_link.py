@@ -229,12 +229,13 @@ def test_voxels_that_cannot_be_shown_drop_the_column(desk):
     assert "NaN" in str(desk.link.volumes.trouble("b"))
 
 
-def test_only_3d_images_of_one_value_are_offered(desk):
+def test_3d_images_and_series_of_one_value_are_offered(desk):
     desk.viewer.add_image(np.zeros((5, 6)), name="flat", contrast_limits=(0, 1))
     desk.viewer.add_image(np.zeros((5, 6, 7, 3)), rgb=True, name="color")
     desk.viewer.add_image(np.zeros((2, 5, 6, 7)), name="series", contrast_limits=(0, 1))
     labels = desk.viewer.add_labels(np.ones((5, 6, 7), int), name="labels")
-    assert list(desk.link.volumes) == ["a", "b"]
+    assert list(desk.link.volumes) == ["a", "b", "series"]
+    assert desk.link.volumes.frames() == 2
     assert desk.link.regions() == [labels]
     # A series adds an axis in front; the sliders of space are the last three.
     desk.viewer.dims.set_point(1, -10.0)
