@@ -103,7 +103,7 @@ class Reading:
 
     @property
     def remaining(self) -> tuple[ReadingItem, ...]:
-        """What has no answer yet, in reading order."""
+        """Items without an answer yet, in reading order."""
         done = {(answer.case, answer.letter) for answer in self._answers}
         return tuple(item for item in self.plan.items if self._key(item) not in done)
 

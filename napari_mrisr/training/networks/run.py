@@ -54,7 +54,7 @@ from napari_mrisr.training.run import Stopped, Watch, check_stopped
 from napari_mrisr.training.sources import TrainingSource, as_source
 
 KINDS = {THICK: "slices of any thickness", ISOTROPIC: "2×, 3× and 4× of all axes"}
-"""What a network can be for."""
+"""Kinds of networks, with a description each."""
 
 MEASURED_FACTORS = {THICK: (2.0, 4.0, 6.0), ISOTROPIC: (2.0, 3.0, 4.0)}
 """Factors of the validation."""

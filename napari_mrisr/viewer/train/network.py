@@ -31,7 +31,7 @@ _POINTS = 400
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkRequest:
+class TrainNetworkRequest:
     """Train a network, or continue one.
 
     Attributes

@@ -31,7 +31,7 @@ from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.volumes import VolumeList
 
 METHODS = {"hashed": "learned filters", **dict.fromkeys(KINDS, "network")}
-"""What can be trained, with a summary each."""
+"""Methods to train, with a summary each."""
 
 PROGRESS = 1
 """Index of the tab with the charts."""
