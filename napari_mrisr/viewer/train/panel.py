@@ -128,11 +128,9 @@ class TrainPanel(FormPanel):
         )
         layout = QVBoxLayout(self)
         layout.addWidget(self.tabs)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.status)
         layout.addStretch(1)
         layout.addWidget(note(self, "Research use. Not for diagnosis."))
+        self.pin(self.bar, self.status, buttons)
 
     def show_method(self, method: str) -> None:
         """Show the fields of a method."""
