@@ -158,10 +158,13 @@ def _inspected(volume: Volume, progress: Progress) -> None:
 
 
 def _compared(volume: Volume, progress: Progress) -> None:
-    """Compute the numbers and slices of a comparison."""
+    """Compute the numbers, slices and pixels of a comparison."""
+    import numpy as np
+
     from napari_mrisr.comparison.readouts import NumberBook
     from napari_mrisr.comparison.slices import cut, sample
     from napari_mrisr.core.frames import AXIAL, Frame
+    from napari_mrisr.kernels.pixels import paint_pixels
 
     NumberBook({"truth": volume, "other": volume}, ("other",), "truth").prepare(progress)
     frame = Frame.of(volume.grid)
@@ -170,3 +173,7 @@ def _compared(volume: Volume, progress: Progress) -> None:
     assert shown is not None, "the plane through the middle"
     for order in (0, 1):
         sample(volume, frame, AXIAL, middle, shown, order)
+    place, picture = np.arange(4.0), np.zeros((4, 4), np.uint32)
+    values, rects = np.ascontiguousarray(shown.values), np.array([[0, 0, 4, 4]])
+    limits = (0.0, 1.0, 0.0)
+    paint_pixels(values, rects, (0, 0), place, place, limits, picture[0], picture)
