@@ -124,18 +124,17 @@ def results(task: Task, folder: Path) -> tuple[dict[str, Result], dict[str, Resu
 def table(task: Task, plain: dict[str, Result], consistent: dict[str, Result]) -> str:
     """Return the numbers as Markdown."""
     cubic = plain["cubic"]
-    lines = [
-        f"| method | training | time, s | {' | '.join(HEADS)} | consistent: gain, dB | detail |"
-    ]
-    lines.append("|" + "---|" * (lines[0].count("|") - 1))
+    rows = [["method", "time, s", *HEADS, "gain if consistent, dB"]]
     for name, result in plain.items():
-        cells = task.numbers(result, cubic)
-        more = ["", ""]
-        if name in consistent:
-            after = task.numbers(consistent[name], cubic)
-            more = [after[0], after[2]]
-        row = [result.title, result.note, f"{result.seconds:.1f}", *cells, *more]
-        lines.append(f"| {' | '.join(row)} |")
+        after = task.numbers(consistent[name], cubic)[:1] if name in consistent else [""]
+        rows.append([result.title, f"{result.seconds:.1f}", *task.numbers(result, cubic), *after])
+    trained = [[result.title, result.note] for result in plain.values() if result.note]
+    return f"{_markdown(rows)}\n{_markdown([['network', 'training'], *trained])}"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
     return "\n".join(lines) + "\n"
 
 
