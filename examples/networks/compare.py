@@ -124,12 +124,12 @@ def results(task: Task, folder: Path) -> tuple[dict[str, Result], dict[str, Resu
 def table(task: Task, plain: dict[str, Result], consistent: dict[str, Result]) -> str:
     """Return the numbers as Markdown."""
     cubic = plain["cubic"]
-    rows = [["method", "time, s", *HEADS, "gain if consistent, dB"]]
+    rows = [["method", *HEADS, "consistent: gain, dB"]]
     for name, result in plain.items():
         after = task.numbers(consistent[name], cubic)[:1] if name in consistent else [""]
-        rows.append([result.title, f"{result.seconds:.1f}", *task.numbers(result, cubic), *after])
-    trained = [[result.title, result.note] for result in plain.values() if result.note]
-    return f"{_markdown(rows)}\n{_markdown([['network', 'training'], *trained])}"
+        rows.append([result.title, *task.numbers(result, cubic), *after])
+    others = [[result.title, f"{result.seconds:.1f}", result.note] for result in plain.values()]
+    return f"{_markdown(rows)}\n{_markdown([['method', 'time to run, s', 'training'], *others])}"
 
 
 def _markdown(rows: list[list[str]]) -> str:
