@@ -1,13 +1,14 @@
 """Train a bundled network, for thick slices or for isotropic factors.
 
     python scripts/train_network.py DATA thick.safetensors thick-slices.onnx
-    python scripts/train_network.py DATA iso.safetensors isotropic.onnx --isotropic --steps 4000
+    python scripts/train_network.py DATA iso.safetensors isotropic.onnx --isotropic --steps 6000
     python scripts/calibrate_network.py DATA FILE.onnx
 
 DATA holds train/, lesions/, val/ and MANIFEST.csv with columns file and licence; the
 extra ``train`` brings PyTorch. The checkpoint is written every 250 steps and continued
 where it exists, so the command may be stopped and repeated. 17,000 steps took 75 minutes
-on one core with bfloat16.
+on one core with bfloat16. The bundled isotropic network was first trained for 3,000 steps of
+a cosine of 4,000, then continued to the end of one of 6,000.
 
 Trained on the T1w volumes of train/ (thick axis along x, y or z, but not along z of
 ds002748, which the scanner interpolated) and, four times as often as one of them, on the

@@ -97,7 +97,10 @@ def folded(network: NetworkFile, factor: int) -> NetworkFile:
         raise BankError(explain(network.name, found, "use a network that napari-mrisr trained"))
     weights = onnx.numpy_helper.to_array(last)
     values = np.tensordot(block_basis(factor, order), weights, 1).astype(np.float32)
-    last.CopyFrom(onnx.numpy_helper.from_array(values, _LAST))
+    # The network's axes are slices, rows and columns: z, x and y.
+    by_axis = values.reshape(factor, factor, factor, -1).transpose(1, 2, 0, 3)
+    turned = np.ascontiguousarray(by_axis.reshape(values.shape))
+    last.CopyFrom(onnx.numpy_helper.from_array(turned, _LAST))
     del model.graph.output[0].type.tensor_type.shape.dim[:]
     model.graph.output[0].type.tensor_type.ClearField("shape")
     return replace(network, content=model.SerializeToString(), order=factor**3)

@@ -110,7 +110,7 @@ def make_network(scale: RealScale, bank: str | None = None) -> Method:
         return make_foreign(scale, bank)
     thick = [axis for axis, factor in enumerate(scale) if factor > 1]
     isotropic = scale in [(n, n, n) for n in _ISOTROPIC_FACTORS]
-    if len(thick) != 1 and not (isotropic and bank):
+    if len(thick) != 1 and not isotropic:
         found = f"{format_scale(scale)} for method network, which makes one axis finer"
         remedy = "use method hashed, or a scale such as 1x1x4, 2x2x2, 3x3x3 or 4x4x4"
         raise ScaleError(explain("scale", found, remedy))

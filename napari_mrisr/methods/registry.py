@@ -254,7 +254,8 @@ def available_scales(name: str) -> list[Scale] | None:
     True
     """
     if name == "network":
-        return sorted(order for f in range(2, 9) for order in orders_of((1, 1, f)))
+        alike: list[Scale] = [(2, 2, 2), (3, 3, 3), (4, 4, 4)]
+        return sorted([*alike, *(order for f in range(2, 9) for order in orders_of((1, 1, f)))])
     if name != "hashed":
         return None
     from napari_mrisr.bank.model import bundled_scales
