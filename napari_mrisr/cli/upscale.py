@@ -390,7 +390,8 @@ def _balanced(volume: Volume, session: Session) -> Volume:
     from napari_mrisr.scan.interleaving import balance_slices
 
     balanced = balance_slices(volume, progress=Progress(session.token))
-    found = balanced.history.get("balanced", "slices do not alternate, nothing was changed")
+    unchanged = "slices do not alternate, nothing was changed"
+    found = unchanged if balanced is volume else balanced.history["balanced"]
     session.progress.message(f"{session.progress.prefix}balanced brightness: {found}")
     return balanced
 

@@ -445,7 +445,7 @@ def test_impossible_parameters(options, message):
 
 
 def test_unknown_method_bank_and_scale(volume, tmp_path):
-    with pytest.raises(ParameterError, match="method: 'magic'; choose from nearest, tricubic"):
+    with pytest.raises(ParameterError, match="method: 'magic'; choose from nearest, linear"):
         upscale(volume, UpscaleParameters(method="magic"))
     missing = tmp_path / "none.safetensors"
     with pytest.raises(BankError, match=r"none\.safetensors: there is no such filter bank"):

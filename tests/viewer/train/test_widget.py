@@ -281,6 +281,7 @@ def test_a_network_of_layers_and_files_is_offered_in_super_resolve(real_desk, sc
     assert b"Doe" not in file.content
     # At once among the networks of the other dock, and among those to start from.
     chooser.panel.method.name = "network"
+    chooser.panel.scale.scale = (1, 1, 4)
     index = chooser.panel.bank.findData("mine-thick-slices")
     assert index > 0
     chooser.panel.bank.setCurrentIndex(index)
