@@ -20,7 +20,7 @@ from napari_mrisr.viewer.layers.convert import LayerData, layer_data, series_lay
 PLUGIN, DOCK = "napari-mrisr", "DICOM series"
 
 _NO_LAYER: list[Any] = [(None,)]
-"""Tells napari that the reader succeeded without a layer."""
+"""Result that tells napari of a success without a layer."""
 
 
 def get_reader(path: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Any:
