@@ -139,6 +139,10 @@ def test_nothing_about_the_patient_leaves_in_other_formats(
     found = run("evaluate", study, "--methods", "nearest,tricubic", "--verbose", *files)
     assert found.code == 0, found.err
     check_unnamed(study, tmp_path, found)
+    files = [f"--figure={tmp_path / 'c.pdf'}", f"--table={tmp_path / 'c.csv'}"]
+    found = run("compare", tmp_path / "high.nii.gz", study, "--measured", study, *files)
+    assert found.code == 0, found.err
+    check_unnamed(study, tmp_path, found)
 
 
 def test_ctrl_c_leaves_no_series_half_written(run, study, tmp_path, monkeypatch):
