@@ -46,7 +46,7 @@ def check_arguments(arguments: argparse.Namespace) -> None:
 
     if not arguments.dicom:
         if arguments.anonymize:
-            found = "is for DICOM; other formats name nobody"
+            found = "is for DICOM; files of other formats contain no patient data"
             raise ParameterError(explain("--anonymize", found, "add --dicom"))
         return
     if suffix_of(arguments.out) in WRITABLE or is_zarr(arguments.out):

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -38,7 +37,7 @@ from napari_mrisr.evaluation.experiment import (
     compare,
     plan_evaluation,
 )
-from napari_mrisr.evaluation.tables import GAIN_OVER, Statistic, times
+from napari_mrisr.evaluation.tables import GAIN_OVER, Statistic, finite, times
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.atomic import atomic_write, write_text
 from napari_mrisr.io.csv_tables import csv_text
@@ -146,7 +145,7 @@ class BenchReport:
             "failures": self.failures,
             "note": RESEARCH_USE,
         }
-        return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_markdown(self) -> str:
         """Return a table with a row per method and a column per number, means over volumes."""
@@ -169,14 +168,6 @@ def _cell(statistic: Statistic | None) -> str:
     if statistic is None or math.isnan(statistic.mean):
         return "–"
     return f"{statistic.mean:.3g}" if abs(statistic.mean) < 10 else f"{statistic.mean:.1f}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def picture(comparison: Comparison, method: str) -> Values:

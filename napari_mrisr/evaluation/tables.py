@@ -171,7 +171,7 @@ class EvaluationReport:
             "summary": [asdict(row) for row in self.summary()],
             "failures": [{"file": f.file, "error": f.error} for f in self.failures],
         }
-        return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
         """Return a line per row, with a header; infinite is ``inf``, undefined ``nan``."""
@@ -244,10 +244,10 @@ def _unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return the content with None for every float that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

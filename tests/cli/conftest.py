@@ -59,7 +59,7 @@ def interrupt_at(
     number: signal.Signals = signal.SIGINT,
     done: int = 0,
 ) -> None:
-    """Send a signal, Ctrl-C by default, when progress shows so many steps of a task."""
+    """Send a signal, Ctrl-C by default, when progress shows a number of steps of a task."""
     show = TerminalProgress.show
 
     def show_and_interrupt(self: TerminalProgress, state: ProgressState) -> None:

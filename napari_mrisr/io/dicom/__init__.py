@@ -1,7 +1,7 @@
 """DICOM in and out: series in folders, ZIP files and DICOMDIRs, and their volumes.
 
 sources  files in folders, ZIP files and DICOMDIRs
-headers  one record per 2D image of a file
+headers  a record per 2D image of a file
 mosaic   tiles of Siemens mosaics
 stacks   volumes of a series: order, geometry, refusals
 pixels   voxels

@@ -101,7 +101,7 @@ class Anonymizer:
 
 
 def shifted(text: str, days: int) -> str:
-    """Return a DICOM date, or date and time, so many days earlier; 1900 for a damaged one."""
+    """Return a DICOM date (and time) a number of days earlier; 1900 for a damaged one."""
     if not text:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Anonymous series: nobody is named, everything still fits together."""
+"""Anonymous series: without names, and consistent with each other."""
 
 from __future__ import annotations
 
