@@ -29,9 +29,10 @@ from scipy import ndimage
 
 from napari_mrisr._version import __version__
 from napari_mrisr.io import read_volume
-from napari_mrisr.networks.file import ISOTROPIC, THICK
+from napari_mrisr.networks.file import ISOTROPIC, THICK, load_network
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.training.events import NetworkMeasured, StepTaken, TrainEvent
+from napari_mrisr.training.networks.export import restore
 from napari_mrisr.training.networks.loop import LoopParameters, NetworkTraining
 from napari_mrisr.training.networks.patches import HeldOut, training_image
 from napari_mrisr.training.networks.run import MEASURED_FACTORS, RANGES, drive
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=17_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--isotropic", action="store_true", help="2 ×, 3 × and 4 × of all axes")
+    parser.add_argument("--start", type=Path, help="network to train further, at 0.4 of the rates")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with (arguments.data / "MANIFEST.csv").open(encoding="utf-8") as file:
@@ -85,7 +87,12 @@ def main() -> None:
     loop = LoopParameters(arguments.steps)
     if kind == ISOTROPIC:
         loop = replace(loop, batch=2, across=32)
-    training = NetworkTraining(loop, images, weights, bfloat16=True, kind=kind)
+    network = None
+    if arguments.start:
+        network = restore(load_network(arguments.start))
+        rates = {"rate": 0.4 * loop.rate, "adam_rate": 0.4 * loop.adam_rate}
+        loop = replace(loop, **rates, squared_from=0.0, seed=1)
+    training = NetworkTraining(loop, images, weights, network, bfloat16=True, kind=kind)
     if arguments.checkpoint.exists():
         training.load(arguments.checkpoint)
     held = [held_out_of(arguments.data / "val" / f"{n}.nii.gz", axis) for n, axis in HELD_OUT]

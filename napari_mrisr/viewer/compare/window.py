@@ -76,7 +76,7 @@ class CompareWindow(CompareForm):
         self._attached = False
         self.link = Link(viewer, self.controller, self._layers_changed)
         self.live: LiveColumns | None = None
-        self._status = ""
+        self._status = self._line = ""
         self._measured_state: CompareState | None = None
         self._roles: tuple[Any, ...] = ()
         self.view.pause()
@@ -232,12 +232,14 @@ class CompareWindow(CompareForm):
         self._measure(self.controller.state)
 
     def _show_status(self, text: str) -> None:
-        """Show what is measured, or still computed."""
+        """Show what is measured, or still computed; what another wrote since then stays."""
         self._status = text
         if not text and self.live is not None and self.live.names():
             share = round(100 * self.live.share())
             text = f"{share} % of {', '.join(self.live.names())} computed; its numbers follow."
-        self.numbers.show_status(text)
+        if text or self.numbers.status.text() == self._line:
+            self.numbers.show_status(text)
+        self._line = text and self.numbers.status.text()
 
     def _pick_role(self, role: str, key: str | None) -> None:
         if key is None or self._usable(key):

@@ -659,3 +659,9 @@ def test_a_column_is_saved_as_a_volume(desk, volumes, tmp_path, monkeypatch):
     status = desk.window.numbers.status
     assert status.text().startswith("Saved res.nii.gz (") and "open folder" in status.text()
     assert status.openExternalLinks()
+    # The end of a measurement takes away its own line, and no other.
+    desk.window.meter.status_changed.emit("")
+    assert status.text().startswith("Saved res.nii.gz (")
+    desk.window.meter.status_changed.emit("Measuring the head…")
+    desk.window.meter.status_changed.emit("")
+    assert status.text().startswith("Draw a box")
