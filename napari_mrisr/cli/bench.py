@@ -48,6 +48,7 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="folder for the results"
     )
+    options.add_metrics(parser)
     options.add_bank(parser, "filter bank of hashed (default: the bundled one)")
     options.add_model(parser)
     options.add_running(parser, dask=False)
@@ -69,6 +70,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         threads=arguments.threads,
         frame=arguments.frame,
         fill_nonfinite=arguments.fill_nonfinite,
+        metrics=arguments.metrics,
     )
     batch = Batch.find(arguments.inputs, session)
     report = run_bench(batch.paths, parameters, arguments.out, progress=session.progress)

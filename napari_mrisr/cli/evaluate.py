@@ -57,6 +57,7 @@ def add_parser(commands: options.Commands) -> None:
         "without hashed if it has no bank for the scale)",
     )
     _add_protocol(parser)
+    options.add_metrics(parser)
     options.add_bank(parser, "filter bank of hashed (default: the bundled one for each scale)")
     options.add_model(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write rows and summary as JSON")
@@ -124,6 +125,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         threads=arguments.threads,
         frame=arguments.frame,
         fill_nonfinite=arguments.fill_nonfinite,
+        metrics=arguments.metrics,
     )
     if arguments.methods is None:
         parameters = _without_missing_bank(parameters, session)

@@ -125,6 +125,18 @@ def add_bank(parser: Any, text: str) -> None:
     complete_with(bank, bank_names)
 
 
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """Add ``--metrics``."""
+    parser.add_argument(
+        "--metrics",
+        type=names_value,
+        default=(),
+        metavar="NAME,...",
+        help="further metrics inside the head, in addition to psnr and ssim: vif, hfen, gmsd, "
+        "ms-ssim, edge-width, noise, stripes, or all",
+    )
+
+
 def add_degradation(
     parser: argparse.ArgumentParser, default: str | None = "standard", shown: str = ""
 ) -> None:

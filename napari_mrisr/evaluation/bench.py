@@ -180,6 +180,7 @@ def picture(comparison: Comparison, method: str) -> Values:
         GAIN: comparison.gain_db(method, mask),
         "SSIM": found.ssim,
         "seconds": comparison.seconds[method],
+        **found.further,
     }
 
 
@@ -297,7 +298,9 @@ def run_bench(
 
 def _settings(parameters: EvaluateParameters) -> str:
     files = f"bank {parameters.bank}; model {parameters.model}"
-    return f"{__version__}; {parameters.protocol.describe()}; {files}; frame {parameters.frame}"
+    metrics = f"; metrics {', '.join(parameters.metrics)}" if parameters.metrics else ""
+    protocol = parameters.protocol.describe()
+    return f"{__version__}; {protocol}; {files}; frame {parameters.frame}{metrics}"
 
 
 class _Opened:

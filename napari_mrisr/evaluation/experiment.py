@@ -32,6 +32,7 @@ from napari_mrisr.errors import (
     describe_failure,
     explain,
 )
+from napari_mrisr.evaluation.further import Pair, chosen_metrics, measure_further
 from napari_mrisr.evaluation.leave_out import at_left_out, split_slices
 from napari_mrisr.evaluation.metrics import Measurement, measure, measure_slices
 from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, axis_text
@@ -67,6 +68,9 @@ class EvaluateParameters:
         Volume of a 4D file, from 0.
     fill_nonfinite : float or None
         Replacement of NaN and infinite voxels.
+    metrics : tuple of str
+        Metrics to measure besides PSNR and SSIM, or ``all``; see
+        :mod:`napari_mrisr.evaluation.further`.
     """
 
     scales: tuple[Scale, ...] = ((2, 2, 2),)
@@ -78,6 +82,7 @@ class EvaluateParameters:
     threads: int | None = None
     frame: int | None = None
     fill_nonfinite: float | None = None
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for option, values in (("--scales", self.scales), ("--methods", self.methods)):
@@ -88,6 +93,10 @@ class EvaluateParameters:
         # Twice the same would count a volume twice in the mean.
         object.__setattr__(self, "scales", tuple(dict.fromkeys(self.scales)))
         object.__setattr__(self, "methods", tuple(dict.fromkeys(self.methods)))
+        object.__setattr__(self, "metrics", chosen_metrics(self.metrics))
+        if self.metrics and self.protocol.left_out:
+            found, mend = "has no effect on left-out slices", "drop it: they have PSNR and SSIM"
+            raise ParameterError(explain("--metrics", found, mend))
 
     def upscaling(self, method: str, scale: Scale) -> UpscaleParameters:
         """Return the parameters of one run; ``scale`` in RAS order."""
@@ -203,11 +212,25 @@ def compare(
             if axis is None
             else {"head": measure_slices(unit, image, head, axis, protocol.metrics)}
         )
+        if parameters.metrics:
+            pair = Pair(
+                replace(truth, data=unit), replace(truth, data=image), head, *_thick(scale, low)
+            )
+            further = measure_further(parameters.metrics, pair)
+            comparison.found[name]["head"] = replace(
+                comparison.found[name]["head"], further=further
+            )
         comparison.results[name] = result
         comparison.seconds[name] = seconds
         if name in parameters.methods:
             progress.advance()
     return comparison
+
+
+def _thick(scale: Scale, low: Volume) -> tuple[int, int]:
+    """Return the one axis that was degraded and its slices; no slices for several axes."""
+    axes = [axis for axis, factor in enumerate(scale) if factor > 1]
+    return (axes[0], low.grid.shape[axes[0]]) if len(axes) == 1 else (0, 0)
 
 
 def _with_width(low: Volume, axis: int, fwhm: float) -> Volume:
@@ -450,6 +473,7 @@ def rows_of(
             seconds=comparison.seconds[name],
             settings=_settings(protocol, comparison.results[name]),
             note=found.note,
+            further=found.further,
         )
         for name in parameters.methods
         for mask, found in comparison.found[name].items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +76,14 @@ class Measurement:
         NaN if undefined.
     note : str
         Reason for an infinite or undefined value; empty if both are finite.
+    further : dict of str to float
+        Metrics asked for besides, by column.
     """
 
     psnr_db: float
     ssim: float
     note: str = ""
+    further: dict[str, float] = field(default_factory=dict)
 
 
 def rmse(truth: FloatVolume, image: FloatVolume, *, mask: BoolArray | None = None) -> float:

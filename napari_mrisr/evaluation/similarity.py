@@ -1,4 +1,4 @@
-"""Further metrics against the truth: VIF, HFEN, GMSD and multi-scale SSIM, in 3D.
+"""Further metrics against the truth: VIF, HFEN, GMSD and multi-scale SSIM, in 3D and 2D.
 
 Each metric is blind to something; ``docs/reference/metrics.md`` says to what. All take images
 in one unit and, where a constant depends on it, the data range.
@@ -40,7 +40,7 @@ def visual_information(truth: FloatVolume, image: FloatVolume, *, data_range: fl
 
     Parameters
     ----------
-    truth, image : (x, y, z) ndarray of float
+    truth, image : (x, y, z) or (x, y) ndarray of float
         Images on the same grid.
     data_range : float
         In the images' unit.
@@ -65,7 +65,8 @@ def visual_information(truth: FloatVolume, image: FloatVolume, *, data_range: fl
         taps = np.exp(-0.5 * ((np.arange(width) - width // 2) / (width / 5.0)) ** 2)
         taps /= taps.sum()
         if scale > 0:
-            x, y = (_valid(array, taps)[::2, ::2, ::2] for array in (x, y))
+            halves = (slice(None, None, 2),) * x.ndim
+            x, y = (_valid(array, taps)[halves] for array in (x, y))
         mean_x, mean_y = _valid(x, taps), _valid(y, taps)
         var_x = np.maximum(_valid(x * x, taps) - mean_x**2, 0.0)
         var_y = np.maximum(_valid(y * y, taps) - mean_y**2, 0.0)
@@ -88,9 +89,9 @@ def high_frequency_error(
 
     Parameters
     ----------
-    truth, image : (x, y, z) ndarray of float
+    truth, image : (x, y, z) or (x, y) ndarray of float
         Images on the same grid.
-    mask : (x, y, z) ndarray of bool, optional
+    mask : ndarray of bool, optional
         Voxels to count; all by default.
 
     Returns
@@ -113,7 +114,8 @@ def high_frequency_error(
 
 def _detail(array: NDFloat) -> NDFloat:
     """Return the Laplacian of Gaussian, without the constant that its cut-off taps leave."""
-    left = float(ndimage.gaussian_laplace(np.ones((9, 9, 9)), _LOG_SIGMA)[4, 4, 4])
+    flat = np.ones((1,) * array.ndim)
+    left = float(ndimage.gaussian_laplace(flat, _LOG_SIGMA).item())
     return np.asarray(ndimage.gaussian_laplace(array, _LOG_SIGMA) - left * array)
 
 
@@ -132,11 +134,11 @@ def gradient_deviation(
 
     Parameters
     ----------
-    truth, image : (x, y, z) ndarray of float
+    truth, image : (x, y, z) or (x, y) ndarray of float
         Images on the same grid, of at least 6 voxels per axis.
     data_range : float
         In the images' unit.
-    mask : (x, y, z) ndarray of bool, optional
+    mask : ndarray of bool, optional
         Voxels to count; all by default. A block of 2³ counts if all its voxels do.
 
     Returns
@@ -169,7 +171,7 @@ def multiscale_ssim(truth: FloatVolume, image: FloatVolume, *, data_range: float
 
     Parameters
     ----------
-    truth, image : (x, y, z) ndarray of float
+    truth, image : (x, y, z) or (x, y) ndarray of float
         Images on the same grid.
     data_range : float
         In the images' unit.
@@ -208,7 +210,7 @@ def multiscale_ssim(truth: FloatVolume, image: FloatVolume, *, data_range: float
 
 def _contrast_structure(x: NDFloat, y: NDFloat, data_range: float) -> float:
     """Return the mean of (2 cov + c) / (var + var + c), away from the border as scikit-image."""
-    constant, inner = (0.03 * data_range) ** 2, (slice(5, -5),) * 3
+    constant, inner = (0.03 * data_range) ** 2, (slice(5, -5),) * x.ndim
 
     def mean(array: NDFloat) -> NDFloat:
         return np.asarray(ndimage.gaussian_filter(array, 1.5, truncate=3.5)[inner])
@@ -222,32 +224,33 @@ def _contrast_structure(x: NDFloat, y: NDFloat, data_range: float) -> float:
 def _prewitt(array: NDFloat) -> NDFloat:
     """Return the magnitude of Prewitt gradients, per two voxels."""
     # SciPy's taps are −1, 0, 1 along the axis and sums over 3 voxels along the others.
-    parts = (ndimage.prewitt(array, axis, mode="mirror") / 9.0 for axis in range(3))
+    sums = 3.0 ** (array.ndim - 1)
+    parts = (ndimage.prewitt(array, axis, mode="mirror") / sums for axis in range(array.ndim))
     return np.asarray(np.sqrt(sum(part**2 for part in parts)))
 
 
 def _halved(array: NDFloat) -> NDFloat:
-    """Return the means of blocks of 2³ voxels; a last odd plane is dropped."""
-    x, y, z = (n // 2 for n in array.shape)
-    blocks = array[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2)
-    return np.asarray(blocks.mean(axis=(1, 3, 5)))
+    """Return the means of blocks of 2³ voxels (2² in 2D); a last odd plane is dropped."""
+    even = array[tuple(slice(0, n // 2 * 2) for n in array.shape)]
+    blocks = even.reshape([part for n in even.shape for part in (n // 2, 2)])
+    return np.asarray(blocks.mean(axis=tuple(range(1, blocks.ndim, 2))))
 
 
 def _valid(array: NDFloat, taps: NDFloat) -> NDFloat:
     """Filter along all axes, and keep the voxels whose window lies inside."""
     reach = taps.size // 2
-    for axis in range(3):
+    for axis in range(array.ndim):
         array = ndimage.correlate1d(array, taps, axis)
-        keep = [slice(None)] * 3
+        keep = [slice(None)] * array.ndim
         keep[axis] = slice(reach, array.shape[axis] - reach)
         array = array[tuple(keep)]
     return array
 
 
 def _checked(truth: FloatVolume, image: FloatVolume, data_range: float) -> tuple[NDFloat, NDFloat]:
-    if truth.shape != image.shape or truth.ndim != 3:
+    if truth.shape != image.shape or truth.ndim not in (2, 3):
         found = f"shapes {truth.shape} and {image.shape}"
-        raise ParameterError(explain("metric", found, "give two volumes of one shape"))
+        raise ParameterError(explain("metric", found, "give two images of one shape"))
     if not (math.isfinite(data_range) and data_range > 0.0):
         raise ParameterError(explain("data range", str(data_range), "give a positive number"))
     return np.asarray(truth, np.float64), np.asarray(image, np.float64)

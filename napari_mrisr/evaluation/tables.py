@@ -44,6 +44,8 @@ class EvaluationRow:
         Other settings that decide the numbers, in words.
     note : str
         Reason for an infinite or undefined number.
+    further : dict of str to float
+        Further metrics by column; columns of their own in CSV and JSON.
     """
 
     file: str
@@ -58,6 +60,13 @@ class EvaluationRow:
     seconds: float
     settings: str = ""
     note: str = ""
+    further: dict[str, float] = field(default_factory=dict, kw_only=True)
+
+    def entries(self) -> dict[str, Any]:
+        """Return every column and its value."""
+        columns = asdict(self)
+        further = columns.pop("further")
+        return {**columns, **further}
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,7 @@ class SummaryRow:
     ssim: Statistic
     gain_db: Statistic
     seconds: Statistic
+    further: dict[str, Statistic] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,10 @@ class EvaluationReport:
                 ssim=Statistic.of(row.ssim for row in rows),
                 gain_db=Statistic.of(row.gain_db for row in rows),
                 seconds=Statistic.of(row.seconds for row in rows),
+                further={
+                    name: Statistic.of(row.further[name] for row in rows)
+                    for name in rows[0].further
+                },
             )
             for key, rows in groups.items()
         ]
@@ -167,7 +181,7 @@ class EvaluationReport:
         """
         content = {
             "protocol": self.protocol,
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [row.entries() for row in self.rows],
             "summary": [asdict(row) for row in self.summary()],
             "failures": [{"file": f.file, "error": f.error} for f in self.failures],
         }
@@ -175,18 +189,22 @@ class EvaluationReport:
 
     def to_csv(self) -> str:
         """Return a line per row, with a header; infinite is ``inf``, undefined ``nan``."""
-        names = [entry.name for entry in fields(EvaluationRow)]
-        return csv_text([names, *(asdict(row).values() for row in self.rows)])
+        rows = [row.entries() for row in self.rows]
+        further = _unique(name for row in self.rows for name in row.further)
+        names = [f.name for f in fields(EvaluationRow) if f.name != "further"] + further
+        return csv_text([names, *([row.get(n, math.nan) for n in names] for row in rows)])
 
     def summary_table(self) -> str:
         """Return the summary as text, one table per mask, as in table 1 of the 2021 paper.
 
         Rows are scales, columns are methods, cells are ``PSNR dB ± sd / SSIM``. A line
-        below each scale gives the gain over tricubic in dB.
+        below each scale gives the gain over tricubic in dB. Further metrics have a table of
+        their own, with a column per metric.
         """
         rows = self.summary()
         parts = [f"Protocol {self.protocol['name']}: {self.protocol['settings']}"]
         parts += [_mask_table(mask, rows) for mask in _unique(row.mask for row in rows)]
+        parts += [_further_table(mask, rows) for mask in _unique(r.mask for r in rows if r.further)]
         parts += [f"Not evaluated: {failure.error}" for failure in self.failures]
         return "\n\n".join(parts)
 
@@ -204,6 +222,15 @@ def _mask_table(mask: str, rows: list[SummaryRow]) -> str:
     volumes = "1 volume" if count == 1 else f"{count} volumes, mean ± sd"
     title = f"Mask {mask}, {volumes}: PSNR dB / SSIM, below it the gain over {GAIN_OVER} in dB"
     return "\n".join([title, *_aligned(lines)])
+
+
+def _further_table(mask: str, rows: list[SummaryRow]) -> str:
+    rows = [row for row in rows if row.mask == mask]
+    lines = [["scale", "method", *rows[0].further]]
+    for row in rows:
+        numbers = [_number(found, ".3f") for found in row.further.values()]
+        lines.append([_label(row), row.method, *numbers])
+    return "\n".join([f"Mask {mask}, further metrics", *_aligned(lines)])
 
 
 def _label(row: SummaryRow) -> str:
@@ -224,7 +251,8 @@ def _gain(row: SummaryRow) -> str:
 
 def _number(statistic: Statistic, style: str) -> str:
     mean = format(statistic.mean, style)
-    return mean if math.isnan(statistic.sd) else f"{mean} ± {statistic.sd:.2f}"
+    digits = style.lstrip("+")
+    return mean if math.isnan(statistic.sd) else f"{mean} ± {statistic.sd:{digits}}"
 
 
 def times(scale: str) -> str:

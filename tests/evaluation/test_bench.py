@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -74,6 +75,16 @@ def test_finished_rows_are_not_measured_again(scans, tmp_path, monkeypatch):
     report = run_bench(scans, parameters("nearest", "tricubic", "quadratic"), tmp_path)
     assert measured == [("quadratic",)] * 2
     assert len(report.rows) == 6
+
+
+def test_further_metrics_are_columns_and_measured_once(scans, tmp_path):
+    run_bench(scans[:1], parameters("nearest"), tmp_path)
+    more = replace(parameters("nearest"), metrics=("hfen",))
+    report = run_bench(scans[:1], more, tmp_path)
+    assert report.means()["nearest"]["hfen"].mean > 0
+    assert "| hfen |" in report.to_markdown()
+    run_bench(scans[:1], more, tmp_path)
+    assert len(bench.read_rows(tmp_path)) == 2
 
 
 def test_another_volume_is_measured_again(scans, tmp_path, monkeypatch):

@@ -131,3 +131,41 @@ def test_undefined_values_are_nan_and_wrong_input_is_refused(truth):
         high_frequency_error(truth, truth[1:])
     with pytest.raises(ParameterError, match="data range"):
         visual_information(truth, truth, data_range=0.0)
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """A textured disk on black, so that ways to pad do not matter, and a blurred one."""
+    x, y = np.meshgrid(np.arange(176) - 80.0, np.arange(192) - 101.0, indexing="ij")
+    texture = ndimage.gaussian_filter(np.random.default_rng(4).normal(size=x.shape), 1.2)
+    sharp = np.clip(0.5 + texture, 0, 1) * (x**2 / 60**2 + y**2 / 70**2 < 1)
+    return sharp, np.clip(ndimage.gaussian_filter(sharp, 1.0) * 0.9 + 0.02 * (sharp > 0), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (visual_information, "vif_p"),
+        (gradient_deviation, "gmsd"),
+        (multiscale_ssim, "multi_scale_ssim"),
+    ],
+)
+def test_a_slice_has_the_value_of_another_implementation(plane, ours, theirs):
+    piq = pytest.importorskip("piq", reason="piq needs PyTorch")
+    import torch
+
+    truth, image = (torch.from_numpy(a)[None, None] for a in plane)
+    expected = float(getattr(piq, theirs)(image, truth, data_range=1.0))
+    assert ours(*plane, data_range=1.0) == pytest.approx(expected, rel=1e-4)
+    assert 0.02 < expected < 0.99
+
+
+def test_hfen_of_a_slice_by_a_rotationally_symmetric_kernel(plane):
+    """15 × 15 taps of the closed form, as in the paper."""
+    square = np.add.outer(np.arange(-7, 8) ** 2, np.arange(-7, 8) ** 2)
+    kernel = (square / 2.25 - 2.0) * np.exp(-square / 4.5)
+    kernel -= kernel.mean()
+    truth, image = plane
+    found = [ndimage.convolve(a, kernel) for a in (truth, image - truth)]
+    expected = np.linalg.norm(found[1]) / np.linalg.norm(found[0])
+    assert high_frequency_error(truth, image) == pytest.approx(expected, rel=0.02)
