@@ -27,6 +27,9 @@ _FACTOR_SHARE = (0.12, 0.2, 0.28, 0.12, 0.18, 0.1)
 _WHOLE = 0.75
 FACTOR_RANGE, WIDTH_RANGE = (1.5, 9.0), (0.7, 1.3)
 """Slice distance over pixel size, and slice thickness over distance, in training."""
+# Headers often lack the width or are wrong: shares of the steps that are told touching slices,
+# and any width. The network then learns to look at the picture too.
+_TOLD_TOUCHING, _TOLD_ANY = 0.25, 0.1
 _EDGE = 2  # voxels across at a patch's edge that see too little to be learned from
 
 
@@ -137,8 +140,16 @@ class PatchSampler:
         low, cubic, truth, weight, basis, nearest = (
             np.stack(parts) for parts in zip(*patches, strict=True)
         )
-        told = conditions(factor, fwhm)
+        told = conditions(factor, self._width_told(fwhm))
         return PatchBatch(low, cubic, truth, weight, nearest.astype(np.int64), basis, told)
+
+    def _width_told(self, fwhm: float) -> float:
+        chance = self.rng.random()
+        if chance < _TOLD_TOUCHING:
+            return 1.0
+        if chance < _TOLD_TOUCHING + _TOLD_ANY:
+            return float(self.rng.uniform(*WIDTH_RANGE))
+        return fwhm
 
     def _patch(self, factor: float, profile: str, fwhm: float) -> list[FloatArray]:
         """Return low, cubic, truth, weight, basis and nearest of one patch, as in a batch."""
