@@ -28,10 +28,12 @@ from napari_mrisr.training.events import (
     VolumeAdded,
     VolumeStarted,
 )
+from napari_mrisr.training.networks.run import NetworkParameters, NetworkReport, train_network
 from napari_mrisr.training.presets import TrainParameters, get_preset
 from napari_mrisr.training.sources import TrainingFile, TrainingSource
 from napari_mrisr.viewer.common.labels import bytes_label, duration_label
 from napari_mrisr.viewer.common.worker import WorkerProgress
+from napari_mrisr.viewer.train.network import NetworkHistory
 
 UNKNOWN_LICENSE = "unknown"
 TRAIN, VALIDATE, UNUSED = "train", "validate", "unused"
@@ -74,37 +76,41 @@ class FileEntry:
 
 @dataclass(frozen=True, eq=False)
 class TrainRequest:
-    """Train a bank, or continue one.
+    """Train a bank or a network, or continue one.
 
     Attributes
     ----------
     sources, validation : tuple of TrainingSource
         Volumes to train on, and to measure the gain on.
     out : Path
-        File of the bank.
-    parameters : TrainParameters
+        File of the bank or network.
+    parameters : TrainParameters or NetworkParameters
     resume, overwrite : bool
         As in :func:`~napari_mrisr.training.train`.
     stop : CancelToken
-        Ends the training and saves a bank.
+        Ends the training and saves what was learned.
     """
 
     sources: tuple[TrainingSource, ...]
     validation: tuple[TrainingSource, ...]
     out: Path
-    parameters: TrainParameters
+    parameters: TrainParameters | NetworkParameters
     resume: bool = False
     overwrite: bool = False
     stop: CancelToken = field(default_factory=CancelToken)
 
-    def new_history(self) -> TrainingHistory:
+    def new_history(self) -> TrainingHistory | NetworkHistory:
         """Return the history before the first event."""
-        return TrainingHistory()
+        of_bank = isinstance(self.parameters, TrainParameters)
+        return TrainingHistory() if of_bank else NetworkHistory()
 
-    def run(self, progress: WorkerProgress) -> TrainingReport:
+    def run(self, progress: WorkerProgress) -> TrainingReport | NetworkReport:
         """Train; for a background thread."""
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        return train(
+        run: Callable[..., TrainingReport | NetworkReport] = (
+            train if isinstance(self.parameters, TrainParameters) else train_network
+        )
+        return run(
             self.sources,
             self.out,
             self.parameters,

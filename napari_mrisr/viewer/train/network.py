@@ -1,24 +1,16 @@
-"""Request, history and texts of a network's training. No Qt."""
+"""History and texts of a network's training. No Qt."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from napari_mrisr.core.progress import CancelToken, format_seconds
-from napari_mrisr.training import Watch
+from napari_mrisr.core.progress import format_seconds
 from napari_mrisr.training.events import NetworkMeasured, NetworkStarted, StepTaken, TrainEvent
-from napari_mrisr.training.networks.run import (
-    NetworkParameters,
-    NetworkReport,
-    train_network,
-)
-from napari_mrisr.training.sources import TrainingSource
+from napari_mrisr.training.networks.run import NetworkReport
 from napari_mrisr.viewer.common.labels import duration_label
-from napari_mrisr.viewer.common.worker import WorkerProgress
 
 GAIN_TIP = (
     "Mean PSNR over tricubic interpolation inside the head, in the middle of each\n"
@@ -28,49 +20,6 @@ OF_THICK = "the network learns along the pixels only"
 
 # Points of the curve of the training error; each is the mean of the steps since the last.
 _POINTS = 400
-
-
-@dataclass(frozen=True, eq=False)
-class TrainNetworkRequest:
-    """Train a network, or continue one.
-
-    Attributes
-    ----------
-    sources, validation : tuple of TrainingSource
-        Volumes to train on, and to measure the gain on.
-    out : Path
-        File of the network.
-    parameters : NetworkParameters
-    resume, overwrite : bool
-        As in :func:`~napari_mrisr.training.networks.run.train_network`.
-    stop : CancelToken
-        Ends the training and saves the network.
-    """
-
-    sources: tuple[TrainingSource, ...]
-    validation: tuple[TrainingSource, ...]
-    out: Path
-    parameters: NetworkParameters
-    resume: bool = False
-    overwrite: bool = False
-    stop: CancelToken = field(default_factory=CancelToken)
-
-    def new_history(self) -> NetworkHistory:
-        """Return the history before the first event."""
-        return NetworkHistory()
-
-    def run(self, progress: WorkerProgress) -> NetworkReport:
-        """Train; for a background thread."""
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        return train_network(
-            self.sources,
-            self.out,
-            self.parameters,
-            resume=self.resume,
-            overwrite=self.overwrite,
-            progress=progress,
-            watch=Watch(progress.report, self.validation, self.stop),
-        )
 
 
 @dataclass

@@ -50,7 +50,7 @@ from napari_mrisr.viewer.train.model import (
     bank_path,
     training_memory,
 )
-from napari_mrisr.viewer.train.network import OF_THICK, NetworkHistory, TrainNetworkRequest
+from napari_mrisr.viewer.train.network import OF_THICK, NetworkHistory
 from napari_mrisr.viewer.train.panel import TrainPanel
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class TrainWidget(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer, "train", TrainPanel())
         self.watch_layers(self._list_layers, dict.fromkeys(_LAYER_EVENTS, self._layer_changed))
-        self._request: TrainRequest | TrainNetworkRequest | None = None
+        self._request: TrainRequest | None = None
         self._stop = CancelToken()
         self._folder: Path | None = None
         self.history: TrainingHistory | NetworkHistory = TrainingHistory()
@@ -201,7 +201,7 @@ class TrainWidget(Dock):
             names=panel.names.isChecked(),
         )
 
-    def _make_request(self, resume: bool) -> TrainRequest | TrainNetworkRequest | None:
+    def _make_request(self, resume: bool) -> TrainRequest | None:
         volumes = self.panel.volumes
         common: dict[str, Any] = {
             "sources": tuple(self._source(entry) for entry in volumes.chosen(TRAIN)),
@@ -212,7 +212,7 @@ class TrainWidget(Dock):
             "stop": self._stop,
         }
         if self._network:
-            return TrainNetworkRequest(parameters=self._network_parameters(), **common)
+            return TrainRequest(parameters=self._network_parameters(), **common)
         parameters = self._bank_parameters()
         return None if parameters is None else TrainRequest(parameters=parameters, **common)
 
