@@ -137,6 +137,18 @@ class Progress:
         """Show a line of text; subclasses override this."""
 
 
+class InnerProgress(Progress):
+    """Progress of steps inside a longer task: cancels with it and passes messages on."""
+
+    def __init__(self, outer: Progress) -> None:
+        super().__init__(outer.token)
+        self._outer = outer
+
+    def message(self, text: str) -> None:
+        """Show a line of text."""
+        self._outer.message(text)
+
+
 @contextlib.contextmanager
 def message_after(
     seconds: float, message: Callable[[str], object], text: str

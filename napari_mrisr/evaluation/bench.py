@@ -19,8 +19,8 @@ from scipy import ndimage
 from napari_mrisr._version import __version__
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale
-from napari_mrisr.core.volume import Volume
+from napari_mrisr.core.scale import RealScale, Scale
+from napari_mrisr.core.volume import FloatArray, IntensityWindow, Volume
 from napari_mrisr.errors import (
     BankError,
     Cancelled,
@@ -153,7 +153,7 @@ class BenchReport:
         labels = list(dict.fromkeys(label for numbers in means.values() for label in numbers))
         lines = ["| method | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
         for method, numbers in means.items():
-            cells = [_cell(numbers.get(label)) for label in labels]
+            cells = [number_text(numbers[n].mean if n in numbers else math.nan) for n in labels]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
         cases = list(dict.fromkeys((row.scale, row.axis) for row in self.rows))
         shown = ", ".join(times(s) + (f" along {a}" if a else "") for s, a in cases)
@@ -164,10 +164,11 @@ class BenchReport:
         return "\n\n".join([*parts, RESEARCH_USE]) + "\n"
 
 
-def _cell(statistic: Statistic | None) -> str:
-    if statistic is None or math.isnan(statistic.mean):
+def number_text(value: float) -> str:
+    """Return a number with three digits or one decimal; a dash for NaN."""
+    if math.isnan(value):
         return "–"
-    return f"{statistic.mean:.3g}" if abs(statistic.mean) < 10 else f"{statistic.mean:.1f}"
+    return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def picture(comparison: Comparison, method: str) -> Values:
@@ -374,17 +375,22 @@ def has_slices(folder: Path, method: str) -> bool:
 
 
 def _keep_slices(folder: Path, comparison: Comparison, method: str, scale: Scale) -> None:
-    """Write the reference's and the result's slice that shows the axis made finer most."""
-    fine = int(np.argmax(scale))
-    across = 0 if fine != 0 else 1
+    """Write the reference's and the result's slice."""
     (folder / PICTURES).mkdir(exist_ok=True)
     for name, volume in (("reference", comparison.truth), (method, comparison.results[method])):
-        unit = comparison.window.to_unit(volume.data)
-        middle = np.take(unit, unit.shape[across] // 2, axis=across)
-        x, y = (volume.grid.voxel_size[axis] for axis in range(3) if axis != across)
-        square = ndimage.zoom(middle, (1, y / x), order=1)  # square pixels
+        image = figure_slice(volume, comparison.window, scale)
         with (
             atomic_write(folder / PICTURES / f"{name}.npy") as temporary,
             temporary.open("wb") as f,
         ):
-            np.save(f, np.ascontiguousarray(square.T[::-1], np.float32), allow_pickle=False)
+            np.save(f, image, allow_pickle=False)
+
+
+def figure_slice(volume: Volume, window: IntensityWindow, scale: RealScale) -> FloatArray:
+    """Return the middle slice, with square pixels, that shows the axis made finer most."""
+    across = 0 if int(np.argmax(scale)) != 0 else 1
+    unit = window.to_unit(volume.data)
+    middle = np.take(unit, unit.shape[across] // 2, axis=across)
+    x, y = (volume.grid.voxel_size[axis] for axis in range(3) if axis != across)
+    square = ndimage.zoom(middle, (1, y / x), order=1)
+    return np.ascontiguousarray(square.T[::-1], np.float32)

@@ -6,9 +6,9 @@ of the scale, clipped at the 99.9th percentile, normalized to [0, 1].
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from napari_mrisr.bank.model import bundled_banks, bundled_name
-from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale, format_scale, whole_scale
+from napari_mrisr.core.progress import InnerProgress, Progress
+from napari_mrisr.core.scale import RealScale, Scale, format_scale, whole_scale
 from napari_mrisr.core.slices import (
     MOST_OVERLAP,
     relative_width,
     slices_of,
     with_slice_thickness,
 )
+from napari_mrisr.core.threads import call_in_thread
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
 from napari_mrisr.errors import (
     Cancelled,
@@ -38,10 +39,10 @@ from napari_mrisr.evaluation.metrics import Measurement, measure, measure_slices
 from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, axis_text
 from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
 from napari_mrisr.io import read_header, read_volume
-from napari_mrisr.methods import Method
 from napari_mrisr.operators.degrade import degrade
-from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters, run
-from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.run.timing import timed_run
+from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters
+from napari_mrisr.scan.masks import BoolArray, head_mask
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,14 @@ class EvaluateParameters:
             found, mend = "has no effect on left-out slices", "drop it: they have PSNR and SSIM"
             raise ParameterError(explain("--metrics", found, mend))
 
-    def upscaling(self, method: str, scale: Scale) -> UpscaleParameters:
+    def upscaling(self, method: str, scale: RealScale) -> UpscaleParameters:
         """Return the parameters of one run; ``scale`` in RAS order."""
         name = self.protocol.tricubic if method == GAIN_OVER else method
         bank = self.bank or self._bundled_bank(scale) if name == "hashed" else None
         bank = self.model if name == "network" else bank
         return UpscaleParameters(scale, name, bank, self.device, self.threads)
 
-    def _bundled_bank(self, scale: Scale) -> str | None:
+    def _bundled_bank(self, scale: RealScale) -> str | None:
         """Return the bundled bank of the protocol's degradation; None for the default."""
         name = bundled_name(scale, degradation=str(self.protocol.degradation))
         return name if name in bundled_banks() else None
@@ -147,23 +148,13 @@ class Comparison:
         return psnr - base if math.isfinite(psnr) and math.isfinite(base) else math.nan
 
 
-class _InnerProgress(Progress):
-    """Progress of steps inside a longer task: cancels with it and passes messages on."""
-
-    def __init__(self, outer: Progress) -> None:
-        super().__init__(outer.token)
-        self._outer = outer
-
-    def message(self, text: str) -> None:
-        self._outer.message(text)
-
-
 def compare(
     truth: Volume,
     parameters: EvaluateParameters,
     scale: Scale,
     *,
     progress: Progress | None = None,
+    inner: Progress | None = None,
 ) -> Comparison:
     """Degrade a truth, super-resolve it by each method, and measure.
 
@@ -177,6 +168,8 @@ def compare(
         Factor of each axis, in RAS order.
     progress : Progress, optional
         Counts one step per method, on a task that the caller began.
+    inner : Progress, optional
+        Shows the steps within each method; by default only their messages are shown.
 
     Returns
     -------
@@ -184,7 +177,7 @@ def compare(
         With tricubic among the methods in any case, for the gain.
     """
     progress = progress or Progress()
-    inner, protocol = _InnerProgress(progress), parameters.protocol
+    inner, protocol = inner or InnerProgress(progress), parameters.protocol
     axis = int(np.argmax(scale)) if protocol.left_out else None
     truth, window = _prepare(truth, scale if axis is None else (1, 1, 1))
     head = head_mask(window.to_unit(truth.data), inner)
@@ -201,30 +194,40 @@ def compare(
     unit = window.to_unit(truth.data)
     comparison = Comparison(truth, low, window, {}, {}, {}, fwhm)
     for name in dict.fromkeys([GAIN_OVER, *parameters.methods]):
-        result, seconds = _timed_run(parameters.upscaling(name, scale), low, inner)
+        result, seconds = timed_run(parameters.upscaling(name, scale), low, inner)
         if axis is not None:
             result = at_left_out(result, axis, truth.grid)
         if protocol.leak:
             result = replace(result, data=np.where(truth.data == 0, np.float32(0), result.data))
         image = window.to_unit(result.data)
-        comparison.found[name] = (
-            measure(unit, image, {"full": None, "head": head}, protocol.metrics)
-            if axis is None
-            else {"head": measure_slices(unit, image, head, axis, protocol.metrics)}
-        )
-        if parameters.metrics:
-            pair = Pair(
-                replace(truth, data=unit), replace(truth, data=image), head, *_thick(scale, low)
-            )
-            further = measure_further(parameters.metrics, pair)
-            comparison.found[name]["head"] = replace(
-                comparison.found[name]["head"], further=further
-            )
+        images = replace(truth, data=unit), replace(truth, data=image)
+        measuring = functools.partial(_measured, *images, low, head, scale, parameters)
+        comparison.found[name] = call_in_thread(measuring, inner.token.check)
         comparison.results[name] = result
         comparison.seconds[name] = seconds
         if name in parameters.methods:
             progress.advance()
     return comparison
+
+
+def _measured(
+    truth: Volume,
+    result: Volume,
+    low: Volume,
+    head: BoolArray,
+    scale: Scale,
+    parameters: EvaluateParameters,
+) -> dict[str, Measurement]:
+    """Return the numbers of a result, in engine units, by mask."""
+    metrics, unit, image = parameters.protocol.metrics, truth.data, result.data
+    if parameters.protocol.left_out:
+        return {"head": measure_slices(unit, image, head, int(np.argmax(scale)), metrics)}
+    found = measure(unit, image, {"full": None, "head": head}, metrics)
+    if parameters.metrics:
+        pair = Pair(truth, result, head, *_thick(scale, low))
+        further = measure_further(parameters.metrics, pair)
+        found["head"] = replace(found["head"], further=further)
+    return found
 
 
 def _thick(scale: Scale, low: Volume) -> tuple[int, int]:
@@ -247,23 +250,6 @@ def _prepare(truth: Volume, scale: Scale) -> tuple[Volume, IntensityWindow]:
     truth = truth.restored().cropped_to_multiple(scale)
     window = IntensityWindow.of(truth.data)
     return replace(truth, data=np.clip(truth.data, window.low, window.high)), window
-
-
-def _timed_run(
-    parameters: UpscaleParameters, low: Volume, progress: Progress
-) -> tuple[Volume, float]:
-    method = check_parameters(parameters)
-    _warm_up(method, parameters, progress)
-    start = time.perf_counter()
-    result = run(method, low, parameters, progress=progress)
-    return result, time.perf_counter() - start
-
-
-def _warm_up(method: Method, parameters: UpscaleParameters, progress: Progress) -> None:
-    """Compile the kernels before the timed run."""
-    shape = (9, 10, 11)
-    data = np.linspace(0.0, 1.0, 990, dtype=np.float32).reshape(shape)
-    run(method, Volume(data, Grid(shape, np.eye(4))), parameters, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.volume import FloatArray
 
 _PANEL_IN = 1.7
+_LINE_IN = 0.16  # of the table
+_TABLE_IN = 5.6
 _ZOOM = 0.28  # share of the slice's shorter side
 _DIFFERENCE = 0.15  # of the window
 
 
 def bench_figure(
-    reference: FloatArray, results: dict[str, FloatArray], captions: dict[str, str], title: str
+    reference: FloatArray,
+    results: dict[str, FloatArray],
+    captions: dict[str, str],
+    title: str,
+    *,
+    first: str = "reference",
+    table: Sequence[Sequence[str]] = (),
 ) -> Figure:
     """Draw a column per image: the slice, the magnified part, and result − reference.
 
@@ -30,23 +41,33 @@ def bench_figure(
     captions : dict of str to str
         Numbers below each method's name.
     title : str
+    first : str
+        Name of the reference.
+    table : sequence of rows, optional
+        Drawn below the images; a row of headings, then one per method.
     """
     rows, columns = reference.shape
     side = max(8, int(_ZOOM * min(rows, columns)))
     top, left = _detailed(reference, side)
     count = 1 + len(results)
-    size = (_PANEL_IN * count + 0.3, _PANEL_IN * (rows / columns + 1 + rows / columns) + 1.1)
+    below_in = _LINE_IN * len(table)
+    height = _PANEL_IN * (rows / columns + 1 + rows / columns) + 1.1 + below_in
+    size = (max(_PANEL_IN * count + 0.3, _TABLE_IN if table else 0.0), height)
     figure = Figure(figsize=size, dpi=200, layout="constrained")
-    heights = [rows / columns, 1.0, rows / columns]
-    axes = figure.subplots(3, count, height_ratios=heights, squeeze=False)
-    for column, (name, image) in enumerate({"reference": reference, **results}.items()):
+    heights = [rows / columns, 1.0, rows / columns, max(below_in, 0.01) / _PANEL_IN]
+    grid = figure.add_gridspec(4, count, height_ratios=heights)
+    places = [[grid[row, column] for column in range(count)] for row in range(3)]
+    axes = np.array([[figure.add_subplot(place) for place in line] for line in places])
+    if table:
+        _draw_table(figure.add_subplot(grid[3, :]), table)
+    for column, (name, image) in enumerate({first: reference, **results}.items()):
         part = image[top : top + side, left : left + side]
         above, middle, below = axes[:, column]
         above.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         above.add_patch(Rectangle((left, top), side, side, fill=False, ec="orange", lw=0.8))
         above.set_title("\n".join([name, captions.get(name, " ")]), fontsize=7)
         middle.imshow(part, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        if name == "reference":
+        if name == first:
             below.axis("off")
         else:
             drawn = below.imshow(
@@ -57,11 +78,21 @@ def bench_figure(
             panel.set_yticks([])
     if results:
         bar = figure.colorbar(drawn, ax=list(axes[2]), shrink=0.8, pad=0.01)
-        bar.set_label("result − reference, of the window", fontsize=6)
+        bar.set_label(f"result − {first}, of the window", fontsize=6)
         bar.ax.tick_params(labelsize=6)
     figure.suptitle(title, fontsize=8)
     figure.supxlabel(RESEARCH_USE, fontsize=6)
     return figure
+
+
+def _draw_table(axes: Axes, table: Sequence[Sequence[str]]) -> None:
+    axes.axis("off")
+    headings, *rows = map(list, table)
+    drawn = axes.table(rows, colLabels=headings, bbox=Bbox.unit(), cellLoc="center", edges="B")
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(6)
+    for cell in drawn.get_celld().values():
+        cell.set_linewidth(0.3)
 
 
 def _detailed(image: FloatArray, side: int) -> tuple[int, int]:

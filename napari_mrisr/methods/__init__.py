@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from napari_mrisr.methods.registry import (
     METHOD_SUMMARIES,
+    ONE_PER_FAMILY,
     Method,
     MethodFactory,
     MultiPass,
@@ -25,6 +26,7 @@ from napari_mrisr.methods.registry import (
 
 __all__ = [
     "METHOD_SUMMARIES",
+    "ONE_PER_FAMILY",
     "Method",
     "MethodFactory",
     "MultiPass",

@@ -145,6 +145,9 @@ METHOD_SUMMARIES = {
 }
 """One line per built-in method, to show where a user picks one."""
 
+ONE_PER_FAMILY = ("tricubic", "tv", "hashed", "network")
+"""A method of each family: interpolation, iterative, learned filters, network."""
+
 _BUILT_IN = {
     "nearest": "napari_mrisr.methods.interpolation:make_nearest",
     "linear": "napari_mrisr.methods.interpolation:make_linear",
