@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli import options
 from napari_mrisr.cli.batch import Batch, exit_code
+from napari_mrisr.cli.evaluate import task_names
 from napari_mrisr.cli.session import Session, error_line
 
 if TYPE_CHECKING:
     from napari_mrisr.evaluation.bench import BenchReport
     from napari_mrisr.evaluation.protocol import Protocol
+    from napari_mrisr.evaluation.tasks.base import Task
 
 _EXAMPLE = """\
 example:
   napari-mrisr bench val/ --scale 2 --methods all --out bench-2x
   napari-mrisr bench val/ --isotropic --methods tricubic,hashed,network --out bench-thick
+  napari-mrisr bench val/ --scale 2 --tasks picture,lesions --out bench-2x
 
 Each image serves as the truth: it is degraded, super-resolved by every method and
 compared. --isotropic degrades to slices 4 x as far apart, along each axis in turn;
---protocol takes any other. OUT receives bench.md, bench.csv, bench.json and bench.png.
-The same command continues where it was interrupted.
+--protocol takes any other. --tasks adds the numbers of evaluate --task. OUT receives
+bench.md, bench.csv, bench.json and bench.png. The same command continues where it was
+interrupted.
 """
 
 
@@ -45,6 +50,15 @@ def add_parser(commands: options.Commands) -> None:
         metavar="NAME,...",
         help="methods to compare, or all that fit (default: all)",
     )
+    tasks = parser.add_argument(
+        "--tasks",
+        type=options.names_value,
+        default=("picture",),
+        metavar="NAME,...",
+        help="picture (PSNR and SSIM, always measured) and tasks of evaluate, or all "
+        "(default: picture)",
+    )
+    options.complete_with(tasks, task_names)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="folder for the results"
     )
@@ -73,7 +87,13 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         metrics=arguments.metrics,
     )
     batch = Batch.find(arguments.inputs, session)
-    report = run_bench(batch.paths, parameters, arguments.out, progress=session.progress)
+    report = run_bench(
+        batch.paths,
+        parameters,
+        arguments.out,
+        tasks=_tasks(arguments.tasks),
+        progress=session.progress,
+    )
     session.progress.close()
     if report.rows:
         _draw(report, arguments.out)
@@ -89,6 +109,14 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
 
     name = "thick-slices:4" if arguments.isotropic else arguments.protocol or "standard"
     return get_protocol(name, axis=arguments.axis)
+
+
+def _tasks(names: Sequence[str]) -> list[Task[Any]]:
+    from napari_mrisr.evaluation.bench import PICTURE
+    from napari_mrisr.evaluation.tasks import TASKS, get_task
+
+    wanted = [n for name in names for n in (TASKS if name == "all" else [name]) if n != PICTURE]
+    return [get_task(name) for name in dict.fromkeys(wanted)]
 
 
 def _draw(report: BenchReport, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_mrisr.cli import clusters, options
 from napari_mrisr.cli.batch import Batch, exit_code
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
     from napari_mrisr.evaluation.protocol import Protocol
     from napari_mrisr.evaluation.tables import EvaluationReport
+    from napari_mrisr.evaluation.tasks.base import TaskReport
 
 _EXAMPLE = """\
 example:
@@ -23,6 +24,7 @@ example:
       --json results.json --figure figure.png
   napari-mrisr evaluate val/ --protocol thick-slices:4:gaussian:1.2 --axis S-I
   napari-mrisr evaluate thick.nii.gz --leave-out 2
+  napari-mrisr evaluate val/ --task lesions --methods tricubic,hashed,network
 
 Each image is clipped at its 99.9th percentile, normalized to [0, 1], degraded,
 super-resolved and compared with the original, over the field of view (full)
@@ -56,6 +58,13 @@ def add_parser(commands: options.Commands) -> None:
         help="methods to compare, see upscale --help (default: nearest,tricubic,hashed; "
         "without hashed if it has no bank for the scale)",
     )
+    task = parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help="measure a task in place of PSNR and SSIM: lesions (contrast kept of lesions that "
+        "are planted in the image)",
+    )
+    options.complete_with(task, task_names)
     _add_protocol(parser)
     options.add_metrics(parser)
     options.add_bank(parser, "filter bank of hashed (default: the bundled one for each scale)")
@@ -66,7 +75,8 @@ def add_parser(commands: options.Commands) -> None:
         "--figure",
         type=Path,
         metavar="FILE",
-        help="draw the first image at the first scale, as .png, .pdf, .svg or .tif",
+        help="draw the first image at the first scale, or the curves of --task, as .png, .pdf, "
+        ".svg or .tif",
     )
     options.add_running(parser)
     options.add_reading(parser)
@@ -130,6 +140,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.methods is None:
         parameters = _without_missing_bank(parameters, session)
     batch = Batch.find(arguments.inputs, session)
+    if arguments.task is not None:
+        return _run_task(parameters, batch, arguments, session)
     drawn: list[Path] = []
 
     def on_comparison(path: Path, scale: str, comparison: Comparison) -> None:
@@ -150,6 +162,33 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
         one = replace(parameters.protocol, axes=parameters.protocol.axes[:1])
         parameters = replace(parameters, scales=parameters.scales[:1], protocol=one)
         evaluate(first, parameters, on_comparison=on_comparison)
+    return _finish(report, batch, arguments, session)
+
+
+def task_names() -> list[str]:
+    """Return the names of all tasks, for completion."""
+    from napari_mrisr.evaluation.tasks import TASKS
+
+    return list(TASKS)
+
+
+def _run_task(
+    parameters: EvaluateParameters, batch: Batch, arguments: argparse.Namespace, session: Session
+) -> int:
+    from napari_mrisr.evaluation.tasks import get_task
+    from napari_mrisr.evaluation.tasks.base import evaluate_task
+    from napari_mrisr.figures.page import save_figure
+
+    for option, value in (("--dask", arguments.dask), ("--metrics", arguments.metrics)):
+        if value:
+            raise ParameterError(explain(option, "has no effect on --task", "drop one of them"))
+    task = get_task(arguments.task)
+    report = evaluate_task(task, batch.paths, parameters, progress=session.progress)
+    session.progress.close()
+    if report.rows and arguments.figure is not None:
+        protocol = parameters.protocol
+        figure = task.figure(report.rows, [f"Protocol {protocol.name}: {protocol.describe()}."])
+        save_figure(figure, arguments.figure)
     return _finish(report, batch, arguments, session)
 
 
@@ -199,7 +238,10 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 
 def _finish(
-    report: EvaluationReport, batch: Batch, arguments: argparse.Namespace, session: Session
+    report: EvaluationReport | TaskReport[Any],
+    batch: Batch,
+    arguments: argparse.Namespace,
+    session: Session,
 ) -> int:
     from napari_mrisr.io import write_text
 

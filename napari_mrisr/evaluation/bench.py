@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -38,6 +39,7 @@ from napari_mrisr.evaluation.experiment import (
     plan_evaluation,
 )
 from napari_mrisr.evaluation.tables import GAIN_OVER, Statistic, finite, times
+from napari_mrisr.evaluation.tasks.base import Task, Values
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.atomic import atomic_write, write_text
 from napari_mrisr.io.csv_tables import csv_text
@@ -49,10 +51,6 @@ PICTURE = "picture"
 GAIN = "gain over tricubic (dB)"
 ROWS = "rows.jsonl"
 PICTURES = "pictures"
-
-Values = dict[str, float]
-Task = Callable[[Volume, EvaluateParameters, "EvaluationCase", Progress], Values]
-"""Measures the one method of the parameters on a truth; returns numbers by name."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +224,7 @@ def run_bench(
     parameters: EvaluateParameters,
     folder: Path,
     *,
-    tasks: Mapping[str, Task] | None = None,
+    tasks: Sequence[Task[Any]] = (),
     progress: Progress | None = None,
 ) -> BenchReport:
     """Measure every method on every volume, and write tables and slices for a figure.
@@ -239,8 +237,8 @@ def run_bench(
         Methods (``all`` for every one that fits), scales or protocol.
     folder : Path
         For the results; finished rows there are not measured again.
-    tasks : mapping of str to Task, optional
-        Tasks beside :data:`PICTURE`.
+    tasks : sequence of Task
+        Tasks in addition to :data:`PICTURE`.
     progress : Progress, optional
         Counts a step per volume, case, method and task.
 
@@ -256,7 +254,7 @@ def run_bench(
     Cancelled
         If the user cancels; finished rows stay.
     """
-    progress, tasks = progress or Progress(), tasks or {}
+    progress, by_name = progress or Progress(), {task.name: task for task in tasks}
     evaluation, jobs = plan_evaluation(paths, replace(parameters, methods=(GAIN_OVER,)))
     methods, left_out = fitting_methods(parameters.methods, jobs, parameters)
     report = BenchReport(left_out=left_out, failures=[f.error for f in evaluation.failures])
@@ -267,7 +265,7 @@ def run_bench(
         for job in jobs
         for case in job.cases
         for method in methods
-        for task in (PICTURE, *tasks)
+        for task in (PICTURE, *by_name)
     ]
     progress.begin("measuring", len(cells))
     opened = _Opened(parameters)
@@ -275,14 +273,14 @@ def run_bench(
         progress.token.check()
         row = BenchRow(
             cell.job.path.name, cell.case.text, cell.case.axis, cell.method, cell.task, {},
-            f"{opened.digest(cell.job.path)}; {_settings(parameters)}",
+            f"{opened.digest(cell.job.path)}; {_settings(parameters, by_name.get(cell.task))}",
         )  # fmt: skip
         finished = known.get(row.key)
         if finished is not None and (not cell.pictured or has_slices(folder, cell.method)):
             report.rows.append(replace(finished, file=row.file))
         else:
             try:
-                values = _measure(opened, cell, tasks, folder, progress)
+                values = _measure(opened, cell, by_name, folder, progress)
             except MrisrError as error:
                 if isinstance(error, Cancelled):
                     raise
@@ -297,11 +295,14 @@ def run_bench(
     return report
 
 
-def _settings(parameters: EvaluateParameters) -> str:
+def _settings(parameters: EvaluateParameters, task: Task[Any] | None) -> str:
     files = f"bank {parameters.bank}; model {parameters.model}"
-    metrics = f"; metrics {', '.join(parameters.metrics)}" if parameters.metrics else ""
-    protocol = parameters.protocol.describe()
-    return f"{__version__}; {protocol}; {files}; frame {parameters.frame}{metrics}"
+    parts = [__version__, parameters.protocol.describe(), files, f"frame {parameters.frame}"]
+    if task is not None:
+        parts.append(task.describe())
+    elif parameters.metrics:
+        parts.append(f"metrics {', '.join(parameters.metrics)}")
+    return "; ".join(parts)
 
 
 class _Opened:
@@ -330,7 +331,7 @@ class _Opened:
 
 
 def _measure(
-    opened: _Opened, cell: _Cell, tasks: Mapping[str, Task], folder: Path, progress: Progress
+    opened: _Opened, cell: _Cell, tasks: Mapping[str, Task[Any]], folder: Path, progress: Progress
 ) -> Values:
     truth, one, inner = (
         opened.volume(cell.job.path),
@@ -341,7 +342,8 @@ def _measure(
     low = truth.cropped_to_multiple(scale).grid.degraded(scale)
     check_memory(low, one.upscaling(cell.method, scale))
     if cell.task != PICTURE:
-        return tasks[cell.task](truth, one, cell.case, inner)
+        task = tasks[cell.task]
+        return task.values(task.measure(truth, one, scale, inner))
     comparison = compare(truth, one, scale, progress=inner)
     if cell.pictured:
         _keep_slices(folder, comparison, cell.method, scale)

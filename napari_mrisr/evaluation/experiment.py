@@ -18,12 +18,7 @@ import numpy as np
 from napari_mrisr.bank.model import bundled_banks, bundled_name
 from napari_mrisr.core.progress import InnerProgress, Progress
 from napari_mrisr.core.scale import RealScale, Scale, format_scale, whole_scale
-from napari_mrisr.core.slices import (
-    MOST_OVERLAP,
-    relative_width,
-    slices_of,
-    with_slice_thickness,
-)
+from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.threads import call_in_thread
 from napari_mrisr.core.volume import Grid, IntensityWindow, Origin, Volume
 from napari_mrisr.errors import (
@@ -37,9 +32,9 @@ from napari_mrisr.evaluation.further import Pair, chosen_metrics, measure_furthe
 from napari_mrisr.evaluation.leave_out import at_left_out, split_slices
 from napari_mrisr.evaluation.metrics import Measurement, measure, measure_slices
 from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, axis_text
+from napari_mrisr.evaluation.simulate import clipped, simulate, with_width
 from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
 from napari_mrisr.io import read_header, read_volume
-from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.run.timing import timed_run
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters
 from napari_mrisr.scan.masks import BoolArray, head_mask
@@ -179,18 +174,17 @@ def compare(
     progress = progress or Progress()
     inner, protocol = inner or InnerProgress(progress), parameters.protocol
     axis = int(np.argmax(scale)) if protocol.left_out else None
-    truth, window = _prepare(truth, scale if axis is None else (1, 1, 1))
+    truth, window = clipped(truth, scale if axis is None else (1, 1, 1))
     head = head_mask(window.to_unit(truth.data), inner)
     fwhm = protocol.degradation.fwhm
     if axis is None:
-        low = degrade(truth, scale, protocol.degradation, progress=inner)
+        low = simulate(truth, scale, protocol, inner)
     else:
         fwhm *= relative_width(truth, axis) or 1.0
         low, left_out = split_slices(truth, axis)
+        low = with_width(low, axis, fwhm)
         head = split_slices(replace(truth, data=head.astype(np.float32)), axis)[1].data > 0
         truth = left_out
-    if protocol.factor is not None:
-        low = _with_width(low, int(np.argmax(scale)), fwhm)
     unit = window.to_unit(truth.data)
     comparison = Comparison(truth, low, window, {}, {}, {}, fwhm)
     for name in dict.fromkeys([GAIN_OVER, *parameters.methods]):
@@ -234,22 +228,6 @@ def _thick(scale: Scale, low: Volume) -> tuple[int, int]:
     """Return the one axis that was degraded and its slices; no slices for several axes."""
     axes = [axis for axis, factor in enumerate(scale) if factor > 1]
     return (axes[0], low.grid.shape[axes[0]]) if len(axes) == 1 else (0, 0)
-
-
-def _with_width(low: Volume, axis: int, fwhm: float) -> Volume:
-    """Return a volume with its slice thickness, as from a scan's sidecar, for methods to use."""
-    if low.origin is not None:  # the thickness of the truth's slices
-        low = replace(low, origin=replace(low.origin, slice_thickness=None, slice_source=""))
-    slices = slices_of(low.grid, low.origin)
-    if slices is None or slices.axis != axis or fwhm > MOST_OVERLAP:
-        return low
-    return with_slice_thickness(low, fwhm * slices.distance)
-
-
-def _prepare(truth: Volume, scale: Scale) -> tuple[Volume, IntensityWindow]:
-    truth = truth.restored().cropped_to_multiple(scale)
-    window = IntensityWindow.of(truth.data)
-    return replace(truth, data=np.clip(truth.data, window.low, window.high)), window
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from napari_mrisr.core.scale import RealScale, scale_label, thick_axis, whole_sc
 from napari_mrisr.core.threads import call_in_thread
 from napari_mrisr.core.volume import Grid, IntensityWindow, Volume
 from napari_mrisr.errors import ParameterError
-from napari_mrisr.evaluation.bench import GAIN, Values, figure_slice, number_text, picture
+from napari_mrisr.evaluation.bench import GAIN, figure_slice, number_text, picture
 from napari_mrisr.evaluation.experiment import EvaluateParameters, compare
 from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, get_protocol
+from napari_mrisr.evaluation.tasks.base import Values
 from napari_mrisr.evaluation.unreferenced import edge_width, stripes
 from napari_mrisr.figures.bench import bench_figure
 from napari_mrisr.run.timing import timed_run

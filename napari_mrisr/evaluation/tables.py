@@ -221,7 +221,7 @@ def _mask_table(mask: str, rows: list[SummaryRow]) -> str:
         lines.append(["", *(_cell(row, _gain) for row in found)])
     volumes = "1 volume" if count == 1 else f"{count} volumes, mean ± sd"
     title = f"Mask {mask}, {volumes}: PSNR dB / SSIM, below it the gain over {GAIN_OVER} in dB"
-    return "\n".join([title, *_aligned(lines)])
+    return "\n".join([title, *aligned(lines)])
 
 
 def _further_table(mask: str, rows: list[SummaryRow]) -> str:
@@ -230,7 +230,7 @@ def _further_table(mask: str, rows: list[SummaryRow]) -> str:
     for row in rows:
         numbers = [_number(found, ".3f") for found in row.further.values()]
         lines.append([_label(row), row.method, *numbers])
-    return "\n".join([f"Mask {mask}, further metrics", *_aligned(lines)])
+    return "\n".join([f"Mask {mask}, further metrics", *aligned(lines)])
 
 
 def _label(row: SummaryRow) -> str:
@@ -260,7 +260,8 @@ def times(scale: str) -> str:
     return scale.replace("x", "×") if "x" in scale else f"{scale}×"
 
 
-def _aligned(lines: list[list[str]]) -> list[str]:
+def aligned(lines: list[list[str]]) -> list[str]:
+    """Return the lines of a table of text, with columns of equal width."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

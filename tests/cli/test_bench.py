@@ -14,8 +14,10 @@ def test_table_and_figure_are_written(tmp_path, rng, capsys):
     out = tmp_path / "out"
     command = ["bench", str(tmp_path / "scan.nii.gz"), "--protocol", "thick-slices:4"]
     command += ["--axis", "S-I", "--methods", "tricubic,nearest", "--out", str(out), "-q"]
-    assert main(command) == 0
+    assert main([*command, "--tasks", "all"]) == 0
     assert {p.name for p in out.iterdir()} == {
         "bench.csv", "bench.json", "bench.md", "bench.png", "rows.jsonl", "pictures",
     }  # fmt: skip
-    assert "| nearest |" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "| nearest |" in table
+    assert "| lesions: kept, radius 1 |" in table

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 FAST = ("--methods", "nearest,tricubic")
@@ -111,3 +113,43 @@ def test_impossible_options_are_refused_before_voxels_are_read(
     found = run("evaluate", scan, "--methods", "nearest", *options)
     assert found.code == 2
     assert part in found.error
+
+
+def test_planted_lesions_print_a_table_and_write_files(run, tmp_path, rng):
+    shape = (44, 40, 36)
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    data = np.where(sum(a**2 for a in axes) < 0.9, rng.integers(400, 600, shape), 0)
+    data[22, 20, 18:21] = 1000
+    nib.save(nib.Nifti1Image(data.astype(np.int16), np.eye(4)), tmp_path / "ball.nii.gz")
+    outputs = ("--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv")
+    options = ("--task", "lesions", "--protocol", "thick-slices:3", "--axis", "A-P")
+    found = run(
+        "evaluate", tmp_path / "ball.nii.gz", *FAST, *options, *outputs,
+        "--figure", tmp_path / "f.svg",
+    )  # fmt: skip
+    assert found.code == 0
+    assert "Planted lesions per radius" in found.out
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert content["task"] == "lesions"
+    assert {row["method"] for row in content["rows"]} == {"nearest", "tricubic"}
+    assert {row["axis"] for row in content["rows"]} == {"A–P"}
+    assert len(content["rows"][0]["present"]) == 5
+    lines = list(csv.DictReader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()))
+    assert [float(line["kept"]) for line in lines] == [r["kept"] for r in content["rows"]]
+    assert "present" not in lines[0]
+    assert (tmp_path / "f.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--task", "tumors"), "choose from"),
+        (("--task", "lesions", "--leave-out", "2"), "which has no truth"),
+        (("--task", "lesions", "--dask", "2"), "--dask: has no effect on --task"),
+        (("--task", "lesions", "--metrics", "all"), "--metrics: has no effect on --task"),
+    ],
+)
+def test_options_that_do_not_fit_a_task_are_refused(run, scan, options, part):
+    found = run("evaluate", scan, *FAST, *options)
+    assert found.code == 2
+    assert part in found.err

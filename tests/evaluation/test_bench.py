@@ -17,6 +17,7 @@ from napari_mrisr.evaluation import bench
 from napari_mrisr.evaluation.bench import GAIN, run_bench
 from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
 from napari_mrisr.evaluation.protocol import get_protocol
+from napari_mrisr.evaluation.tasks.base import Task, TaskRow
 from napari_mrisr.figures.bench import bench_figure, read_slices
 
 THICK = get_protocol("thick-slices:3", axis="S-I")
@@ -125,11 +126,27 @@ def test_methods_that_do_not_fit_are_left_out_of_all_only(scans, tmp_path):
         run_bench(scans[:1], EvaluateParameters(((1, 2, 3),), ("hashed",)), tmp_path)
 
 
-def test_a_task_adds_its_numbers(scans, tmp_path):
-    def count(truth, one, case, progress):
-        return {"voxels": float(truth.data.size)}
+def test_a_task_adds_its_numbers_and_its_settings_count(scans, tmp_path):
+    class Size(Task[TaskRow]):
+        name, settings = "size", "a"
 
-    report = run_bench(scans[:1], parameters("nearest"), tmp_path, tasks={"size": count})
+        def describe(self):
+            return self.settings
+
+        def measure(self, truth, parameters, scale, progress):
+            measured.append(scale)
+            return [TaskRow(parameters.methods[0]) for _ in range(truth.data.size)]
+
+        def values(self, rows):
+            return {"voxels": float(len(rows))}
+
+        table = figure = None
+
+    measured, task = [], Size()
+    for settings, count in (("a", 1), ("a", 1), ("b", 2)):
+        task.settings = settings
+        report = run_bench(scans[:1], parameters("nearest"), tmp_path, tasks=[task])
+        assert measured == [(1, 1, 3)] * count
     assert report.means()["nearest"]["size: voxels"].mean == 29 * 34 * 27
 
 

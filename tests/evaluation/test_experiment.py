@@ -12,7 +12,7 @@ from skimage.transform import resize
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import Cancelled, ParameterError
-from napari_mrisr.evaluation import experiment
+from napari_mrisr.evaluation import experiment, simulate
 from napari_mrisr.evaluation.experiment import EvaluateParameters, compare, evaluate
 from napari_mrisr.evaluation.protocol import get_protocol
 from napari_mrisr.scan.masks import head_mask
@@ -199,14 +199,14 @@ def test_cancelling_stops_within_a_file(scan):
 
 def test_cancelling_stops_within_a_step(scan, monkeypatch):
     progress = Counting()
-    degrade = experiment.degrade
+    degrade = simulate.degrade
 
     def cancel_and_degrade(*args, **kwargs):
         progress.token.cancel()
         degrade(*args, **kwargs)
         pytest.fail("went on")
 
-    monkeypatch.setattr(experiment, "degrade", cancel_and_degrade)
+    monkeypatch.setattr(simulate, "degrade", cancel_and_degrade)
     with pytest.raises(Cancelled):
         evaluate([scan], EvaluateParameters(methods=("nearest",)), progress=progress)
 

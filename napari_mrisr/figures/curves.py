@@ -1,0 +1,55 @@
+"""Figure of curves with bands, a panel per quantity and a color per method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from napari_mrisr.core.notice import RESEARCH_USE
+from napari_mrisr.figures.page import DPI, MEDIUM, SMALL, WIDTH_IN
+
+_HEIGHT_IN = 3.2
+
+
+class Curve(NamedTuple):
+    """Values over x, and the band around them."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def curve_figure(
+    panels: Mapping[str, Mapping[str, Curve]], x_label: str, title: str, notes: Sequence[str]
+) -> Figure:
+    """Draw panels side by side.
+
+    Parameters
+    ----------
+    panels : mapping of str to mapping of str to Curve
+        By the label of the panel's y axis, then by method.
+    x_label, title : str
+    notes : sequence of str
+        Below the panels, before "not for diagnosis".
+    """
+    figure = Figure(figsize=(WIDTH_IN, _HEIGHT_IN), dpi=DPI, layout="constrained")
+    for axes, (label, curves) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        for name, curve in curves.items():
+            (line,) = axes.plot(curve.x, curve.y, marker="o", ms=3, lw=1.2, label=name)
+            axes.fill_between(
+                curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.12, lw=0
+            )
+        axes.set_xticks(sorted({x for curve in curves.values() for x in curve.x}))
+        axes.set_xlabel(x_label, fontsize=SMALL)
+        axes.set_title(label, fontsize=SMALL)
+        axes.tick_params(labelsize=SMALL)
+        axes.grid(alpha=0.3, lw=0.5)
+    axes.legend(fontsize=SMALL, loc="lower right")
+    figure.suptitle(title, fontsize=MEDIUM)
+    figure.supxlabel("\n".join([*notes, RESEARCH_USE]), fontsize=SMALL, color="0.3")
+    return figure
