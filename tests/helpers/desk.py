@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.core.volume import Volume
@@ -14,6 +18,59 @@ from napari_mrisr.viewer.layers.convert import layer_data
 def our_threads() -> list[str]:
     """Return the names of the package's threads that run."""
     return [t.name for t in threading.enumerate() if t.name.startswith("mrisr")]
+
+
+class Endless:
+    """Work that ends only when it is cancelled; ``steps`` counts its checks."""
+
+    def __init__(self) -> None:
+        self.running, self.steps = threading.Event(), 0
+
+    def __call__(self, progress: Any) -> None:
+        progress.begin("endless", 1_000_000)
+        while True:
+            self.running.set()
+            time.sleep(0.005)
+            progress.advance()
+            self.steps += 1
+
+
+class Pulse:
+    """Turns of the GUI's event loop while work runs, as a context manager.
+
+    Between two turns it takes the processor time of all threads of this process. The
+    time on the clock would depend on the other programs that keep the machine busy.
+
+    Parameters
+    ----------
+    busy : callable
+        Returns True while turns count.
+    """
+
+    def __init__(self, busy: Callable[[], bool]) -> None:
+        self._busy, self._turns, self._timer = busy, [], QTimer()
+        self._timer.timeout.connect(self._turn)
+
+    def __enter__(self) -> Pulse:
+        self._timer.start(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.stop()
+
+    def _turn(self) -> None:
+        if self._busy():
+            self._turns.append(time.process_time())
+
+    @property
+    def count(self) -> int:
+        """Number of turns."""
+        return len(self._turns)
+
+    @property
+    def longest(self) -> float:
+        """Longest processor time between two turns, in seconds."""
+        return float(np.diff(self._turns).max())
 
 
 class Desk:

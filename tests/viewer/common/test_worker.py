@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from helpers.desk import Endless
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.viewer.common.worker import Worker, WorkerProgress
@@ -22,7 +23,7 @@ class Bench:
         self.worker = Worker()
         self.seen: dict[str, list] = {name: [] for name in SIGNALS}
         self.cancelled = 0
-        self.started = threading.Event()
+        self.endless = Endless()
         for name in SIGNALS:
             getattr(self.worker, name).connect(self.seen[name].append)
         self.worker.cancelled.connect(self._count)
@@ -33,19 +34,12 @@ class Bench:
     def wait(self) -> None:
         self.qtbot.waitUntil(lambda: not self.worker.running)
 
-    def endless(self, progress: Progress) -> None:
-        progress.begin("endless", 1_000_000)
-        self.started.set()
-        while True:
-            time.sleep(0.005)
-            progress.advance()
-
 
 def join_threads() -> None:
     """Wait until the threads have ended; their messages are in Qt's queue then."""
     for thread in threading.enumerate():
         if thread.name.startswith("mrisr"):
-            thread.join(5)
+            thread.join(60)
 
 
 @pytest.fixture
@@ -73,14 +67,14 @@ def test_result_arrives_in_the_gui_thread_with_its_time(bench):
     assert not bench.worker.busy
 
 
-def test_cancel_ends_the_thread_within_200_ms(bench):
+def test_cancel_ends_the_thread_at_its_next_check(bench):
     bench.worker.submit(bench.endless)
-    assert bench.started.wait(5)
-    started = time.monotonic()
+    assert bench.endless.running.wait(60)
     bench.worker.cancel()
+    steps = bench.endless.steps
     assert bench.worker.stopping and not bench.worker.busy
     bench.wait()
-    assert time.monotonic() - started < 0.2
+    assert bench.endless.steps <= steps + 1
     assert bench.cancelled == 1
     assert bench.seen["finished"] == bench.seen["failed"] == []
 
@@ -118,7 +112,7 @@ def test_any_error_arrives_and_the_next_work_runs(bench, error):
 
 def test_only_the_latest_submission_counts(bench):
     bench.worker.submit(bench.endless)
-    assert bench.started.wait(5)
+    assert bench.endless.running.wait(60)
     bench.worker.submit(lambda progress: "second")
     bench.worker.submit(lambda progress: "third")
     assert bench.worker.busy
@@ -137,7 +131,7 @@ def test_reports_of_replaced_work_are_dropped(bench):
 
 def test_close_ends_the_thread_and_emits_nothing(bench):
     bench.worker.submit(bench.endless)
-    assert bench.started.wait(5)
+    assert bench.endless.running.wait(60)
     bench.worker.submit(lambda progress: "waiting")
     assert bench.worker.close()
     assert not bench.worker.busy
@@ -150,7 +144,7 @@ def test_close_ends_the_thread_and_emits_nothing(bench):
 
 def test_close_does_not_wait_for_ever(bench):
     release = threading.Event()
-    bench.worker.submit(lambda progress: release.wait(5))
+    bench.worker.submit(lambda progress: release.wait(60))
     assert not bench.worker.close(timeout=0.05)
     release.set()
     join_threads()

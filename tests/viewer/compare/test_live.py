@@ -36,7 +36,7 @@ class LiveDesk(Desk):
         self.widget.comparison.toggle_live(self.viewer.layers["LR"], parameters)
 
     def column(self, name="LR tricubic 2x (live)"):
-        self.qtbot.waitUntil(lambda: name in self.columns, timeout=20_000)
+        self.qtbot.waitUntil(lambda: name in self.columns)
         return self.viewer.layers[name]
 
     def seen(self, name="LR tricubic 2x (live)"):
@@ -89,12 +89,12 @@ def test_planes_at_the_crosshair_are_those_of_the_run(desk):
     layer = desk.column()
     assert desk.names == ["truth", "LR", "LR tricubic 2x (live)"]
     assert isinstance(layer.data, PreviewArray)
-    desk.qtbot.waitUntil(lambda: desk.shows(expected), timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.shows(expected))
     look = desk.widget.comparison.controller.look("LR tricubic 2x (live)")
     assert look.limits == tuple(desk.viewer.layers["LR"].contrast_limits)
     before = desk.widget.comparison.controller.state.crosshair
     desk.widget.comparison.controller.go_to((before[0] + 7.0, before[1] - 5.0, before[2] + 9.0))
-    desk.qtbot.waitUntil(lambda: desk.shows(expected), timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.shows(expected))
     # Elsewhere there are the measured voxels, and no number is made of them.
     whole = desk.widget.comparison.controller.volumes["LR tricubic 2x (live)"]
     assert not np.array_equal(whole.data, expected.data)
@@ -107,11 +107,11 @@ def test_no_numbers_before_it_is_whole(desk):
     desk.toggle(TRICUBIC)
     desk.column()
     widget = desk.widget.comparison
-    desk.qtbot.waitUntil(lambda: not widget.meter.busy, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: not widget.meter.busy)
     assert {row.volume for row in widget.numbers.table.rows} <= {"truth", "LR"}
     assert "LR tricubic 2x (live) computed; its numbers follow" in widget.numbers.status.text()
     widget.controller.change(truth="LR tricubic 2x (live)")
-    desk.qtbot.waitUntil(lambda: not widget.meter.busy, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: not widget.meter.busy)
     assert all("PSNR" not in row.values for row in widget.numbers.table.rows)
     widget.exporter.save_state("nowhere.json")
     assert widget.numbers.status.text().startswith("Wait until LR tricubic 2x (live)")
@@ -128,7 +128,7 @@ def test_becomes_a_result_with_numbers(desk, monkeypatch):
     assert layer.metadata["history"]["method"] == "tricubic"
     assert desk.shows(expected, "LR tricubic 2x")
     assert desk.widget.comparison.live.names() == []
-    desk.qtbot.waitUntil(lambda: not desk.widget.comparison.meter.busy, timeout=30_000)
+    desk.qtbot.waitUntil(lambda: not desk.widget.comparison.meter.busy)
     found = {row.volume for row in desk.widget.comparison.numbers.table.rows}
     assert "LR tricubic 2x" in found
     assert desk.widget.comparison.numbers.status.text().startswith("Draw a box")
@@ -176,7 +176,7 @@ def test_an_error_takes_it_away_and_is_told(desk, monkeypatch):
     monkeypatch.setattr(previews, "check_memory", full)
     desk.toggle(TRICUBIC)
     error = desk.widget.comparison.numbers.error
-    desk.qtbot.waitUntil(lambda: "buy some" in error.text(), timeout=20_000)
+    desk.qtbot.waitUntil(lambda: "buy some" in error.text())
     assert desk.names == ["truth", "LR"]
 
 
@@ -184,7 +184,7 @@ def test_an_error_takes_it_away_and_is_told(desk, monkeypatch):
 def test_a_column_that_was_taken_out_comes_back_at_once(desk):
     desk.toggle(TRICUBIC)
     desk.column()
-    desk.qtbot.waitUntil(lambda: desk.shows(upscale(desk.lr, TRICUBIC)), timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.shows(upscale(desk.lr, TRICUBIC)))
     desk.toggle(TRICUBIC)
     assert desk.names == ["truth", "LR"]
     desk.toggle(TRICUBIC)

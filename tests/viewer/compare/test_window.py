@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import leaks
-from helpers.desk import Desk
+from helpers.desk import Desk, Pulse
 from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
+from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
@@ -73,7 +73,7 @@ class CompareDesk(Desk):
         return self.window.numbers.table
 
     def measured(self) -> None:
-        self.qtbot.waitUntil(lambda: not self.window.meter.busy, timeout=20_000)
+        self.qtbot.waitUntil(lambda: not self.window.meter.busy)
 
     def regions(self) -> set[str]:
         return {row.region for row in self.table.rows}
@@ -266,7 +266,7 @@ def test_a_drag_reaches_napari_and_back(make_napari_viewer, qtbot, volumes):
     x, y = canvas.to_pixels(1, 0, 3.0, 6.0)
     QTest.mouseClick(canvas, LEFT, NONE, QPoint(round(x), round(y)))
     assert widget.controller.state.crosshair[1:] == pytest.approx((3.0, 6.0), abs=0.5)
-    qtbot.waitUntil(lambda: abs(viewer.dims.point[0] + 6.0) < 0.6, timeout=1000)
+    qtbot.waitUntil(lambda: abs(viewer.dims.point[0] + 6.0) < 0.6)
     viewer.dims.set_point(0, -1.0)
     assert widget.controller.state.crosshair[2] == pytest.approx(1.0, abs=0.5)
     # Keys of ours are ours while the panels have the focus: napari's "1" or Ctrl+R stay away.
@@ -339,7 +339,7 @@ def test_exports_name_nobody(desk, volumes, tmp_path, monkeypatch):
         path = str(tmp_path / name)
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, path=path: (path, ""))
         getattr(exporter, f"save_{kind}")()
-        desk.qtbot.waitUntil(lambda: not exporter.busy, timeout=20_000)
+        desk.qtbot.waitUntil(lambda: not exporter.busy)
         text = (tmp_path / name).read_text("utf-8")
         assert "DOE" not in text
         assert str(tmp_path) not in text
@@ -376,7 +376,7 @@ def test_closing_leaves_nothing_five_times(desk, volumes, endless):
     desk.add_all(volumes)
     viewer = desk.viewer
     for _ in range(5):
-        assert endless.wait(30)
+        assert endless.wait(60)
         endless.clear()
         viewer.window.remove_dock_widget(desk.widget)
         assert not [t for t in threading.enumerate() if t.name.startswith("mrisr")]
@@ -402,7 +402,7 @@ def test_closed_and_docked_again(desk, volumes):
 def test_closing_napari_stops_the_numbers(make_napari_viewer, qtbot, volumes, endless):
     viewer = make_napari_viewer(show=True)
     add_comparison(viewer, volumes, None, truth="truth", measured="LR")
-    assert endless.wait(30)
+    assert endless.wait(60)
     viewer.close()
     qtbot.wait(10)
     assert not [t for t in threading.enumerate() if t.name.startswith("mrisr")]
@@ -429,18 +429,15 @@ def test_the_gui_goes_on_while_the_head_is_measured(desk, rng):
     made = {"truth": Volume(data, grid)}
     for method in ("tricubic", "hashed"):
         made[method] = Volume(data + 1, grid, history={"method": method})
-    ticks: list[float] = []
     desk.add_all({"truth": made["truth"], "tricubic": made["tricubic"]})
     desk.measured()  # what is loaded and compiled once
     desk.add(made["hashed"], "hashed")
     QApplication.processEvents()
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
-    timer.start(5)
-    desk.measured()
-    timer.stop()
-    # Four times what is promised: the machine that tests may be busy.
-    assert np.diff(ticks).max() < 0.2
+    with Pulse(lambda: desk.window.meter.busy) as pulse:
+        desk.measured()
+    # Several times what is promised, and all threads count.
+    assert pulse.count > 5
+    assert pulse.longest < 0.3
 
 
 def test_the_window_stays_beside_napari_and_opens_again(desk, volumes):
@@ -591,12 +588,12 @@ def test_a_saved_comparison_opens_in_the_window(desk, volumes, tmp_path):
     window.controller.set_columns(["hashed", "truth"])
     window.controller.put_measurement(LineMeasurement(((0.0, 0.0, 0.0), (3.0, 4.0, 0.0))))
     window.exporter.save_state(str(tmp_path / "c.json"))
-    desk.qtbot.waitUntil(lambda: not window.exporter.busy, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: not window.exporter.busy)
     write_volume(volumes["hashed"], tmp_path / "result.nii.gz")
     desk.viewer.layers.remove("hashed")
     window.controller.change(measurements=())
     window.exporter.open_state(str(tmp_path / "c.json"))
-    desk.qtbot.waitUntil(lambda: not window.exporter.busy, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: not window.exporter.busy)
     assert desk.state.columns == ("result", "truth")
     assert len(desk.state.measurements) == 1
     assert len(desk.viewer.layers) == 4
@@ -652,7 +649,7 @@ def test_a_column_is_saved_as_a_volume(desk, volumes, tmp_path, monkeypatch):
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
     exporter.save_volume("hashed")
-    desk.qtbot.waitUntil(lambda: not exporter.busy, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: not exporter.busy)
     assert suggested == ["hashed_desc-sr2xhashed.nii.gz"]
     saved = read_volume(tmp_path / "res.nii.gz")
     np.testing.assert_array_equal(saved.data, volumes["hashed"].data)

@@ -156,8 +156,8 @@ def test_values_under_the_mouse(real_desk):
     desk = real_desk
     desk.viewer.window.show()
     desk.widget.explain(VOXEL)
-    desk.qtbot.waitUntil(lambda: desk.widget.explanation is not None, timeout=60_000)
-    desk.qtbot.waitUntil(lambda: desk.widget.slides.picture.picture is not None, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.widget.explanation is not None)
+    desk.qtbot.waitUntil(lambda: desk.widget.slides.picture.picture is not None)
     desk.wait()
     picture = desk.widget.slides.picture
     left, bottom, width, height = picture.picture.cells[0].rect

@@ -10,11 +10,10 @@ import weakref
 import numpy as np
 import pytest
 from helpers import leaks, patterns
-from helpers.desk import Desk, our_threads
+from helpers.desk import Desk, Pulse, our_threads
 from helpers.scans import head
 from napari.layers import Labels
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.core.volume import Grid, Volume
@@ -249,7 +248,7 @@ def test_the_real_cursor_follows_and_a_click_holds(real_desk):
 
     for callback in desk.viewer.mouse_move_callbacks:
         callback(desk.viewer, Event())
-    desk.qtbot.waitUntil(lambda: "5, 6, 7" in desk.panel.readout.heading, timeout=1000)
+    desk.qtbot.waitUntil(lambda: "5, 6, 7" in desk.panel.readout.heading)
     Event.position = world_of(source.grid, (8, 9, 10))
     for callback in desk.viewer.mouse_drag_callbacks:
         steps = callback(desk.viewer, event := Event())
@@ -387,7 +386,7 @@ def test_errors_are_shown_in_one_line(desk, tmp_path):
 def test_cancel_adds_no_layer(desk, endless):
     desk.add(patterns.noise())
     desk.panel.show_button.click()
-    assert endless.wait(5)
+    assert endless.wait(60)
     assert not desk.panel.show_button.isEnabled()
     assert not desk.panel.bar.isHidden()
     desk.panel.cancel_button.click()
@@ -404,7 +403,7 @@ def test_closing_during_work_leaves_nothing_behind(real_desk, endless, path):
     presses = len(desk.viewer.mouse_drag_callbacks) - 1
     for _ in range(2):
         desk.panel.show_button.click()
-        assert endless.wait(5)
+        assert endless.wait(60)
         endless.clear()
         widget = weakref.ref(desk.widget)
         desk.viewer.window.remove_dock_widget(desk.widget)
@@ -428,7 +427,7 @@ def test_closing_napari_during_work(open_desk, path, endless):
     desk.widget.open_bank(str(path))
     desk.add(patterns.noise())
     desk.panel.show_button.click()
-    assert endless.wait(5)
+    assert endless.wait(60)
     desk.viewer.close()
     desk.qtbot.wait(10)
     assert our_threads() == []
@@ -451,17 +450,11 @@ def test_the_gui_responds_and_moves_are_fast(real_desk):
     volume = patterns.as_volume(rng.random((90, 96, 100)))
     desk.add(volume)
     desk.show(1)  # what is loaded and compiled once
-    ticks: list[tuple[float, float]] = []
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append((time.monotonic(), time.thread_time())))
-    timer.start(5)
-    desk.panel.show_button.click()
-    desk.wait()
-    timer.stop()
-    # Several times the goal, because the testing machine may be slow and busy.
-    wall, own = np.diff(ticks, axis=0).max(axis=0)
-    assert wall < 1.0
-    assert own < 0.4
+    with Pulse(desk.busy) as pulse:
+        desk.panel.show_button.click()
+        desk.wait()
+    assert pulse.count > 5
+    assert pulse.longest < 0.4
     moves = []
     for n in range(20):
         place = world_of(desk.inspection.source.grid, (20 + n, 30, 40))

@@ -53,7 +53,7 @@ class Desk:
                 and not any(preview.array.holds(name) for name in preview.array.missing)
             )
 
-        self.qtbot.waitUntil(shown, timeout=20_000)
+        self.qtbot.waitUntil(shown)
 
     def go_to(self, index):
         """Show the plane of that index along z."""
@@ -146,9 +146,9 @@ def test_the_3d_view_shows_the_filled_result(desk, volume):
     desk.show(NEAREST)
     desk.settle()
     desk.viewer.dims.ndisplay = 3
-    desk.qtbot.waitUntil(lambda: desk.live.preview.filled, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.live.preview.filled)
     expected = layer_data(run_method(get_method("nearest", (2, 2, 2)), volume), "")[0]
-    desk.qtbot.waitUntil(lambda: np.array_equal(desk.shown(), expected), timeout=5000)
+    desk.qtbot.waitUntil(lambda: np.array_equal(desk.shown(), expected))
 
 
 def test_lies_where_the_result_would(desk, volume):
@@ -168,7 +168,7 @@ def test_another_method_replaces_the_pixels_of_one_layer(desk, volume, monkeypat
     go_on, planes = threading.Event(), Band.planes
 
     def slow(self, start, stop, pool):
-        go_on.wait(5)
+        go_on.wait(60)
         return planes(self, start, stop, pool)
 
     monkeypatch.setattr(Band, "planes", slow)
@@ -187,7 +187,7 @@ def test_another_method_replaces_the_pixels_of_one_layer(desk, volume, monkeypat
 
 def test_back_to_a_method_shows_what_was_computed(desk, volume):
     desk.show(NEAREST)
-    desk.qtbot.waitUntil(lambda: desk.live.preview.filled, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.live.preview.filled)
     desk.show(TRICUBIC)
     desk.settle()
     desk.show(NEAREST)

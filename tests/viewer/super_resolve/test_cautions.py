@@ -50,8 +50,8 @@ def widget(make_napari_viewer, qtbot, bank, lr):
 
 
 def look(widget, qtbot):
-    qtbot.waitUntil(lambda: bool(widget.panel.cautions.text()), timeout=20_000)
-    qtbot.waitUntil(lambda: not widget.watch.worker.running, timeout=20_000)
+    qtbot.waitUntil(lambda: bool(widget.panel.cautions.text()))
+    qtbot.waitUntil(lambda: not widget.watch.worker.running)
 
 
 def test_the_panel_says_what_the_api_says(widget, qtbot, lr, bank):
@@ -81,7 +81,7 @@ def test_another_layer_is_looked_at(widget, qtbot):
     data, kwargs, _ = layer_data(plain, "plain")
     layer = widget._viewer.add_image(data, **kwargs)
     widget.choose_layer(layer)
-    qtbot.waitUntil(lambda: "Unusual voxel size" in widget.panel.cautions.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "Unusual voxel size" in widget.panel.cautions.text())
     assert "Interpolated" not in widget.panel.cautions.text()
 
 
@@ -91,7 +91,7 @@ def test_trust_maps_are_the_api_s(widget, qtbot, lr, bank):
     found = load_bank(bank)
     widget.panel.trust.setChecked(True)
     widget.run()
-    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.busy)
     layers = {layer.name: layer for layer in widget._viewer.layers}
     # A bank without calibration has no expected error.
     assert list(layers) == [
@@ -134,9 +134,9 @@ def test_cancelled_maps_leave_no_layer(widget, qtbot, monkeypatch):
     monkeypatch.setattr(requests, "trust_maps", endless)
     widget.panel.trust.setChecked(True)
     widget.run()
-    qtbot.waitUntil(lambda: "endless" in widget.panel.status.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "endless" in widget.panel.status.text())
     widget.cancel()
-    qtbot.waitUntil(lambda: not widget.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not widget.busy)
     assert [layer.name for layer in widget._viewer.layers] == ["low"]
 
 

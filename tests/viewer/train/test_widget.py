@@ -79,18 +79,20 @@ def real_desk(folder, open_desk):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Slow down adding samples until ``fast`` is set."""
-    running, fast = threading.Event(), threading.Event()
+    """Slow down adding samples until ``fast`` is set; it waits for ``go_on``."""
+    running, fast, go_on = threading.Event(), threading.Event(), threading.Event()
     gather = cpu_samples.gather
+    go_on.set()
 
     def slowly(*args: Any) -> None:
         gather(*args)
         if not fast.is_set():
             running.set()
             time.sleep(0.02)
+            assert go_on.wait(60)
 
     monkeypatch.setattr(cpu_samples, "gather", slowly)
-    running.fast = fast  # type: ignore[attr-defined]
+    running.fast, running.go_on = fast, go_on  # type: ignore[attr-defined]
     return running
 
 
@@ -153,10 +155,10 @@ def test_bank_equals_that_of_the_engine(desk, scans, tmp_path):
 def test_stop_saves_a_bank_and_resume_continues_it(desk, scans, slow, tmp_path):
     desk.add_files(*scans[:2])
     desk.panel.train_button.click()
-    desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0, timeout=20_000)
-    started = time.monotonic()
+    desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0)
+    slow.go_on.clear()  # the button does not wait for the training
     desk.panel.stop_button.click()
-    assert time.monotonic() - started < 0.1
+    slow.go_on.set()
     assert "Stopping" in desk.status
     assert not desk.panel.stop_button.isEnabled()
     desk.wait()
@@ -180,7 +182,7 @@ def test_stop_saves_a_bank_and_resume_continues_it(desk, scans, slow, tmp_path):
 def test_stop_before_the_first_volume_leaves_nothing(desk, scans, slow):
     desk.add_files(scans[0])
     desk.panel.train_button.click()
-    assert slow.wait(20)
+    assert slow.wait(60)
     desk.panel.stop_button.click()
     desk.wait()
     assert "before the first volume" in desk.status
@@ -193,7 +195,7 @@ def test_closing_keeps_the_sums_and_leaves_no_thread(real_desk, scans, slow, how
     desk = real_desk
     desk.add_files(*scans[:2])
     desk.panel.train_button.click()
-    desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.widget.history.support.size > 0)
     if how == "dock":
         desk.viewer.window.remove_dock_widget(desk.widget)
     else:
@@ -294,10 +296,8 @@ def test_stop_keeps_a_usable_network_and_resume_continues_it(desk, scans, counti
     desk.add_files(scans[0])
     choose_network(desk, 400)
     desk.panel.train_button.click()
-    desk.qtbot.waitUntil(lambda: desk.widget.history.step > 3, timeout=20_000)
-    started = time.monotonic()
+    desk.qtbot.waitUntil(lambda: desk.widget.history.step > 3)
     desk.panel.stop_button.click()
-    assert time.monotonic() - started < 0.1
     at_stop = counting[0].step
     assert "Stopping" in desk.status
     desk.wait()
@@ -332,7 +332,7 @@ def test_closing_keeps_a_network_and_leaves_no_thread(real_desk, scans, counting
     desk.add_files(scans[0])
     choose_network(desk, 4000)
     desk.panel.train_button.click()
-    desk.qtbot.waitUntil(lambda: desk.widget.history.step > 3, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.widget.history.step > 3)
     desk.viewer.window.remove_dock_widget(desk.widget)
     assert our_threads() == []
     assert load_network(desk.folder / "mine-thick-slices.onnx").provenance["steps"] > 3

@@ -68,7 +68,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def wait(window, qtbot) -> None:
     """Wait until the case is loaded."""
-    qtbot.waitUntil(lambda: bool(window.controller.state.columns), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(window.controller.state.columns))
 
 
 def press(window, key) -> None:
@@ -141,7 +141,7 @@ def test_a_file_that_went_is_told(cases, tmp_path, qtbot, open_window):
     plan = read_plan(pair_of(cases))
     (tmp_path / "one-hashed.nii.gz").unlink()
     window = ReadingWindow(Reading(plan, tmp_path / "reading.csv"))
-    qtbot.waitUntil(lambda: "one-hashed" in window.progress.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "one-hashed" in window.progress.text())
     window.close()
 
 
