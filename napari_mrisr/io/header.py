@@ -45,6 +45,7 @@ from napari_mrisr.io.loading import (
     unreadable,
     utf8_name,
 )
+from napari_mrisr.io.nifti import repetition_seconds
 from napari_mrisr.io.sidecar import sidecar_cautions, slice_thickness
 
 # nibabel's image classes carry no types.
@@ -102,6 +103,7 @@ class Scan:
         sizes = self.grid.voxel_size
         cautions += sidecar_cautions(self.path, sizes)
         thickness = slice_thickness(self.path, sizes)
+        step = repetition_seconds(header)
         return Origin(
             printable(self.path.name),
             axis_codes(self.affine),
@@ -110,6 +112,7 @@ class Scan:
             tuple(cautions),
             thickness,
             SIDECAR if thickness else "",
+            acquisition=() if step is None else (f"repetition time {1000 * step:.6g} ms",),
         )
 
     @property

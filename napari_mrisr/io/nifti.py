@@ -28,6 +28,10 @@ differences between readers when the rotation is near half a turn."""
 DESCRIP_BYTES = 79
 """Bytes of a NIfTI or Analyze ``descrip`` field, less the final zero."""
 
+# Bits of ``xyzt_units``, and the units of time among them, in seconds.
+_SPACE_BITS, _TIME_BITS = 0b000111, 0b111000
+_SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
+
 
 def make_nifti(
     data: NDArray[Any],
@@ -45,8 +49,9 @@ def make_nifti(
     affine : (4, 4) ndarray
         Voxel index of ``data`` to world, mm.
     source : nibabel header or None
-        Header of the input. The qform and sform codes, the quaternion, both transforms and the
-        units of a NIfTI header are kept. Nothing else is, since free text may name the patient.
+        Header of the input. The qform and sform codes, the quaternion, both transforms, the
+        repetition time and the units of a NIfTI header are kept. Nothing else is, since free
+        text may name the patient.
     history : mapping of str to str
         Written to ``descrip`` and a comment extension.
     pair : bool
@@ -67,6 +72,7 @@ def make_nifti(
     header.set_data_shape(data.shape)
     if isinstance(source, nib.Nifti1Header):
         _copy_geometry(header, source, affine)
+        _copy_time(header, source)
     else:
         # Analyze's orientation is a convention, not the scanner's.
         known = source is not None and not isinstance(source, AnalyzeHeader)
@@ -110,6 +116,29 @@ def _copy_geometry(header: Any, source: Any, affine: Affine) -> None:
     if not _agree(header.get_best_affine(), wanted, header.get_data_shape()):
         # For example a crop of a file without orientation: the fallback would move.
         _set_both(header, affine, code=2)
+
+
+def _copy_time(header: Any, source: Any) -> None:
+    """Keep the repetition time: programs store it for a single volume, too."""
+    if np.isfinite(source["pixdim"][4]):
+        header["pixdim"][4] = source["pixdim"][4]
+        space, time = int(header["xyzt_units"]) & _SPACE_BITS, int(source["xyzt_units"])
+        header["xyzt_units"] = space | time & _TIME_BITS
+
+
+def repetition_seconds(header: object) -> float | None:
+    """Return the time between the frames of a 4D NIfTI header; None if it is unknown.
+
+    Parameters
+    ----------
+    header : nibabel header or None
+        Of a 4D image; any other has no such time.
+    """
+    if not isinstance(header, nib.Nifti1Header) or len(header.get_data_shape()) < 4:
+        return None
+    second = _SECONDS.get(int(header["xyzt_units"]) & _TIME_BITS)
+    step = float(header["pixdim"][4])
+    return step * second if second and 0 < step < float("inf") else None
 
 
 def _copy_qform(header: Any, source: Any, transform: Affine) -> None:

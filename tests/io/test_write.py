@@ -196,6 +196,25 @@ def test_scanner_and_template_space_both_survive(
         np.testing.assert_allclose(pair[1], pair[0], atol=1e-4)
 
 
+@pytest.mark.parametrize(("unit", "step", "seconds"), [("sec", 2.5, 2.5), ("msec", 800.0, 0.8)])
+def test_a_frame_keeps_the_repetition_time(
+    tmp_path: Path, rng: np.random.Generator, unit: str, step: float, seconds: float
+) -> None:
+    series = nib.Nifti1Image(rng.random((6, 7, 8, 3), np.float32), np.diag([1.5, 1.25, 3, 1]))
+    series.header.set_xyzt_units("mm", unit)
+    series.header.set_zooms((1.5, 1.25, 3, step))
+    series.to_filename(tmp_path / "bold.nii.gz")
+    frame = read_volume(tmp_path / "bold.nii.gz", frame=1)
+    assert frame.origin is not None
+    assert frame.origin.acquisition == (f"repetition time {1000 * seconds:g} ms",)
+    write_volume(upsampled(frame, (1, 1, 3)), tmp_path / "out.nii.gz")
+    header = nib.load(tmp_path / "out.nii.gz").header
+    assert header.get_zooms() == pytest.approx((1.5, 1.25, 1.0))
+    assert header.get_xyzt_units() == ("mm", unit)
+    assert header["pixdim"][4] == pytest.approx(step)
+    assert read_volume(tmp_path / "out.nii.gz").origin.acquisition == ()
+
+
 def test_a_sheared_affine_goes_to_the_sform_alone(
     voxels: np.ndarray, oblique: np.ndarray, save: Save, field_of_view: Corners, tmp_path: Path
 ) -> None:

@@ -89,7 +89,6 @@ class SidePanel(QWidget):
         tip = "Volume along whose axes all are cut; oblique ones are resliced (trilinear)"
         self.axes = self._choice(tip, "first column", self.axes_picked)
         self.frame = QSpinBox(self)
-        self.frame.setToolTip("Frame of the time series, from 0")
         self.frame.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.frame.valueChanged.connect(self.frame_set)
         form = self._form("Columns")
@@ -281,12 +280,25 @@ class SidePanel(QWidget):
         """Offer the layers whose shapes, labels or mask may be regions."""
         self.regions.show_choices(names, names, chosen)
 
-    def show_frames(self, count: int, frame: int) -> None:
-        """Show the choice of a frame of time series; hide it if there is none."""
+    def show_frames(self, count: int, frame: int, seconds: float | None) -> None:
+        """Show the choice of a frame of time series; hide it if there is none.
+
+        Parameters
+        ----------
+        count, frame : int
+            Number of frames, and the one that is shown.
+        seconds : float or None
+            Repetition time; None if unknown.
+        """
         self._columns_form.setRowVisible(self.frame, count > 1)
+        time = "" if seconds is None else f"   at {frame * seconds:.6g} s"
+        repetition = "unknown" if seconds is None else f"{seconds:.6g} s"
+        tip = f"Frame of the time series, 0 to {count - 1}. Repetition time (TR): {repetition}"
+        self.frame.setToolTip(tip)
         with QSignalBlocker(self.frame):
             self.frame.setRange(0, max(0, count - 1))
             self.frame.setValue(frame)
+            self.frame.setSuffix(f" of {count - 1}{time}")
 
 
 def _show(field: Any, value: float) -> None:

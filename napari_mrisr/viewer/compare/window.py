@@ -367,7 +367,7 @@ class CompareWindow(CompareForm):
             self._pick_regions(None)
             watched = None
         self.side.show_regions(layers, watched.name if watched is not None else None)
-        self.side.show_frames(self.link.volumes.frames(), self.link.volumes.frame)
+        self.side.show_frames(volumes.frames(), volumes.frame, volumes.frame_seconds())
         self._show_moved()
         self._state_changed(self.controller.state)
 

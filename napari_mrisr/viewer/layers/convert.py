@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Volume
 from napari_mrisr.errors import GeometryError, VolumeError, explain
+from napari_mrisr.io.nifti import repetition_seconds
 from napari_mrisr.viewer.layers import geometry
 
 if TYPE_CHECKING:
@@ -273,6 +274,13 @@ def contrast_limits(data: NDArray) -> tuple[float, float]:
 def frame_count(layer: Image) -> int | None:
     """Return the number of frames of a 4D layer; None for 3D."""
     return int(_finest(layer).shape[0]) if layer.ndim == 4 and not layer.rgb else None
+
+
+def seconds_per_frame(layer: Image) -> float | None:
+    """Return the repetition time of a time series from NIfTI; None if it is unknown."""
+    record = layer.metadata.get(METADATA_KEY)
+    origin = record.origin if isinstance(record, ScanRecord) else None
+    return repetition_seconds(origin.header) if layer.ndim == 4 and origin is not None else None
 
 
 def frame_on_screen(layer: Image, point: Sequence[float]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from helpers import leaks
@@ -32,7 +33,7 @@ from napari_mrisr.comparison.readouts import NumberBook
 from napari_mrisr.comparison.state import CompareState, LineMeasurement, RoiBox
 from napari_mrisr.core.frames import PLANES
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.core.volume import Grid, Origin, Volume
 from napari_mrisr.io import read_volume, write_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.compare.opening import add_comparison
@@ -552,13 +553,20 @@ def test_empty_columns_are_replaced_at_once(desk, volumes):
 
 def test_a_frame_of_a_time_series_is_chosen(desk, volumes):
     frames = np.stack([volumes["truth"].data + 10 * i for i in range(3)])
-    data, kwargs, _ = series_layer_data(frames, volumes["truth"], "series")
+    header = nib.Nifti1Header()
+    header.set_data_shape((*volumes["truth"].data.shape, 3))
+    header.set_xyzt_units("mm", "msec")
+    header["pixdim"][4] = 2500
+    first = replace(volumes["truth"], origin=Origin("series.nii.gz", header=header))
+    data, kwargs, _ = series_layer_data(frames, first, "series")
     desk.viewer.add_image(data, **kwargs)
     window = desk.window
     assert desk.state.columns == ("series",)
     assert window.side.frame.maximum() == 2
     np.testing.assert_allclose(window.controller.volumes["series"].data, frames[0])
     window.side.frame.setValue(2)
+    assert window.side.frame.text() == "2 of 2   at 5 s"
+    assert "TR): 2.5 s" in window.side.frame.toolTip()
     np.testing.assert_allclose(window.controller.volumes["series"].data, frames[2])
     assert desk.viewer.dims.point[0] == 2
     desk.viewer.dims.set_point(0, 1)

@@ -18,6 +18,7 @@ from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     frame_count,
     index_to_mm,
+    seconds_per_frame,
     snapshot,
     source_of,
 )
@@ -81,6 +82,12 @@ class LayerVolumes(Mapping[str, Volume]):
     def frames(self) -> int:
         """Return the number of frames of the longest time series; 1 if there is none."""
         return max((frame_count(layer) or 1 for layer in self._layers.values()), default=1)
+
+    def frame_seconds(self) -> float | None:
+        """Return the repetition time of the time series; None if unknown or not the same."""
+        series = [layer for layer in self._layers.values() if frame_count(layer) is not None]
+        found = {seconds_per_frame(layer) for layer in series}
+        return found.pop() if len(found) == 1 else None
 
     def set_frame(self, frame: int) -> bool:
         """Choose the frame of all time series; return False if it is that already."""
