@@ -103,7 +103,7 @@ class Desk:
 
     def wait(self) -> None:
         """Wait until the dock's work has ended."""
-        self.qtbot.waitUntil(lambda: not self.busy(), timeout=60_000)
+        self.qtbot.waitUntil(lambda: not self.busy())
 
     def close(self) -> None:
         """Close the dock as a user does; a widget outside of a dock as a window."""

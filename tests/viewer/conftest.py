@@ -106,8 +106,8 @@ def numbers_compiled() -> None:
 
 @pytest.fixture
 def qtbot(qtbot: Any) -> Any:
-    """Wait a minute before failing: the machine that tests may be slow and busy."""
-    qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=60_000)
+    """Wait two minutes before failing: the machine that tests may be slow and busy."""
+    qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=120_000)
     return qtbot
 
 
