@@ -14,7 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.comparison.slices import Slice, bounds, cut, nearest_index, sample, slab
+from napari_mrisr.comparison.slices import (
+    Slice,
+    bounds,
+    cut,
+    nearest_index,
+    project,
+    sample,
+    slab,
+    slab_positions,
+)
 from napari_mrisr.comparison.state import (
     CHECKERBOARD,
     DIFFERENCE_COLORMAP,
@@ -210,28 +219,43 @@ class Cutter:
         self._cuts.move_to_end(name)
         return self._cuts[name]
 
-    def difference(self, pair: Difference, plane: Plane, position: float) -> Slice | None:
+    def difference(
+        self,
+        pair: Difference,
+        plane: Plane,
+        position: float,
+        slab_mm: float = 0.0,
+        projection: str = "",
+    ) -> Slice | None:
         """Return minuend minus subtrahend at the minuend's pixels; NaN if either is missing.
 
         On one grid it is the difference of voxels. On two grids the subtrahend is
-        interpolated linearly, and so is a minuend that is oblique to the frame.
+        interpolated linearly, and so is a minuend that is oblique to the frame. Of a slab it
+        is the projection of the differences, as of a subtracted volume.
         """
-        minuend, subtrahend = self.volumes[pair.minuend], self.volumes[pair.subtrahend]
+        grid = self.volumes[pair.minuend].grid
         # At the voxels' centers, where the minuend has its values.
-        middle = self._middle(minuend, plane, position)
-        first = self.volume(pair.minuend, plane, middle)
-        if first is None:
-            return None
-        name = (pair.minuend, pair.subtrahend, plane.name, middle, pair.absolute)
+        middle = self._middle(self.volumes[pair.minuend], plane, position)
+        thick = slab_mm and (slab_mm, projection)
+        name = (pair.minuend, pair.subtrahend, plane.name, middle, pair.absolute, thick)
         if name not in self._cuts:
-            order = 0 if same_grid(minuend, subtrahend) else 1
-            if order and not self.frame.is_along(minuend.grid):
-                first = sample(minuend, self.frame, plane, middle, first, order)
-            second = sample(subtrahend, self.frame, plane, middle, first, order)
-            values = first.values - second.values
-            self._store(name, replace(first, values=np.abs(values) if pair.absolute else values))
+            places = slab_positions(grid, self.frame, plane, middle, slab_mm)
+            made = [self._subtract(pair, plane, place) for place in places]
+            self._store(name, project(made, projection) if slab_mm > 0 else made[0])
         self._cuts.move_to_end(name)
         return self._cuts[name]
+
+    def _subtract(self, pair: Difference, plane: Plane, position: float) -> Slice | None:
+        minuend, subtrahend = self.volumes[pair.minuend], self.volumes[pair.subtrahend]
+        first = cut(minuend, self.frame, plane, position, self.order)
+        if first is None:
+            return None
+        order = 0 if same_grid(minuend, subtrahend) else 1
+        if order and not self.frame.is_along(minuend.grid):
+            first = sample(minuend, self.frame, plane, position, first, order)
+        second = sample(subtrahend, self.frame, plane, position, first, order)
+        values = first.values - second.values
+        return replace(first, values=np.abs(values) if pair.absolute else values)
 
     def _middle(self, volume: Volume, plane: Plane, position: float) -> float:
         """Return the center of the voxel at a position, for a volume along the frame."""
@@ -309,7 +333,7 @@ class _Scenery:
         pair = state.differences[column - len(state.columns)]
         title = difference_title(pair, self.titles)
         kind = "absolute" if pair.absolute else "signed"
-        made = self.cutter.difference(pair, plane, at)
+        made = self.cutter.difference(pair, plane, at, state.slab_mm, state.slab)
         picture = PanelImage(made, difference_look(pair), kind, title)
         return self._view(plane, title, column, (picture,), at)
 
@@ -388,7 +412,7 @@ class _Scenery:
         if state.inset is not None:
             inset = outline(replace(state.inset, shape="box"), frame, plane, at)
         place = plane_text(plane, float(frame.to_world(cross)[plane.normal]))
-        if state.slab_mm > 0 and column < len(state.columns):
+        if state.slab_mm > 0:
             place += f", {state.slab} of {state.slab_mm:g} mm"
         return PanelView(
             plane,

@@ -6,6 +6,7 @@ volume along the frame's axes is cut into its own voxels; an oblique one is samp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,14 +120,24 @@ def slab(
     Slice or None
         Pixels without a value in one slice are NaN only if they have none in all.
     """
-    if frame.is_along(volume.grid):
-        affine = frame.affine(volume.grid)
-        step = float(affine[plane.normal, plane.normal])
+    places = slab_positions(volume.grid, frame, plane, position, thickness)
+    return project((cut(volume, frame, plane, place, order) for place in places), projection)
+
+
+def slab_positions(
+    grid: Grid, frame: Frame, plane: Plane, position: float, thickness: float
+) -> list[float]:
+    """Return the positions of the slices of a slab, mm; see :func:`slab`."""
+    if frame.is_along(grid):
+        step = float(frame.affine(grid)[plane.normal, plane.normal])
     else:
-        step = _OBLIQUE_STEP * min(volume.grid.voxel_size)
+        step = _OBLIQUE_STEP * min(grid.voxel_size)
     reach = int(thickness / 2.0 / step + _SLAB_TOLERANCE)
-    places = [position + i * step for i in range(-reach, reach + 1)]
-    cuts = [cut(volume, frame, plane, place, order) for place in places]
+    return [position + i * step for i in range(-reach, reach + 1)]
+
+
+def project(cuts: Iterable[Slice | None], projection: str) -> Slice | None:
+    """Return the projection of slices on the same pixels; None if none of them exists."""
     found = [made for made in cuts if made is not None]
     if not found:
         return None

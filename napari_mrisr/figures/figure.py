@@ -35,6 +35,7 @@ from napari_mrisr.figures.page import (
     WIDTH_IN,
     Page,
     draw_scale_bar,
+    stroke,
     write_letters,
 )
 from napari_mrisr.figures.panels import (
@@ -117,8 +118,14 @@ def scene_figure(
     if not scene.panels:
         raise ParameterError(explain("figure", "there is no panel", "choose a volume to show"))
     drawing = _Drawing(scene, columns or {}, colormaps or {}, crosshair and scene.crosshair_shown)
-    # A pair has one title for all planes.
-    return drawing.draw(title if drawing.columns else title or scene.panels[0][0].title, notes)
+    first = scene.panels[0][0]
+    if drawing.tiles:
+        caption = drawing.text(first).caption
+        words = (first.title, caption, first.plane.name, first.place.partition(", ")[2])
+        title = title or ", ".join(filter(None, words))
+    elif not drawing.columns:  # a pair has one title for all planes
+        title = title or first.title
+    return drawing.draw(title, notes)
 
 
 @dataclass(frozen=True)
@@ -147,9 +154,12 @@ class _Drawing:
         first = scene.panels[0]
         # Columns are volumes and rows are planes; or the columns of one row are planes.
         self.columns = len({panel.plane for panel in first}) == 1 and not first[0].blend
-        rows, columns = len(scene.panels), len(first)
+        # Of a mosaic each panel is another slice of one volume.
+        self.tiles = len(first) > 1 and len({(p.plane, p.column) for p in first}) == 1
+        columns = len(first)
         windows = [[_window(scene, panel) for panel in row] for row in scene.panels]
-        wide = [max(windows[r][c].extent[0] for r in range(rows)) for c in range(columns)]
+        # The last row of a mosaic may be shorter.
+        wide = [max(row[c].extent[0] for row in windows if c < len(row)) for c in range(columns)]
         high = [max(w.extent[1] for w in row) for row in windows]
         high = [max(h, _MIN_ASPECT * max(wide)) for h in high]
         self.windows = [
@@ -163,8 +173,9 @@ class _Drawing:
 
     def draw(self, title: str, notes: Sequence[str]) -> Figure:
         """Draw panels, insets, color bars and texts."""
-        heads = [self._head(panel, c) for c, panel in enumerate(self.scene.panels[0])]
-        captions = [self._text(panel).caption for panel in self.scene.panels[0]]
+        first = () if self.tiles else self.scene.panels[0]
+        heads = [self._head(panel, c) for c, panel in enumerate(first)]
+        captions = [self.text(panel).caption for panel in first]
         heights: list[float] = []
         places = []
         for height, (_, inset_height) in zip(self.heights, self.insets, strict=True):
@@ -172,7 +183,7 @@ class _Drawing:
             heights += [height, inset_height] if inset_height else [height]
         width = max(_MIN_WIDTH_IN, LEFT_IN + sum(self.widths) + GAP_IN * len(self.widths))
         lines = _packed(self._notes(notes), int(LINE_CHARACTERS * width / WIDTH_IN))
-        top = _HEAD_IN + _HEAD_LINE_IN * max(head.count("\n") + 1 for head in heads)
+        top = _HEAD_IN + _HEAD_LINE_IN * max((head.count("\n") + 1 for head in heads), default=0)
         caption_in = _CAPTION_IN if any(captions) else 0.0
         page = Page(
             self.widths,
@@ -199,7 +210,8 @@ class _Drawing:
         page.write(_shortened(title, _letters(page.width, MEDIUM)), lines)
         return page.figure
 
-    def _text(self, panel: PanelView) -> ColumnText:
+    def text(self, panel: PanelView) -> ColumnText:
+        """Return the further texts of a panel's column."""
         return self.texts.get(panel.title, ColumnText())
 
     def _head(self, panel: PanelView, column: int) -> str:
@@ -229,9 +241,14 @@ class _Drawing:
             )  # fmt: skip
         if column == 0 or not self.columns:
             write_letters(axes, panel.plane.letters(self.scene.radiological), ink)
+        if self.tiles:
+            axes.annotate(
+                panel.place.partition(",")[0], (0, 1), (2, -2), "axes fraction", "offset points",
+                va="top", fontsize=SMALL, color=ink, path_effects=stroke(ink),
+            )  # fmt: skip
         if column == 0:
             draw_scale_bar(axes, ink)
-            if self.columns:
+            if self.columns and not self.tiles:
                 name = _plane_text(panel, self.heights[row])
                 axes.set_ylabel(name, fontsize=SMALL, labelpad=3)
 
@@ -296,7 +313,7 @@ class _Drawing:
         for stop in range(1, len(first) + 1):
             if stop < len(first) and (not self.columns or self._alike(first[start], first[stop])):
                 continue
-            text, place = self._text(first[start]), page.below(start, stop)
+            text, place = self.text(first[start]), page.below(start, stop)
             images = [p for row in self.scene.panels for v in row[start:stop] for p in v.pictures]
             if text.classes:
                 mappable = Colors.of(images[0].look, self.tables).mappable()
@@ -309,7 +326,7 @@ class _Drawing:
     def _alike(self, one: PanelView, other: PanelView) -> bool:
         """Return whether two columns share a color bar."""
         kinds = [(p.kind, p.look) for p in (one.pictures[0], other.pictures[0])]
-        return kinds[0] == kinds[1] and self._text(one).bar == self._text(other).bar
+        return kinds[0] == kinds[1] and self.text(one).bar == self.text(other).bar
 
     def _bar(
         self,

@@ -360,6 +360,16 @@ def test_a_slab_is_projected_and_named(volumes, cutter):
     assert axial.place == "S 8.9 mm, minimum of 8 mm"
 
 
+@pytest.mark.parametrize(("projection", "merge"), [("maximum", np.max), ("mean", np.mean)])
+def test_a_slab_of_a_difference_is_projected_from_its_slices(volumes, cutter, projection, merge):
+    pair = Difference("b", "a", absolute=True, limit=9.0)
+    what = state(columns=("a",), differences=(pair,), slab_mm=8.0, slab=projection)
+    axial = build_scene(what, cutter, TITLES).panels[0][1]
+    expected = merge(np.abs(volumes["b"].data - volumes["a"].data)[:, :, 2:7], axis=2).T
+    np.testing.assert_allclose(axial.pictures[0].cut.values, expected, rtol=1e-5)
+    assert axial.place == f"S 8.9 mm, {projection} of 8 mm"
+
+
 def test_an_overlay_lies_on_volumes_not_on_differences(volumes, cutter):
     over = OverlayVolume("b", Display("magma", (0.0, 50.0)), 0.3, 10.0)
     what = state(columns=("a",), differences=(Difference("b", "a", limit=9.0),), overlay=over)

@@ -356,3 +356,16 @@ def test_the_words_of_a_pdf_are_those_of_the_figure(textured, tmp_path):
     found = pypdf.PdfReader(tmp_path / "figure.pdf").pages[0].extract_text().split()
     assert set(wanted) <= set(found)
     assert {"different", "filters", "affine"} <= set(found)
+
+
+def test_each_tile_of_a_mosaic_names_its_position(textured):
+    state = replace(STATE, mode="mosaic", mosaic_step=6, planes=("axial",), slab_mm=4.0)
+    figure = figure_of(state, textured, columns={"reference": ColumnText("PSNR 31 dB")})
+    rows = [[a for a in row if a.texts] for row in grid_of(figure)]
+    texts = [text.get_text() for row in rows for axes in row for text in axes.texts]
+    found = [text for text in texts if re.fullmatch(r"[IS] [\d.]+ mm", text)]
+    # Every sixth of 30 slices of 2 mm from −25 mm on; three in the first row.
+    assert found == ["I 21.0 mm", "I 9.0 mm", "S 3.0 mm", "S 15.0 mm", "S 27.0 mm"]
+    assert "reference, PSNR 31 dB, axial, maximum of 4 mm" in words_of(figure)
+    assert not any(axes.get_title() or axes.get_ylabel() for row in rows for axes in row)
+    assert_texts_apart(figure)

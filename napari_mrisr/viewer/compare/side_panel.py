@@ -134,7 +134,10 @@ class SidePanel(QWidget):
         self.slab.setSpecialValueText("one slice")
         self.slab.valueChanged.connect(lambda mm: controller.change(slab_mm=float(mm)))
         self.projection = self._choice(
-            "Projection through the slab", None, lambda name: controller.change(slab=name)
+            "Projection through the slab. A difference map shows that of the differences of the\n"
+            "slices, as if one volume had been subtracted from the other first.",
+            None,
+            lambda name: controller.change(slab=name),
         )
         self.mosaic = QSpinBox(self)
         self.mosaic.setRange(0, 100)
