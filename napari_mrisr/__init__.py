@@ -16,6 +16,7 @@ _PUBLIC = {
     "BankError": "errors",
     "CancelToken": "core.progress",
     "Cancelled": "errors",
+    "ComplexVolume": "core.complex_volume",
     "Degradation": "operators.degrade",
     "DeviceError": "errors",
     "DicomSeries": "io.dicom.series",
@@ -53,11 +54,14 @@ _PUBLIC = {
     "measure_traits": "scan.traits",
     "parse_scale": "core.scale",
     "psnr": "evaluation.metrics",
+    "read_complex": "io.complex_scans",
     "read_volume": "io",
     "ssim": "evaluation.metrics",
     "train": "training",
     "trust_maps": "trust",
     "upscale": "run.upscale",
+    "upscale_complex": "run.complex_scans",
+    "write_complex": "io.complex_scans",
     "write_dicom": "io.dicom.write",
     "write_volume": "io",
 }
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
     from napari_mrisr.bank.model import FilterBank as FilterBank
     from napari_mrisr.bank.model import list_banks as list_banks
     from napari_mrisr.bank.model import load_bank as load_bank
+    from napari_mrisr.core.complex_volume import ComplexVolume as ComplexVolume
     from napari_mrisr.core.progress import CancelToken as CancelToken
     from napari_mrisr.core.progress import Progress as Progress
     from napari_mrisr.core.scale import Scale as Scale
@@ -95,6 +100,8 @@ if TYPE_CHECKING:
     from napari_mrisr.io import list_series as list_series
     from napari_mrisr.io import read_volume as read_volume
     from napari_mrisr.io import write_volume as write_volume
+    from napari_mrisr.io.complex_scans import read_complex as read_complex
+    from napari_mrisr.io.complex_scans import write_complex as write_complex
     from napari_mrisr.io.dicom.series import DicomSeries as DicomSeries
     from napari_mrisr.io.dicom.write import write_dicom as write_dicom
     from napari_mrisr.methods import available_scales as available_scales
@@ -102,6 +109,7 @@ if TYPE_CHECKING:
     from napari_mrisr.operators.degrade import Degradation as Degradation
     from napari_mrisr.operators.degrade import degrade as degrade
     from napari_mrisr.operators.degrade import get_degradation as get_degradation
+    from napari_mrisr.run.complex_scans import upscale_complex as upscale_complex
     from napari_mrisr.run.upscale import UpscaleParameters as UpscaleParameters
     from napari_mrisr.run.upscale import estimate_memory as estimate_memory
     from napari_mrisr.run.upscale import upscale as upscale

@@ -53,6 +53,8 @@ class FilePlan:
         Bytes that a run from and to disk may hold; None for a run in memory.
     beside : tuple of Path
         Further files to write.
+    phased : bool
+        True for a complex scan.
     """
 
     scan: InputScan
@@ -61,6 +63,7 @@ class FilePlan:
     method: Method | None = None
     memory: int | None = None
     beside: tuple[Path, ...] = ()
+    phased: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,11 @@ class FileResult:
 Work = Callable[[FilePlan, argparse.Namespace, Session], FileResult]
 
 
-def read_scan(path: Path, frame: int | None) -> InputScan:
+def read_scan(path: Path, frame: int | None, *, complex_voxels: bool = False) -> InputScan:
     """Read and check a header."""
     from napari_mrisr.io import read_header
 
-    grid, origin = read_header(path, frame=frame)
+    grid, origin = read_header(path, frame=frame, complex_voxels=complex_voxels)
     # Without the header, whose free text may name the patient.
     return InputScan(path, grid, replace(origin, header=None))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mrisr.cli import dicom, jobs, options, trust
+from napari_mrisr.cli import complex_scans, dicom, jobs, options, trust
 from napari_mrisr.cli.batch import Batch, run_files
 from napari_mrisr.cli.jobs import FilePlan, FileResult, InputScan
 from napari_mrisr.cli.session import Session
@@ -38,6 +38,7 @@ examples:
   napari-mrisr upscale bids/ results/ --skip-existing --json > results.jsonl
   napari-mrisr upscale study/5_FLAIR results/ --isotropic --dicom
   napari-mrisr upscale large.nii.gz large-2x.ome.zarr --memory 2GB
+  napari-mrisr upscale magnitude.nii.gz high.nii.gz --phase phase.nii.gz
 """
 
 
@@ -90,6 +91,7 @@ def add_parser(commands: options.Commands) -> None:
     )
     trust.add_arguments(parser)
     dicom.add_arguments(parser)
+    complex_scans.add_arguments(parser)
     parser.add_argument(
         "--balance-slices",
         action="store_true",
@@ -127,13 +129,16 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     from napari_mrisr.io import check_dtype, check_writable, output_path
     from napari_mrisr.io.formats import expansion_of
 
-    scan = jobs.read_scan(path, arguments.frame)
+    phased = complex_scans.is_phased(path, arguments)
+    frame = complex_scans.frame_of(path, arguments) if phased else arguments.frame
+    scan = jobs.read_scan(path, frame, complex_voxels=phased)
     scale = _scale(scan, arguments)
     if arguments.dicom:
         out = dicom.series_folder(scan, Path(arguments.out), scale)
     else:
         out = output_path(path, arguments.out, scan.origin.from_ras(scale))
-    plan = FilePlan(scan, out, scale, beside=tuple(trust.files_of(out, arguments)))
+    beside = [*trust.files_of(out, arguments), *complex_scans.files_of(out, arguments)]
+    plan = FilePlan(scan, out, scale, beside=tuple(beside), phased=phased)
     batch.claim(out, scan)
     if batch.skips(scan, [out, *plan.beside], arguments):
         return None
@@ -142,6 +147,9 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     _say_kept(scan, arguments, batch)
     parameters = _parameters(scale, arguments)
     plan = replace(plan, method=_method(scan, parameters, arguments))
+    if phased:
+        complex_scans.check(plan, arguments)
+        return plan
     plan = replace(plan, memory=_memory(plan, parameters, arguments))
     if plan.memory is not None:
         _check_streamed(plan, parameters, arguments)
@@ -309,7 +317,9 @@ def _work(plan: FilePlan, arguments: argparse.Namespace, session: Session) -> Fi
     """Read, super-resolve and write one file."""
     start = time.monotonic()
     parameters = _parameters(plan.scale, arguments)
-    if plan.memory is None:
+    if plan.phased:
+        text, facts, cautions = complex_scans.work(plan, parameters, arguments, session)
+    elif plan.memory is None:
         text, facts, cautions = _in_memory(plan, parameters, arguments, session)
     else:
         text, facts, cautions = _from_disk(plan, parameters, arguments, session)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.scale import RealScale, Scale
 from napari_mrisr.core.volume import BoxArray, Number, Region, Volume
 
@@ -83,6 +84,8 @@ def permute_volume(volume: Volume, axes: Axes) -> Volume:
     affine = volume.grid.affine[:, [*axes, 3]]
     grid = replace(volume.grid, shape=permute_shape(volume.grid.shape, axes), affine=affine)
     turned = replace(volume, data=permute_data(volume.data, axes), grid=grid)
+    if isinstance(turned, Part):
+        turned = replace(turned, guide=permute_volume(turned.guide, axes))
     if "extrema" in volume.__dict__:  # of the whole volume, for one that is a crop
         turned.__dict__["extrema"] = volume.extrema
     return turned

@@ -13,6 +13,7 @@ write       save a volume
 atomic      files and folders that appear complete or not at all, locks
 csv_tables  CSV text that a spreadsheet does not run
 samples     sample scans
+complex_scans  complex NIfTI, magnitude with phase
 convert     arrays and nibabel images to volumes and back
 """
 

@@ -160,7 +160,7 @@ def _make(
         mend = f"give three axes of at least {MIN_VOXELS} voxels"
         raise GeometryError(explain(name, f"has {shown or 'no'} voxels", mend))
     if data.dtype.kind not in "iufb":
-        mend = "give real numbers, for example the magnitude"
+        mend = "use upscale_complex" if data.dtype.kind == "c" else "give real numbers"
         raise VolumeError(explain(name, f"voxels of type {data.dtype}", mend))
     values = turn_to_ras(_checked(data, name, fill).astype(np.float32, copy=False), affine)
     x, y, z = data.shape

@@ -142,7 +142,7 @@ class Scan:
 
 
 @contextlib.contextmanager
-def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
+def open_scan(path: PathLike, frame: int | None, *, complex_voxels: bool = False) -> Iterator[Scan]:
     """Open an image file and check its header.
 
     Parameters
@@ -151,6 +151,8 @@ def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
         The image; for formats of two files, either of them.
     frame : int or None
         Volume of a 4D image (or color of an RGB one), from 0.
+    complex_voxels : bool
+        Accept complex voxels too.
 
     Yields
     ------
@@ -176,18 +178,18 @@ def open_scan(path: PathLike, frame: int | None) -> Iterator[Scan]:
     with utf8_name(path) as name:
         image = load_header(path, name)
         try:
-            yield _check(path, image, frame)
+            yield _check(path, image, frame, complex_voxels)
         finally:
             # nibabel leaves the voxel file of PAR/REC open.
             if hasattr(image.dataobj, "file_like") and hasattr(image.dataobj.file_like, "close"):
                 image.dataobj.file_like.close()
 
 
-def _check(path: Path, image: Any, frame: int | None) -> Scan:
+def _check(path: Path, image: Any, frame: int | None, complex_voxels: bool) -> Scan:
     shape = tuple(int(n) for n in image.shape)
     space = _space_axes(path, image, shape)
     _check_voxel_size(path, image)
-    dtype = _check_dtype(path, image)
+    dtype = _check_dtype(path, image, complex_voxels)
     stored = (shape[space[0]], shape[space[1]], shape[space[2]])
     colors = tuple(dtype.names or ())
     scan = Scan(path, image, stored, np.eye(4), (), None)
@@ -247,13 +249,15 @@ def check_thickness(path: Path, shape: tuple[int, ...], space: Sequence[int]) ->
         raise GeometryError(explain(path, f"only one voxel thin ({shown})", remedy))
 
 
-def _check_dtype(path: Path, image: Any) -> np.dtype[Any]:
+def _check_dtype(path: Path, image: Any, complex_voxels: bool) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(image.get_data_dtype())
     except Exception as error:
         raise unreadable(path, error) from error
+    if dtype.kind == "c" and complex_voxels:
+        return dtype
     if dtype.kind == "c":
-        remedy = "save its magnitude as a real image"
+        remedy = "use it with upscale, or save its magnitude as a real image"
         raise VolumeError(explain(path, f"complex voxels ({dtype})", remedy))
     if dtype.fields is None and dtype.kind not in "iufb":
         raise VolumeError(explain(path, f"voxels of type {str(dtype)[:80]}", "save it as numbers"))

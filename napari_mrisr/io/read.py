@@ -106,7 +106,7 @@ def read_volume(
     intake = Intake(path, fill=fill_nonfinite)
     if is_zarr(path):
         image = open_ngff(path, frame)
-        data = _to_float32(_in_memory(image.path, image.shape, image.read), intake)
+        data = to_float32(_in_memory(image.path, image.shape, image.read), intake)
         grid, origin = image.grid, image.origin
         return Volume(turn_to_ras(data, image.affine), grid, origin=origin, history=image.history)
     if names_dicom(path):
@@ -114,7 +114,7 @@ def read_volume(
     with open_scan(path, frame) as scan:
         trailing = check_stream(scan)
         stored = _in_memory(path, scan.shape, lambda: _stored_voxels(scan, intake))
-        data = _to_float32(stored, intake)
+        data = to_float32(stored, intake)
         grid, origin = scan.grid, scan.origin
     del stored
     if trailing:
@@ -123,10 +123,13 @@ def read_volume(
     return Volume(turn_to_ras(data, scan.affine), grid, origin=origin, history=history)
 
 
-def read_header(path: PathLike, *, frame: int | None = None) -> tuple[Grid, Origin]:
+def read_header(
+    path: PathLike, *, frame: int | None = None, complex_voxels: bool = False
+) -> tuple[Grid, Origin]:
     """Read the grid of the voxels and the description of the file, without the voxels.
 
     Parameters and errors are those of :func:`read_volume`, without those about voxels.
+    ``complex_voxels`` allows them; :func:`read_complex` reads such a file.
 
     Returns
     -------
@@ -140,7 +143,7 @@ def read_header(path: PathLike, *, frame: int | None = None) -> tuple[Grid, Orig
         series = need_dicom(Path(path)).find_series(Path(path))
         stack = series.stack(frame)
         return series.grid(stack), series.origin(stack)
-    with open_scan(path, frame) as scan:
+    with open_scan(path, frame, complex_voxels=complex_voxels) as scan:
         return scan.grid, scan.origin
 
 
@@ -212,7 +215,7 @@ def _read_dicom(path: Path, frame: int | None, intake: Intake, progress: Progres
         voxels: NDArray[Any] = stored.voxels
         return voxels
 
-    data = _to_float32(_in_memory(path, stack.shape, load), intake)
+    data = to_float32(_in_memory(path, stack.shape, load), intake)
     return Volume(turn_to_ras(data, stack.affine), grid, origin=origin, history=series.history)
 
 
@@ -376,7 +379,7 @@ def _stored_voxels(scan: Scan, intake: Intake) -> NDArray[Any]:
     return np.asarray(proxy)
 
 
-def _to_float32(stored: NDArray[Any], intake: Intake) -> FloatArray:
+def to_float32(stored: NDArray[Any], intake: Intake) -> FloatArray:
     """Convert voxels in stored order, one slice at a time, and judge them."""
     data = np.empty(stored.shape, np.float32, order="F")
     for k in range(stored.shape[2]):

@@ -126,9 +126,41 @@ def write_volume(
             progress=progress,
         )
         return ""
+    if dtype == "float32":
+        write_image(volume, volume.data, path, overwrite=overwrite, progress=progress)
+        return ""
+    stored, slope, inter, note = _as_int16(volume.data)
+    scaling = slope, inter
+    write_image(volume, stored, path, scaling=scaling, overwrite=overwrite, progress=progress)
+    return note
+
+
+def write_image(
+    volume: Volume,
+    voxels: NDArray[Any],
+    path: Path,
+    *,
+    scaling: tuple[float, float] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Save voxels of any type with the grid, origin and history of a volume, atomically.
+
+    Parameters
+    ----------
+    volume : Volume
+    voxels : (nx, ny, nz) ndarray
+        RAS+, as they are to be stored.
+    path : Path
+        Not OME-Zarr.
+    scaling : tuple of float, optional
+        Slope and intercept to state in the header.
+    overwrite, progress
+        As in :func:`write_volume`.
+    """
+    check_writable(path, overwrite=overwrite)
     codes = volume.origin.axis_codes if volume.origin is not None else ("R", "A", "S")
-    data, affine = turn_to(codes, volume.data, volume.grid.affine)
-    stored, slope, inter, note = _as_int16(data) if dtype == "int16" else (data, 1.0, 0.0, "")
+    stored, affine = turn_to(codes, voxels, volume.grid.affine)
     try:
         image = _make_image(volume, stored, affine, suffix_of(path))
     except HeaderDataError as error:
@@ -140,14 +172,12 @@ def write_volume(
     try:
         with atomic_write_all(targets) as temporaries:
             files = dict(zip(targets, temporaries, strict=True))
-            scaling = (slope, inter) if dtype == "int16" else None
             _save(image, path, files, scaling, progress or Progress())
             if sidecar_of(path) in files:
                 text = full_note(volume.history) + "\n"
                 files[sidecar_of(path)].write_text(text, encoding="utf-8")
     except OSError as error:
         raise write_error(path, error) from error
-    return note
 
 
 def write_blocks(

@@ -9,7 +9,7 @@ region.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets
 from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.kernels import cpu
@@ -83,17 +84,19 @@ class Hashed:
 
         Each image comes with its box, as large as the next stage needs it; the last box
         is the region. :meth:`compute` returns the last image; above the clip the start is
-        its lower limit.
+        its lower limit. For a part of a complex scan, the stages' buckets are those of the
+        magnitude.
         """
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         boxes = [region]
         for number in range(stages, 0, -1):
             boxes.insert(0, self.needs(number, boxes[0], shape))
-        image = self._begin(lr, boxes[0])
-        yield boxes[0], image
+        seen = [lr.guide, lr] if isinstance(lr, Part) else [lr]
+        images = [self._begin(one, boxes[0]) for one in seen]
+        yield boxes[0], images[-1]
         for number, target in enumerate(boxes[1:]):
-            image = self._continue(number, lr, image, boxes[number].start, target)
-            yield target, image
+            images = self._continue(number, seen, images, boxes[number].start, target)
+            yield target, images[-1]
 
     @property
     def passes(self) -> int:
@@ -106,7 +109,7 @@ class Hashed:
         """Compute a region in a pass; see :class:`~napari_mrisr.methods.MultiPass`."""
         if number == 0:
             return self._begin(lr, region)
-        image = self._continue(number - 1, lr, previous, (0, 0, 0), region)
+        (image,) = self._continue(number - 1, [lr], [previous], (0, 0, 0), region)
         return self._finish(lr, image, region) if number == self.passes - 1 else image
 
     def needs(self, number: int, region: Region, shape: Shape) -> Region:
@@ -123,24 +126,34 @@ class Hashed:
         return np.clip(image, *lr.extrema, out=image)
 
     def _continue(
-        self, number: int, lr: Volume, image: FloatArray, corner: Shape, region: Region
-    ) -> FloatArray:
-        """Compute a stage on a region, from an image that starts at ``corner``."""
+        self,
+        number: int,
+        seen: Sequence[Volume],
+        images: Sequence[FloatArray],
+        corner: Shape,
+        region: Region,
+    ) -> list[FloatArray]:
+        """Compute a stage on a region, from images of volumes that start at ``corner``.
+
+        The first volume's buckets serve all.
+        """
         stage = self.bank.stages[number]
-        shape = interpolate.upsampled_shape(lr.data, self.scale)
+        shape = interpolate.upsampled_shape(seen[0].data, self.scale)
         if stage.spec.grid == "cell":
             box = whole_cells(region, self.scale)
-            result = crop(image, corner, box).copy()
-            add_cell_stage(stage, self.scale, lr.data, result, box)
-            result = crop(result, box.start, region)
+            results = [crop(image, corner, box).copy() for image in images]
+            add_cell_stage(stage, self.scale, [lr.data for lr in seen], results, box)
+            results = [crop(result, box.start, region) for result in results]
         else:
             around = grown(region, stage.spec.reach, shape)
-            result = voxel_stage(stage, crop(image, corner, around), around.start, shape, region)
-        return np.maximum(result, lr.extrema[0], out=result)
+            images = [crop(image, corner, around) for image in images]
+            results = voxel_stage(stage, images, around.start, shape, region)
+        pairs = zip(results, seen, strict=True)
+        return [np.maximum(result, lr.extrema[0], out=result) for result, lr in pairs]
 
     def _finish(self, lr: Volume, image: FloatArray, region: Region) -> FloatArray:
         """Keep voxels above the clip at least as bright as the start, for vessels."""
-        if lr.extrema[1] > 1.0:
+        if lr.extrema[1] > 1.0 and not isinstance(lr, Part):
             start = self._begin(lr, region)
             image = np.where(start > 1.0, np.maximum(image, start), image)
         return np.ascontiguousarray(image)
@@ -179,39 +192,53 @@ def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
 
 
 def add_cell_stage(
-    stage: Stage, scale: Scale, lr: FloatArray, image: FloatArray, box: Region
+    stage: Stage,
+    scale: Scale,
+    volumes: Sequence[FloatArray],
+    images: Sequence[FloatArray],
+    box: Region,
 ) -> None:
-    """Add a cell stage's output to ``image``, which covers ``box`` (whole cells)."""
+    """Add a cell stage's outputs to images, which cover ``box`` (whole cells).
+
+    The buckets are those of the first volume.
+    """
     cells = cell_box(box, scale)
-    bucket, element = hash_cells(stage, lr, cells)
-    source = padded(lr, (0, 0, 0), (lr.shape[0], lr.shape[1], lr.shape[2]), cells, stage.spec.shape)
-    cpu.filter_cells(
-        source,
-        bucket,
-        element,
-        _offsets(stage.spec.shape, source.shape[1], source.shape[2]),
-        _places(scale, image.shape[1], image.shape[2]),
-        stage.padded_weights,
-        scale,
-        image,
-    )
+    bucket, element = hash_cells(stage, volumes[0], cells)
+    x, y, z = volumes[0].shape
+    for lr, image in zip(volumes, images, strict=True):
+        source = padded(lr, (0, 0, 0), (x, y, z), cells, stage.spec.shape)
+        cpu.filter_cells(
+            source,
+            bucket,
+            element,
+            _offsets(stage.spec.shape, source.shape[1], source.shape[2]),
+            _places(scale, image.shape[1], image.shape[2]),
+            stage.padded_weights,
+            scale,
+            image,
+        )
 
 
 def voxel_stage(
-    stage: Stage, image: FloatArray, corner: Shape, shape: Shape, region: Region
-) -> FloatArray:
-    """Compute a voxel stage on ``region``; ``image`` starts at ``corner``."""
+    stage: Stage, images: Sequence[FloatArray], corner: Shape, shape: Shape, region: Region
+) -> list[FloatArray]:
+    """Compute a voxel stage on ``region`` of images that start at ``corner``.
+
+    The buckets are those of the first image.
+    """
     residual = stage.spec.residual
-    if image.shape[2] < _SHORT:
-        image = np.ascontiguousarray(image)  # many short lines are read several times
-    out = crop(image, corner, region).copy()
-    if box := _busy(stage, image, corner, shape, region):
-        bucket, element = stage.spec.hash.hash_box(image, corner, shape, box)
-        source = padded(image, corner, shape, box, stage.spec.shape)
-        change = cpu.filter_voxels(source, bucket, element, ELEMENT_TABLE, stage.rows, residual)
-        target = crop(out, region.start, box)
-        target[:] = target + change if residual else change
-    return out
+    if images[0].shape[2] < _SHORT:
+        # Many short lines are read several times.
+        images = [np.ascontiguousarray(image) for image in images]
+    outs = [crop(image, corner, region).copy() for image in images]
+    if box := _busy(stage, images[0], corner, shape, region):
+        bucket, element = stage.spec.hash.hash_box(images[0], corner, shape, box)
+        for image, out in zip(images, outs, strict=True):
+            source = padded(image, corner, shape, box, stage.spec.shape)
+            change = cpu.filter_voxels(source, bucket, element, ELEMENT_TABLE, stage.rows, residual)
+            target = crop(out, region.start, box)
+            target[:] = target + change if residual else change
+    return outs
 
 
 def _busy(

@@ -131,17 +131,20 @@ class HashedOnDevice(Hashed):
         image = start(lr.data, self.scale, region, _rows_kernel(self.machine))
         return self.machine.xp.clip(image, *lr.extrema)
 
-    def _continue(self, number: int, lr: Any, image: Array, corner: Shape, region: Region) -> Array:
+    def _continue(
+        self, number: int, seen: Any, images: Any, corner: Shape, region: Region
+    ) -> list[Array]:
+        (lr,), (image,) = seen, images
         stage, low = self.bank.stages[number], lr.extrema[0]
         if stage.spec.grid == "cell":
             box = whole_cells(region, self.scale)
             result = crop(image, corner, box).copy()
             self._add_cells(number, lr.data, result, box, low)
-            return crop(result, box.start, region)
+            return [crop(result, box.start, region)]
         shape = interpolate.upsampled_shape(lr.data, self.scale)
         around = grown(region, stage.spec.reach, shape)
         source = crop(image, corner, around)
-        return self._voxels(number, source, around.start, shape, region, low)
+        return [self._voxels(number, source, around.start, shape, region, low)]
 
     def _finish(self, lr: Any, image: Array, region: Region) -> Array:
         if lr.extrema[1] > 1.0:

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Volume
 from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.networks.gated import gated
 from napari_mrisr.networks.sessions import evaluate
 
 ACROSS = 96
@@ -88,8 +90,9 @@ class TileInputs:
 
     Attributes
     ----------
-    image : (1, 1, slices, rows, columns) ndarray of float32
-        The tile with its halo; rows are x and columns y of the volume.
+    image : (1 or 2, 1, slices, rows, columns) ndarray of float32
+        The tile with its halo; rows are x and columns y of the volume. For a part of a complex
+        scan the magnitude first; see :func:`~napari_mrisr.networks.gated.gated`.
     told : (1, conditions) ndarray of float32
     box : Region
         Voxels of the volume in ``image``. It may leave out background of zeros, where the
@@ -141,7 +144,8 @@ class Tiles:
         given = self.inputs(lr, box)
         if not given.image.any():
             return np.zeros((*box.shape, self.network.order), np.float32)
-        found = evaluate(self.network, {"image": given.image, "told": given.told}, self._on_gpu)[0]
+        network = gated(self.network) if isinstance(lr, Part) else self.network
+        found = evaluate(network, {"image": given.image, "told": given.told}, self._on_gpu)[-1]
         common = box.intersection(given.box)
         coefficients = np.zeros((*box.shape, self.network.order), np.float32)
         coefficients[common.within(box).slices] = found.transpose(2, 3, 1, 0)[
@@ -156,9 +160,10 @@ class Tiles:
         x_end, y_end, z_end = (
             min(n, b + halo) for b, n in zip(box.stop, lr.grid.shape, strict=True)
         )
-        seen = _occupied(lr.data, Region((x, y, z), (x_end, y_end, z_end)), halo)
+        sources = [lr.guide.data, lr.data] if isinstance(lr, Part) else [lr.data]
+        seen = _occupied(sources[0], Region((x, y, z), (x_end, y_end, z_end)), halo)
         told = np.array([self._conditions(lr)], np.float32)
-        image = np.ascontiguousarray(lr.data[seen.slices].transpose(2, 0, 1))[None, None]
+        image = np.stack([data[seen.slices].transpose(2, 0, 1)[None] for data in sources])
         return TileInputs(image, told, seen)
 
     def _conditions(self, lr: Volume) -> list[float]:

@@ -17,6 +17,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.memory import memory_errors_explained, require_memory
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress, message_after
@@ -56,6 +57,8 @@ from napari_mrisr.scan.labels import labels_found_in
 # its temporaries to fit into the cache.
 BLOCK_VOXELS = 250_000
 _BLOCKS_AT_LEAST = 20
+# Of a part of a complex scan, whose blocks compute their halos in every stage.
+_PART_BLOCK_VOXELS = 1_000_000
 
 # Arrays of the output's size, and of a block's size per thread, at the peak of a run; see
 # benchmarks/tracking/engine.py. Other methods are assumed to need as much as hashed.
@@ -348,7 +351,9 @@ def run(
                 raise
             progress.message(f"{error}; computing on the CPU")
             return run_method(method, volume, threads=threads, progress=progress)
-    machine = _choose(method, parameters.device, progress)
+    machine = None
+    if not isinstance(volume, Part):  # whose filters the GPU would choose from its own values
+        machine = _choose(method, parameters.device, progress)
     if machine is not None:
         try:
             out = on_device.run(method, volume, machine, progress)
@@ -378,7 +383,8 @@ def run_method(
         found = call_in_thread(whole, pool.check)
         return as_result(method, volume, lr.window.from_unit(found))
     steps = _steps(method, lr)
-    blocks = [block_regions(lr.grid.upsampled(scale), scale) for scale, _ in steps]
+    size = _PART_BLOCK_VOXELS if isinstance(lr, Part) else BLOCK_VOXELS
+    blocks = [block_regions(lr.grid.upsampled(scale), scale, size) for scale, _ in steps]
     progress.begin(f"{method.name} {scale_label(method.scale)}", sum(map(len, blocks)))
     out = np.empty((0, 0, 0), np.float32)
     for number, (scale, step) in enumerate(steps, 1):
@@ -397,6 +403,8 @@ Step = Callable[[FloatArray, Region], FloatArray]
 
 def _steps(method: Method, lr: Volume) -> list[tuple[RealScale, Step]]:
     """Return the scale and function of each image that a whole run makes."""
+    if isinstance(lr, Part):  # each step needs the magnitude's image too
+        return [(method.scale, lambda _, region: method.compute(lr, region))]
     if isinstance(method, Resampled | Consistent):
         change = method.resample if isinstance(method, Resampled) else method.correct
         step = functools.partial(_from_whole, change, lr)
@@ -456,13 +464,13 @@ def _compute_block(
         out[block.slices] = image
 
 
-def block_regions(grid: Grid, scale: RealScale) -> list[Region]:
-    """Cut the output along x and y into blocks of whole low-resolution voxels.
+def block_regions(grid: Grid, scale: RealScale, voxels: int = BLOCK_VOXELS) -> list[Region]:
+    """Cut the output along x and y into blocks of about ``voxels``, of whole low-resolution voxels.
 
     Blocks are whole along z, because the kernels work on lines along z.
     """
     x, y, z = grid.shape
-    side = math.sqrt(_block_voxels(x * y * z) / z)
+    side = math.sqrt(_block_voxels(x * y * z, voxels) / z)
     # Longer along y, where the kernels reuse results of the row before.
     cells = [math.ceil(factor) for factor in scale]
     x_edges, y_edges = _edges(x, cells[0], side / 1.4), _edges(y, cells[1], side * 1.4)
@@ -486,8 +494,8 @@ def _edges(size: int, cell: int, thick: float) -> list[int]:
     return [min(size, cells * n // pieces * cell) for n in range(pieces + 1)]
 
 
-def _block_voxels(output: int) -> int:
-    return max(1, min(BLOCK_VOXELS, output // _BLOCKS_AT_LEAST))
+def _block_voxels(output: int, most: int = BLOCK_VOXELS) -> int:
+    return max(1, min(most, output // _BLOCKS_AT_LEAST))
 
 
 def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:

@@ -224,7 +224,7 @@ def test_labels_are_refused_but_for_nearest():
     [
         (np.zeros((4, 5)), r"array: has 4 × 5 voxels; give three axes"),
         (np.zeros((4, 5, 1)), r"array: has 4 × 5 × 1 voxels"),
-        (np.zeros((4, 5, 6), complex), r"voxels of type complex128; give real numbers"),
+        (np.zeros((4, 5, 6), complex), r"voxels of type complex128; use upscale_complex"),
         (np.full((4, 5, 6), 1e38), r"intensities from 1e\+38"),
         ({}, r"image: is a dict; give a Volume, nibabel image, path or NumPy array"),
         (None, r"image: is a NoneType"),
