@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_mrisr.evaluation.experiment import Comparison, EvaluateParameters
     from napari_mrisr.evaluation.protocol import Protocol
     from napari_mrisr.evaluation.tables import EvaluationReport
-    from napari_mrisr.evaluation.tasks.base import TaskReport
+    from napari_mrisr.evaluation.tasks.base import Task, TaskReport
 
 _EXAMPLE = """\
 example:
@@ -25,6 +25,7 @@ example:
   napari-mrisr evaluate val/ --protocol thick-slices:4:gaussian:1.2 --axis S-I
   napari-mrisr evaluate thick.nii.gz --leave-out 2
   napari-mrisr evaluate val/ --task lesions --methods tricubic,hashed,network
+  napari-mrisr evaluate scan.nii.gz --lesions mask.nii.gz --protocol thick-slices:4
 
 Each image is clipped at its 99.9th percentile, normalized to [0, 1], degraded,
 super-resolved and compared with the original, over the field of view (full)
@@ -58,13 +59,21 @@ def add_parser(commands: options.Commands) -> None:
         help="methods to compare, see upscale --help (default: nearest,tricubic,hashed; "
         "without hashed if it has no bank for the scale)",
     )
-    task = parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    task = kind.add_argument(
         "--task",
         metavar="NAME",
         help="measure a task in place of PSNR and SSIM: lesions (contrast kept of lesions that "
-        "are planted in the image)",
+        "are planted in the image) or tissue (volumes of fluid, gray and white matter)",
     )
     options.complete_with(task, task_names)
+    kind.add_argument(
+        "--lesions",
+        type=Path,
+        metavar="MASK",
+        help="measure what methods keep of the lesions in a mask on the grid of the one image: "
+        "gain, contrast and volume by size",
+    )
     _add_protocol(parser)
     options.add_metrics(parser)
     options.add_bank(parser, "filter bank of hashed (default: the bundled one for each scale)")
@@ -75,8 +84,8 @@ def add_parser(commands: options.Commands) -> None:
         "--figure",
         type=Path,
         metavar="FILE",
-        help="draw the first image at the first scale, or the curves of --task, as .png, .pdf, "
-        ".svg or .tif",
+        help="draw the first image at the first scale, or the curves of --task or --lesions, "
+        "as .png, .pdf, .svg or .tif",
     )
     options.add_running(parser)
     options.add_reading(parser)
@@ -140,7 +149,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if arguments.methods is None:
         parameters = _without_missing_bank(parameters, session)
     batch = Batch.find(arguments.inputs, session)
-    if arguments.task is not None:
+    if arguments.task is not None or arguments.lesions is not None:
         return _run_task(parameters, batch, arguments, session)
     drawn: list[Path] = []
 
@@ -175,14 +184,14 @@ def task_names() -> list[str]:
 def _run_task(
     parameters: EvaluateParameters, batch: Batch, arguments: argparse.Namespace, session: Session
 ) -> int:
-    from napari_mrisr.evaluation.tasks import get_task
     from napari_mrisr.evaluation.tasks.base import evaluate_task
     from napari_mrisr.figures.page import save_figure
 
+    asked = "--task" if arguments.task is not None else "--lesions"
     for option, value in (("--dask", arguments.dask), ("--metrics", arguments.metrics)):
         if value:
-            raise ParameterError(explain(option, "has no effect on --task", "drop one of them"))
-    task = get_task(arguments.task)
+            raise ParameterError(explain(option, f"has no effect on {asked}", "drop one of them"))
+    task = _task(arguments, batch)
     report = evaluate_task(task, batch.paths, parameters, progress=session.progress)
     session.progress.close()
     if report.rows and arguments.figure is not None:
@@ -190,6 +199,18 @@ def _run_task(
         figure = task.figure(report.rows, [f"Protocol {protocol.name}: {protocol.describe()}."])
         save_figure(figure, arguments.figure)
     return _finish(report, batch, arguments, session)
+
+
+def _task(arguments: argparse.Namespace, batch: Batch) -> Task[Any]:
+    from napari_mrisr.evaluation.tasks import get_task
+    from napari_mrisr.evaluation.tasks.real_lesions import RealLesionTask
+
+    if arguments.task is not None:
+        return get_task(arguments.task)
+    if len(batch.paths) != 1:
+        found = f"one mask for {len(batch.paths)} images"
+        raise ParameterError(explain("--lesions", found, "give the one image it belongs to"))
+    return RealLesionTask.on(arguments.lesions, batch.paths[0])
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:

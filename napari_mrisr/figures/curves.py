@@ -23,7 +23,12 @@ class Curve(NamedTuple):
 
 
 def curve_figure(
-    panels: Mapping[str, Mapping[str, Curve]], x_label: str, title: str, notes: Sequence[str]
+    panels: Mapping[str, Mapping[str, Curve]],
+    x_label: str,
+    title: str,
+    notes: Sequence[str],
+    *,
+    labels: Sequence[str] | None = None,
 ) -> Figure:
     """Draw panels side by side.
 
@@ -34,6 +39,8 @@ def curve_figure(
     x_label, title : str
     notes : sequence of str
         Below the panels, before "not for diagnosis".
+    labels : sequence of str, optional
+        Names of the places 0, 1, 2 ... along x.
     """
     figure = Figure(figsize=(WIDTH_IN, _HEIGHT_IN), dpi=DPI, layout="constrained")
     for axes, (label, curves) in zip(
@@ -44,7 +51,7 @@ def curve_figure(
             axes.fill_between(
                 curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.12, lw=0
             )
-        axes.set_xticks(sorted({x for curve in curves.values() for x in curve.x}))
+        axes.set_xticks(sorted({x for curve in curves.values() for x in curve.x}), labels)
         axes.set_xlabel(x_label, fontsize=SMALL)
         axes.set_title(label, fontsize=SMALL)
         axes.tick_params(labelsize=SMALL)

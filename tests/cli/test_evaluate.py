@@ -153,3 +153,35 @@ def test_options_that_do_not_fit_a_task_are_refused(run, scan, options, part):
     found = run("evaluate", scan, *FAST, *options)
     assert found.code == 2
     assert part in found.err
+
+
+def test_lesions_of_a_mask_print_a_table_and_write_files(run, scan, tmp_path):
+    image = nib.load(scan)
+    mask = np.zeros(image.shape, np.uint8)
+    mask[8:11, 10:12, 6:9] = mask[5, 14, 7] = 1
+    nib.save(nib.Nifti1Image(mask, image.affine), tmp_path / "mask.nii")
+    outputs = ("--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv")
+    options = ("--lesions", tmp_path / "mask.nii", "--figure", tmp_path / "f.svg")
+    found = run("evaluate", scan, *FAST, "--protocol", "thick-slices:3", *options, *outputs)
+    assert found.code == 0
+    assert "all (6)" in found.out
+    assert "contrast kept / 10th percentile" in found.out
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert "mask mask.nii" in content["settings"]
+    assert {row["lesion"] for row in content["rows"]} == {1, 2}
+    lines = list(csv.DictReader((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(lines) == 3 * 2 * 2
+    assert (tmp_path / "f.svg").exists()
+
+
+def test_a_mask_that_does_not_fit_is_refused(run, scan, tmp_path):
+    nib.save(nib.Nifti1Image(np.ones((9, 8, 7), np.uint8), np.eye(4)), tmp_path / "mask.nii")
+    mask = ("--lesions", tmp_path / "mask.nii")
+    found = run("evaluate", scan, *FAST, *mask)
+    assert found.code == 2
+    assert f"mask.nii: shape (9, 8, 7), but {scan.name} has (18, 22, 15)" in found.error
+    nib.save(nib.load(scan), tmp_path / "second.nii")
+    found = run("evaluate", scan, tmp_path / "second.nii", *FAST, *mask)
+    assert "--lesions: one mask for 2 images" in found.error
+    found = run("evaluate", scan, *FAST, *mask, "--dask", "2")
+    assert "--dask: has no effect on --lesions" in found.error

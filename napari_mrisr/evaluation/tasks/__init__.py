@@ -7,8 +7,9 @@ from typing import Any
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.evaluation.tasks.base import Task
 from napari_mrisr.evaluation.tasks.lesions import LesionTask
+from napari_mrisr.evaluation.tasks.tissue import TissueTask
 
-TASKS: dict[str, Task[Any]] = {task.name: task for task in (LesionTask(),)}
+TASKS: dict[str, Task[Any]] = {task.name: task for task in (LesionTask(), TissueTask())}
 """Every task; ``evaluate --task`` and ``bench --tasks`` offer them."""
 
 

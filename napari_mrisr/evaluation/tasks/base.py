@@ -1,4 +1,4 @@
-"""What every task has in common: rows, tables, and a run over files."""
+"""Common parts of all tasks: rows, tables, and a run over files."""
 
 from __future__ import annotations
 
