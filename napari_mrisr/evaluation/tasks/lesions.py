@@ -153,7 +153,7 @@ class LesionTask(Task[LesionRow]):
         """Return contrast kept per radius, its 10th percentile, and the observer's area."""
         found = {f"kept, radius {r}": _median(part, _kept) for r, part in _by_radius(rows)}
         judged = [row for row in rows if row.radius >= JUDGED_FROM]
-        found[f"10th percentile, radius ≥ {JUDGED_FROM}"] = _tenth(judged)
+        found[f"10th percentile, radius ≥ {JUDGED_FROM}"] = tenth_kept(judged)
         areas = [detectability(part).area for _, part in _by_radius(rows)]
         return {**found, "observer's area": float(np.mean(areas))}
 
@@ -177,7 +177,7 @@ class LesionTask(Task[LesionRow]):
             parts = dict(_by_radius(own))
             radii = [float(radius) for radius in parts]
             middle = [_median(part, _kept) for part in parts.values()]
-            kept[method] = Curve(radii, middle, [_tenth(p) for p in parts.values()], middle)
+            kept[method] = Curve(radii, middle, [tenth_kept(p) for p in parts.values()], middle)
             found = [detectability(part) for part in parts.values()]
             low, high = [one.low for one in found], [one.high for one in found]
             area[method] = Curve(radii, [one.area for one in found], low, high)
@@ -243,6 +243,11 @@ def detectability(rows: Sequence[LesionRow]) -> Area:
     return roc_area(*scores(present, absent))
 
 
+def tenth_kept(rows: Sequence[LesionRow]) -> float:
+    """Return the 10th percentile of the contrast kept."""
+    return float(np.percentile([row.kept for row in rows], 10)) if rows else math.nan
+
+
 def losses(rows: Sequence[LesionRow], method: str) -> list[str]:
     """Return where a method keeps less contrast than tricubic, one line per radius and contrast.
 
@@ -259,7 +264,7 @@ def losses(rows: Sequence[LesionRow], method: str) -> list[str]:
         if not own:
             continue
         medians = _median(own, _kept), _median(base, _kept)
-        tenths = _tenth(own), _tenth(base)
+        tenths = tenth_kept(own), tenth_kept(base)
         if medians[0] < medians[1] or tenths[0] < tenths[1] - TOLERANCE:
             found.append(
                 f"radius {radius}, {100 * contrast:g} %: median {medians[0]:.3f} "
@@ -309,10 +314,6 @@ def _median(rows: Sequence[LesionRow], value: Callable[[LesionRow], float]) -> f
     return float(np.nanmedian([value(row) for row in rows])) if rows else math.nan
 
 
-def _tenth(rows: Sequence[LesionRow]) -> float:
-    return float(np.percentile([row.kept for row in rows], 10)) if rows else math.nan
-
-
 def _area_text(rows: Sequence[LesionRow]) -> str:
     area, low, high = detectability(rows)
     return "–" if math.isnan(area) else f"{area:.2f} ({low:.2f} to {high:.2f})"
@@ -320,7 +321,7 @@ def _area_text(rows: Sequence[LesionRow]) -> str:
 
 _LINES: dict[str, Callable[[Sequence[LesionRow]], str]] = {
     "contrast kept / 10th percentile": lambda rows: (
-        f"{_median(rows, _kept):.2f} / {_tenth(rows):.2f}"
+        f"{_median(rows, _kept):.2f} / {tenth_kept(rows):.2f}"
     ),
     "gain over tricubic, dB": lambda rows: f"{_median(rows, lambda row: row.gain_db):+.2f}",
     "observer's area (95 %)": _area_text,

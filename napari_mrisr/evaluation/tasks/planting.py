@@ -114,11 +114,17 @@ def place_lesions(image: FloatArray, head: BoolArray, seed: int) -> list[Lesion]
     deep = np.argwhere(depth > 2.0)
     deep = deep[rng.permutation(len(deep))[:_CANDIDATES]]
     room = depth[tuple(deep.T)] - 1.0  # the position below adds up to half a voxel per axis
+    brightness = image[box][tuple(deep.T)]
     places = deep + [part.start for part in box] + rng.uniform(-0.5, 0.5, deep.shape)
     clearance = np.full(len(places), np.inf)
     lesions: list[Lesion] = []
     for kind in _kinds(rng):
-        fits = np.flatnonzero((room >= kind.extent) & (clearance >= kind.extent + GAP))
+        fits = np.flatnonzero(
+            (room >= kind.extent)
+            & (clearance >= kind.extent + GAP)
+            & (brightness >= _TISSUE - min(0.0, kind.contrast))
+            & (brightness <= 1.0 - max(0.0, kind.contrast))
+        )
         turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         for index in fits[:_TRIES]:
             lesion = Lesion.at(kind, places[index], turn)
