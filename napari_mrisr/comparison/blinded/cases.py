@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_mrisr.comparison.blinded.plan import FIVE_POINT, LETTERS, Case, Point, ReadingPlan
@@ -84,6 +84,7 @@ def plan_of_volumes(
     seed: int = 0,
     question: str = "",
     kind: str = FIVE_POINT,
+    targets: Sequence[Point] = (),
 ) -> ReadingPlan:
     """Return the plan of a reading of volumes in memory, such as the open layers.
 
@@ -98,11 +99,14 @@ def plan_of_volumes(
         From the key of a result to the key of its scan.
     seed, question, kind
         As for :func:`read_plan`.
+    targets : sequence of (x, y, z)
+        Reference points of lesions, world mm, of the only case.
 
     Raises
     ------
     ParameterError
-        If no case has two images, or the cases have different methods.
+        If no case has two images, the cases have different methods, or several cases have
+        reference points.
     """
     sources = sources or {}
     roles = {key: role(key, volume.history)[0] for key, volume in volumes.items()}
@@ -123,7 +127,11 @@ def plan_of_volumes(
             images = {ORIGINAL_IMAGE: volumes[scan]} | {labels[k]: volumes[k] for k in keys}
         cases.append(Case(f"case {number}", images))
     shared = [m for m in cases[0].images if all(m in case.images for case in cases)]
-    cases = [Case(case.name, {m: case.images[m] for m in shared}) for case in cases]
+    if targets and len(cases) > 1:
+        mend = "open one scan and its results, or give a list with x_mm,y_mm,z_mm"
+        raise ParameterError(explain("reference points", f"{len(cases)} cases are open", mend))
+    points = tuple(targets)
+    cases = [Case(case.name, {m: case.images[m] for m in shared}, points) for case in cases]
     return _plan("open layers", tuple(shared), cases, seed, question, kind)
 
 
@@ -173,17 +181,17 @@ def _table(path: Path) -> Found:
     return methods, list(cases.values())
 
 
-def _target(path: Path, number: int, entries: Mapping[str, str]) -> Point | None:
-    """Return the reference point of a line; None without the three columns."""
+def _target(path: Path, number: int, entries: Mapping[str, str]) -> tuple[Point, ...]:
+    """Return the reference point of a line; empty without the three columns."""
     if not set(_TARGET) <= set(entries):
-        return None
+        return ()
     try:
         x, y, z = (float(entries[name]) for name in _TARGET)
     except ValueError as error:
         shown = ", ".join(entries[name] for name in _TARGET)
         found = f"line {number} has the point {shown}"
         raise ParameterError(explain(path, found, "give three numbers in mm")) from error
-    return x, y, z
+    return ((x, y, z),)
 
 
 def _folder(path: Path) -> Found:

@@ -9,7 +9,7 @@ choice
     Choose the best column; there are no ties.
 lesion
     Mark a point. Each column is shown alone, all cases once before any is shown again. The
-    distance to the case's reference point is recorded if it has one.
+    distance to the case's nearest reference point is recorded if it has any.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class Case:
         Name in the user's list and in the answers.
     images : mapping of str to (Path or Volume)
         Image of each method: a file, or a volume in memory.
-    target : (x, y, z), optional
-        Reference point of a lesion, world mm.
+    targets : tuple of (x, y, z)
+        Reference points of lesions, world mm. The nearest one counts.
     """
 
     name: str
     images: Mapping[str, Path | Volume] = field(repr=False)
-    target: Point | None = None
+    targets: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -265,13 +265,14 @@ def _parsed(values: Sequence[str], letter: str, plan: ReadingPlan, name: str) ->
 
 
 def _mark(values: Sequence[float], case: Case) -> tuple[float, ...]:
-    """Return a point and its distance to the case's reference point."""
+    """Return a point and its distance to the case's nearest reference point."""
     if not values:
         return (math.nan,) * len(_MARK)
     if len(values) != 3 or not all(map(math.isfinite, values)):
         shown = ", ".join(map(str, values))
         raise ParameterError(explain(f"answer to {case.name}", shown, "give x, y and z in mm"))
-    distance = math.nan if case.target is None else math.dist(values, case.target)
+    distances = [math.dist(values, target) for target in case.targets]
+    distance = min(distances, default=math.nan)
     return (*map(float, values), distance)
 
 

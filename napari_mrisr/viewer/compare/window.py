@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.qt import get_stylesheet
@@ -27,7 +28,11 @@ from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.dock import link_color
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.compare.form import CompareForm
-from napari_mrisr.viewer.compare.linking.layers import LayerRegions, look_keywords
+from napari_mrisr.viewer.compare.linking.layers import (
+    LayerRegions,
+    look_keywords,
+    reference_points,
+)
 from napari_mrisr.viewer.compare.linking.link import Link
 from napari_mrisr.viewer.compare.live import LiveColumns, empty, fill_menu
 from napari_mrisr.viewer.compare.model.controller import Controller
@@ -338,7 +343,10 @@ class CompareWindow(CompareForm):
 
         volumes = self.link.volumes
         usable = {key: volumes[key] for key in volumes if volumes.trouble(key) is None}
-        reading = ask_reading(self, usable, volumes.sources(), QWidget.show)
+        axes, cross = self.link.axes(), self.controller.state.crosshair
+        marked = {"Crosshair": lambda: [cross]} if self.controller.state.columns else {}
+        marked |= {x.name: partial(reference_points, x, axes) for x in self.link.markings()}
+        reading = ask_reading(self, usable, volumes.sources(), marked, QWidget.show)
         if reading is not None:
             window = ReadingWindow(reading, self.styleSheet())
             window.showMaximized()

@@ -131,7 +131,7 @@ def test_reference_points_of_lesions(folder):
     text = f"case,a,b,x_mm,y_mm,z_mm\nx,{GOOD},1,-2.5,3\n"
     plan = read_plan(write(folder, text), kind="lesion")
     assert plan.methods == ("a", "b")
-    assert plan.cases[0].target == (1.0, -2.5, 3.0)
+    assert plan.cases[0].targets == ((1.0, -2.5, 3.0),)
     with pytest.raises(MrisrError, match=r"line 2 has the point 1, -2\.5, there"):
         read_plan(write(folder, text.replace(",3\n", ",there\n")))
 

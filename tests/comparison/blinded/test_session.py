@@ -264,13 +264,13 @@ def test_a_choice_is_written_as_a_letter(tmp_path):
 
 def marked(tmp_path):
     cases = tuple(
-        Case(f"case {i}", {m: Path(m) for m in TWO}, (1.0, 2.0, 3.0) if i else None)
+        Case(f"case {i}", {m: Path(m) for m in TWO}, ((30, 2, 3), (1, 2, 3)) if i else ())
         for i in range(3)
     )
     return ReadingPlan(cases, TWO, kind=LESION), tmp_path / "r.csv"
 
 
-def test_a_point_is_written_with_its_distance_to_the_reference_point(tmp_path):
+def test_a_point_is_written_with_its_distance_to_the_nearest_reference_point(tmp_path):
     plan, path = marked(tmp_path)
     reading = Reading(plan, path)
     for item, values in zip(plan.items, ([4, 5, 6], [1, 5, 7], [], [1, 2, 3]), strict=False):

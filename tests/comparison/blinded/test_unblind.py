@@ -128,13 +128,13 @@ def test_a_forced_choice_counts_for_the_chosen_method(tmp_path):
 def test_marked_lesions_are_compared_by_distance(tmp_path):
     """The better method is 1 mm off, the other 3 mm, or it marks nothing."""
     methods = ("cubic", "net")
-    cases = tuple(Case(f"c{i}", {m: Path(m) for m in methods}, (0.0, i, 0.0)) for i in range(5))
+    cases = tuple(Case(f"c{i}", {m: Path(m) for m in methods}, ((0.0, i, 0.0),)) for i in range(5))
     plan = ReadingPlan(cases, methods, seed=1, kind=LESION)
     reading = Reading(plan, tmp_path / "r.csv")
     for item in plan.items[:-1]:  # the last has no answer yet
         method = plan.order(item.case)["AB".index(item.letters[0])]
         off = 1.0 if method == "net" else 3.0
-        x, y, z = item.case.target
+        ((x, y, z),) = item.case.targets
         missed = method == "cubic" and item.name == "c2"
         reading.answer(item, [] if missed else [x, y, z - off], 1.0)
     found = unblind(tmp_path / "r.csv")

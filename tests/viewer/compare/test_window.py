@@ -36,6 +36,7 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Origin, Volume
 from napari_mrisr.io import read_volume, write_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.compare.linking.layers import reference_points
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.settings import as_remembered
 from napari_mrisr.viewer.compare.view import CompareView
@@ -670,3 +671,27 @@ def test_a_column_is_saved_as_a_volume(desk, volumes, tmp_path, monkeypatch):
     desk.window.meter.status_changed.emit("Measuring the head…")
     desk.window.meter.status_changed.emit("")
     assert status.text().startswith("Draw a box")
+
+
+def test_points_labels_and_masks_mark_lesions(desk, volumes):
+    desk.add_all(volumes)
+    window, layer = desk.window, desk.viewer.layers["truth"]
+    place = {"scale": layer.scale, "translate": layer.translate, "units": layer.units}
+    affine = volumes["truth"].grid.affine
+    index = np.array([10, 20, 33])
+    shape = volumes["truth"].data.shape
+    # napari shows (slice, row, column) from the top, front and right.
+    shown = (np.array(shape) - 1 - index)[::-1]
+    desk.viewer.add_points([shown], name="spots", **place)
+    parts = np.zeros(shape[::-1], int)
+    parts[shown[0], shown[1], shown[2]] = 4
+    parts[4:7, 5:8, 30:33] = 4  # the same label, elsewhere
+    desk.viewer.add_labels(parts, name="lesions", **place)
+    assert [layer.name for layer in window.link.markings()] == ["spots", "lesions"]
+    expected = (affine @ [*index, 1])[:3]
+    spots, lesions = (
+        reference_points(layer, window.link.axes()) for layer in window.link.markings()
+    )
+    assert spots == [pytest.approx(expected)]
+    other = (affine @ [shape[0] - 1 - 31, shape[1] - 1 - 6, shape[2] - 1 - 5, 1])[:3]
+    np.testing.assert_allclose(sorted(lesions), sorted([tuple(expected), tuple(other)]))

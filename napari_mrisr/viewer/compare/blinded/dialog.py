@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Qt
@@ -22,7 +23,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.comparison.blinded.cases import plan_of_volumes, read_plan
-from napari_mrisr.comparison.blinded.plan import KIND_SUMMARIES, QUESTIONS, ReadingPlan
+from napari_mrisr.comparison.blinded.plan import (
+    KIND_SUMMARIES,
+    LESION,
+    QUESTIONS,
+    Point,
+    ReadingPlan,
+)
 from napari_mrisr.comparison.blinded.session import Reading, key_path, load_key, seed_for
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
@@ -30,12 +37,20 @@ from napari_mrisr.viewer.common.dialogs import last_folder
 from napari_mrisr.viewer.common.dock import note
 from napari_mrisr.viewer.common.fields import guard_wheel
 from napari_mrisr.viewer.compare.blinded.results import ResultsWindow, ask_results
+from napari_mrisr.viewer.compare.fields import NONE
 
 _ANSWERS = "reading.csv"
 _FOLDER_TIP = (
     "A folder with one folder per case, one folder per method, or images such as\n"
     "sub-01_desc-hashed_T1w.nii.gz; or a list: a CSV file with the header case,METHOD,METHOD"
 )
+_TARGETS_TIP = (
+    "Reference points: the crosshair of the comparison, the points of a layer, or the center\n"
+    "of each connected part of its labels or mask. The distance of a mark to the nearest one\n"
+    "is recorded."
+)
+
+Marked = Callable[[], Sequence[Point]]
 
 
 class ReadingDialog(QDialog):
@@ -50,6 +65,8 @@ class ReadingDialog(QDialog):
         Open volumes, by name.
     sources : mapping of str to str
         From a result to the volume that it was made from.
+    marked : mapping of str to callable
+        Each returns places of lesions, world mm, such as those of a layer.
     """
 
     def __init__(
@@ -57,12 +74,14 @@ class ReadingDialog(QDialog):
         parent: QWidget | None = None,
         volumes: Mapping[str, Volume] | None = None,
         sources: Mapping[str, str] | None = None,
+        marked: Mapping[str, Marked] | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Blinded reading")
         self.reading: Reading | None = None
         self.results: ResultsWindow | None = None
         self._volumes, self._sources = volumes or {}, sources or {}
+        self._marked = {key: cache(find) for key, find in (marked or {}).items()}
         self._plan_error = ""
         self.layers_button = QRadioButton("Open layers", self)
         self.files_button = QRadioButton("Files", self)
@@ -71,6 +90,9 @@ class ReadingDialog(QDialog):
         self.kind = QComboBox(self)
         for kind, summary in KIND_SUMMARIES.items():
             self.kind.addItem(summary[0].upper() + summary[1:], kind)
+        self.targets = QComboBox(self)
+        self.targets.setToolTip(_TARGETS_TIP)
+        self.targets.addItems([NONE, *self._marked])
         self.question = QLineEdit(self)
         self.seed = QSpinBox(self)
         self.seed.setRange(-1, 999_999)
@@ -102,7 +124,9 @@ class ReadingDialog(QDialog):
         files.addWidget(self.list_button)
         form.addRow("", files)
         form.addRow("Answer", self.kind)
+        form.addRow("Lesions at", self.targets)
         form.addRow("Question", self.question)
+        self._form = form
         self.answers_button = QPushButton("Browse…", self)
         answers = QHBoxLayout()
         answers.addWidget(self.answers, 1)
@@ -129,6 +153,7 @@ class ReadingDialog(QDialog):
         self.cases.editingFinished.connect(self._cases_chosen)
         self.answers.editingFinished.connect(self._refresh)
         self.kind.currentIndexChanged.connect(self._refresh)
+        self.targets.currentIndexChanged.connect(self._refresh)
         self.folder_button.clicked.connect(self._browse_folder)
         self.list_button.clicked.connect(self._browse_list)
         self.answers_button.clicked.connect(self._browse_answers)
@@ -157,7 +182,9 @@ class ReadingDialog(QDialog):
                 chosen = self.seed.value()
                 seed = chosen if chosen >= 0 else seed_for(self._answers_path())
             if self.layers_button.isChecked():
-                return plan_of_volumes(self._volumes, self._sources, seed, question, kind)
+                find = self._marked.get(self.targets.currentText()) if kind == LESION else None
+                targets = find() if find is not None else ()
+                return plan_of_volumes(self._volumes, self._sources, seed, question, kind, targets)
             if path:
                 return read_plan(path, seed, question, kind)
         except MrisrError as error:
@@ -193,12 +220,16 @@ class ReadingDialog(QDialog):
         self.question.setPlaceholderText(QUESTIONS[str(self.kind.currentData())])
         self.answers.setPlaceholderText(str(self._default_answers()))
         self._follow_key()
+        lesion = self.kind.currentData() == LESION
+        self._form.setRowVisible(self.targets, lesion and not on_files and bool(self._marked))
         plan = self._plan(seed=0)
         if plan is None:
             self._show(self._plan_error)
             return
         cases = "1 case" if len(plan.cases) == 1 else f"{len(plan.cases)} cases"
         text = f"{cases} of {len(plan.methods)} images: {', '.join(plan.methods)}."
+        if count := len(plan.cases[0].targets):
+            text += f" {count} reference point{'s' if count > 1 else ''}."
         if self._answers_path().exists():
             text += f"\n{self._answers_path().name} exists: the reading continues."
         else:
@@ -276,10 +307,11 @@ def ask_reading(
     parent: QWidget,
     volumes: Mapping[str, Volume],
     sources: Mapping[str, str],
+    marked: Mapping[str, Marked],
     show: Callable[[QWidget], None],
 ) -> Reading | None:
     """Return the reading that the user chose, or None; ``show`` gets a window of results."""
-    dialog = ReadingDialog(parent, volumes, sources)
+    dialog = ReadingDialog(parent, volumes, sources, marked)
     accepted = dialog.exec()
     dialog.deleteLater()
     if dialog.results is not None:

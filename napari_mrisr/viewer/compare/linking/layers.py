@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels, Points, Shapes
+from scipy import ndimage
 
-from napari_mrisr.comparison.roi import PrismRoi, Roi, label_rois
-from napari_mrisr.comparison.state import Display
+from napari_mrisr.comparison.roi import LabelRoi, PrismRoi, Roi, label_rois
+from napari_mrisr.comparison.state import Display, Point, as_point
 from napari_mrisr.core.frames import PLANES, Frame, Plane
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import GeometryError, MrisrError, explain
@@ -214,8 +215,7 @@ def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) ->
         If labels are 2D, or shapes lie in none of the three planes.
     """
     if not isinstance(layer, Shapes):
-        return _labels(layer, axes)
-    assert isinstance(layer, Shapes)
+        return list(_labels(layer, axes))
     rois: list[Roi] = []
     for number, (corners, kind) in enumerate(
         zip(layer.data, layer.shape_type, strict=True), start=1
@@ -224,6 +224,27 @@ def regions_of(layer: Any, axes: Frame, depth_mm: float, through: np.ndarray) ->
             name = f"shape {number}"
             rois.append(_prism(layer, name, np.asarray(corners), kind, axes, depth_mm, through))
     return rois
+
+
+def reference_points(layer: Points | Labels | Image, axes: Frame) -> list[Point]:
+    """Return the places that a layer marks, such as lesions, world mm.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points, napari.layers.Labels or napari.layers.Image
+        Each point counts, or the center of each connected part of a label or mask.
+    axes : Frame
+        Axes of napari's world; see :class:`~.link.Link`.
+    """
+    if isinstance(layer, Points):
+        places = [np.asarray(layer.data_to_world(point), dtype=float) for point in layer.data]
+        return [as_point(axes.to_world(-place[-3:][::-1])) for place in places]
+    found = []
+    for roi in _labels(layer, axes):
+        parts, count = ndimage.label(roi.mask, structure=np.ones((3, 3, 3)))
+        for center in ndimage.center_of_mass(roi.mask, parts, range(1, count + 1)):
+            found.append(as_point((roi.grid.affine @ [*center, 1.0])[:3]))
+    return found
 
 
 def is_mask(layer: Any) -> bool:
@@ -241,7 +262,7 @@ def is_mask(layer: Any) -> bool:
     return bool(whole.max() > 0 and np.isin(whole, (0, whole.max())).all())
 
 
-def _labels(layer: Labels | Image, axes: Frame) -> list[Roi]:
+def _labels(layer: Labels | Image, axes: Frame) -> list[LabelRoi]:
     if layer.ndim != 3:
         found = f"labels with {layer.ndim} axes"
         raise GeometryError(explain(layer.name, found, "choose a 3D labels layer"))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Shapes
+from napari.layers import Labels, Points, Shapes
 
 from napari_mrisr.comparison.state import CompareState, Display, Point, as_point
 from napari_mrisr.core.frames import Frame
@@ -112,6 +112,11 @@ class Link:
         """Return the Shapes and Labels layers and the masks, possible regions of interest."""
         kinds = Shapes | Labels
         return [x for x in self._viewer.layers if isinstance(x, kinds) or self._is_mask(x)]
+
+    def markings(self) -> list[Any]:
+        """Return the 3D Points and Labels layers and the masks, which can mark lesions."""
+        layers = [x for x in self._viewer.layers if x.ndim == _LAST_AXES]
+        return [x for x in layers if isinstance(x, Points | Labels) or self._is_mask(x)]
 
     def _is_mask(self, layer: Any) -> bool:
         """Return whether a layer is a mask; the answer is kept until its voxels change."""

@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtWidgets import QFileDialog, QLabel
 
 from napari_mrisr.comparison.blinded.cases import read_plan
+from napari_mrisr.comparison.blinded.plan import LESION
 from napari_mrisr.comparison.blinded.session import Reading, key_path, load_key
 from napari_mrisr.io import write_volume
 from napari_mrisr.viewer.compare.blinded import dialog as module
@@ -94,6 +95,21 @@ def test_the_open_layers_are_the_first_choice(open_dialog, volumes, tmp_path):
     # Without two images there is nothing to compare.
     alone = open_dialog({"Jane": replace(truth, history={})})
     assert alone.files_button.isChecked()
+
+
+def test_reference_points_of_lesions_need_no_list(open_dialog, volumes):
+    layers = {key: volumes[key] for key in ("tricubic", "hashed")}
+    marked = {"Crosshair": lambda: [(1.0, 2.0, 3.0)], "spots": lambda: [(4.0, 5.0, 6.0)] * 2}
+    dialog = open_dialog(layers, {}, marked)
+    assert not dialog.targets.isVisibleTo(dialog)
+    dialog.kind.setCurrentIndex(dialog.kind.findData(LESION))
+    assert dialog.targets.isVisibleTo(dialog)
+    assert "reference point" not in dialog.status.text()
+    dialog.targets.setCurrentText("spots")
+    assert "2 reference points." in dialog.status.text()
+    dialog.targets.setCurrentText("Crosshair")
+    dialog.start()
+    assert dialog.reading.plan.cases[0].targets == ((1.0, 2.0, 3.0),)
 
 
 def test_what_is_wrong_is_said(open_dialog, tmp_path):
