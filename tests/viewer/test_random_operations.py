@@ -24,8 +24,8 @@ from napari_mrisr.viewer.compare.blinded.window import ReadingWindow
 from napari_mrisr.viewer.layers.convert import layer_data
 
 ENTRIES = (
-    "Super-resolve", "Compare", "Inspect buckets", "Train", "Explain a voxel", "Guided tour",
-    "DICOM series",
+    "Super-resolve", "Compare", "Compare methods", "Inspect buckets", "Train", "Explain a voxel",
+    "Guided tour", "DICOM series",
 )  # fmt: skip
 STEPS = 220
 METHODS = ("tricubic", "hashed")

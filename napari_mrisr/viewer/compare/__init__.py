@@ -12,6 +12,7 @@ exporting.py      export of figure, table and comparison
 live.py           columns that are computed while the user looks at them
 form.py, window.py the window: its parts, and their logic; settings.py: what it remembers
 widget.py         the dock that opens it
+methods/          several methods on one layer: dock
 blinded/          blinded reading: dialog, window, results
 opening.py        the command line
 

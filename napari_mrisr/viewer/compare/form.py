@@ -64,6 +64,8 @@ class CompareForm(QWidget):
         """Add what belongs to the whole window; the commonest at 1280 pixels, others in menus."""
         self.toolbar.addWidget(self.exporter.button)
         self.exporter.menu.addSeparator()
+        self.methods = self.exporter.menu.addAction("Compare methods…")
+        self.methods.setToolTip("Run several methods on one layer and compare their results")
         self.blinded = self.exporter.menu.addAction("Blinded reading…")
         self.blinded.setToolTip("Cases with hidden names and shuffled columns")
         self.toolbar.view_menu.addSeparator()

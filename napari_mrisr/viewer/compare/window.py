@@ -94,6 +94,7 @@ class CompareWindow(CompareForm):
 
     def _connect(self) -> None:
         toolbar, side = self.toolbar, self.side
+        self.methods.triggered.connect(self.open_methods)
         self.blinded.triggered.connect(self.start_reading)
         self.numbers_button.toggled.connect(self._show_numbers)
         self.side_button.toggled.connect(self._show_side)
@@ -335,6 +336,12 @@ class CompareWindow(CompareForm):
             layer = self.link.volumes.layer(key)
             if layer is not None and moved_by_mm(layer) > _MOVED_MM:
                 put_back(layer)
+
+    def open_methods(self) -> None:
+        """Open the dock "Compare methods" in napari's window."""
+        _, dock = self._viewer.window.add_plugin_dock_widget("napari-mrisr", "Compare methods")
+        dock.window().raise_()
+        dock.window().activateWindow()
 
     def start_reading(self) -> None:
         """Ask for a list of cases and open the window for blinded reading."""

@@ -47,6 +47,10 @@ class Panel(FormPanel):
         self.cautions = note(self)
         self.cautions.setTextFormat(Qt.TextFormat.RichText)
         self.cautions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.methods_button = QPushButton("Compare methods…", self)
+        self.methods_button.setToolTip(
+            "Run several methods on this layer and compare their results"
+        )
         self.run_button = QPushButton("Run", self)
         self.save_button = QPushButton("Save…", self)
         self.save_menu = QMenu(self)
@@ -64,6 +68,7 @@ class Panel(FormPanel):
             self.method,
             self.scale,
             self.bank,
+            self.methods_button,
             self.live,
             self.trust,
             self.degradation,
@@ -83,6 +88,7 @@ class Panel(FormPanel):
         form.addRow("Method", self.method)
         form.addRow("Scale", self.scale)
         form.addRow("Bank", self.bank)
+        form.addRow("", self.methods_button)
         form.addRow("Result", self.plan)
         form.addRow("", self.live)
         form.addRow("", self.trust)

@@ -117,6 +117,7 @@ class SuperResolveWidget(Dock):
         panel.live.toggled.connect(self._form_changed)
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
+        panel.methods_button.clicked.connect(self.open_methods)
         panel.save_button.clicked.connect(self.save)
         panel.save_file.triggered.connect(self.save)
         panel.save_series.triggered.connect(self.save_series)
@@ -133,6 +134,12 @@ class SuperResolveWidget(Dock):
     def simulate(self) -> None:
         """Simulate a low-resolution scan from the chosen layer."""
         self._start(self._simulate_request)
+
+    def open_methods(self) -> None:
+        """Open the dock "Compare methods" with the chosen layer."""
+        _, dock = self._viewer.window.add_plugin_dock_widget("napari-mrisr", "Compare methods")
+        if self.panel.layer.layer is not None:
+            dock.choose_layer(self.panel.layer.layer)
 
     def save(self) -> None:
         """Save the result that the tooltip of *Save…* names; ask for the file."""
