@@ -1,7 +1,12 @@
-"""Train a bundled network, for thick slices or for isotropic factors.
+r"""Train a bundled network: for thick slices, isotropic factors or an iterative method.
 
     python scripts/train_network.py DATA thick.safetensors thick-slices.onnx
-    python scripts/train_network.py DATA iso.safetensors isotropic.onnx --isotropic --steps 6000
+    python scripts/train_network.py DATA iso.safetensors isotropic.onnx --kind isotropic \
+        --steps 6000
+    python scripts/train_network.py DATA un.safetensors unrolled.onnx --kind unrolled \
+        --start thick-slices --rates 0.2 --batch 2 --across 32 --steps 400
+    python scripts/train_network.py DATA dn.safetensors denoiser.onnx --kind denoiser \
+        --steps 3000
     python scripts/calibrate_network.py DATA FILE.onnx
 
 DATA holds train/, lesions/, val/ and MANIFEST.csv with columns file and licence; the
@@ -22,6 +27,7 @@ import csv
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,13 +35,16 @@ from scipy import ndimage
 
 from napari_mrisr._version import __version__
 from napari_mrisr.io import read_volume
-from napari_mrisr.networks.file import ISOTROPIC, THICK, load_network
+from napari_mrisr.methods.network import open_network
+from napari_mrisr.networks.file import DENOISER, ISOTROPIC, THICK, UNROLLED, channels_of
 from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.scan.traits import TraitRanges, measure_traits
 from napari_mrisr.training.events import NetworkMeasured, StepTaken, TrainEvent
+from napari_mrisr.training.networks.architecture import ThickSliceNetwork
 from napari_mrisr.training.networks.export import restore
 from napari_mrisr.training.networks.loop import LoopParameters, NetworkTraining
-from napari_mrisr.training.networks.patches import HeldOut, training_image
-from napari_mrisr.training.networks.run import MEASURED_FACTORS, RANGES, drive
+from napari_mrisr.training.networks.patches import ORDER, HeldOut, training_image
+from napari_mrisr.training.networks.run import KINDS, MEASURED_FACTORS, RANGES, drive
 from napari_mrisr.training.networks.volumes import held_out
 
 FLAIR = "lesions/ms26_FLAIR.nii.gz"
@@ -65,8 +74,18 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=17_000)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--isotropic", action="store_true", help="2 ×, 3 × and 4 × of all axes")
-    parser.add_argument("--start", type=Path, help="network to train further, at 0.4 of the rates")
+    parser.add_argument("--kind", choices=KINDS, default=THICK)
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=3,
+        metavar=("CHANNELS", "PAIRS", "BLOCKS"),
+        help="a new unrolled network of another size",
+    )
+    parser.add_argument("--start", help="network to train further")
+    parser.add_argument("--rates", type=float, default=0.4, help="share of the rates, with --start")
+    parser.add_argument("--batch", type=int, help="patches per step")
+    parser.add_argument("--across", type=int, help="voxels across a patch")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with (arguments.data / "MANIFEST.csv").open(encoding="utf-8") as file:
@@ -83,14 +102,24 @@ def main() -> None:
         volumes.append(
             {"name": path.name, "license": licenses[path.name], "sha256": checksum}
         )  # fmt: skip
-    kind = ISOTROPIC if arguments.isotropic else THICK
+    kind = arguments.kind
     loop = LoopParameters(arguments.steps)
-    if kind == ISOTROPIC:
+    if kind in (ISOTROPIC, DENOISER):
         loop = replace(loop, batch=2, across=32)
+    loop = replace(
+        loop,
+        batch=arguments.batch or loop.batch,
+        across=arguments.across or loop.across,
+    )
     network = None
+    if arguments.size:
+        channels, pairs, count = arguments.size
+        inputs = channels_of(UNROLLED, ORDER)
+        network = ThickSliceNetwork(channels, pairs, ORDER, inputs, count)
     if arguments.start:
-        network = restore(load_network(arguments.start))
-        rates = {"rate": 0.4 * loop.rate, "adam_rate": 0.4 * loop.adam_rate}
+        network = restore(open_network(arguments.start), kind)
+        share = arguments.rates
+        rates = {"rate": share * loop.rate, "adam_rate": share * loop.adam_rate}
         loop = replace(loop, **rates, squared_from=0.0, seed=1)
     training = NetworkTraining(loop, images, weights, network, bfloat16=True, kind=kind)
     if arguments.checkpoint.exists():
@@ -98,12 +127,20 @@ def main() -> None:
     held = [held_out_of(arguments.data / "val" / f"{n}.nii.gz", axis) for n, axis in HELD_OUT]
     factors = MEASURED_FACTORS[kind]
     drive(training, held, arguments.checkpoint, observe=show, every=EVERY, factors=factors)
-    provenance = {
+    provenance: dict[str, Any] = {
         "volumes": volumes,
         "steps": training.step,
         "command": "scripts/train_network.py",
         "version": __version__,
     }
+    if kind == DENOISER:  # of the others calibrate_network.py measures the degraded volumes
+        ranges = TraitRanges.of(measure_traits(read_volume(path)) for path in paths)
+        provenance["traits"] = ranges.to_json() if ranges else {}
+    if arguments.start:
+        start = open_network(arguments.start)
+        known = start.provenance
+        provenance["start"] = {"name": start.name, "steps": known.get("steps")}
+        provenance["traits"] = known.get("traits", {})
     training.export(arguments.out, {**RANGES[kind], "provenance": provenance})
 
 

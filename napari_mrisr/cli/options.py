@@ -36,6 +36,8 @@ METHODS = {
     "zero-fill": "zero filling of k-space, as scanners do",
     "back-projection": "tricubic, made consistent with the scan",
     "tv": "total variation",
+    "plug-and-play": "denoising network, consistent with the scan",
+    "unrolled": "network in blocks, for thick slices",
 }
 DEGRADATIONS = {
     "standard": "Gaussian blur and cubic spline, as in scikit-image",

@@ -82,9 +82,9 @@ def add_parser(commands: options.Commands) -> None:
     options.add_degradation(parser, None, "standard")
     parser.add_argument(
         "--kind",
-        choices=("thick-slices", "isotropic"),
-        help="what a network is for: slices of any thickness, or 2x, 3x and 4x of all axes "
-        "(default: thick-slices)",
+        choices=("thick-slices", "isotropic", "unrolled", "denoiser"),
+        help="what a network is for: slices of any thickness, 2x, 3x and 4x of all axes, or the "
+        "methods unrolled and plug-and-play (default: thick-slices)",
     )
     parser.add_argument(
         "--steps",
@@ -95,7 +95,8 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--start",
         metavar="FILE|NAME",
-        help="network of this kind to train further, such as thick-slices (default: a new one)",
+        help="network of this kind to train further, such as thick-slices, from which unrolled "
+        "starts too (default: a new one)",
     )
     parser.add_argument(
         "--thin",

@@ -68,11 +68,13 @@ def check(plan: FilePlan, arguments: argparse.Namespace) -> None:
     """Raise, before any work, if maps or a report cannot be made."""
     from napari_mrisr.io import check_writable
     from napari_mrisr.methods.network import model_of
+    from napari_mrisr.networks.file import DENOISER
 
     if not wanted(arguments):
         return
     option = "--maps" if arguments.maps else "--report"
-    if model_of(plan.method) is None:
+    model = model_of(plan.method)
+    if model is None or getattr(model, "kind", "") == DENOISER:
         name = "" if plan.method is None else plan.method.name
         found = f"the method {name} has no filters to make them from"
         raise ParameterError(explain(option, found, "use --method hashed or network"))

@@ -76,7 +76,7 @@ def _steps(folder: Path, progress: Progress) -> Iterator[Step]:
     path = folder / "tiny.nii.gz"
     volume = _tiny_scan(path)
     for method in available_methods():
-        scale = (1, 1, 2) if method == "network" else (2, 2, 2)
+        scale = (1, 1, 2) if method in ("network", "unrolled") else (2, 2, 2)
         yield partial(upscale, volume, UpscaleParameters(scale, method), progress=progress)
     # Banks of other scales, and of the other degradation, run the same kernels.
     for bank in (name for name in bundled_banks() if "-2x" in name):

@@ -20,7 +20,14 @@ from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.permuted import Permuted, innermost
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.methods.resampled import bank_of
-from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile, load_network
+from napari_mrisr.networks.file import (
+    DENOISER,
+    ISOTROPIC,
+    THICK,
+    UNROLLED,
+    NetworkFile,
+    load_network,
+)
 from napari_mrisr.networks.foreign import is_foreign
 from napari_mrisr.networks.sessions import use_gpu
 from napari_mrisr.networks.tiles import ACROSS, Tiles
@@ -32,6 +39,7 @@ from napari_mrisr.operators.slices import (
 
 _ISOTROPIC_FACTORS = (2, 3, 4)
 _WHOLE_AXIS = 1 << 20
+_OF_ITERATIVE = (UNROLLED, DENOISER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,17 +143,14 @@ def network_method(network: NetworkFile, scale: RealScale) -> Method:
 
 def list_networks() -> list[str]:
     """List the bundled networks, then the user's own."""
-    folder = resources.files("napari_mrisr") / "banks"
-    bundled = [name for name in (THICK, ISOTROPIC) if (folder / f"{name}.onnx").is_file()]
+    bundled = bundled_networks()
     return bundled + [name for name in user_networks() if name not in bundled]
 
 
 def model_of(method: Method | None) -> FilterBank | NetworkFile | None:
     """Return the filter bank or network of a method; None if it has neither."""
-    inner = None if method is None else innermost(method)
-    if isinstance(inner, ThickSlices | IsotropicNetwork):
-        return inner.network
-    return bank_of(method)
+    network = None if method is None else getattr(innermost(method), "network", None)
+    return network if isinstance(network, NetworkFile) else bank_of(method)
 
 
 def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method | None:
@@ -182,19 +187,28 @@ def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method
 
 
 def open_network(name: str) -> NetworkFile:
-    """Return the bundled network, one of the user's by name, or that of a file."""
-    if name in (THICK, ISOTROPIC):
+    """Return a bundled network, one of the user's by name, or that of a file."""
+    if name in (THICK, ISOTROPIC, *_OF_ITERATIVE):
         return bundled_network(name)
     return load_network(user_networks().get(name, name))
 
 
+def open_kind(name: str, kind: str) -> NetworkFile:
+    """Return a network of :func:`open_network`, or raise :class:`BankError` if of another kind."""
+    network = open_network(name)
+    if network.kind != kind:
+        found = f"a network for {network.kind}"
+        raise BankError(explain(network.name, found, f"choose a network for {kind}"))
+    return network
+
+
 def bundled_networks() -> list[str]:
-    """List the bundled networks."""
+    """List the bundled networks of method ``network``."""
     folder = resources.files("napari_mrisr") / "banks"
     return [name for name in (THICK, ISOTROPIC) if (folder / f"{name}.onnx").is_file()]
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def bundled_network(name: str = THICK) -> NetworkFile:
     """Return a bundled network."""
     folder = resources.files("napari_mrisr") / "banks"

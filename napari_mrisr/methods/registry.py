@@ -123,7 +123,7 @@ def pass_regions(
 class WholeVolume(Protocol):
     """A method that computes the whole volume at once, such as an iterative one."""
 
-    def compute_whole(self, lr: Volume, progress: Progress) -> FloatArray:
+    def compute_whole(self, lr: Volume, progress: Progress, threads: int = 1) -> FloatArray:
         """Return the whole result in engine units; ``progress`` reports and cancels."""
         ...
 
@@ -140,6 +140,8 @@ METHOD_SUMMARIES = {
     "zero-fill": "zero filling of k-space, as scanners do",
     "back-projection": "tricubic, made consistent with the scan",
     "tv": "total variation",
+    "plug-and-play": "denoising network, consistent with the scan",
+    "unrolled": "network in blocks, for thick slices",
     "hashed": "learned filters",
     "network": "for thick slices",
 }
@@ -157,12 +159,14 @@ _BUILT_IN = {
     "zero-fill": "napari_mrisr.methods.interpolation:make_zero_fill",
     "back-projection": "napari_mrisr.methods.iterative:make_back_projection",
     "tv": "napari_mrisr.methods.iterative:make_tv",
+    "plug-and-play": "napari_mrisr.methods.iterative:make_plug_and_play",
+    "unrolled": "napari_mrisr.methods.unrolled:make_unrolled",
     "hashed": "napari_mrisr.methods.resampled:make_hashed",
     "network": "napari_mrisr.methods.network:make_network",
 }
 
 
-_WITH_OPTION = ("zero-fill", "back-projection", "tv")
+_WITH_OPTION = ("zero-fill", "back-projection", "tv", "plug-and-play")
 
 
 def base_name(name: str) -> str:
@@ -194,14 +198,15 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     ----------
     name : str
         One of :func:`available_methods`. An option may follow a colon: a window of
-        ``zero-fill`` such as ``zero-fill:hann``, the forward model of ``back-projection`` and
-        ``tv`` such as ``tv:slice-profile:gaussian:1.2``.
+        ``zero-fill`` such as ``zero-fill:hann``, the forward model of
+        ``back-projection``, ``tv`` and ``plug-and-play`` such as ``tv:slice-profile:gaussian:1.2``.
     scale : tuple of float
         Factor of each axis, 1 to 10; ``quadratic`` takes whole factors only.
     bank : str, optional
         For ``hashed``: path of a filter bank or name of a bundled one; by
         default the bundled one for the scale. Along one axis, a bank of the next whole
         factor serves too. For ``network``: path of a network file, which options may follow.
+        For ``unrolled`` and ``plug-and-play``: path of a network file of their kind.
 
     Raises
     ------
@@ -256,9 +261,12 @@ def available_scales(name: str) -> list[Scale] | None:
     >>> sr.available_scales("tricubic") is None
     True
     """
+    thick = sorted(order for f in range(2, 9) for order in orders_of((1, 1, f)))
+    if name == "unrolled":
+        return thick
     if name == "network":
         alike: list[Scale] = [(2, 2, 2), (3, 3, 3), (4, 4, 4)]
-        return sorted([*alike, *(order for f in range(2, 9) for order in orders_of((1, 1, f)))])
+        return sorted([*alike, *thick])
     if name != "hashed":
         return None
     from napari_mrisr.bank.model import bundled_scales

@@ -5,8 +5,8 @@ a network of ours does not need: external data, loops and other subgraphs, opera
 domains, sizes beyond :data:`MAX_BYTES`, a wrong checksum. Only then ONNX Runtime sees it.
 
 The metadata key ``napari_mrisr`` holds JSON: ``format_version``, ``kind``, ``halo``, ``order``,
-the ranges of slice factor and width in training, ``provenance``, ``sha256`` over the weights, and
-``calibration`` (:func:`with_metadata` adds it later).
+the ranges of slice factor and width in training, ``provenance``, ``sha256`` over the weights,
+``calibration`` (:func:`with_metadata` adds it later), and ``blocks`` of an unrolled network.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from napari_mrisr.errors import BankError, explain
 KEY = "napari_mrisr"
 FORMAT_VERSION = 1
 THICK, ISOTROPIC = "thick-slices", "isotropic"
-"""Kinds of networks: along one axis, or along all axes alike."""
+"""Kinds of networks of the method ``network``: along one axis, or along all axes alike."""
+UNROLLED, DENOISER = "unrolled", "denoiser"
+"""Kinds of the iterative methods: a block that is repeated, and one that estimates noise."""
 MAX_BYTES = 64_000_000
 _MAX_NODES = 2_000
+_MAX_BLOCKS = 16
 # Operators of our networks, and of their likely successors; all act on their inputs alone.
 _OPERATORS = {"Add", "Concat", "Constant", "Conv", "Gather", "Gemm", "Identity", "MatMul", "Mul"}
 _OPERATORS |= {"Relu", "Reshape", "Shape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
@@ -52,10 +55,12 @@ class NetworkFile:
     provenance : dict
         Training volumes, licenses, command, date, and the ranges of traits.
     kind : str
-        :data:`THICK` or :data:`ISOTROPIC`.
+        :data:`THICK`, :data:`ISOTROPIC`, :data:`UNROLLED` or :data:`DENOISER`.
     calibration : dict
         Expected error by slice factor
         (:class:`~napari_mrisr.bank.calibration.CalibrationSeries`); may be empty.
+    blocks : int
+        Number of times that an unrolled network runs.
     """
 
     name: str
@@ -67,6 +72,7 @@ class NetworkFile:
     provenance: dict[str, Any]
     kind: str = THICK
     calibration: dict[str, Any] = field(default_factory=dict, repr=False)
+    blocks: int = 1
 
 
 def load_network(path: str | Path) -> NetworkFile:
@@ -110,6 +116,9 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         halo, order = int(document["halo"]), int(document["order"])
         if not (1 <= halo <= 64 and 1 <= order <= 64):
             raise ValueError("halo or order out of range")
+        blocks = int(document.get("blocks", 1))
+        if not 1 <= blocks <= _MAX_BLOCKS:
+            raise ValueError("blocks out of range")
         factors, widths = _pair(document["factors"]), _pair(document["widths"])
         provenance = dict(document["provenance"])
         kind = str(document.get("kind", THICK))
@@ -121,9 +130,27 @@ def parse_network(content: bytes, name: str) -> NetworkFile:
         raise BankError(explain(name, found, "update napari-mrisr"))
     if checksum != weights_checksum(model):
         raise BankError(explain(name, "damaged: the checksum does not fit", "copy it again"))
-    if kind not in (THICK, ISOTROPIC):
+    if kind not in (THICK, ISOTROPIC, UNROLLED, DENOISER):
         raise BankError(explain(name, f"network for {kind[:40]!r}", "update napari-mrisr"))
-    return NetworkFile(name, content, halo, order, factors, widths, provenance, kind, calibration)
+    if kind in (UNROLLED, DENOISER):
+        _check_channels(model, name, kind, order)
+    return NetworkFile(
+        name, content, halo, order, factors, widths, provenance, kind, calibration, blocks
+    )
+
+
+def channels_of(kind: str, order: int) -> int:
+    """Return the input channels: an unrolled block sees the slices, their change and its output."""
+    return 2 + order if kind == UNROLLED else 1
+
+
+def _check_channels(model: Any, name: str, kind: str, order: int) -> None:
+    dims = list(model.graph.input[0].type.tensor_type.shape.dim) if model.graph.input else []
+    found, expected = dims[1].dim_value if len(dims) == 5 else 0, channels_of(kind, order)
+    if found != expected:
+        raise BankError(explain(name, f"{found} input channels, not {expected}", _REMEDY))
+    if kind == DENOISER and order != 1:
+        raise BankError(explain(name, f"a denoiser of {order} output channels", _REMEDY))
 
 
 def with_metadata(content: bytes, **entries: Any) -> bytes:

@@ -18,7 +18,8 @@ import numpy as np
 
 from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.slices import relative_width
-from napari_mrisr.core.volume import FloatArray, Region, Volume
+from napari_mrisr.core.threads import ThreadPool
+from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.networks.gated import gated
 from napari_mrisr.networks.sessions import evaluate
@@ -126,19 +127,8 @@ class Tiles:
 
         Coefficients have the shape ``(*box.shape, order)``.
         """
-        for box in self.boxes(lr, region):
+        for box in tile_boxes(lr.grid.shape, region):
             yield box, self._cache.get(lr, box, self._compute)
-
-    def boxes(self, lr: Volume, region: Region) -> list[Region]:
-        """Return the low-resolution boxes of the tiles that meet a region."""
-        most = (ACROSS, ACROSS, ALONG)
-        spans = [
-            _pieces(n, m, a, b)
-            for n, m, a, b in zip(lr.grid.shape, most, region.start, region.stop, strict=True)
-        ]
-        return [
-            Region((a, b, c), (d, e, f)) for (a, d), (b, e), (c, f) in itertools.product(*spans)
-        ]
 
     def _compute(self, lr: Volume, box: Region) -> FloatArray:
         given = self.inputs(lr, box)
@@ -156,12 +146,8 @@ class Tiles:
     def inputs(self, lr: Volume, box: Region) -> TileInputs:
         """Return what the network is given for a tile of :meth:`covering`."""
         halo = min(_HALO, self.network.halo)
-        x, y, z = (max(0, a - halo) for a in box.start)
-        x_end, y_end, z_end = (
-            min(n, b + halo) for b, n in zip(box.stop, lr.grid.shape, strict=True)
-        )
         sources = [lr.guide.data, lr.data] if isinstance(lr, Part) else [lr.data]
-        seen = _occupied(sources[0], Region((x, y, z), (x_end, y_end, z_end)), halo)
+        seen = _occupied(sources[0], _with_halo(box, halo, lr.grid.shape), halo)
         told = np.array([self._conditions(lr)], np.float32)
         image = np.stack([data[seen.slices].transpose(2, 0, 1)[None] for data in sources])
         return TileInputs(image, told, seen)
@@ -169,11 +155,72 @@ class Tiles:
     def _conditions(self, lr: Volume) -> list[float]:
         if self._factor is not None:
             return conditions(self._factor, 1.0)
-        dx, dy, dz = lr.grid.voxel_size
-        # Outside the ranges of training the network is told the nearest value.
-        factor = float(np.clip(dz / (dx * dy) ** 0.5, *self.network.factors))
-        width = float(np.clip(relative_width(lr, 2) or 1.0, *self.network.widths))
-        return conditions(factor, width)
+        return slice_conditions(self.network, lr)
+
+
+def slice_conditions(network: NetworkFile, lr: Volume) -> list[float]:
+    """Return what a network is told of the slices of a volume, along z."""
+    dx, dy, dz = lr.grid.voxel_size
+    # Outside the ranges of training the network is told the nearest value.
+    factor = float(np.clip(dz / (dx * dy) ** 0.5, *network.factors))
+    width = float(np.clip(relative_width(lr, 2) or 1.0, *network.widths))
+    return conditions(factor, width)
+
+
+def over_tiles(
+    network: NetworkFile,
+    image: FloatArray,
+    told: list[float],
+    pool: ThreadPool,
+    ended: Callable[[int], object] | None = None,
+) -> FloatArray:
+    """Return a network's output for a whole image, whose bits do not depend on the threads.
+
+    Parameters
+    ----------
+    network : NetworkFile
+    image : (channels, x, y, z) ndarray of float32
+    told : list of float
+    pool : ThreadPool
+    ended : callable, optional
+        Receives the number of tiles that ended since its last call.
+
+    Returns
+    -------
+    (x, y, z, order) ndarray of float32
+    """
+    x, y, z = image.shape[1:]
+    found = np.zeros((x, y, z, network.order), np.float32)
+    halo = min(_HALO, network.halo)
+
+    def compute(box: Region) -> None:
+        seen = _with_halo(box, halo, (x, y, z))
+        part = image[(slice(None), *seen.slices)]
+        if part.any():
+            turned = np.ascontiguousarray(part.transpose(0, 3, 1, 2))[None]
+            given = {"image": turned, "told": np.array([told], np.float32)}
+            values = evaluate(network, given)[0].transpose(2, 3, 1, 0)
+            found[box.slices] = values[box.within(seen).slices]
+
+    pool.each(compute, tile_boxes((x, y, z)), ended)
+    return found
+
+
+def tile_boxes(shape: Shape, region: Region | None = None) -> list[Region]:
+    """Return the boxes of the tiles of a volume, or of those that meet a region."""
+    region = region or Region.whole(shape)
+    most = (ACROSS, ACROSS, ALONG)
+    spans = [
+        _pieces(n, m, a, b)
+        for n, m, a, b in zip(shape, most, region.start, region.stop, strict=True)
+    ]
+    return [Region((a, b, c), (d, e, f)) for (a, d), (b, e), (c, f) in itertools.product(*spans)]
+
+
+def _with_halo(box: Region, halo: int, shape: Shape) -> Region:
+    x, y, z = (max(0, a - halo) for a in box.start)
+    x_end, y_end, z_end = (min(n, b + halo) for b, n in zip(box.stop, shape, strict=True))
+    return Region((x, y, z), (x_end, y_end, z_end))
 
 
 def _pieces(size: int, most: int, start: int, stop: int) -> list[tuple[int, int]]:

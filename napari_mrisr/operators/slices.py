@@ -10,6 +10,7 @@ of view, plus a correction in a Legendre basis per slice.
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,42 @@ def consistency_operators(
 
 def spread_operator(degrade: AxisOperator, n: int, n_out: int) -> AxisOperator:
     """Return U = C (D C)⁻¹ for the operator D from ``n_out`` to ``n`` voxels; C is cubic."""
-    cubic = resample_operator(n, n_out).dense(n) @ prefilter_operator(n).dense(n)
-    spread = cubic @ np.linalg.inv(degrade.dense(n_out) @ cubic)
-    return AxisOperator(np.zeros(n_out, np.int64), np.ascontiguousarray(spread, np.float32))
+    cubic = _cubic(n, n_out)
+    return _full(cubic @ np.linalg.inv(degrade.dense(n_out) @ cubic))
+
+
+@dataclass(frozen=True, eq=False)
+class SliceProjection:
+    """All lines that fit the slices y exactly, as cubic interpolation C and a correction B c.
+
+    D (C (y + e) + B c) = y for e = S y − y − H c, where S = (D C)⁻¹ and H = S D B.
+
+    Attributes
+    ----------
+    sharpen : AxisOperator
+        S, from slices to slices.
+    hide : AxisOperator
+        H, from Legendre coefficients to slices.
+    """
+
+    sharpen: AxisOperator
+    hide: AxisOperator
+
+
+@functools.lru_cache(maxsize=64)
+def slice_projection(n: int, n_out: int, order: int, fwhm: float) -> SliceProjection:
+    """Return the projection for boxcar slices; see :func:`consistency_operators`."""
+    degrade, _ = consistency_operators(n, n_out, "boxcar", fwhm)
+    down = degrade.dense(n_out)
+    sharpen = np.linalg.inv(down @ _cubic(n, n_out))
+    basis = correction_operator(n, n_out, order).dense(n * order)
+    return SliceProjection(_full(sharpen), _full(sharpen @ down @ basis))
+
+
+def _cubic(n: int, n_out: int) -> NDArray[np.float64]:
+    matrix = resample_operator(n, n_out).dense(n) @ prefilter_operator(n).dense(n)
+    return np.asarray(matrix, np.float64)
+
+
+def _full(matrix: NDArray[np.floating]) -> AxisOperator:
+    return AxisOperator(np.zeros(len(matrix), np.int64), np.ascontiguousarray(matrix, np.float32))

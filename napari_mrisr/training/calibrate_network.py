@@ -23,6 +23,7 @@ from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.network import ThickSlices, network_method
 from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile
+from napari_mrisr.networks.tiles import tile_boxes
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.scan.traits import TraitRanges, Traits, measure_traits
@@ -101,7 +102,7 @@ def _tiles_in(
     """Return output regions of random tiles, by the part of the head in them."""
     assert isinstance(method, ThickSlices | IsotropicNetwork), "a network along z, or isotropic"
     whole, regions = Region.whole(lr.grid.shape), {}
-    for box in method.tiles.boxes(lr, whole):
+    for box in tile_boxes(lr.grid.shape, whole):
         if isinstance(method, ThickSlices):  # its data consistency needs all slices
             box = Region((*box.start[:2], 0), (*box.stop[:2], whole.stop[2]))
         (a, d), (b, e), (c, f) = (

@@ -12,7 +12,7 @@ from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.scale import thick_axis
 from napari_mrisr.core.slices import SliceGeometry
-from napari_mrisr.networks.file import THICK, NetworkFile
+from napari_mrisr.networks.file import THICK, UNROLLED, NetworkFile
 from napari_mrisr.operators.degrade import get_degradation
 from napari_mrisr.scan.interleaving import ALTERNATES, slice_axis
 from napari_mrisr.scan.traits import TraitRanges, Traits
@@ -91,7 +91,8 @@ class _SliceRanges:
 def _thick_training(bank: FilterBank | NetworkFile | None) -> _SliceRanges | None:
     """Return the slices that a bank or network was trained on; None if it was on others."""
     if isinstance(bank, NetworkFile):
-        return _SliceRanges(bank.factors, bank.widths) if bank.kind == THICK else None
+        along_one = bank.kind in (THICK, UNROLLED)
+        return _SliceRanges(bank.factors, bank.widths) if along_one else None
     if bank is None or thick_axis(bank.scale) is None:
         return None
     profile, factor = get_degradation(bank.degradation), float(max(bank.scale))

@@ -27,7 +27,7 @@ from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import BankError, GeometryError, explain
 from napari_mrisr.methods import get_method
 from napari_mrisr.methods.resampled import scale_of_bank
-from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile
+from napari_mrisr.networks.file import ISOTROPIC, THICK, UNROLLED, NetworkFile
 from napari_mrisr.operators import interpolate
 from napari_mrisr.operators.degrade import Degradation, degrade, get_degradation
 from napari_mrisr.operators.interpolate import AxisOperator
@@ -170,7 +170,7 @@ def _axes_for(lr: Volume, result: Volume, bank: FilterBank | NetworkFile) -> Axe
     if isinstance(bank, FilterBank):
         whole = scale_of_bank((x, y, z), [bank.scale]) if min(x, y, z) >= 1 else None
         axes = None if whole is None else axes_between(whole, bank.scale)
-    elif bank.kind == THICK and thick is not None:
+    elif bank.kind in (THICK, UNROLLED) and thick is not None:
         first, second = (axis for axis in range(3) if axis != thick)
         axes = (first, second, thick)
     elif bank.kind == ISOTROPIC and x == y == z > 1:
@@ -192,7 +192,7 @@ def _degraded(
     if isinstance(bank, FilterBank):
         scale, profile = bank.scale, get_degradation(bank.degradation)
     else:
-        profile = Degradation("slice-profile" if bank.kind == THICK else "standard")
+        profile = Degradation("standard" if bank.kind == ISOTROPIC else "slice-profile")
     if len(thick) == 1 and profile.name == "slice-profile":
         profile = replace(profile, fwhm=relative_width(lr, thick[0]) or profile.fwhm)
         n, count = result.grid.shape[thick[0]], lr.grid.shape[thick[0]]

@@ -20,11 +20,11 @@ from napari_mrisr.training.networks import run
 def convolution_model(kernel: np.ndarray, **document: Any) -> onnx.ModelProto:
     """A network of one convolution, with zeros beyond the image.
 
-    ``kernel`` has the shape (order, 1, k, k, k): a coefficient per first index, axes slices,
-    rows, columns.
+    ``kernel`` has the shape (order, channels, k, k, k): a coefficient per first index, axes
+    slices, rows, columns.
     """
     size = kernel.shape[-1]
-    shape = [1, 1, "s", "r", "c"]
+    shape = [1, kernel.shape[1], "s", "r", "c"]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["image", "kernel"], ["coefficients"], pads=[size // 2] * 6)],
         "tiny",

@@ -6,12 +6,16 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers.networks import convolution_model, save_model
+from scipy import ndimage
 
 import napari_mrisr as sr
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Region, Volume
-from napari_mrisr.errors import Cancelled, ParameterError
+from napari_mrisr.errors import BankError, Cancelled, ParameterError
 from napari_mrisr.methods import get_method
-from napari_mrisr.methods.iterative import objective, solve
+from napari_mrisr.methods.iterative import Iterative, objective, solve
+from napari_mrisr.networks.file import load_network
 from napari_mrisr.operators.degrade import get_degradation
 from napari_mrisr.operators.forward import forward_model
 from napari_mrisr.operators.interpolate import tricubic
@@ -141,3 +145,63 @@ def test_labels_are_refused_with_an_option_too():
     labels[4:20, 4:20, 4:12], labels[4:20, 4:20, 12:18] = 1, 2
     with pytest.raises(sr.VolumeError, match="3 values"):
         sr.upscale(labels, (1, 1, 3), method="tv:kspace")
+
+
+def denoiser_of(correction: np.ndarray, folder):
+    """A denoiser of one convolution, which gives what it adds to the image."""
+    path = folder / "denoiser.onnx"
+    model = convolution_model(correction[None, None], kind="denoiser")
+    return load_network(save_model(model, path))
+
+
+def plug_and_play(network, strength: float, rounds: int, scale=(1, 1, 3)) -> Iterative:
+    return Iterative("plug-and-play", scale, network=network, strength=strength, rounds=rounds)
+
+
+@pytest.mark.parametrize("scale", [(1, 1, 3), (1, 1, 2.4), (2, 2, 2)])
+def test_a_denoiser_that_finds_no_noise_leaves_back_projection(scale, tmp_path):
+    lr = scan_of((6, 7, 5)).normalized()
+    nothing = denoiser_of(np.zeros((3, 3, 3)), tmp_path)
+    found = plug_and_play(nothing, 0.7, 20, scale).compute_whole(lr, Progress())
+    expected = get_method("back-projection", scale).compute_whole(lr, Progress())
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_a_denoiser_that_averages_averages_every_round(strength, tmp_path):
+    lr, mean = scan_of((6, 7, 5)).normalized(), np.full((3, 3, 3), 1 / 27)
+    mean[1, 1, 1] -= 1.0
+    method = plug_and_play(denoiser_of(mean, tmp_path), strength, 2)
+    found = method.compute_whole(lr, Progress())
+    model = forward_model(found.shape, lr.data.shape, get_degradation("slice-profile:boxcar:1"))
+    x = tricubic(lr.data, (1, 1, 3))
+    for _ in range(2):
+        x = x - model.adjoint(model.apply(x) - lr.data) / model.norm**2
+        x += strength * (ndimage.uniform_filter(x, 3, mode="constant") - x)
+    np.testing.assert_allclose(found, np.maximum(x, 0.0), atol=1e-6)
+
+
+def test_plug_and_play_scales_with_the_brightness():
+    """With the bundled denoiser, which has no biases."""
+    lr = scan_of((10, 9, 5)).normalized()
+    method = get_method("plug-and-play", (1, 1, 3))
+    twice = Volume(2.0 * lr.data, lr.grid)
+    found, doubled = (method.compute_whole(v, Progress()) for v in (lr, twice))
+    np.testing.assert_allclose(doubled, 2.0 * found, atol=1e-5)
+
+
+def test_plug_and_play_states_its_prior_and_its_forward_model():
+    found = sr.upscale(scan_of((6, 7, 5)), (1, 1, 3), method="plug-and-play:kspace")
+    assert found.history["network"] == "denoiser"
+    assert found.history["forward_model"] == "kspace"
+    assert {"rounds", "strength"} <= set(found.history)
+
+
+def test_the_prior_is_a_network_of_its_kind(tmp_path):
+    plain = save_model(convolution_model(np.zeros((2, 1, 3, 3, 3))), tmp_path / "plain.onnx")
+    with pytest.raises(BankError, match="plain: a network for thick-slices; choose"):
+        get_method("plug-and-play", (1, 1, 3), str(plain))
+    denoiser_of(np.zeros((3, 3, 3)), tmp_path)
+    for scale in ((1, 1, 3), (2, 2, 2)):
+        with pytest.raises(BankError, match="denoiser: a network for denoiser"):
+            get_method("network", scale, str(tmp_path / "denoiser.onnx"))

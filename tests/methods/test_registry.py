@@ -39,7 +39,7 @@ class Point:
 
 
 BUILT_IN = ["nearest", "linear", "tricubic", "quadratic", "lanczos", "zero-fill"]
-BUILT_IN += ["back-projection", "tv", "hashed", "network"]
+BUILT_IN += ["back-projection", "tv", "plug-and-play", "unrolled", "hashed", "network"]
 
 
 @pytest.fixture

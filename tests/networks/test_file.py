@@ -82,6 +82,9 @@ def test_foreign_metadata_is_refused(model):
         {"factors": [5]},
         {"factors": [1, 1e308]},
         {"widths": None},
+        {"blocks": 0},
+        {"blocks": 17},
+        {"blocks": "few"},
     ],
 )
 def test_metadata_out_of_range_is_refused(model, change):
@@ -138,3 +141,33 @@ def test_functions_of_its_own_are_refused(model):
 def test_too_many_operations_are_refused(model, monkeypatch):
     monkeypatch.setattr(file, "_MAX_NODES", 0)
     refused(model, "1 operations")
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "channels", "reason"),
+    [
+        ("denoiser", 1, 2, "2 input channels, not 1"),
+        ("denoiser", 2, 1, "a denoiser of 2 output channels"),
+        ("unrolled", 3, 1, "1 input channels, not 5"),
+        ("unrolled", 3, 4, "4 input channels, not 5"),
+    ],
+)
+def test_a_network_of_an_iterative_method_has_its_channels(kind, order, channels, reason):
+    refused(convolution_model(np.ones((order, channels, 3, 3, 3)), kind=kind), reason)
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("denoiser", 1), ("unrolled", 3)])
+def test_an_input_without_channels_is_refused(kind, channels):
+    model = convolution_model(np.ones((1, channels, 3, 3, 3)), kind=kind)
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    described(model, halo=1, order=1, kind=kind)
+    refused(model, "0 input channels")
+    del model.graph.input[:]
+    described(model, halo=1, order=1, kind=kind)
+    refused(model, "0 input channels")
+
+
+def test_an_unrolled_network_states_its_blocks():
+    model = convolution_model(np.ones((2, 4, 3, 3, 3)), kind="unrolled", blocks=3)
+    found = parse_network(model.SerializeToString(), "mine")
+    assert (found.kind, found.blocks) == ("unrolled", 3)

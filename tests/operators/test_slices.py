@@ -17,6 +17,7 @@ from napari_mrisr.operators.slices import (
     positions,
     resample_operator,
     slice_operator,
+    slice_projection,
 )
 
 
@@ -93,3 +94,18 @@ def test_consistent_volumes_degrade_to_the_measured_slices(n, n_out, profile, fw
 def test_slices_too_wide_to_invert_are_refused():
     with pytest.raises(ParameterError, match="2 times as wide as their distance"):
         consistency_operators(20, 80, "boxcar", 2.0)
+
+
+@pytest.mark.parametrize(("n", "n_out", "fwhm"), [(9, 36, 1.0), (11, 27, 1.3), (8, 59, 0.7)])
+def test_any_correction_fits_the_slices_after_its_projection(n, n_out, fwhm):
+    """D (C (y + e) + B c) = y for random c, and e of the docstring."""
+    rng, order = np.random.default_rng(6), 5
+    measured = rng.random((2, 3, n)).astype(np.float32)
+    coefficients = rng.normal(0, 0.2, (2, 3, n * order)).astype(np.float32)
+    projection = slice_projection(n, n_out, order, fwhm)
+    base = projection.sharpen.apply(measured, 2) - projection.hide.apply(coefficients, 2)
+    spline = prefilter_operator(n).apply(base, 2)
+    found = resample_operator(n, n_out).apply(spline, 2)
+    found += correction_operator(n, n_out, order).apply(coefficients, 2)
+    again = slice_operator(n_out, n, "boxcar", fwhm).apply(found, 2)
+    np.testing.assert_allclose(again, measured, atol=1e-5)

@@ -14,6 +14,8 @@ from napari_mrisr.training.networks.patches import ORDER
 
 CONDITIONS = 3
 """Numbers that describe the slices; see :func:`~napari_mrisr.networks.tiles.conditions`."""
+BLOCKS = 3
+"""Number of times that an unrolled network runs."""
 
 
 class ThickSliceNetwork(nn.Module):
@@ -27,12 +29,23 @@ class ThickSliceNetwork(nn.Module):
         Residual pairs of convolutions.
     order : int
         Output channels: Legendre coefficients along the thick axis.
+    inputs : int
+        Input channels; see :func:`~napari_mrisr.networks.file.channels_of`.
+    blocks : int
+        Number of times that an unrolled network runs.
     """
 
-    def __init__(self, channels: int = 32, pairs: int = 3, order: int = ORDER) -> None:
+    def __init__(
+        self,
+        channels: int = 32,
+        pairs: int = 3,
+        order: int = ORDER,
+        inputs: int = 1,
+        blocks: int = 1,
+    ) -> None:
         super().__init__()
-        self.channels, self.pairs = channels, pairs
-        self.head = nn.Conv3d(1, channels, 3, padding=1, bias=False)
+        self.channels, self.pairs, self.blocks = channels, pairs, blocks
+        self.head = nn.Conv3d(inputs, channels, 3, padding=1, bias=False)
         self.body = nn.ModuleList(
             nn.Conv3d(channels, channels, 3, padding=1, bias=False) for _ in range(2 * pairs)
         )
@@ -57,7 +70,7 @@ class ThickSliceNetwork(nn.Module):
 
         Parameters
         ----------
-        image : (batch, 1, slices, rows, columns) Tensor
+        image : (batch, inputs, slices, rows, columns) Tensor
             Low resolution; the thick axis first.
         told : (1 or batch, CONDITIONS) Tensor
             See :func:`~napari_mrisr.networks.tiles.conditions`.

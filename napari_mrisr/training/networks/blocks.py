@@ -1,7 +1,8 @@
-"""Training patches for isotropic factors, and the gain of such a network.
+"""Training patches for isotropic factors, and of noise for a denoiser.
 
 Each low-resolution voxel becomes a block of factor³ voxels; arrays hold a block's voxels
-along one axis, as the network gives them after its basis.
+along one axis, as the network gives them after its basis. A denoiser is a network of factor 1
+whose low-resolution patch has white noise.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ FACTORS = (2, 3, 4)
 _SHARE = (0.5, 0.25, 0.25)
 # Low-resolution voxels at a patch's edge, where the degradation lacks its surroundings.
 _EDGE = 3
+NOISE = 0.1
+"""Largest standard deviation of a denoiser's noise, in intensity windows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,8 @@ class BlockSampler:
     rng : numpy Generator
     batch, side : int
         Patches per batch, and low-resolution voxels of a patch along each axis.
+    denoiser : bool
+        Factor 1 and noise up to :data:`NOISE`, in place of :data:`FACTORS`.
     """
 
     def __init__(
@@ -67,18 +72,19 @@ class BlockSampler:
         *,
         batch: int = 2,
         side: int = 32,
+        denoiser: bool = False,
     ) -> None:
-        self.images, self.rng = images, rng
+        self.images, self.rng, self.denoiser = images, rng, denoiser
         self.share = np.asarray(weights, float) / sum(weights)
         self.batch, self.side = batch, side
         self._centers = [np.flatnonzero(image.inside) for image in images]
 
     def draw(self) -> BlockBatch:
         """Return a batch of one random factor."""
-        factor = int(self.rng.choice(FACTORS, p=_SHARE))
+        factor = 1 if self.denoiser else int(self.rng.choice(FACTORS, p=_SHARE))
         patches = [self._patch(factor) for _ in range(self.batch)]
         low, cubic, truth, weight = (np.stack(parts) for parts in zip(*patches, strict=True))
-        basis = block_basis(factor).astype(np.float32)
+        basis = (np.ones((1, 1)) if self.denoiser else block_basis(factor)).astype(np.float32)
         return BlockBatch(low, cubic, truth, weight, basis, conditions(factor, 1.0))
 
     def _patch(self, factor: int) -> list[FloatArray]:
@@ -100,14 +106,20 @@ class BlockSampler:
             if rng.random() < 0.5:
                 data, inside = np.flip(data, axis), np.flip(inside, axis)
         data = augmented(np.ascontiguousarray(data), inside, rng)
-        low = degraded(data, factor)
+        low = noisy(data, rng) if self.denoiser else degraded(data, factor)
         weight = inside.astype(np.float32)
         rim = _EDGE * factor
         for axis in range(3):
             moved = np.moveaxis(weight, axis, 0)
             moved[:rim] = moved[-rim:] = 0
-        cubic = tricubic(low, (factor,) * 3)
+        cubic = low if self.denoiser else tricubic(low, (factor,) * 3)
         return [low, *(blocks(part, factor) for part in (cubic, data, weight))]
+
+
+def noisy(data: FloatArray, rng: np.random.Generator, noise: float | None = None) -> FloatArray:
+    """Return an image with white noise, of a random standard deviation by default."""
+    deviation = rng.uniform(0.0, NOISE) if noise is None else noise
+    return data + rng.normal(0.0, deviation, data.shape).astype(np.float32)
 
 
 def degraded(data: FloatArray, factor: int) -> FloatArray:

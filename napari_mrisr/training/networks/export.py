@@ -15,8 +15,16 @@ from onnx import numpy_helper
 
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import FORMAT_VERSION, KEY, THICK, NetworkFile, weights_checksum
-from napari_mrisr.training.networks.architecture import CONDITIONS, ThickSliceNetwork
+from napari_mrisr.networks.file import (
+    FORMAT_VERSION,
+    KEY,
+    THICK,
+    UNROLLED,
+    NetworkFile,
+    channels_of,
+    weights_checksum,
+)
+from napari_mrisr.training.networks.architecture import BLOCKS, CONDITIONS, ThickSliceNetwork
 
 
 def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> None:
@@ -36,7 +44,7 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             copy.deepcopy(network).cpu().eval(),
-            (torch.zeros(1, 1, 8, 9, 10), torch.zeros(1, CONDITIONS)),
+            (torch.zeros(1, network.head.in_channels, 8, 9, 10), torch.zeros(1, CONDITIONS)),
             buffer,
             input_names=["image", "told"],
             output_names=["coefficients"],
@@ -54,6 +62,7 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
         "kind": THICK,
         "halo": network.halo,
         "order": order,
+        "blocks": network.blocks,
         "sha256": weights_checksum(model),
         **document,
     }
@@ -62,8 +71,11 @@ def export(network: ThickSliceNetwork, path: Path, document: dict[str, Any]) -> 
         temporary.write_bytes(model.SerializeToString())
 
 
-def restore(file: NetworkFile) -> ThickSliceNetwork:
+def restore(file: NetworkFile, kind: str) -> ThickSliceNetwork:
     """Return the network of a file, to train it further.
+
+    A network for thick slices becomes an unrolled one of kind ``unrolled`` that computes the
+    same before its training.
 
     Raises
     ------
@@ -78,10 +90,27 @@ def restore(file: NetworkFile) -> ThickSliceNetwork:
     }
     try:
         pairs = sum(name.startswith("body.") for name in weights) // 2
-        network = ThickSliceNetwork(len(weights["head.weight"]), pairs, len(weights["tail.weight"]))
+        channels, inputs = weights["head.weight"].shape[:2]
+        order = len(weights["tail.weight"])
+        network = ThickSliceNetwork(channels, pairs, order, inputs, file.blocks)
         network.load_state_dict(weights)
+        if kind == UNROLLED != file.kind:
+            network = _unrolled(network)
     except (KeyError, RuntimeError) as error:
         found = "its layers are not those of a network that napari-mrisr trains"
         remedy = "start from thick-slices or from a network that you trained"
         raise BankError(explain(file.name, found, remedy)) from error
     return network
+
+
+def _unrolled(network: ThickSliceNetwork) -> ThickSliceNetwork:
+    """Return blocks that see the slices only and give equal parts of the coefficients."""
+    order = network.tail.out_channels
+    inputs = channels_of(UNROLLED, order)
+    found = ThickSliceNetwork(network.channels, network.pairs, order, inputs, BLOCKS)
+    weights = network.state_dict()
+    head = torch.zeros_like(found.head.weight)
+    head[:, :1] = weights["head.weight"]
+    weights |= {"head.weight": head, "tail.weight": weights["tail.weight"] / BLOCKS}
+    found.load_state_dict(weights)
+    return found

@@ -21,12 +21,24 @@ from torch import Tensor
 from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import THICK
+from napari_mrisr.networks.file import DENOISER, ISOTROPIC, THICK, UNROLLED, channels_of
 from napari_mrisr.networks.tiles import conditions
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator, tricubic
-from napari_mrisr.operators.slices import block_basis, legendre_basis, slice_operator
-from napari_mrisr.training.networks.architecture import ThickSliceNetwork
-from napari_mrisr.training.networks.blocks import BlockBatch, BlockSampler, blocks, degraded
+from napari_mrisr.operators.slices import (
+    block_basis,
+    correction_operator,
+    legendre_basis,
+    slice_operator,
+    slice_projection,
+)
+from napari_mrisr.training.networks.architecture import BLOCKS, ThickSliceNetwork
+from napari_mrisr.training.networks.blocks import (
+    BlockBatch,
+    BlockSampler,
+    blocks,
+    degraded,
+    noisy,
+)
 from napari_mrisr.training.networks.export import export
 from napari_mrisr.training.networks.optimizer import MuonAdam
 from napari_mrisr.training.networks.patches import (
@@ -36,6 +48,7 @@ from napari_mrisr.training.networks.patches import (
     PatchSampler,
     TrainingImage,
 )
+from napari_mrisr.training.networks.unrolled import applied, unrolled
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,47 @@ def block_gain(network: ThickSliceNetwork, held: HeldOut, factor: int) -> float:
     return _gain_db(cubic, cubic + correction, blocks(truth, factor), inside)
 
 
+def unrolled_gain(
+    network: ThickSliceNetwork, held: HeldOut, factor: float, fwhm: float = 1.0
+) -> float:
+    """Return the gain over cubic interpolation of an unrolled network, dB, inside the mask."""
+    n = held.data.shape[0]
+    count = round(n / factor)
+    degrade = slice_operator(n, count, "boxcar", fwhm)
+    low = degrade.apply(held.data, 0)
+    projection = slice_projection(count, n, ORDER, fwhm)
+    sharp = projection.sharpen.apply(low, 0)
+    cubic, base = (
+        resample_operator(count, n).apply(prefilter_operator(count).apply(image, 0), 0)
+        for image in (low, sharp)
+    )
+    hide = projection.hide.dense(count * ORDER).astype(np.float32)
+    basis = correction_operator(count, n, ORDER).dense(count * ORDER)
+    spline = resample_operator(count, n).dense(count) @ prefilter_operator(count).dense(count)
+    correct = (basis - spline @ hide).astype(np.float32)
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        given = [torch.from_numpy(image)[None, None].to(device) for image in (low, sharp - low)]
+        told = torch.tensor([conditions(factor, fwhm)], device=device)
+        shaped = torch.from_numpy(hide.reshape(1, count, count, ORDER)).to(device)
+        found = unrolled(network, given[0], told, given[1], shaped).cpu()
+        change = applied(torch.from_numpy(correct.reshape(1, n, count, ORDER)), found)[0]
+    return _gain_db(cubic, base + change.numpy(), held.data, held.inside)
+
+
+def denoising_gain(network: ThickSliceNetwork, held: HeldOut, percent: float) -> float:
+    """Return the gain of denoising over an image with noise, dB, inside the mask.
+
+    ``percent`` is the noise's standard deviation in % of the intensity window.
+    """
+    image = noisy(held.data, np.random.default_rng(0), percent / 100.0)
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        told = torch.tensor([conditions(1.0, 1.0)], device=device)
+        change = network(torch.from_numpy(image)[None, None].to(device), told)[0, 0].cpu()
+    return _gain_db(image, image + change.numpy(), held.data, held.inside)
+
+
 def _gain_db(
     cubic: FloatArray, corrected: FloatArray, truth: FloatArray, inside: NDArray[np.bool_]
 ) -> float:
@@ -128,7 +182,7 @@ class NetworkTraining:
     device : str
         PyTorch's name of the device: ``cpu`` or ``cuda``.
     kind : str
-        ``thick-slices`` or ``isotropic``.
+        ``thick-slices``, ``isotropic``, ``unrolled`` or ``denoiser``.
     """
 
     def __init__(
@@ -145,20 +199,27 @@ class NetworkTraining:
         self.bfloat16, self.device, self.kind = bfloat16, torch.device(device), kind
         torch.manual_seed(parameters.seed)
         self.parameters = parameters
-        order = ORDER if kind == THICK else block_basis(1).shape[1]
-        self.network = (network or ThickSliceNetwork(order=order)).to(self.device)
+        self.network = (network or new_network(kind)).to(self.device)
         self.averaged = copy.deepcopy(self.network)
         self.network.to(memory_format=torch.channels_last_3d)
         self.optimizer = MuonAdam(self.network, parameters.rate, parameters.adam_rate)
         self.rng = np.random.default_rng(parameters.seed)
         batch, slices, across = parameters.batch, parameters.slices, parameters.across
         self.sampler: PatchSampler | BlockSampler
-        if kind == THICK:
+        if kind in (THICK, UNROLLED):
             self.sampler = PatchSampler(
-                images, weights, self.rng, batch=batch, slices=slices, across=across
+                images,
+                weights,
+                self.rng,
+                batch=batch,
+                slices=slices,
+                across=across,
+                projected=kind == UNROLLED,
             )
         else:
-            self.sampler = BlockSampler(images, weights, self.rng, batch=batch, side=across)
+            self.sampler = BlockSampler(
+                images, weights, self.rng, batch=batch, side=across, denoiser=kind == DENOISER
+            )
         self.step = 0
 
     def advance(self) -> float:
@@ -196,10 +257,17 @@ class NetworkTraining:
         return f"{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
     def gain(self, held: HeldOut, factor: float) -> float:
-        """Return the gain of the averaged network over cubic interpolation in dB."""
-        if self.kind == THICK:
-            return psnr_gain(self.averaged, held, factor)
-        return block_gain(self.averaged, held, int(factor))
+        """Return the gain of the averaged network over cubic interpolation in dB.
+
+        For a denoiser ``factor`` is the noise in %.
+        """
+        if self.kind == ISOTROPIC:
+            return block_gain(self.averaged, held, int(factor))
+        if self.kind == UNROLLED:
+            return unrolled_gain(self.averaged, held, factor)
+        if self.kind == DENOISER:
+            return denoising_gain(self.averaged, held, factor)
+        return psnr_gain(self.averaged, held, factor)
 
     def export(self, path: Path, document: dict[str, Any]) -> None:
         """Write the averaged network; see :func:`~.export.export`."""
@@ -263,6 +331,15 @@ class NetworkTraining:
         self.rng.bit_generator.state = document["random"]
 
 
+def new_network(kind: str) -> ThickSliceNetwork:
+    """Return a network of a kind before its training."""
+    if kind == DENOISER:
+        return ThickSliceNetwork(16, 2, 1)
+    if kind == UNROLLED:
+        return ThickSliceNetwork(24, 2, ORDER, channels_of(kind, ORDER), BLOCKS)
+    return ThickSliceNetwork(order=ORDER if kind == THICK else block_basis(1).shape[1])
+
+
 def checksums(tensors: dict[str, Tensor]) -> dict[str, int]:
     """Return the CRC-32 of each tensor."""
     return {name: zlib.crc32(tensor.numpy().tobytes()) for name, tensor in tensors.items()}
@@ -278,13 +355,19 @@ def _loss(
         return torch.from_numpy(array).to(device)
 
     told = torch.tensor([batch.told], device=device)
-    coefficients = network(tensor(batch.low)[:, None], told).float()
-    if isinstance(batch, PatchBatch):
+    low = tensor(batch.low)[:, None]
+    projected = batch.projected if isinstance(batch, PatchBatch) else None
+    if projected is not None:
+        change, hide = tensor(projected.change)[:, None], tensor(projected.hide)
+        correction = applied(tensor(projected.correct), unrolled(network, low, told, change, hide))
+    elif isinstance(batch, PatchBatch):
+        coefficients = network(low, told).float()
         nearest = tensor(batch.nearest)[:, None, :, None, None]
         nearest = nearest.expand(-1, coefficients.shape[1], -1, *coefficients.shape[3:])
         picked = torch.gather(coefficients, 2, nearest)
         correction = (picked * tensor(batch.basis).transpose(1, 2)[..., None, None]).sum(1)
     else:
+        coefficients = network(low, told).float()
         correction = torch.einsum("bkxyz,vk->bvxyz", coefficients, tensor(batch.basis))
     error, weight = tensor(batch.cubic) + correction - tensor(batch.truth), tensor(batch.weight)
     count = weight.sum().clamp(min=1.0)

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from napari_mrisr.core.volume import FloatArray, IntensityWindow
 from napari_mrisr.networks.tiles import conditions
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
-from napari_mrisr.operators.slices import legendre_basis, slice_operator
+from napari_mrisr.operators.slices import (
+    correction_operator,
+    legendre_basis,
+    slice_operator,
+    slice_projection,
+)
 
 ORDER = 8
 """Legendre coefficients per low-resolution voxel along the thick axis."""
@@ -62,6 +67,25 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
+class Projected:
+    """Operators of an unrolled network for each patch; see :class:`~.unrolled`.
+
+    Attributes
+    ----------
+    change : (batch, slices, rows, columns) ndarray of float32
+        S y − y.
+    hide : (batch, slices, slices, order) ndarray of float32
+        H, of the patch's slices.
+    correct : (batch, voxels, slices, order) ndarray of float32
+        (1 − U D) B, of the patch's slices.
+    """
+
+    change: FloatArray
+    hide: FloatArray
+    correct: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class PatchBatch:
     """Patches of one slice factor and width; the thick axis is axis 1.
 
@@ -76,6 +100,8 @@ class PatchBatch:
         Slice of each position, counted within the patch.
     basis : (batch, voxels, order) ndarray of float32
     told : (conditions,) list of float
+    projected : Projected or None
+        For an unrolled network; ``cubic`` then fits the slices exactly.
     """
 
     low: FloatArray
@@ -85,6 +111,7 @@ class PatchBatch:
     nearest: NDArray[np.int64]
     basis: FloatArray
     told: list[float]
+    projected: Projected | None = None
 
 
 def training_image(
@@ -109,6 +136,8 @@ class PatchSampler:
     rng : numpy Generator
     batch, slices, across : int
         Patches per batch, slices per patch, and voxels across in both directions.
+    projected : bool
+        Make batches for an unrolled network.
     """
 
     def __init__(
@@ -120,8 +149,9 @@ class PatchSampler:
         batch: int = 4,
         slices: int = 12,
         across: int = 24,
+        projected: bool = False,
     ) -> None:
-        self.images, self.rng = images, rng
+        self.images, self.rng, self.projected = images, rng, projected
         self.share = np.asarray(weights, float) / sum(weights)
         self.batch, self.slices, self.across = batch, slices, across
         self._centers = [np.flatnonzero(image.inside) for image in images]
@@ -136,12 +166,15 @@ class PatchSampler:
         if rng.random() > 0.5:
             profile = "boxcar" if rng.random() < 0.5 else "gaussian"
             fwhm = float(rng.uniform(*WIDTH_RANGE))
-        patches = [self._patch(factor, profile, fwhm) for _ in range(self.batch)]
-        low, cubic, truth, weight, basis, nearest = (
+        width = self._width_told(fwhm)
+        patches = [self._patch(factor, profile, fwhm, width) for _ in range(self.batch)]
+        low, cubic, truth, weight, basis, nearest, *more = (
             np.stack(parts) for parts in zip(*patches, strict=True)
         )
-        told = conditions(factor, self._width_told(fwhm))
-        return PatchBatch(low, cubic, truth, weight, nearest.astype(np.int64), basis, told)
+        slices = nearest.astype(np.int64)
+        projected = Projected(*more) if more else None
+        told = conditions(factor, width)
+        return PatchBatch(low, cubic, truth, weight, slices, basis, told, projected)
 
     def _width_told(self, fwhm: float) -> float:
         chance = self.rng.random()
@@ -151,8 +184,11 @@ class PatchSampler:
             return float(self.rng.uniform(*WIDTH_RANGE))
         return fwhm
 
-    def _patch(self, factor: float, profile: str, fwhm: float) -> list[FloatArray]:
-        """Return low, cubic, truth, weight, basis and nearest of one patch, as in a batch."""
+    def _patch(self, factor: float, profile: str, fwhm: float, told: float) -> list[FloatArray]:
+        """Return one patch, as in a batch: low to nearest, then its part of ``projected``.
+
+        ``told`` is the width that the projection assumes.
+        """
         rng = self.rng
         column, inside = self._column()
         # A random end is cut off, so that slices lie anywhere in the anatomy.
@@ -163,7 +199,12 @@ class PatchSampler:
         column, inside = column[start : start + n], inside[start : start + n]
         column = augmented(column, inside, rng)
         low = slice_operator(n, count, profile, fwhm).apply(column, 0)
-        coefficients = prefilter_operator(count).apply(low, 0)
+        sharp = low
+        if self.projected:
+            projection = slice_projection(count, n, ORDER, told)
+            sharp = projection.sharpen.apply(low, 0)
+        coefficients = prefilter_operator(count).apply(sharp, 0)
+        change = sharp - low
         if count < self.slices:
             low = np.pad(low, ((0, self.slices - count), (0, 0), (0, 0)))
         nearest, basis = legendre_basis(count, n, ORDER)
@@ -176,7 +217,8 @@ class PatchSampler:
         weight = inside[rows].astype(np.float32)
         weight[:, :_EDGE] = weight[:, -_EDGE:] = 0
         weight[:, :, :_EDGE] = weight[:, :, -_EDGE:] = 0
-        cubic = resample_operator(count, n).rows(int(rows[0]), int(rows[-1]) + 1)
+        span = int(rows[0]), int(rows[-1]) + 1
+        cubic = resample_operator(count, n).rows(*span)
         learned = [
             cubic.apply(coefficients, 0),
             column[rows],
@@ -184,7 +226,20 @@ class PatchSampler:
             basis[rows].astype(np.float32),
             (nearest[rows] - first).astype(np.float32),
         ]
-        return [low[first : first + self.slices], *(_padded(part, want) for part in learned)]
+        kept = slice(first, first + self.slices)
+        patch = [low[kept], *(_padded(part, want) for part in learned)]
+        if not self.projected:
+            return patch
+        hide = projection.hide.dense(count * ORDER).astype(np.float32)
+        basis_rows = correction_operator(count, n, ORDER).rows(*span).dense(count * ORDER)
+        spline = cubic.dense(count) @ prefilter_operator(count).dense(count)
+        correct = (basis_rows - spline @ hide).astype(np.float32)
+        hide = hide.reshape(count, count, ORDER)[kept, kept]
+        correct = correct.reshape(len(rows), count, ORDER)[:, kept]
+        short = self.slices - len(hide)
+        hide = np.pad(hide, ((0, short), (0, short), (0, 0)))
+        correct = np.pad(correct, ((0, 0), (0, short), (0, 0)))
+        return [*patch, _padded(change[kept], self.slices), hide, _padded(correct, want)]
 
     def _column(self) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return a column through a random voxel of a random image, turned and flipped."""

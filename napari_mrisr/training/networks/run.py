@@ -34,7 +34,7 @@ from napari_mrisr.errors import (
     install,
 )
 from napari_mrisr.methods.network import open_network
-from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile
+from napari_mrisr.networks.file import DENOISER, ISOTROPIC, THICK, UNROLLED, NetworkFile
 from napari_mrisr.training.events import (
     NetworkMeasured,
     NetworkStarted,
@@ -53,15 +53,27 @@ from napari_mrisr.training.networks.volumes import read_held_out, read_images
 from napari_mrisr.training.run import Stopped, Watch, check_stopped
 from napari_mrisr.training.sources import TrainingSource, as_source
 
-KINDS = {THICK: "slices of any thickness", ISOTROPIC: "2×, 3× and 4× of all axes"}
+KINDS = {
+    THICK: "slices of any thickness",
+    ISOTROPIC: "2×, 3× and 4× of all axes",
+    UNROLLED: "slices of any thickness, in blocks (method unrolled)",
+    DENOISER: "noise (prior of plug-and-play)",
+}
 """Kinds of networks, with a description each."""
 
-MEASURED_FACTORS = {THICK: (2.0, 4.0, 6.0), ISOTROPIC: (2.0, 3.0, 4.0)}
-"""Factors of the validation."""
+MEASURED_FACTORS = {
+    THICK: (2.0, 4.0, 6.0),
+    ISOTROPIC: (2.0, 3.0, 4.0),
+    UNROLLED: (2.0, 4.0, 6.0),
+    DENOISER: (2.0, 5.0, 10.0),
+}
+"""Factors of the validation; for a denoiser the noise in % of the intensity window."""
 
 RANGES = {
     THICK: {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE},
     ISOTROPIC: {"factors": (2.0, 4.0), "widths": (1.0, 1.0)},
+    UNROLLED: {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE},
+    DENOISER: {"factors": (1.0, 1.0), "widths": (1.0, 1.0)},
 }
 """Ranges of factor and slice width in training, for the file."""
 
@@ -379,10 +391,10 @@ def open_loop(
         raise DeviceError(explain("device", found, remedy))
     torch.set_num_threads(threads)
     loop, network = LoopParameters(parameters.steps), None
-    if parameters.kind == ISOTROPIC:
+    if parameters.kind in (ISOTROPIC, DENOISER):
         loop = replace(loop, batch=2, across=32)
     if start is not None:
-        network = restore(start)
+        network = restore(start, parameters.kind)
         rate, adam_rate = _FINE_TUNING * loop.rate, _FINE_TUNING * loop.adam_rate
         loop = replace(loop, rate=rate, adam_rate=adam_rate)
     return NetworkTraining(
@@ -408,7 +420,7 @@ def _open_start(parameters: NetworkParameters) -> NetworkFile | None:
     if not parameters.start:
         return None
     start = open_network(parameters.start)
-    if start.kind != parameters.kind:
+    if start.kind != parameters.kind and (start.kind, parameters.kind) != (THICK, UNROLLED):
         found = f"a network for {KINDS[start.kind]}, not {KINDS[parameters.kind]}"
         raise BankError(explain(start.name, found, "start from another, or train the same kind"))
     return start

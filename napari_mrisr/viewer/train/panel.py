@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.core.progress import ProgressState
+from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
-from napari_mrisr.training.networks.run import KINDS
 from napari_mrisr.training.presets import PRESET_SUMMARIES
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import NamedChoice, ScaleField, narrow
@@ -30,7 +30,7 @@ from napari_mrisr.viewer.train.model import UNKNOWN_LICENSE, TrainingHistory
 from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.volumes import VolumeList
 
-METHODS = {"hashed": "learned filters", **dict.fromkeys(KINDS, "network")}
+METHODS = {"hashed": "learned filters", **dict.fromkeys((THICK, ISOTROPIC), "network")}
 """Methods to train, with a summary each."""
 
 PROGRESS = 1
@@ -134,7 +134,7 @@ class TrainPanel(FormPanel):
 
     def show_method(self, method: str) -> None:
         """Show the fields of a method."""
-        network = method in KINDS
+        network = method != "hashed"
         for field in (self.start, self.steps):
             self._form.setRowVisible(field, network)
         for field in (self.scale, self.degradation, self.preset):

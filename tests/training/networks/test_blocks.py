@@ -18,6 +18,19 @@ def test_blocks_hold_the_voxels_of_a_low_resolution_voxel(rng):
     np.testing.assert_array_equal(found[:, 1, 2, 0], data[3:6, 6:9, :3].ravel())
 
 
+def test_a_denoiser_sees_noise_up_to_a_tenth_of_the_window(monkeypatch, rng):
+    monkeypatch.setattr(module, "augmented", lambda data, inside, rng: data)
+    data = rng.random((30, 34, 38), dtype=np.float32)
+    image = training_image(data, np.ones(data.shape, bool))
+    sampler = BlockSampler([image], [1.0], rng, batch=30, side=14, denoiser=True)
+    batch = sampler.draw()
+    assert batch.truth.shape == (30, 1, 14, 14, 14)
+    np.testing.assert_array_equal(batch.cubic[:, 0], batch.low)
+    deviations = (batch.low - batch.truth[:, 0]).std(axis=(1, 2, 3))
+    assert 0.0 < deviations.min() < 0.02 and 0.08 < deviations.max() < 0.105
+    assert (batch.basis, batch.told) == (np.ones((1, 1)), [1.0, 0.125, 0.0])
+
+
 def test_the_degradation_is_that_of_scikit_image(rng):
     data = rng.random((24, 30, 36), dtype=np.float32)
     expected = resize(data, (12, 15, 18), order=3, anti_aliasing=True, clip=False)
