@@ -143,7 +143,7 @@ def test_the_bundled_networks_state_their_training():
 
 
 def test_other_scales_and_networks_are_refused(tmp_path):
-    with pytest.raises(ScaleError, match="2 for method unrolled.*use method network"):
+    with pytest.raises(ScaleError, match=r"2 for method unrolled.*use method network"):
         get_method("unrolled", (2, 2, 2))
     assert set(available_scales("unrolled")) >= {(1, 1, 2), (8, 1, 1)}
     plain = save_model(convolution_model(np.zeros((2, 1, 3, 3, 3))), tmp_path / "plain.onnx")
