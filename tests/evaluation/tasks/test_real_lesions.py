@@ -52,6 +52,15 @@ def test_a_planted_share_of_the_contrast_comes_back(mask, contrast, share):
         assert row.threshold == pytest.approx(0.4 + contrast / 2)
 
 
+def test_a_rim_has_no_voxel_of_a_neighbor_or_outside_the_head():
+    mask, head = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
+    mask[10:13, 10:13, 10:13] = mask[14:17, 10:13, 10:13] = True
+    head[8:19, 9:14, 8:15] = True
+    truth = np.where(head, image(mask), 0).astype(np.float32)
+    found = real_lesion_rows("m", truth, truth, truth, mask, head, 1.0)
+    assert [row.contrast for row in found] == pytest.approx([0.3, 0.3], rel=1e-5)
+
+
 def test_an_unchanged_result_scores_exactly_one(mask, rng):
     truth = image(mask) + rng.normal(0, 0.02, SHAPE).astype(np.float32)
     for row in rows(truth, truth.copy(), mask):
@@ -60,11 +69,14 @@ def test_an_unchanged_result_scores_exactly_one(mask, rng):
         assert row.squared_error == 0.0
 
 
-def test_the_volume_found_counts_voxels_beyond_the_fixed_threshold(mask):
-    weak, faint = image(mask, 0.16), image(mask, 0.14)
-    grown = image(ndimage.binary_dilation(mask, ndimage.generate_binary_structure(3, 3)))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_volume_found_counts_voxels_beyond_the_fixed_threshold(mask, sign):
+    weak, faint = image(mask, sign * 0.16), image(mask, sign * 0.14)
+    around = ndimage.generate_binary_structure(3, 3)
+    grown = image(ndimage.binary_dilation(mask, around), sign * 0.3)
     for result, voxels in ((weak, 216), (faint, 0), (grown, 8**3 - 8)):
-        row = max(rows(image(mask), result, mask, voxel=0.5), key=lambda row: row.volume_mm3)
+        found = rows(image(mask, sign * 0.3), result, mask, voxel=0.5)
+        row = max(found, key=lambda row: row.volume_mm3)
         assert row.found_truth_mm3 == row.volume_mm3 == 0.5 * 216
         # The rim reaches 2 steps through faces, so not to the grown cube's corners.
         assert row.found_mm3 == 0.5 * voxels
