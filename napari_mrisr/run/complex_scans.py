@@ -133,7 +133,8 @@ def run_complex(
     require_memory(needed, found, _REMEDY)
     with memory_errors_explained(_REMEDY):
         # Interpolation commutes with any phase, and an iterative method models what was measured.
-        learned = not isinstance(method, Interpolation | WholeVolume)
+        unlearned = isinstance(method, Interpolation | WholeVolume)
+        learned = not unlearned or model_of(method) is not None
         low, phase = _smooth_phase(scan, parameters.scale) if learned else (None, None)
         flat = scan
         if low is not None:
