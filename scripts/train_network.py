@@ -13,7 +13,8 @@ DATA holds train/, lesions/, val/ and MANIFEST.csv with columns file and licence
 extra ``train`` brings PyTorch. The checkpoint is written every 250 steps and continued
 where it exists, so the command may be stopped and repeated. 17,000 steps took 75 minutes
 on one core with bfloat16. The bundled isotropic network was first trained for 3,000 steps of
-a cosine of 4,000, then continued to the end of one of 6,000.
+a cosine of 4,000, then continued to the end of one of 6,000. Both were trained before a part of
+the steps was told a wrong slice width.
 
 Trained on the T1w volumes of train/ (thick axis along x, y or z, but not along z of
 ds002748, which the scanner interpolated) and, four times as often as one of them, on the
