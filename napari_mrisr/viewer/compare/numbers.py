@@ -38,6 +38,9 @@ _NO_REGION = "Draw a box (B) or an ellipsoid (E) in a panel to measure a region.
 
 _log = logging.getLogger(__name__)
 
+# Letters of a heading that fit above a column.
+_LONG_HEADING = 12
+
 # Numbers of regions that take longer are computed in the background.
 _AT_ONCE_S = 0.050
 
@@ -123,7 +126,7 @@ class NumbersPanel(QWidget):
 
     def _show(self) -> None:
         table, grid = self.table, self.grid
-        headings = [h.replace(", ", "\n") for h in table.headings()] if table.rows else []
+        headings = [_in_lines(h) for h in table.headings()] if table.rows else []
         grid.setUpdatesEnabled(False)
         if grid.columnCount() != len(headings) or grid.rowCount() != len(table.rows):
             grid.setColumnCount(len(headings))
@@ -166,6 +169,15 @@ class NumbersPanel(QWidget):
         rows = self.table.rows
         if 0 <= line < len(rows):
             self.region_selected.emit(rows[line].region)
+
+
+def _in_lines(heading: str) -> str:
+    """Return a heading in two lines: name and unit, or the halves of a long name."""
+    name, _, unit = heading.partition(", ")
+    if len(name) <= _LONG_HEADING:
+        return f"{name}\n{unit}".strip()
+    first, *rest = name.split(" ")
+    return f"{first}\n{' '.join(rest)}{', ' if unit else ''}{unit}"
 
 
 def _tip(row: Row, quantity: Quantity) -> str:

@@ -245,13 +245,14 @@ class SidePanel(QWidget):
         with QSignalBlocker(self.mosaic):
             self.mosaic.setValue(state.mosaic_step)
         over = state.overlay
-        for field in (self.opacity, self.lowest, self.legend):
+        for field in (self.opacity, self.lowest):
             self._overlay_form.setRowVisible(field, over is not None)
         if over is not None:
             _show(self.opacity, 100.0 * over.opacity)
             _show(self.lowest, over.lowest or 0.0)
-            history = self._controller.volumes[over.key].history
-            self.legend.setText(history.get("map", ""))
+        volume = None if over is None else self._controller.volumes[over.key]
+        self.legend.setText("" if volume is None else volume.history.get("map", ""))
+        self._overlay_form.setRowVisible(self.legend, bool(self.legend.text()))
 
     def _show_contrast(self, state: CompareState) -> None:
         self.column = min(self.column, max(0, len(state.columns) - 1))

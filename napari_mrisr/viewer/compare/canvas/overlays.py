@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,7 +74,8 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
         above = layout.title_rect(row, column)
         if above is not None and (column == 0 or not mosaic):
             whole = Rect(0, above.top, layout.width, above.bottom)
-            pen.title(view.title, whole if mosaic else above)
+            title = f"{view.title}, {view.plane.name}" if mosaic else view.title
+            pen.title(title, whole if mosaic else above)
         active = labels.active == (row, column)
         if scene.crosshair_shown and view.crosshair is not None:
             pen.crosshair(view, view.crosshair, place)
@@ -85,14 +86,16 @@ def panels_overlay(scene: Scene, layout: Layout, labels: Labels, ratio: float) -
         if view.blend == SWIPE:
             pen.curtain(scene.swipe, place)
         pen.letters(view, place, scene.radiological)
-        # The plane is named once per row.
+        # The plane is named once per row; the title of a mosaic names it.
         before = scene.panels[row][column - 1]
-        first = column == 0 or layout.turned or mosaic or before.plane != view.plane
-        name = view.plane.name if first else ""
-        note = labels.notes.get((row, column), "")
-        pen.corners(name, view.place, note, place)
+        first = column == 0 or layout.turned or before.plane != view.plane
+        words = [view.plane.name] if first and not mosaic else []
+        if view.place and (first or mosaic):
+            words += view.place.split(", ")
+        pen.corners(words, labels.notes.get((row, column), ""), place)
         pen.color_bar(view, place)
-        pen.scale_bar(place)
+        if column == 0 or not mosaic:
+            pen.scale_bar(place)
         if active:
             overlay.frame(place.rect, 2 * pen.px, _ACTIVE)
     return overlay
@@ -245,7 +248,8 @@ class _Pen:
         )
         self._texts += [Text(c, style, a, b, anchor, _LETTER) for c, a, b, anchor in spots]
 
-    def corners(self, name: str, where: str, note: str, place: Place) -> None:
+    def corners(self, words: Sequence[str], note: str, place: Place) -> None:
+        """Add words at the top, in as few lines as they fit, and a note at the bottom."""
         rect = place.rect
         if _short(rect) < _NOTES_FROM * self._ratio:
             return
@@ -254,15 +258,19 @@ class _Pen:
         free = rect.width / 2.0 - 20 * self._ratio
         x = rect.left + 5 * self.px
         by = 3 * self.px
-        # Two lines if one is too narrow.
-        lines = [f"{name}  {where}".rstrip()] if name else []
-        if name and width_of(lines[0], style) > free:
-            lines = [name, where]
-        for i, words in enumerate(lines):
+        # Further lines are below the letter.
+        wide = rect.width - 10 * self.px
+        lines: list[str] = []
+        for word in words:
+            joined = f"{lines[-1]}  {word}" if lines else word
+            if lines and width_of(joined, style) > (free if len(lines) == 1 else wide):
+                lines.append(word)
+            else:
+                lines[-1:] = [joined]
+        for i, line in enumerate(lines):
             y = rect.top + by + i * height_of(style)
-            # The second line is below the letter.
-            words = shortened(words, style, free if i == 0 else rect.width - 10 * self.px)
-            self._texts.append(Text(words, style, x, y, (0, 0), _WHITE))
+            shown = shortened(line, style, wide if i else free)
+            self._texts.append(Text(shown, style, x, y, (0, 0), _WHITE))
         if note:
             words = shortened(note, style, free)
             self._texts.append(Text(words, style, x, rect.bottom - by, (0.0, 1.0), _WHITE))

@@ -130,6 +130,8 @@ def test_small_panels_say_less(qapp) -> None:
     assert words(400, 424) == {"T1w", "R", "L", "A", "P", "axial", "17", "20 mm"}
     assert {"axial", "R 112.3 mm"} <= words(220, 244, "R 112.3 mm")
     assert "axial  R 112.3 mm" in words(400, 424, "R 112.3 mm")
+    # A slab has a line of its own, which is not cut.
+    assert {"axial", "R 112.3 mm  mean of 8 mm"} <= words(220, 244, "R 112.3 mm, mean of 8 mm")
     assert "17" not in words(90, 114)
     assert "R" in words(90, 114)
     assert words(50, 74) == {"T1w"}
@@ -166,8 +168,9 @@ def test_a_mosaic_has_one_title_and_names_every_slice(qapp) -> None:
     what = scene(row)
     overlay = panels_overlay(what, Layout.of(what, 900, 300), Labels(), 1.0)
     words = [text.words for text in overlay.texts]
-    assert words.count("T1w") == 1
-    assert [w for w in words if "S " in w] == [f"axial  S {i}.0 mm" for i in range(3)]
+    assert words.count("T1w, axial") == 1
+    assert [w for w in words if "S " in w] == [f"S {i}.0 mm" for i in range(3)]
+    assert len([w for w in words if w.endswith("0 mm") and w[0].isdigit()]) == 1  # scale bar
 
 
 def test_lines_break_between_words(qapp) -> None:
