@@ -56,7 +56,7 @@ def curve_figure(
         axes.set_title(label, fontsize=SMALL)
         axes.tick_params(labelsize=SMALL)
         axes.grid(alpha=0.3, lw=0.5)
-    axes.legend(fontsize=SMALL, loc="lower right")
+    axes.legend(fontsize=SMALL, loc="best")
     figure.suptitle(title, fontsize=MEDIUM)
     figure.supxlabel("\n".join([*notes, RESEARCH_USE]), fontsize=SMALL, color="0.3")
     return figure
