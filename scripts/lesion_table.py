@@ -1,6 +1,6 @@
-"""Measure what methods do to planted lesions; print the tables of docs/reference/lesions.md.
+"""Measure what methods do to planted lesions; print the tables of docs/reference/tasks.md.
 
-    python scripts/lesion_table.py DATA/val ROWS.jsonl --write docs/reference/lesions.md
+    python scripts/lesion_table.py DATA/val ROWS.jsonl --write docs/reference/tasks.md
 
 The rows of ``napari-mrisr evaluate --task lesions`` are appended to ROWS.jsonl after each volume,
 axis and method, so the command may be stopped and repeated. Delete the lines of a method to
@@ -32,6 +32,7 @@ from napari_mrisr.evaluation.tasks.lesions import (
     tenth_kept,
 )
 from napari_mrisr.evaluation.tasks.planting import CONTRASTS, RADII
+from napari_mrisr.figures.page import save_figure
 from napari_mrisr.io import read_volume
 
 METHODS = ("tricubic", "hashed", "network")
@@ -53,9 +54,9 @@ def read_rows(path: Path) -> dict[str, list[LesionRow]]:
 def jobs(
     folder: Path, part: str, threads: int | None
 ) -> Iterator[tuple[FileJob, EvaluateParameters]]:
-    """Yield every volume with the parameters of every axis."""
-    for path in sorted(folder.glob("*.nii.gz")):
-        for protocol in PARTS[part]:
+    """Yield every axis of every volume, with its parameters."""
+    for protocol in PARTS[part]:
+        for path in sorted(folder.glob("*.nii.gz")):
             parameters = EvaluateParameters(methods=METHODS, protocol=protocol, threads=threads)
             for job in plan_evaluation([path], parameters)[1]:
                 yield job, parameters
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--no-measuring", action="store_true", help="only print what is there")
     parser.add_argument("--write", type=Path, help="page whose tables are replaced")
+    parser.add_argument("--figures", type=Path, help="folder for a figure per part")
     chosen = parser.parse_args()
     for part in chosen.parts:
         if not chosen.no_measuring:
@@ -140,6 +142,9 @@ def main() -> None:
             print(f"\n{part}\n\n{text}", flush=True)
             if chosen.write:
                 put(chosen.write, part, text)
+            if chosen.figures:
+                note = f"Protocol {PARTS[part][0].name}; scripts/lesion_table.py."
+                save_figure(LesionTask().figure(rows, [note]), chosen.figures / f"{part}.png")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from napari_mrisr.core.notice import RESEARCH_USE
-from napari_mrisr.figures.page import DPI, MEDIUM, SMALL, WIDTH_IN
+from napari_mrisr.figures.page import DPI, LINE_CHARACTERS, MEDIUM, SMALL, WIDTH_IN
 
 _HEIGHT_IN = 3.2
 
@@ -48,9 +49,10 @@ def curve_figure(
     ):
         for name, curve in curves.items():
             (line,) = axes.plot(curve.x, curve.y, marker="o", ms=3, lw=1.2, label=name)
-            axes.fill_between(
-                curve.x, curve.low, curve.high, color=line.get_color(), alpha=0.12, lw=0
-            )
+            color = line.get_color()
+            axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.06, lw=0)
+            for edge in (curve.low, curve.high):  # bands of several methods lie on each other
+                axes.plot(curve.x, edge, color=color, lw=0.6, ls="--")
         axes.set_xticks(sorted({x for curve in curves.values() for x in curve.x}), labels)
         axes.set_xlabel(x_label, fontsize=SMALL)
         axes.set_title(label, fontsize=SMALL)
@@ -58,5 +60,6 @@ def curve_figure(
         axes.grid(alpha=0.3, lw=0.5)
     axes.legend(fontsize=SMALL, loc="best")
     figure.suptitle(title, fontsize=MEDIUM)
-    figure.supxlabel("\n".join([*notes, RESEARCH_USE]), fontsize=SMALL, color="0.3")
+    lines = [line for note in notes for line in textwrap.wrap(note, LINE_CHARACTERS)]
+    figure.supxlabel("\n".join([*lines, RESEARCH_USE]), fontsize=SMALL, color="0.3")
     return figure

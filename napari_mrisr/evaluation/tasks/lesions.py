@@ -185,8 +185,9 @@ class LesionTask(Task[LesionRow]):
             "contrast kept (band: to the 10th percentile)": kept,
             "area under the observer's ROC curve (band: 95 % interval)": area,
         }
-        files = {row.file for row in rows}
-        title = f"{len(_first(rows))} planted lesions in {len(files)} images"
+        count = len({row.file for row in rows})
+        images = "1 image" if count == 1 else f"{count} images"
+        title = f"{len(_first(rows))} planted lesions in {images}"
         return curve_figure(panels, "radius of the lesion, voxels", title, notes)
 
 
