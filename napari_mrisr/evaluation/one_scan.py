@@ -188,7 +188,7 @@ def run_methods(
     if simulate:
         return _against_truth(volume, parameters, whole_scale(scale, "the simulation"), numbered)
     check_memory_for_all(volume.grid, methods, parameters, scale)
-    window = IntensityWindow.of(volume.data)
+    window = IntensityWindow.of(volume.data, progress.token.check)
     report = ScanReport(volume, None, window, {}, {}, scale, "inside the head, without a truth")
     head: BoolArray | None = None
     for name in methods:

@@ -19,25 +19,12 @@ from stage import Stage, settle, size_of
 from napari_mrisr.io import read_volume
 from napari_mrisr.viewer.common.dock import dock_of
 from napari_mrisr.viewer.compare.methods.widget import MethodsWidget
-from napari_mrisr.viewer.compare.widget import CompareWidget
 
 
 def main(path: str, folder: str, size: str = "1280x720") -> None:
     """Take the pictures."""
     stage = Stage(MethodsWidget, "Compare methods", folder, size_of(size))
     viewer, widget, panel, shoot = stage.viewer, stage.widget, stage.panel, stage.shoot
-    compare = CompareWidget(viewer)
-    viewer.window.add_dock_widget(compare, name="Compare", area="right")
-    window = compare.comparison
-    window.setGeometry(0, 0, *size_of(size))
-    window.hide()
-    dock_of(widget).raise_()
-
-    def wait_for_numbers() -> None:
-        settle(300, until=lambda: not window.meter.busy)
-        window.link.settle()
-        settle(1.0)
-
     shoot("1-empty")
     stage.add(read_volume(path), Path(path).name.partition(".")[0])
     panel.scale.scale = (1, 1, 4)
@@ -52,9 +39,16 @@ def main(path: str, folder: str, size: str = "1280x720") -> None:
     shoot("5-cancelled")
     widget.run()
     stage.wait()
-    shoot("6-result")
-    wait_for_numbers()
+    compare = viewer.window.add_plugin_dock_widget("napari-mrisr", "Compare")[1]
+    window = compare.comparison
+    window.setGeometry(0, 0, *size_of(size))
+    settle(300, until=lambda: not window.meter.busy)
+    window.link.settle()
+    settle(1.0)
     window.grab().save(str(Path(folder) / "7-compare.png"))
+    window.hide()
+    dock_of(widget).raise_()
+    shoot("6-result")
     widget.write(Path(folder) / "page.pdf")
     stage.wait()
     viewer.theme = "light"

@@ -18,11 +18,12 @@ import functools
 import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import ParameterError, explain
 
@@ -55,6 +56,9 @@ KEY_FORMAT = 2
 
 Point = tuple[float, float, float]
 
+Image = Path | Volume | Callable[[Progress], Volume]
+"""File, volume in memory, or a function that computes the volume when its turn has come."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -64,15 +68,18 @@ class Case:
     ----------
     name : str
         Name in the user's list and in the answers.
-    images : mapping of str to (Path or Volume)
-        Image of each method: a file, or a volume in memory.
+    images : mapping of str to Image
+        Image of each method.
     targets : tuple of (x, y, z)
         Reference points of lesions, world mm. The nearest one counts.
+    hit_mm : float, optional
+        Largest distance of a mark that counts as a hit.
     """
 
     name: str
-    images: Mapping[str, Path | Volume] = field(repr=False)
+    images: Mapping[str, Image] = field(repr=False)
     targets: tuple[Point, ...] = ()
+    hit_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +189,7 @@ class ReadingPlan:
 
     def key(self) -> str:
         """Return the text of the key file."""
-        content = {
+        content: dict[str, Any] = {
             "napari_mrisr_reading": KEY_FORMAT,
             "kind": self.kind,
             "question": self.question,
@@ -192,4 +199,7 @@ class ReadingPlan:
                 c.name: dict(zip(self.letters, self.order(c), strict=True)) for c in self.cases
             },
         }
+        hits = {case.name: case.hit_mm for case in self.cases if case.hit_mm is not None}
+        if hits:
+            content["hit_mm"] = hits
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -27,6 +27,7 @@ from napari_mrisr.comparison.blinded.plan import (
     ReadingItem,
     ReadingPlan,
 )
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import OutputError, ParameterError, explain
 from napari_mrisr.io import read_volume, write_text
@@ -83,7 +84,7 @@ class Reading:
         self.plan = plan
         self.path = Path(path)
         self._answers: list[Answer] = []
-        _check_path(self.path)
+        check_path(self.path)
         if self.path.exists():
             self._answers = read_answers(self.path, plan)
         key = key_path(self.path)
@@ -107,8 +108,14 @@ class Reading:
         done = {(answer.case, answer.letter) for answer in self._answers}
         return tuple(item for item in self.plan.items if self._key(item) not in done)
 
-    def volumes(self, item: ReadingItem) -> dict[str, Volume]:
-        """Read the images of a case, by letter from left to right, without their history.
+    def volumes(self, item: ReadingItem, progress: Progress | None = None) -> dict[str, Volume]:
+        """Read or compute the images of a case, by letter from left to right, without history.
+
+        Parameters
+        ----------
+        item : ReadingItem
+        progress : Progress, optional
+            Of images that are computed.
 
         Raises
         ------
@@ -119,7 +126,10 @@ class Reading:
         made = {}
         for letter in item.letters:
             image = item.case.images[methods[letter]]
-            volume = image if isinstance(image, Volume) else read_volume(image)
+            if isinstance(image, Path):
+                volume = read_volume(image)
+            else:
+                volume = image if isinstance(image, Volume) else image(progress or Progress())
             made[letter] = replace(volume, origin=None, history={})
         return made
 
@@ -297,7 +307,8 @@ def _rows(path: Path) -> list[list[str]]:
         ) from error
 
 
-def _check_path(path: Path) -> None:
+def check_path(path: Path) -> None:
+    """Raise :class:`OutputError` unless answers can be written to a file."""
     if path.suffix.lower() != ".csv":
         found = f"{path.suffix or 'no suffix'!r} is no table"
         raise OutputError(explain(path, found, "give a name that ends in .csv"))
@@ -311,8 +322,8 @@ def load_key(path: PathLike) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``kind``, ``question``, ``methods``, ``seed`` and ``cases``: the method of each letter
-        per case.
+        ``kind``, ``question``, ``methods``, ``seed``, ``cases``: the method of each letter
+        per case, and ``hit_mm``: the largest distance of a hit per case, where it is known.
 
     Raises
     ------
@@ -342,6 +353,7 @@ def load_key(path: PathLike) -> dict[str, Any]:
             "methods": methods,
             "seed": _seed(content["seed"]),
             "cases": cases,
+            "hit_mm": {name: float(mm) for name, mm in content.get("hit_mm", {}).items()},
         }
     except OSError as error:
         raise ParameterError(explain(path, "no such file", mend)) from error

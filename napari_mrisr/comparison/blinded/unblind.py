@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
@@ -105,6 +105,8 @@ class Unblinded:
         Number of cases in the plan.
     kind : str
         Kind of question.
+    hit_mm : mapping of str to float
+        Largest distance of a hit per case; empty if lesions have no known size.
     """
 
     question: str
@@ -112,6 +114,7 @@ class Unblinded:
     answers: tuple[UnblindedAnswer, ...]
     planned: int
     kind: str = FIVE_POINT
+    hit_mm: Mapping[str, float] = field(default_factory=dict)
 
     def counts(self, method: str) -> dict[int, int]:
         """Return how often a method had each score; empty for marked lesions."""
@@ -150,7 +153,8 @@ class Unblinded:
     def method_table(self) -> list[tuple[str, ...]]:
         """Return one row per method, after a row of headings."""
         if self.kind == LESION:
-            marked = ("Method", "n", "Marked", "Median distance, mm")
+            hits = ("Hits",) if self.hit_mm else ()
+            marked = ("Method", "n", "Marked", *hits, "Median distance, mm")
             return [marked, *map(self._lesion_row, self.methods)]
         scale = list(self.counts(self.methods[0]))
         kind = {CHOICE: "Chosen"}.get(self.kind, "Mean")
@@ -185,7 +189,31 @@ class Unblinded:
         scores = self.scores(method)
         marked = [score for score in scores if math.isfinite(score)]
         middle = f"{median(marked):.1f}" if marked else "–"
-        return method, str(len(scores)), str(len(marked)), middle
+        hits = (self._hits(method),) if self.hit_mm else ()
+        return method, str(len(scores)), str(len(marked)), *hits, middle
+
+    def _hits(self, method: str) -> str:
+        """Return how many lesions were hit: ``5 of 8: 62 % (95 % CI 24 to 91 %)``."""
+        column, read = self.methods.index(method), 0
+        hits = 0
+        for answer in self.answers:
+            if not math.isnan(answer.scores[column]) and answer.case in self.hit_mm:
+                read += 1
+                hits += answer.scores[column] <= self.hit_mm[answer.case]
+        if not read:
+            return "–"
+        interval = binomtest(hits, read).proportion_ci(CONFIDENCE)
+        low, high = 100 * float(interval.low), 100 * float(interval.high)
+        return f"{hits} of {read}: {100 * hits / read:.0f} % (95 % CI {low:.0f} to {high:.0f} %)"
+
+    @property
+    def hit_text(self) -> str:
+        """What counts as a hit; empty if lesions have no known size."""
+        if not self.hit_mm:
+            return ""
+        low, high = min(self.hit_mm.values()), max(self.hit_mm.values())
+        size = f"{low:.1f} mm" if high - low < 0.05 else f"{low:.1f} to {high:.1f} mm"
+        return f"Hit: marked within {size} of the lesion's center, its radius and a tolerance."
 
     def summary(self) -> str:
         """Return counts and tests as text, each with its n."""
@@ -199,14 +227,17 @@ class Unblinded:
             f"ties); better in {p.interval_text}"
             for p in pairs
         ]
+        if self.hit_mm:
+            lines.append(self.hit_text)
         if len(pairs) > 1:
             lines.append(f"The {len(pairs)} tests are not corrected for their number.")
         return "\n".join(lines)
 
     def _line(self, method: str) -> str:
         if self.kind == LESION:
-            _, count, marked, middle = self._lesion_row(method)
-            return f"{method}: marked in {marked} of {count}, median distance {middle} mm"
+            _, count, marked, *hits, middle = self._lesion_row(method)
+            text = f"{method}: marked in {marked} of {count}, median distance {middle} mm"
+            return text + (f", hits {hits[0]}" if hits else "")
         counts, scores = self.counts(method), self.scores(method)
         if self.kind == CHOICE:
             return f"{method}: chosen in {counts[1]} of {len(scores)}"
@@ -256,7 +287,8 @@ def unblind(path: PathLike, key: PathLike | None = None) -> Unblinded:
     for answer in read_answers(Path(path), plan):
         by_case.setdefault(answer.case, []).append(answer)
     merged = [_merge(answers, columns[name], plan) for name, answers in by_case.items()]
-    return Unblinded(plan.question, plan.methods, tuple(merged), len(cases), plan.kind)
+    found = (plan.question, plan.methods, tuple(merged), len(cases), plan.kind)
+    return Unblinded(*found, content["hit_mm"])
 
 
 def _merge(answers: list[Answer], columns: dict[str, str], plan: ReadingPlan) -> UnblindedAnswer:

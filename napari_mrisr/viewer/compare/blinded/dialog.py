@@ -30,12 +30,26 @@ from napari_mrisr.comparison.blinded.plan import (
     Point,
     ReadingPlan,
 )
-from napari_mrisr.comparison.blinded.session import Reading, key_path, load_key, seed_for
+from napari_mrisr.comparison.blinded.session import (
+    Reading,
+    check_path,
+    key_path,
+    load_key,
+    seed_for,
+)
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
+from napari_mrisr.evaluation.planted_reading import (
+    TOLERANCE_MM,
+    PlantedParameters,
+    plan_of_planted,
+)
 from napari_mrisr.viewer.common.dialogs import last_folder
 from napari_mrisr.viewer.common.dock import note
 from napari_mrisr.viewer.common.fields import guard_wheel
+from napari_mrisr.viewer.common.labels import error_line
+from napari_mrisr.viewer.common.worker import Worker
+from napari_mrisr.viewer.compare.blinded.planted import PlantedFields
 from napari_mrisr.viewer.compare.blinded.results import ResultsWindow, ask_results
 from napari_mrisr.viewer.compare.fields import NONE
 
@@ -85,6 +99,14 @@ class ReadingDialog(QDialog):
         self._plan_error = ""
         self.layers_button = QRadioButton("Open layers", self)
         self.files_button = QRadioButton("Files", self)
+        self.planted_button = QRadioButton("Lesions planted in an open scan", self)
+        self.planted_button.setToolTip("Their places are known: the results have the hit rate")
+        self.planted = PlantedFields(self._volumes, self)
+        self.planted_button.setEnabled(self.planted.volume is not None)
+        self.planter = Worker()
+        self.planter.finished.connect(self._read)
+        self.planter.failed.connect(self._not_planted)
+        self.finished.connect(self._end)
         self.cases, self.answers = QLineEdit(self), QLineEdit(self)
         self.cases.setToolTip(_FOLDER_TIP)
         self.kind = QComboBox(self)
@@ -123,6 +145,8 @@ class ReadingDialog(QDialog):
         files.addWidget(self.folder_button)
         files.addWidget(self.list_button)
         form.addRow("", files)
+        form.addRow("", self.planted_button)
+        form.addRow("", self.planted)
         form.addRow("Answer", self.kind)
         form.addRow("Lesions at", self.targets)
         form.addRow("Question", self.question)
@@ -150,6 +174,8 @@ class ReadingDialog(QDialog):
 
     def _connect(self) -> None:
         self.layers_button.toggled.connect(self._refresh)
+        self.planted_button.toggled.connect(self._refresh)
+        self.planted.changed.connect(self._refresh)
         self.cases.editingFinished.connect(self._cases_chosen)
         self.answers.editingFinished.connect(self._refresh)
         self.kind.currentIndexChanged.connect(self._refresh)
@@ -161,8 +187,43 @@ class ReadingDialog(QDialog):
     # The plan.
 
     def start(self) -> None:
-        """Check the fields and close, or show what is wrong."""
-        plan = self._plan()
+        """Check the fields and close, or show what is wrong; planting takes seconds."""
+        if self.planted_button.isChecked():
+            self._plant()
+        else:
+            self._read(self._plan())
+
+    def _plant(self) -> None:
+        """Choose the places of the lesions in the background."""
+        volume, path = self.planted.volume, self._answers_path()
+        if volume is None or self.planter.running:
+            return
+        try:
+            check_path(path)
+            parameters = self._planted_parameters(volume, self._seed())
+        except MrisrError as error:
+            self._show(str(error))
+            return
+        self.start_button.setEnabled(False)
+        self._show("Placing the lesions…")
+        self.planter.submit(lambda progress: plan_of_planted(volume, parameters, progress=progress))
+
+    def _planted_parameters(self, volume: Volume, seed: int) -> PlantedParameters:
+        """Return the fields, checked for a scan."""
+        parameters = self.planted.parameters(seed)
+        parameters.check(volume.cropped_to_multiple(parameters.scale).grid)
+        return parameters
+
+    def _not_planted(self, error: Exception) -> None:
+        self.start_button.setEnabled(True)
+        self._show(error_line(error))
+
+    def _end(self, _: int) -> None:
+        self.planter.close()
+
+    def _read(self, plan: ReadingPlan | None) -> None:
+        """Begin or continue the reading of a plan."""
+        self.start_button.setEnabled(True)
         if plan is None:
             self._show(self._plan_error)
             return
@@ -178,9 +239,7 @@ class ReadingDialog(QDialog):
         question, kind = self.question.text().strip(), str(self.kind.currentData())
         path = self.cases.text().strip()
         try:
-            if seed is None:
-                chosen = self.seed.value()
-                seed = chosen if chosen >= 0 else seed_for(self._answers_path())
+            seed = self._seed() if seed is None else seed
             if self.layers_button.isChecked():
                 find = self._marked.get(self.targets.currentText()) if kind == LESION else None
                 targets = find() if find is not None else ()
@@ -192,6 +251,10 @@ class ReadingDialog(QDialog):
             return None
         self._plan_error = "Choose a folder or a list of cases."
         return None
+
+    def _seed(self) -> int:
+        chosen = self.seed.value()
+        return chosen if chosen >= 0 else seed_for(self._answers_path())
 
     def _plan_of_layers(self) -> ReadingPlan | None:
         try:
@@ -206,7 +269,7 @@ class ReadingDialog(QDialog):
 
     def _default_answers(self) -> Path:
         path = self.cases.text().strip()
-        if self.layers_button.isChecked() or not path:
+        if not self.files_button.isChecked() or not path:
             return _unused(last_folder() / _ANSWERS)
         return (Path(path) if Path(path).is_dir() else Path(path).parent) / _ANSWERS
 
@@ -217,8 +280,15 @@ class ReadingDialog(QDialog):
         on_files = self.files_button.isChecked()
         for field in (self.cases, self.folder_button, self.list_button):
             field.setEnabled(on_files)
+        planting = self.planted_button.isChecked()
+        self._form.setRowVisible(self.planted, planting)
+        self.kind.setEnabled(not planting)
+        self.question.setEnabled(not planting)
         self.question.setPlaceholderText(QUESTIONS[str(self.kind.currentData())])
         self.answers.setPlaceholderText(str(self._default_answers()))
+        if planting:
+            self._show_planted()
+            return
         self._follow_key()
         lesion = self.kind.currentData() == LESION
         self._form.setRowVisible(self.targets, lesion and not on_files and bool(self._marked))
@@ -235,6 +305,27 @@ class ReadingDialog(QDialog):
         else:
             text += "\nNames are hidden, and every method is equally often at each place."
         self._show(text)
+
+    def _show_planted(self) -> None:
+        """Show how many images there will be, or what does not fit."""
+        volume = self.planted.volume
+        if volume is None or self.planter.running:
+            return
+        self._form.setRowVisible(self.targets, False)
+        with QSignalBlocker(self.kind):
+            self.kind.setCurrentIndex(self.kind.findData(LESION))
+        try:
+            parameters = self._planted_parameters(volume, 0)
+        except MrisrError as error:
+            self._show(str(error))
+            return
+        self.question.setPlaceholderText(parameters.question)
+        count = parameters.cases * len(parameters.methods)
+        self._show(
+            f"{count} images: {parameters.cases} lesions, each in the result of "
+            f"{', '.join(parameters.methods)}, whose names are hidden.\n"
+            f"Hit: marked within the lesion's largest semi-axis and {TOLERANCE_MM:g} mm."
+        )
 
     def _follow_key(self) -> None:
         """Take kind and question of a reading that was begun."""

@@ -69,7 +69,8 @@ class ResultsWindow(QWidget):
         buttons.addWidget(copy)
         buttons.addWidget(save)
         layout = QVBoxLayout(self)
-        for part in (heading, self.methods, self.pairs, note(self, f"{_NOTE}{more}")):
+        words = note(self, f"{found.hit_text} {_NOTE}{more}".strip())
+        for part in (heading, self.methods, self.pairs, words):
             layout.addWidget(part)
         layout.addStretch(1)
         layout.addLayout(buttons)

@@ -280,4 +280,4 @@ class ReadingWindow(QWidget):
 
 def _load(reading: Reading, item: ReadingItem, progress: Progress) -> Loaded:
     progress.begin("loading", 1)
-    return item, reading.volumes(item)
+    return item, reading.volumes(item, progress)

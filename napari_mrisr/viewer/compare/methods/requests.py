@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import RealScale, whole_scale
+from napari_mrisr.core.threads import call_in_thread
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.evaluation.experiment import EvaluateParameters
@@ -131,7 +133,8 @@ def result_name(source: LayerSnapshot, parameters: UpscaleParameters) -> str:
     return UpscaleRequest(source, parameters).result_name
 
 
-def save_page(report: ScanReport, path: Path) -> Path:
+def save_page(report: ScanReport, path: Path, progress: Progress) -> Path:
     """Write the page of a report; return its path."""
-    save_figure(report_page(report), path)
+    page = call_in_thread(functools.partial(report_page, report), progress.token.check)
+    save_figure(page, path)
     return path

@@ -74,6 +74,7 @@ class MethodsWidget(Dock):
         self.report: ScanReport | None = None
         self._request: MethodsRequest | None = None
         self._rates: Rates = {}
+        self._shown: Image | None = None  # the form fits this layer
         self.timer = Worker()
         self.timer.reported.connect(self._rate_measured)
         self.timer.finished.connect(self._show_plan)
@@ -121,7 +122,8 @@ class MethodsWidget(Dock):
         """Save the page of the last run to a file."""
         report = self.report
         if report is not None:
-            self.run_work(lambda _: save_page(report, path), f"Writing {path.name}…")
+            work = functools.partial(save_page, report, path)
+            self.run_work(work, f"Writing {path.name}…")
 
     # The run.
 
@@ -280,14 +282,16 @@ class MethodsWidget(Dock):
         assert self.layers is not None, "watched since the start"
         if event.type == "name":
             self.panel.layer.set_layers(self.layers.layers)
-        else:
+        elif event.source is self._shown:
+            self._shown = None
             self._layer_chosen()
 
     def _layer_chosen(self) -> None:
-        """Offer scales and the kind that suit a layer."""
-        if self.busy:
-            return
+        """Offer scales and the kind that suit another layer."""
         panel, layer = self.panel, self.panel.layer.layer
+        if self.busy or (layer is self._shown and layer is not None):
+            return
+        self._shown = layer
         try:
             source = self._snapshot()
         except MrisrError:  # shown with the plan

@@ -35,7 +35,8 @@ class MethodsDesk(Desk):
                 QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
     def click(self, button) -> None:
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        at = QPoint(8, button.height() // 2)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=at)
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +136,20 @@ def test_a_thick_scan_itself_is_super_resolved(desk, volume):
     assert columns == ["scan", *(f"scan {m} 1x1x4x" for m in ("nearest", "lanczos", "zero-fill"))]
     headings = [desk.panel.table.horizontalHeaderItem(i).text() for i in range(2, 4)]
     assert headings == ["edge width\n(mm)", "noise\n(% of window)"]
+
+
+def test_another_layer_in_the_viewer_changes_nothing(desk, volume):
+    desk.add(volume)
+    desk.check("nearest", "tricubic")
+    desk.click(desk.panel.direct)
+    desk.click(desk.panel.run_button)
+    desk.wait()
+    desk.add(volume, "other")
+    desk.panel.layer.layer = desk.viewer.layers[0]
+    desk.viewer.layers.remove(desk.viewer.layers[-2])
+    assert desk.panel.direct.isChecked() and desk.widget.report is not None
+    desk.viewer.layers[0].scale = (2.0, 2.0, 2.0)
+    assert desk.widget.report is None
 
 
 def test_cancel_leaves_nothing(desk, volume, monkeypatch):
