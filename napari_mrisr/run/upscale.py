@@ -64,7 +64,7 @@ _PART_BLOCK_VOXELS = 1_000_000
 # benchmarks/tracking/engine.py. Other methods are assumed to need as much as hashed.
 _HOLDS = dict.fromkeys(("nearest", "linear", "tricubic", "quadratic", "lanczos"), (1, 4))
 _HOLDS |= {"zero-fill": (1, 12), "back-projection": (4, 0), "tv": (14, 0)}
-_HOLDS |= {"plug-and-play": (6, 180), "unrolled": (18, 360)}
+_HOLDS |= {"plug-and-play": (10, 560), "unrolled": (18, 360)}
 _HOLDS_AT_MOST = (2, 18)
 _MEMORY_MEND = "use a smaller scale or crop the input"
 

@@ -12,7 +12,7 @@ from napari_mrisr.core.frames import AXIS_NAMES
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.scale import thick_axis
 from napari_mrisr.core.slices import SliceGeometry
-from napari_mrisr.networks.file import THICK, UNROLLED, NetworkFile
+from napari_mrisr.networks.file import DENOISER, THICK, UNROLLED, NetworkFile
 from napari_mrisr.operators.degrade import get_degradation
 from napari_mrisr.scan.interleaving import ALTERNATES, slice_axis
 from napari_mrisr.scan.traits import TraitRanges, Traits
@@ -68,7 +68,8 @@ def cautions_for(
     >>> headlines = [caution.kind for caution in cautions]
     """
     thick = _thick_training(bank)
-    found = list(_of_the_volume(traits, made_for_slices=thick is not None))
+    denoiser = isinstance(bank, NetworkFile) and bank.kind == DENOISER
+    found = list(_of_the_volume(traits, made_for_slices=thick is not None or denoiser))
     if thick is not None and slices is not None:
         found += _of_the_slices(traits, slices, thick)
     ranges = None if bank is None else TraitRanges.from_json(bank.provenance.get("traits"))
@@ -76,7 +77,9 @@ def cautions_for(
         # Filters for nearly cubic voxels have seen anatomy from the size of their training
         # images to that of the low-resolution images made from them.
         finer = max(bank.scale) if isinstance(bank, FilterBank) else bank.factors[1]
-        found += _against(traits, ranges, finer if thick is None else 1)
+        finer = finer if thick is None else 1
+        # The size of the voxels that a denoiser sees is the result's.
+        found += _against(traits, ranges, None if denoiser else finer)
     return tuple(found)
 
 
@@ -160,6 +163,17 @@ def _of_the_volume(traits: Traits, *, made_for_slices: bool) -> Iterator[Caution
         )
 
 
+def _voxel_size(sizes: tuple[float, ...], low: float, ranges: TraitRanges) -> Iterator[Caution]:
+    high = ranges.voxel_size[1]
+    if min(sizes) < low / VOXEL_FACTOR or max(sizes) > high * VOXEL_FACTOR:
+        found = " × ".join(f"{size:.2g}" for size in sizes)
+        yield Caution(
+            "unusual voxel size",
+            f"The voxels measure {found} mm. Training had voxels of {low:.2g} to "
+            f"{high:.2g} mm. Expect a smaller gain and a less certain expected error.",
+        )
+
+
 def _interpolated(name: str, band: float, size: float, in_slice: bool) -> Caution:
     found = f"Only {100 * band:.0f} % of the spectrum along {name} holds detail."
     if in_slice:
@@ -176,16 +190,9 @@ def _interpolated(name: str, band: float, size: float, in_slice: bool) -> Cautio
     return Caution("interpolated axis", text)
 
 
-def _against(traits: Traits, ranges: TraitRanges, finer: float) -> Iterator[Caution]:
-    low, high = ranges.voxel_size[0] / finer, ranges.voxel_size[1]
-    sizes = traits.voxel_size
-    if min(sizes) < low / VOXEL_FACTOR or max(sizes) > high * VOXEL_FACTOR:
-        found = " × ".join(f"{size:.2g}" for size in sizes)
-        yield Caution(
-            "unusual voxel size",
-            f"The voxels measure {found} mm. Training had voxels of {low:.2g} to "
-            f"{high:.2g} mm. Expect a smaller gain and a less certain expected error.",
-        )
+def _against(traits: Traits, ranges: TraitRanges, finer: float | None) -> Iterator[Caution]:
+    if finer is not None:
+        yield from _voxel_size(traits.voxel_size, ranges.voxel_size[0] / finer, ranges)
     if traits.ct:  # its contrast and noise are those of another modality
         return
     low, high = ranges.contrast

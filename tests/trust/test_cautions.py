@@ -133,3 +133,21 @@ def test_a_bank_for_thick_slices_knows_its_factor_and_width(make_bank):
     far = replace(SLICES, thickness=7.2, distance=7.2)
     (distance,) = cautions_for(replace(THICK, voxel_size=(0.9, 0.9, 7.2)), bank, far)
     assert "2.7 to 6 times" in distance.text
+
+
+def test_an_unrolled_network_knows_its_slices(network):
+    far = replace(SLICES, thickness=9.9, distance=9.9)
+    found = cautions_for(THICK, replace(network, kind="unrolled"), far)
+    assert [caution.kind for caution in found] == ["unusual slice distance"]
+
+
+def test_a_denoiser_is_told_of_contrast_and_noise_but_not_of_voxel_size(network):
+    """It sees the voxels of the result, of any scan."""
+    denoiser = replace(network, kind="denoiser", factors=(1.0, 1.0), widths=(1.0, 1.0))
+    thick = replace(THICK, voxel_size=(0.9, 0.9, 30.0))
+    assert cautions_for(thick, denoiser, SLICES) == ()
+    found = cautions_for(replace(thick, contrast=0.6, noise=0.2), denoiser, SLICES)
+    assert [caution.kind for caution in found] == [
+        "unusual contrast",
+        "more noise than in training",
+    ]

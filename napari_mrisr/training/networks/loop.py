@@ -26,7 +26,6 @@ from napari_mrisr.networks.tiles import conditions
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator, tricubic
 from napari_mrisr.operators.slices import (
     block_basis,
-    correction_operator,
     legendre_basis,
     slice_operator,
     slice_projection,
@@ -47,6 +46,7 @@ from napari_mrisr.training.networks.patches import (
     PatchBatch,
     PatchSampler,
     TrainingImage,
+    projection_matrices,
 )
 from napari_mrisr.training.networks.unrolled import applied, unrolled
 
@@ -124,25 +124,21 @@ def unrolled_gain(
     """Return the gain over cubic interpolation of an unrolled network, dB, inside the mask."""
     n = held.data.shape[0]
     count = round(n / factor)
-    degrade = slice_operator(n, count, "boxcar", fwhm)
-    low = degrade.apply(held.data, 0)
+    low = slice_operator(n, count, "boxcar", fwhm).apply(held.data, 0)
     projection = slice_projection(count, n, ORDER, fwhm)
     sharp = projection.sharpen.apply(low, 0)
     cubic, base = (
         resample_operator(count, n).apply(prefilter_operator(count).apply(image, 0), 0)
         for image in (low, sharp)
     )
-    hide = projection.hide.dense(count * ORDER).astype(np.float32)
-    basis = correction_operator(count, n, ORDER).dense(count * ORDER)
-    spline = resample_operator(count, n).dense(count) @ prefilter_operator(count).dense(count)
-    correct = (basis - spline @ hide).astype(np.float32)
+    hide, correct = projection_matrices(projection, count, n)
     with torch.no_grad():
         device = next(network.parameters()).device
         given = [torch.from_numpy(image)[None, None].to(device) for image in (low, sharp - low)]
         told = torch.tensor([conditions(factor, fwhm)], device=device)
-        shaped = torch.from_numpy(hide.reshape(1, count, count, ORDER)).to(device)
-        found = unrolled(network, given[0], told, given[1], shaped).cpu()
-        change = applied(torch.from_numpy(correct.reshape(1, n, count, ORDER)), found)[0]
+        hiding = torch.from_numpy(hide)[None].to(device)
+        found = unrolled(network, given[0], told, given[1], hiding).cpu()
+        change = applied(torch.from_numpy(correct)[None], found)[0]
     return _gain_db(cubic, base + change.numpy(), held.data, held.inside)
 
 

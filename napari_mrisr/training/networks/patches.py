@@ -17,6 +17,7 @@ from napari_mrisr.core.volume import FloatArray, IntensityWindow
 from napari_mrisr.networks.tiles import conditions
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
 from napari_mrisr.operators.slices import (
+    SliceProjection,
     correction_operator,
     legendre_basis,
     slice_operator,
@@ -217,8 +218,7 @@ class PatchSampler:
         weight = inside[rows].astype(np.float32)
         weight[:, :_EDGE] = weight[:, -_EDGE:] = 0
         weight[:, :, :_EDGE] = weight[:, :, -_EDGE:] = 0
-        span = int(rows[0]), int(rows[-1]) + 1
-        cubic = resample_operator(count, n).rows(*span)
+        cubic = resample_operator(count, n).rows(int(rows[0]), int(rows[-1]) + 1)
         learned = [
             cubic.apply(coefficients, 0),
             column[rows],
@@ -230,12 +230,8 @@ class PatchSampler:
         patch = [low[kept], *(_padded(part, want) for part in learned)]
         if not self.projected:
             return patch
-        hide = projection.hide.dense(count * ORDER).astype(np.float32)
-        basis_rows = correction_operator(count, n, ORDER).rows(*span).dense(count * ORDER)
-        spline = cubic.dense(count) @ prefilter_operator(count).dense(count)
-        correct = (basis_rows - spline @ hide).astype(np.float32)
-        hide = hide.reshape(count, count, ORDER)[kept, kept]
-        correct = correct.reshape(len(rows), count, ORDER)[:, kept]
+        hide, correct = projection_matrices(projection, count, n)
+        hide, correct = hide[kept, kept], correct[rows, kept]
         short = self.slices - len(hide)
         hide = np.pad(hide, ((0, short), (0, short), (0, 0)))
         correct = np.pad(correct, ((0, 0), (0, short), (0, 0)))
@@ -266,6 +262,23 @@ class PatchSampler:
             if rng.random() < 0.5:
                 column, inside = np.flip(column, turn), np.flip(inside, turn)
         return np.ascontiguousarray(column), np.ascontiguousarray(inside)
+
+
+def projection_matrices(
+    projection: SliceProjection, count: int, n: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return H and (1 − U D) B of whole lines; see :class:`Projected`.
+
+    Returns
+    -------
+    hide : (count, count, order) ndarray of float32
+    correct : (n, count, order) ndarray of float32
+    """
+    hide = projection.hide.dense(count * ORDER)
+    spline = resample_operator(count, n).dense(count) @ prefilter_operator(count).dense(count)
+    correct = correction_operator(count, n, ORDER).dense(count * ORDER) - spline @ hide
+    shaped = (part.reshape(-1, count, ORDER).astype(np.float32) for part in (hide, correct))
+    return next(shaped), next(shaped)
 
 
 def augmented(
