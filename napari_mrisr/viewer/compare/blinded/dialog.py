@@ -51,7 +51,6 @@ from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare.blinded.planted import PlantedFields
 from napari_mrisr.viewer.compare.blinded.results import ResultsWindow, ask_results
-from napari_mrisr.viewer.compare.fields import NONE
 
 _ANSWERS = "reading.csv"
 _FOLDER_TIP = (
@@ -63,6 +62,8 @@ _TARGETS_TIP = (
     "of each connected part of its labels or mask. The distance of a mark to the nearest one\n"
     "is recorded."
 )
+
+_UNKNOWN = "unknown (no distance)"
 
 Marked = Callable[[], Sequence[Point]]
 
@@ -114,7 +115,7 @@ class ReadingDialog(QDialog):
             self.kind.addItem(summary[0].upper() + summary[1:], kind)
         self.targets = QComboBox(self)
         self.targets.setToolTip(_TARGETS_TIP)
-        self.targets.addItems([NONE, *self._marked])
+        self.targets.addItems([_UNKNOWN, *self._marked])
         self.question = QLineEdit(self)
         self.seed = QSpinBox(self)
         self.seed.setRange(-1, 999_999)
