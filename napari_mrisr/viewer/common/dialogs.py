@@ -1,7 +1,8 @@
-"""Dialogs for the file or folder of a volume, and the user's settings."""
+"""Dialogs for the file or folder of a volume, windows of their own, and the user's settings."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from qtpy.QtCore import QSettings
@@ -12,6 +13,18 @@ from napari_mrisr.io.formats import is_zarr, suffix_of, with_suffix
 from napari_mrisr.viewer.layers.saving import FILE_TYPES
 
 _FOLDER = "save/folder"
+
+
+_open: set[QWidget] = set()
+
+
+def keep_open(window: QWidget) -> None:
+    """Keep a window without a parent until it closes and is deleted.
+
+    If only its own signals refer to it, Python's garbage collection deletes it.
+    """
+    _open.add(window)
+    window.destroyed.connect(functools.partial(_open.discard, window))
 
 
 def settings() -> QSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -29,6 +30,8 @@ from qtpy.QtWidgets import (
 )
 from scipy.spatial.transform import Rotation
 
+from napari_mrisr.comparison.blinded.cases import plan_of_volumes
+from napari_mrisr.comparison.blinded.session import Reading
 from napari_mrisr.comparison.readouts import NumberBook
 from napari_mrisr.comparison.state import CompareState, LineMeasurement, RoiBox
 from napari_mrisr.core.frames import PLANES
@@ -36,6 +39,8 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Origin, Volume
 from napari_mrisr.io import read_volume, write_volume
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
+from napari_mrisr.viewer.compare.blinded import dialog
+from napari_mrisr.viewer.compare.blinded.window import ReadingWindow
 from napari_mrisr.viewer.compare.linking.layers import reference_points
 from napari_mrisr.viewer.compare.opening import add_comparison
 from napari_mrisr.viewer.compare.settings import as_remembered
@@ -695,3 +700,22 @@ def test_points_labels_and_masks_mark_lesions(desk, volumes):
     assert spots == [pytest.approx(expected)]
     other = (affine @ [shape[0] - 1 - 31, shape[1] - 1 - 6, shape[2] - 1 - 5, 1])[:3]
     np.testing.assert_allclose(sorted(lesions), sorted([tuple(expected), tuple(other)]))
+
+
+def test_a_reading_stays_open_until_it_is_closed(desk, volumes, tmp_path, monkeypatch):
+    """Fault: garbage collection closed it, since only its own signals refer to it."""
+
+    def windows():
+        found = [w for w in QApplication.topLevelWidgets() if type(w) is ReadingWindow]
+        return [w for w in found if w.isVisible()]
+
+    desk.add_all(volumes)
+    methods = {name: volumes[name] for name in ("tricubic", "hashed")}
+    made = [Reading(plan_of_volumes(methods), tmp_path / "reading.csv")]
+    monkeypatch.setattr(dialog, "ask_reading", lambda *_: made.pop())
+    desk.window.start_reading()
+    gc.collect()
+    assert len(windows()) == 1
+    desk.qtbot.waitUntil(lambda: bool(windows()[0].controller.state.columns))
+    windows()[0].close()
+    assert windows() == []

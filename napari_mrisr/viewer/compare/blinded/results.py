@@ -23,6 +23,7 @@ from napari_mrisr.comparison.blinded.unblind import Unblinded, unblind
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.io import write_text
+from napari_mrisr.viewer.common.dialogs import keep_open
 from napari_mrisr.viewer.common.dock import note, saved_text
 
 _NOTE = (
@@ -47,6 +48,7 @@ class ResultsWindow(QWidget):
     def __init__(self, found: Unblinded, path: Path, style: str = "") -> None:
         super().__init__(None, Qt.WindowType.Window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        keep_open(self)
         self.setWindowTitle("Results of the blinded reading")
         self.setStyleSheet(style)
         self._found, self._path = found, path

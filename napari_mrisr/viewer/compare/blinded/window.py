@@ -25,6 +25,7 @@ from napari_mrisr.comparison.state import Point
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
+from napari_mrisr.viewer.common.dialogs import keep_open
 from napari_mrisr.viewer.common.labels import error_line
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.compare.blinded.results import open_results
@@ -57,6 +58,7 @@ class ReadingWindow(QWidget):
     def __init__(self, reading: Reading, style: str = "") -> None:
         super().__init__(None, Qt.WindowType.Window)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        keep_open(self)
         self.setWindowTitle("Blinded reading")
         self.setStyleSheet(style)
         self._reading = reading
