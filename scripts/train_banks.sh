@@ -34,3 +34,11 @@ for factor in 2 3 4 5 6; do
         --manifest "$data/MANIFEST.csv" --overwrite --out "$work/$name.safetensors"
     cp "$work/$name.safetensors" napari_mrisr/banks/
 done
+
+# Filters chosen by anchors (pip install '.[anchors]'); more volumes gain little.
+for scale in 2 4; do
+    name=a-plus-${scale}x
+    napari-mrisr train "$data"/train/ds000011_sub-0[1-5]_T1w.nii.gz "$data"/train/ds002748_sub-0[1-5]_T1w.nii.gz \
+        --scale "$scale" --preset a-plus --manifest "$data/MANIFEST.csv" --overwrite --out "$work/$name.safetensors"
+    cp "$work/$name.safetensors" napari_mrisr/banks/
+done

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io import atomic_write
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 METADATA_KEY = "napari_mrisr"
 
 Tensors = Mapping[str, NDArray[Any]]

@@ -25,13 +25,15 @@ bucket and its filter. Sub-voxel phases (the position of an output voxel in its
 low-resolution voxel) turn with the patch. ``plane`` sorts the components along x and y only,
 for thick slices along z; ``flips`` does not sort, for factors that differ between all axes.
 
+**Anchors.** A spec with :class:`~napari_mrisr.bank.anchors.Anchors` also assigns each voxel to
+its nearest anchor, which is then the first digit of the bucket. Bundled ones use no cuts.
+
 Flat voxels, whose tensor's trace is below ``flat²``, share the last bucket, which has
 no filter. Without a direction (equal eigenvalues) v is x.
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -39,6 +41,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.anchors import Anchors
+from napari_mrisr.bank.symmetries import phase_table
 from napari_mrisr.core.scale import MAX_SCALE, Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape
 from napari_mrisr.errors import BankError, ParameterError, explain
@@ -68,17 +72,6 @@ Cuts = tuple[float, ...]
 
 _SHORT = 4  # swap the axes if y-lines are at least 4 times longer
 
-PERMUTATIONS = tuple(itertools.permutations(range(3)))
-SIGNS = tuple(itertools.product((1, -1), repeat=3))
-
-ELEMENTS: tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...] = tuple(
-    (permutation, signs)  # type: ignore[misc]
-    for permutation in PERMUTATIONS
-    for signs in SIGNS
-)
-"""The cube's 48 symmetries: canonical axis i lies along ``sign[i]`` times the volume's
-axis ``permutation[i]``. The identity is element 0."""
-
 
 @dataclass(frozen=True)
 class HashSpec:
@@ -99,6 +92,8 @@ class HashSpec:
     flat : float
         Root of the tensor's trace (engine units per voxel) below which a voxel
         is flat; 0 for no such bucket.
+    anchors : Anchors or None
+        Anchors to assign voxels to.
     """
 
     window: Window = Window(sigma=2.0, radius=4)  # noqa: RUF009 (frozen)
@@ -106,6 +101,7 @@ class HashSpec:
     symmetry: str = "none"
     phases: Scale = (1, 1, 1)
     flat: float = 0.0
+    anchors: Anchors | None = None
 
     def __post_init__(self) -> None:
         if self.symmetry not in SYMMETRIES:
@@ -130,6 +126,9 @@ class HashSpec:
         if not all(self.allows(numbers) for numbers in zip(*self.window.axes, strict=True)):
             found = f"window {self.window} with the symmetry {self.symmetry}"
             raise ParameterError(explain("hash spec", found, "use flips"))
+        if self.anchors is not None and not self.allows(self.anchors.descriptor.shape):
+            found = f"anchors of a patch {self.anchors.descriptor.shape}, {self.symmetry}"
+            raise ParameterError(explain("hash spec", found, "use flips"))
 
     def allows(self, numbers: tuple[Any, ...]) -> bool:
         """Return True if the symmetry swaps only axes whose numbers (sizes, factors) agree."""
@@ -145,12 +144,22 @@ class HashSpec:
     @property
     def filter_count(self) -> int:
         """Buckets that have a filter."""
-        return int(np.prod(self.radices))
+        anchors = 1 if self.anchors is None else self.anchors.count
+        return anchors * int(np.prod(self.radices))
 
     @property
     def bucket_count(self) -> int:
         """Buckets in all, the flat one included."""
         return self.filter_count + (1 if self.flat > 0.0 else 0)
+
+    @property
+    def reach(self) -> Shape:
+        """Voxels needed around a voxel."""
+        reach = self.window.reach
+        if self.anchors is not None:
+            pairs = zip(reach, self.anchors.descriptor.reach, strict=True)
+            reach = tuple(max(pair) for pair in pairs)  # type: ignore[assignment]
+        return reach
 
     def range_of(self, name: str) -> tuple[float, float]:
         """Return the range of a feature."""
@@ -168,7 +177,8 @@ class HashSpec:
         -------
         dict of str to (low, high)
             One entry per feature with cuts, low end included; ``phase`` holds the
-            canonical phase twice; the flat bucket has ``flat`` alone.
+            canonical phase twice, and ``anchor`` the anchor; the flat bucket has ``flat``
+            alone.
 
         Raises
         ------
@@ -193,6 +203,8 @@ class HashSpec:
                 ranges[name] = (edges[digit], edges[digit + 1])
         if self.radices[-1] > 1:
             ranges["phase"] = (float(digits[-1]), float(digits[-1]))
+        if self.anchors is not None:
+            ranges["anchor"] = (float(bucket), float(bucket))
         return ranges
 
     @cached_property
@@ -239,7 +251,15 @@ class HashSpec:
         tensor, smooth = tensor_box(source, corner, shape, region, self.window, swapped)
         bucket, element = cpu_hash.hash_voxels(tensor, smooth, region.start, self.code, swapped)
         if swapped:
-            return bucket.transpose(0, 2, 1).copy(), element.transpose(0, 2, 1).copy()
+            bucket, element = bucket.transpose(0, 2, 1).copy(), element.transpose(0, 2, 1).copy()
+        if self.anchors is not None:
+            digits = int(np.prod(self.radices))
+            flat = bucket.reshape(-1)
+            chosen = np.flatnonzero(flat < digits)
+            box = (source, corner, shape)
+            anchor = self.anchors.assign(box, region, self.window, element, chosen)
+            flat[flat == digits] = self.filter_count
+            flat[chosen] += np.int32(digits) * anchor
         return bucket, element
 
     def with_cuts(self, **cuts: Cuts) -> HashSpec:
@@ -248,17 +268,20 @@ class HashSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON; inverse of :meth:`from_json`."""
-        return asdict(self)
+        data = asdict(replace(self, anchors=None))
+        del data["anchors"]
+        return data if self.anchors is None else data | {"anchors": self.anchors.to_json()}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> HashSpec:
+    def from_json(cls, data: dict[str, Any], anchors: Anchors | None = None) -> HashSpec:
         """Read what :meth:`to_json` wrote; raise :class:`BankError` for anything else."""
         try:
             sigma, radius = (data["window"][name] for name in ("sigma", "radius"))
             window = Window(one_or_three(float, sigma), one_or_three(int, radius))
             cuts = {str(k): tuple(float(c) for c in v) for k, v in data["cuts"].items()}
             x, y, z = (int(p) for p in data["phases"])
-            return cls(window, cuts, str(data["symmetry"]), (x, y, z), float(data["flat"]))
+            symmetry, flat = str(data["symmetry"]), float(data["flat"])
+            return cls(window, cuts, symmetry, (x, y, z), flat, anchors)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             message = explain("hash spec", f"cannot be read ({error})", "train the bank again")
             raise BankError(message) from error
@@ -270,57 +293,3 @@ def one_or_three(kind: Any, value: Any) -> Any:
         x, y, z = value
         return kind(x), kind(y), kind(z)
     return kind(value)
-
-
-def patch_offsets(shape: Shape) -> NDArray[np.int64]:
-    """Return offsets of a patch's voxels from its center, ``(taps, 3)``, z fastest."""
-    steps = [np.arange(width) - width // 2 for width in shape]
-    return np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
-
-
-def element_offsets(shape: Shape, strides: tuple[int, int, int]) -> NDArray[np.int64]:
-    """Return the offset of each canonical tap in a flat array, for each symmetry.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Canonical patch.
-    strides : tuple of int
-        Elements from one voxel to the next along x, y, z.
-
-    Returns
-    -------
-    (48, taps) ndarray of int64
-    """
-    canonical = patch_offsets(shape)
-    table = np.empty((len(ELEMENTS), canonical.shape[0]), np.int64)
-    for row, (permutation, signs) in zip(table, ELEMENTS, strict=True):
-        row[:] = (canonical * signs) @ np.array([strides[axis] for axis in permutation])
-    return table
-
-
-def phase_offsets(scale: Scale) -> NDArray[np.int64]:
-    """Return the phase (position in the low-resolution voxel) of each canonical phase.
-
-    Returns
-    -------
-    (48, prod(scale), 3) ndarray of int64
-        For each symmetry and canonical phase, steps from the voxel's corner
-        along x, y, z. For factors that differ, symmetries that would swap such
-        axes are unused; their rows hold the identity's permutation.
-    """
-    phases = np.stack(np.meshgrid(*[np.arange(s) for s in scale], indexing="ij"), -1)
-    centered = 2 * phases.reshape(-1, 3) - (np.array(scale) - 1)
-    table = np.empty((len(ELEMENTS), centered.shape[0], 3), np.int64)
-    for row, (permutation, signs) in zip(table, ELEMENTS, strict=True):
-        if [scale[axis] for axis in permutation] != list(scale):
-            permutation = (0, 1, 2)
-        for i, axis in enumerate(permutation):
-            row[:, axis] = (centered[:, i] * signs[i] + scale[axis] - 1) // 2
-    return table
-
-
-def phase_table(scale: Scale) -> NDArray[np.int64]:
-    """Return the canonical phase of each phase per symmetry, ``(48, prod(scale))``."""
-    offsets = phase_offsets(scale) @ np.array([scale[1] * scale[2], scale[2], 1])
-    return np.argsort(offsets, axis=1)

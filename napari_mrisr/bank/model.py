@@ -10,8 +10,9 @@ adds the result to the volume made so far:
 In its file (:mod:`napari_mrisr.bank.file`) the tensors are ``stage<i>.weights``,
 ``.support``, ``.error`` and ``.start_error``; everything else is JSON: preset,
 scale, degradation, start, each stage's spec, the training volumes with licenses
-and hashes. The expected error is optional: the tensors ``calibration.<name>`` and the JSON
-entry ``calibration``.
+and hashes. Stages with anchors add ``.anchors.projection`` and ``.anchors.points``, and store
+their weights in half precision. The expected error is optional: the tensors
+``calibration.<name>`` and the JSON entry ``calibration``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.anchors import Anchors
 from napari_mrisr.bank.calibration import Calibration
 from napari_mrisr.bank.file import read_bank_file, write_bank_file
 from napari_mrisr.bank.folder import user_banks
@@ -102,7 +104,7 @@ class StageSpec:
     @property
     def reach(self) -> Shape:
         """Voxels of the stage's grid needed around a voxel."""
-        x, y, z = (max(w // 2, r) for w, r in zip(self.shape, self.hash.window.reach, strict=True))
+        x, y, z = (max(w // 2, r) for w, r in zip(self.shape, self.hash.reach, strict=True))
         return x, y, z
 
     @property
@@ -198,13 +200,24 @@ class FilterBank:
         """Name of the preset it was trained with."""
         return str(self.provenance.get("preset", "custom"))
 
+    @property
+    def anchored(self) -> bool:
+        """True if a stage chooses its filters by anchors."""
+        return any(stage.spec.hash.anchors is not None for stage in self.stages)
+
+    @property
+    def _format_version(self) -> int:
+        if self.anchored:
+            return 3
+        return 1 if all(stage.spec.cubic for stage in self.stages) else 2
+
     def save(self, path: Path | str, *, overwrite: bool = True) -> None:
         """Write the file atomically."""
         target = Path(path)
         if target.exists() and not overwrite:
             raise BankError(explain(target, "exists", "choose another name or pass --overwrite"))
         document: dict[str, Any] = {
-            "format_version": 1 if all(stage.spec.cubic for stage in self.stages) else 2,
+            "format_version": self._format_version,
             "scale": format_scale(self.scale),
             "degradation": self.degradation,
             "start": self.start,
@@ -232,6 +245,8 @@ class FilterBank:
         for number, stage in enumerate(self.stages, 1):
             spec, support = stage.spec, stage.support
             cuts = ", ".join(f"{name} {len(c) + 1}" for name, c in spec.hash.cuts.items() if len(c))
+            if (anchors := spec.hash.anchors) is not None:
+                cuts = f"{anchors.count} anchors of {anchors.descriptor.kind} {cuts}".strip()
             used = int((support > 0).sum())
             gain = _gain_db(stage)
             lines.append(
@@ -312,11 +327,12 @@ def bundled_name(scale: RealScale, preset: str = "default", degradation: str = "
     return f"{preset}-{format_scale(scale)}x{suffix}"
 
 
-def bundled_scales() -> list[Scale]:
-    """List the scales with a bundled bank of the default preset, thick slices along z."""
-    found = [re.fullmatch(r"(default|thick)-(.*)x", name) for name in bundled_banks()]
+def bundled_scales(preset: str = "default") -> list[Scale]:
+    """List the scales with a bundled bank of a preset, thick slices along z."""
+    kinds = rf"{preset}|thick" if preset == "default" else preset
+    found = [re.fullmatch(rf"({kinds})-(.*)x", name) for name in bundled_banks()]
     names = [(match[1], match[2]) for match in found if match]
-    scales = (parse_scale(s if kind == "default" else f"1x1x{s}") for kind, s in names)
+    scales = (parse_scale(f"1x1x{s}" if kind == "thick" else s) for kind, s in names)
     return sorted(whole_scale(scale) for scale in scales)
 
 
@@ -390,7 +406,7 @@ def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> Fil
     for number, entry in enumerate(document["stages"]):
         spec = StageSpec(
             entry["grid"],
-            HashSpec.from_json(entry["hash"]),
+            HashSpec.from_json(entry["hash"], _anchors(number, entry["hash"], tensors)),
             one_or_three(int, entry["width"]),
             bool(entry["residual"]),
         )
@@ -411,10 +427,17 @@ def _build(path: Path, document: dict[str, Any], tensors: dict[str, Any]) -> Fil
     )
 
 
+def _anchors(number: int, entry: dict[str, Any], tensors: dict[str, Any]) -> Anchors | None:
+    if "anchors" not in entry:
+        return None
+    return Anchors.read(entry["anchors"], tensors, f"stage{number}.anchors.")
+
+
 def _stage(number: int, spec: StageSpec, scale: Scale, tensors: dict[str, Any]) -> Stage:
     filters, buckets = spec.hash.filter_count, spec.hash.bucket_count
+    stored = np.float32 if spec.hash.anchors is None else np.float16
     shapes = {
-        "weights": ((filters, spec.taps, spec.outputs(scale)), np.float32),
+        "weights": ((filters, spec.taps, spec.outputs(scale)), stored),
         "support": ((buckets,), np.int64),
         "error": ((buckets,), np.float32),
         "start_error": ((buckets,), np.float32),
@@ -426,6 +449,7 @@ def _stage(number: int, spec: StageSpec, scale: Scale, tensors: dict[str, Any]) 
             text = f"{name} of stage {number + 1} is {tensor.dtype} {tensor.shape}, not {shape}"
             raise BankError(text)
         found[name] = tensor
+    found["weights"] = found["weights"].astype(np.float32)
     if not np.isfinite(found["weights"]).all():
         raise BankError(f"NaN or infinity among the weights of stage {number + 1}")
     largest = float(np.abs(found["weights"]).max(initial=0.0))
@@ -440,6 +464,11 @@ def _tensors(bank: FilterBank) -> dict[str, Any]:
         for i, stage in enumerate(bank.stages)
         for name in ("weights", "support", "error", "start_error")
     }
+    for i, stage in enumerate(bank.stages):
+        if (anchors := stage.spec.hash.anchors) is not None:
+            named = anchors.tensors().items()
+            tensors |= {f"stage{i}.anchors.{name}": tensor for name, tensor in named}
+            tensors[f"stage{i}.weights"] = stage.weights.astype(np.float16)
     return tensors | (bank.calibration.tensors() if bank.calibration else {})
 
 

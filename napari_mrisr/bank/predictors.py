@@ -66,7 +66,10 @@ def predict_from(
     """
     spec = bank.stages[-1].spec.hash
     tensor, smooth = tensor_box(image, corner, shape, box, spec.window)
-    bucket, _ = cpu_hash.hash_voxels(tensor, smooth, box.start, spec.code)
+    if spec.anchors is None:
+        bucket, _ = cpu_hash.hash_voxels(tensor, smooth, box.start, spec.code)
+    else:
+        bucket, _ = spec.hash_box(image, corner, shape, box)
     trace = (tensor[0] + tensor[3] + tensor[5])[1:-1, 1:-1, 1:-1]
     strength = np.sqrt(np.maximum(trace, 0.0))
     return Predictors(bucket, strength, at_cells(detail, bank.scale, box))

@@ -27,6 +27,7 @@ REAL_SCALE_HELP = (
 # As `--help` must not import the engine, its texts are repeated here; a test compares them.
 METHODS = {
     "hashed": "learned filters",
+    "anchored": "learned filters, chosen by anchors",
     "network": "for thick slices",
     "nearest": "copy of the nearest voxel",
     "linear": "linear interpolation",

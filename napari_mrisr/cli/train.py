@@ -76,8 +76,9 @@ def add_parser(commands: options.Commands) -> None:
     )
     parser.add_argument(
         "--preset",
-        choices=("default", "paper"),
-        help="design of the filters; paper: as in the 2021 paper (default: default)",
+        choices=("default", "paper", "a-plus", "anr", "examples", "phase", "tensor"),
+        help="design of the filters; paper: as in the 2021 paper; the others choose filters by "
+        "anchors and need scikit-learn (default: default)",
     )
     options.add_degradation(parser, None, "standard")
     parser.add_argument(

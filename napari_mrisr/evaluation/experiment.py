@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mrisr.bank.model import bundled_banks, bundled_name
+from napari_mrisr.bank.model import bundled_banks, bundled_name, load_bank
 from napari_mrisr.core.progress import InnerProgress, Progress
 from napari_mrisr.core.scale import RealScale, Scale, format_scale, whole_scale
 from napari_mrisr.core.slices import relative_width
@@ -53,7 +53,7 @@ class EvaluateParameters:
     protocol : Protocol
         Degradation, metrics and other settings.
     bank : str or None
-        Filter bank of the method hashed; None for the bundled one.
+        Filter bank of the methods hashed and anchored; None for the bundled ones.
     model : str or None
         File of the method network, which options may follow; None for the bundled one.
     device : str
@@ -97,9 +97,17 @@ class EvaluateParameters:
     def upscaling(self, method: str, scale: RealScale) -> UpscaleParameters:
         """Return the parameters of one run; ``scale`` in RAS order."""
         name = self.protocol.tricubic if method == GAIN_OVER else method
-        bank = self.bank or self._bundled_bank(scale) if name == "hashed" else None
-        bank = self.model if name == "network" else bank
-        return UpscaleParameters(scale, name, bank, self.device, self.threads)
+        return UpscaleParameters(scale, name, self._file(name, scale), self.device, self.threads)
+
+    def _file(self, name: str, scale: RealScale) -> str | None:
+        """Return the bank or network of a method; None for the default."""
+        if name == "network":
+            return self.model
+        if name not in ("hashed", "anchored"):
+            return None
+        if self.bank is not None and load_bank(self.bank).anchored == (name == "anchored"):
+            return self.bank
+        return self._bundled_bank(scale) if name == "hashed" else None
 
     def _bundled_bank(self, scale: RealScale) -> str | None:
         """Return the bundled bank of the protocol's degradation; None for the default."""

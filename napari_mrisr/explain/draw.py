@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from napari_mrisr.core.scale import RealScale
+from napari_mrisr.explain.anchored import description_strips, nearest_strips
 from napari_mrisr.explain.gauges import (
     STRIP_IN,
     Gauge,
@@ -270,6 +271,9 @@ def _gauge(stage: StageTrace, name: str, *, cut: bool) -> Gauge:
 
 
 def _features(sheet: Sheet, stage: StageTrace) -> None:
+    if stage.anchor is not None:
+        draw_strips(sheet, [Gauge(*strip) for strip in description_strips(stage.anchor)])
+        return
     names = ["strength", "coherence"]
     names += [n for n in cut_features(stage) if n in ("asymmetry", "curvature")]
     strips = STRIP_IN * len(names)
@@ -295,6 +299,9 @@ def _bucket(sheet: Sheet, stage: StageTrace) -> None:
         draw_strips(
             part, [Gauge("√(λ1 + λ2 + λ3)", small(root), root, (0.0, np.inf), (code.flat,))]
         )
+        return
+    if stage.anchor is not None:
+        draw_strips(part, [Gauge(*strip) for strip in nearest_strips(stage.anchor)])
         return
     draw_strips(part, [_gauge(stage, name, cut=True) for name in cut_features(stage)])
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.hashing import ELEMENTS
 from napari_mrisr.bank.model import StageSpec
+from napari_mrisr.bank.symmetries import ELEMENTS
 from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.volume import FloatArray, IntensityWindow, Shape
+from napari_mrisr.explain.anchored import AnchorTrace
 from napari_mrisr.inspection.effective import EffectiveFilter
 
 Matrix = NDArray[np.float64]
@@ -64,13 +65,15 @@ class StageTrace:
     features : dict of str to float
         Value of each of :data:`~napari_mrisr.bank.hashing.FEATURES`.
     element : int
-        Index into :data:`~napari_mrisr.bank.hashing.ELEMENTS` of the symmetry that
+        Index into :data:`~napari_mrisr.bank.symmetries.ELEMENTS` of the symmetry that
         makes the patch canonical.
     bucket : int
     ranges : dict of str to (float, float)
         Ranges of the bucket (:meth:`HashSpec.decode`).
     flat : bool
         True if the voxel is flat and has no filter.
+    anchor : AnchorTrace or None
+        None for a stage without anchors.
     patch : (w, w, w) ndarray of float32
         Input of the filter, engine units.
     filter : (w, w, w) ndarray of float32
@@ -97,6 +100,7 @@ class StageTrace:
     bucket: int
     ranges: dict[str, tuple[float, float]]
     flat: bool
+    anchor: AnchorTrace | None
     patch: FloatArray
     filter: FloatArray
     products: Matrix

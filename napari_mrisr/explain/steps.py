@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mrisr.bank.hashing import FEATURES
+from napari_mrisr.explain.anchored import Words, description_words, nearest_words
 from napari_mrisr.explain.model import (
     CONSISTENCY,
     Explanation,
@@ -100,10 +101,7 @@ def step_of(explanation: VoxelExplanation, key: str, stage: int) -> Step:
     return Step(key, None, *_WORDS[key](explanation))
 
 
-_Words = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
-
-
-def _scan(explanation: VoxelExplanation) -> _Words:
+def _scan(explanation: VoxelExplanation) -> Words:
     r = explanation.lr_patch.shape[0] // 2
     value = float(explanation.lr_patch[r, r, r])
     return (
@@ -120,7 +118,7 @@ def _scan(explanation: VoxelExplanation) -> _Words:
     )
 
 
-def _start(explanation: VoxelExplanation) -> _Words:
+def _start(explanation: VoxelExplanation) -> Words:
     smooth = explanation.start == "tricubic"
     equation = r"$s(u) = \sum_k c_k\,\beta^{3}(u - k)$"
     source = "Cubic B-spline along each axis; Unser 1999, doi 10.1109/79.799930"
@@ -140,7 +138,7 @@ def _start(explanation: VoxelExplanation) -> _Words:
     )
 
 
-def _gradients(stage: StageTrace) -> _Words:
+def _gradients(stage: StageTrace) -> Words:
     n = stage.window.shape[0]
     r = n // 2
     x, y, z = stage.gradients.vectors[:, r, r, r]
@@ -158,7 +156,7 @@ def _gradients(stage: StageTrace) -> _Words:
     )
 
 
-def _tensor(stage: StageTrace) -> _Words:
+def _tensor(stage: StageTrace) -> Words:
     t = stage.tensor
     return (
         "Structure tensor",
@@ -173,7 +171,7 @@ def _tensor(stage: StageTrace) -> _Words:
     )
 
 
-def _ellipsoid(stage: StageTrace) -> _Words:
+def _ellipsoid(stage: StageTrace) -> Words:
     lengths = stage.values**0.5
     v = stage.vectors[:, 0]
     return (
@@ -214,7 +212,9 @@ _FEATURE_WORDS = {
 }
 
 
-def _features(stage: StageTrace) -> _Words:
+def _features(stage: StageTrace) -> Words:
+    if stage.anchor is not None:
+        return description_words(stage.anchor)
     names: tuple[str, ...] = ("elevation", "azimuth", "strength", "coherence")
     names += tuple(name for name in cut_features(stage) if name not in names)
     return (
@@ -259,7 +259,7 @@ def _angle_equation(stage: StageTrace) -> str:
     )
 
 
-def _bucket(stage: StageTrace) -> _Words:
+def _bucket(stage: StageTrace) -> Words:
     code = stage.spec.hash
     if stage.flat:
         return (
@@ -287,6 +287,8 @@ def _bucket(stage: StageTrace) -> _Words:
     ]
     if code.symmetry != "none":
         rows.append(("axes of the canonical patch", ", ".join(stage.directions)))
+    if stage.anchor is not None:
+        return nearest_words(stage.anchor, stage.support, rows)
     return (
         "Bucket",
         "Each feature falls into one of a few ranges. All voxels with the same ranges share "
@@ -298,7 +300,7 @@ def _bucket(stage: StageTrace) -> _Words:
     )
 
 
-def _filter(stage: StageTrace) -> _Words:
+def _filter(stage: StageTrace) -> Words:
     count, residual = stage.spec.taps, stage.spec.residual
     if stage.flat:
         words = "Flat voxels have no filter, so nothing is added."
@@ -329,7 +331,7 @@ def _filter(stage: StageTrace) -> _Words:
     )
 
 
-def _weights(explanation: NetworkExplanation) -> _Words:
+def _weights(explanation: NetworkExplanation) -> Words:
     found = explanation.filter
     total = float(found.weights.sum())
     shown = float(np.abs(explanation.weights).sum() / max(np.abs(found.weights).sum(), 1e-12))
@@ -352,7 +354,7 @@ def _weights(explanation: NetworkExplanation) -> _Words:
     )
 
 
-def _products(explanation: NetworkExplanation) -> _Words:
+def _products(explanation: NetworkExplanation) -> Words:
     inside = float(explanation.products.sum())
     found = explanation.filter
     total = found.interpolation + found.correction + found.consistency
@@ -370,7 +372,7 @@ def _products(explanation: NetworkExplanation) -> _Words:
     )
 
 
-def _output(explanation: VoxelExplanation) -> _Words:
+def _output(explanation: VoxelExplanation) -> Words:
     terms = "First guess and changes add up to"
     if explanation.replaces:
         terms = "The filter gives"

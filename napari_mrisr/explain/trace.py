@@ -17,6 +17,7 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import MAX_SCALE, Scale
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, VolumeError, explain
+from napari_mrisr.explain.anchored import trace_anchor
 from napari_mrisr.explain.model import Explanation, Gradients, Matrix, StageTrace
 from napari_mrisr.inspection.filters import output_at, reorient
 from napari_mrisr.inspection.maps import feature_values
@@ -243,6 +244,7 @@ def _trace(
         bucket=bucket,
         ranges=code.decode(bucket),
         flat=bucket == code.filter_count,
+        anchor=trace_anchor(code, box, at.region, element),
         patch=patch,
         filter=weights,
         products=values * weights,

@@ -219,6 +219,8 @@ def _mismatch(first: FilterBank, a: Stage, second: FilterBank, b: Stage) -> str 
     for name in sorted({*one.cuts, *two.cuts}):
         if one.cuts.get(name, ()) != two.cuts.get(name, ()):
             return f"{name} is cut at {two.cuts.get(name, ())}, not at {one.cuts.get(name, ())}"
+    if one.anchors != two.anchors:
+        return "other anchors"
     return None
 
 

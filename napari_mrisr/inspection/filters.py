@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets, phase_table
 from napari_mrisr.bank.model import Stage
+from napari_mrisr.bank.symmetries import ELEMENTS, element_offsets, phase_offsets, phase_table
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape
 from napari_mrisr.errors import ParameterError, explain
@@ -73,7 +73,7 @@ def reorient(cube: FloatArray, element: int) -> FloatArray:
     cube : (x, y, z) ndarray
         Canonical patch of odd widths; equal ones along axes that the symmetry swaps.
     element : int
-        Index into :data:`napari_mrisr.bank.hashing.ELEMENTS`.
+        Index into :data:`napari_mrisr.bank.symmetries.ELEMENTS`.
     """
     out = np.empty(cube.size, cube.dtype)
     x, y, z = cube.shape
@@ -249,7 +249,7 @@ def inspect_voxel(source: StageInput, index: Shape) -> VoxelView:
     box, corner = source.crop_for(region)
     tensor, smooth = tensor_box(box, corner, source.shape, region, spec.hash.window)
     analysis = cpu_hash.voxel_features(tensor, smooth)
-    bucket, element = cpu_hash.hash_voxels(tensor, smooth, region.start, spec.hash.code)
+    bucket, element = spec.hash.hash_box(box, corner, source.shape, region)
     features = feature_values(analysis[0, 0, 0], spec.hash.symmetry)
     number, symmetry = int(bucket[0, 0, 0]), int(element[0, 0, 0])
     patch = padded(source.image, (0, 0, 0), source.shape, region, spec.shape)

@@ -71,7 +71,7 @@ class StageInput:
 
     def crop_for(self, region: Region) -> tuple[FloatArray, Shape]:
         """Return the part of ``image`` that hashing a region reads, and its first index."""
-        reach = self.stage.spec.hash.window.reach
+        reach = self.stage.spec.hash.reach
         box = grown(region, reach, self.shape)
         return self.image[box.slices], box.start
 

@@ -42,7 +42,7 @@ def range_text(name: str, low: float, high: float) -> str:
     """Return a feature's range: ``15 to 30°``, ``below −0.15``, ``0.15 or more``."""
     unit = _UNITS.get(name, "")
     a, b = (f"{end:.{4 if abs(end) >= 100 else 3}g}".replace("-", "−") for end in (low, high))
-    if name == "phase":
+    if name in ("phase", "anchor"):
         return a
     if np.isinf(low):
         return f"below {b}{unit}"
@@ -77,6 +77,9 @@ def voxel_facts(source: StageInput, view: VoxelView) -> list[Fact]:
         sub = (i % s for i, s in zip(view.index, source.bank.scale, strict=True))
         position = ", ".join(map(str, sub))
         facts.append(Fact("sub-voxel", position, f"phase {_bin(view, 'phase')}"))
+    if (anchors := source.stage.spec.hash.anchors) is not None and not view.flat:
+        number = _bin(view, "anchor")
+        facts.append(Fact("anchor", number, f"of {anchors.count}, {anchors.descriptor.kind}"))
     x, y, z = (number_text(float(v), 2) for v in view.direction)
     facts.append(Fact("v1 (R, A, S)", f"{x}, {y}, {z}"))
     facts.append(Fact("√λ1, √λ2, √λ3", ", ".join(_root(v) for v in view.eigenvalues)))

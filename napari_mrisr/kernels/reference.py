@@ -1,4 +1,4 @@
-"""Reference implementation of each kernel of ``cpu``, ``cpu_hash`` and ``cpu_rows``.
+"""Reference of each kernel of ``cpu``, ``cpu_hash``, ``cpu_anchors`` and ``cpu_rows``.
 
 Plain loops, double precision, :func:`numpy.linalg.eigh`. The tests compare the fast kernels
 with it. The arguments of all kernels are documented here.
@@ -270,6 +270,39 @@ def _tangent(opposite: float, adjacent: float) -> float:
     return float(opposite / adjacent) if adjacent > 0.0 else np.inf
 
 
+def nearest_anchor(
+    rows: FloatArray,
+    projection: FloatArray,
+    points: FloatArray,
+    offsets: FloatArray,
+    mirrored: bool,
+) -> NDArray[np.int32]:
+    """Find the anchor with the highest score, the first of equal ones.
+
+    The score of anchor k is ``rows @ projection @ points[:, k] + offsets[k]``.
+
+    Parameters
+    ----------
+    rows : (n, inputs) ndarray of float32
+        One description per voxel.
+    projection : (inputs, dimensions) ndarray of float32
+    points : (dimensions, anchors) ndarray of float32
+    offsets : (anchors,) ndarray of float32
+        0 for the inner product; minus half the squared length of each anchor for the
+        Euclidean distance.
+    mirrored : bool
+        Compare magnitudes of scores, so that an anchor also serves its negative.
+
+    Returns
+    -------
+    (n,) ndarray of int32
+    """
+    values = rows.astype(np.float64) @ projection.astype(np.float64)
+    scores = values @ points.astype(np.float64) + offsets
+    best = np.argmax(np.abs(scores) if mirrored else scores, axis=1)
+    return np.asarray(best, dtype=np.int32)
+
+
 def gather(
     source: FloatArray,
     base: IndexArray,
@@ -289,7 +322,7 @@ def gather(
         Symmetry of each patch.
     offsets : (48, taps) ndarray of int
         Steps from the center to each tap in the flat array, by symmetry
-        (:func:`napari_mrisr.bank.hashing.element_offsets`).
+        (:func:`napari_mrisr.bank.symmetries.element_offsets`).
     centered : bool
         Subtract the center.
 
@@ -326,7 +359,7 @@ def filter_cells(
         As in :func:`gather`, for ``source``.
     places : (48, outputs) ndarray of int
         Steps in the flat ``out`` from a block's first voxel to each output,
-        by symmetry (:func:`napari_mrisr.bank.hashing.phase_offsets`).
+        by symmetry (:func:`napari_mrisr.bank.symmetries.phase_offsets`).
     weights : (filters, taps, outputs or more) ndarray of float32
         Applied to the patch minus its center. The numba kernel needs the last
         axis padded to a multiple of eight.

@@ -1,4 +1,4 @@
-"""Method ``hashed``: interpolate, then filter each voxel with the filter of its bucket.
+"""Methods ``hashed`` and ``anchored``: interpolate, then filter voxels by their bucket.
 
 A region is computed from a slightly larger one, because each stage on upsampled voxels
 needs its reach around the region of the next stage. All steps are local. The whole run,
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets
 from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.bank.symmetries import ELEMENTS, element_offsets, phase_offsets
 from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
@@ -45,7 +45,11 @@ class Hashed:
     """
 
     bank: FilterBank
-    name: str = "hashed"
+
+    @property
+    def name(self) -> str:
+        """Name of the method, by how the bank chooses its filters."""
+        return "anchored" if self.bank.anchored else "hashed"
 
     @property
     def scale(self) -> Scale:
@@ -178,7 +182,7 @@ def cell_box(box: Region, scale: Scale) -> Region:
 def hash_cells(stage: Stage, lr: FloatArray, cells: Region) -> Buckets:
     """Compute buckets and symmetries of low-resolution voxels."""
     shape = (lr.shape[0], lr.shape[1], lr.shape[2])
-    box = grown(cells, stage.spec.hash.window.reach, shape)
+    box = grown(cells, stage.spec.hash.reach, shape)
     source = lr[box.slices]
     busy = _busy(stage, source, box.start, shape, cells)
     if busy == cells:

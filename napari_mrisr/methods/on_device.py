@@ -22,8 +22,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from napari_mrisr.bank.hashing import phase_offsets
 from napari_mrisr.bank.model import Stage
+from napari_mrisr.bank.symmetries import phase_offsets
 from napari_mrisr.core.axes import permute_data
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import RealScale, scale_label
@@ -262,7 +262,7 @@ def _rows_kernel(machine: Machine) -> interpolate.RowsKernel:
 def on_device(method: Method, machine: Machine) -> HashedOnDevice | InterpolationOnDevice | None:
     """Return the method on a device; None for one that has no kernels there."""
     inner = innermost(method)
-    if type(inner) is Hashed:
+    if type(inner) is Hashed and not inner.bank.anchored:
         return HashedOnDevice(inner.bank, machine=machine)
     if type(inner) is Interpolation:
         return InterpolationOnDevice(inner, machine)

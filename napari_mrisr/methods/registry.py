@@ -143,6 +143,7 @@ METHOD_SUMMARIES = {
     "plug-and-play": "denoising network, consistent with the scan",
     "unrolled": "network in blocks, for thick slices",
     "hashed": "learned filters",
+    "anchored": "learned filters, chosen by anchors",
     "network": "for thick slices",
 }
 """One line per built-in method, to show where a user picks one."""
@@ -162,6 +163,7 @@ _BUILT_IN = {
     "plug-and-play": "napari_mrisr.methods.iterative:make_plug_and_play",
     "unrolled": "napari_mrisr.methods.unrolled:make_unrolled",
     "hashed": "napari_mrisr.methods.resampled:make_hashed",
+    "anchored": "napari_mrisr.methods.resampled:make_anchored",
     "network": "napari_mrisr.methods.network:make_network",
 }
 
@@ -203,7 +205,7 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     scale : tuple of float
         Factor of each axis, 1 to 10; ``quadratic`` takes whole factors only.
     bank : str, optional
-        For ``hashed``: path of a filter bank or name of a bundled one; by
+        For ``hashed`` and ``anchored``: path of a filter bank or name of a bundled one; by
         default the bundled one for the scale. Along one axis, a bank of the next whole
         factor serves too. For ``network``: path of a network file, which options may follow.
         For ``unrolled`` and ``plug-and-play``: path of a network file of their kind.
@@ -267,8 +269,9 @@ def available_scales(name: str) -> list[Scale] | None:
     if name == "network":
         alike: list[Scale] = [(2, 2, 2), (3, 3, 3), (4, 4, 4)]
         return sorted([*alike, *thick])
-    if name != "hashed":
+    if name not in ("hashed", "anchored"):
         return None
     from napari_mrisr.bank.model import bundled_scales
 
-    return sorted(order for scale in bundled_scales() for order in orders_of(scale))
+    scales = bundled_scales("a-plus" if name == "anchored" else "default")
+    return sorted(order for scale in scales for order in orders_of(scale))

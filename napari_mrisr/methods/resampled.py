@@ -8,9 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_mrisr.bank.model import FilterBank, bank_for, bundled_scales, load_bank
-from napari_mrisr.core.scale import RealScale, Scale, orders_of, upsampled_size
+from napari_mrisr.bank.model import (
+    FilterBank,
+    bank_for,
+    bundled_name,
+    bundled_scales,
+    load_bank,
+)
+from napari_mrisr.core.scale import RealScale, Scale, orders_of, scale_label, upsampled_size
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
+from napari_mrisr.errors import BankError, ScaleError, explain
 from napari_mrisr.methods.consistent import Consistent, made_consistent
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import Permuted, hashed_with
@@ -90,6 +97,21 @@ def make_hashed(scale: RealScale, bank: str | None = None) -> Method:
     hashed = hashed_with(found, found.scale if whole is None else whole)
     method: Method = hashed if hashed.scale == scale else Resampled(hashed, scale)
     return made_consistent(method, found.degradation)
+
+
+def make_anchored(scale: RealScale, bank: str | None = None) -> Method:
+    """Learned filters that the nearest anchor chooses, of a bank or the bundled one."""
+    if bank is None:
+        bundled = bundled_scales("a-plus")
+        whole = scale_of_bank(scale, bundled)
+        if whole is None:
+            have = ", ".join(map(scale_label, bundled)) or "none"
+            mend = f"use one of {have}, or method hashed"
+            raise ScaleError(explain("scale", f"no anchors for {scale_label(scale)}", mend))
+        bank = bundled_name(whole, "a-plus")
+    elif not load_bank(bank).anchored:
+        raise BankError(explain(bank, "a filter bank without anchors", "use method hashed"))
+    return make_hashed(scale, bank)
 
 
 def scale_of_bank(scale: RealScale, banks: Iterable[Scale]) -> Scale | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.hashing import element_offsets
+from napari_mrisr.bank.symmetries import element_offsets
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import cpu_samples, gpu_kernels

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_mrisr.bank.anchors import Anchors
 from napari_mrisr.core.scale import format_scale
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io import atomic_write
@@ -90,12 +91,18 @@ def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, str]) 
         if equations is not None
         for name, tensor in equations.tensors().items()
     }
+    hashes = [plan.spec.hash for plan in state.plans]
+    for number, spec in enumerate(hashes):
+        if spec.anchors is not None:
+            named = spec.anchors.tensors().items()
+            tensors |= {f"stage{number}.anchors.{name}": tensor for name, tensor in named}
     document = {
         "parameters": identity,
         "files": state.files,
         "paths": [None if p is None else str(p) for p in state.paths],
         "done": state.done,
-        "cuts": [plan.spec.hash.to_json()["cuts"] for plan in state.plans],
+        "cuts": [spec.to_json()["cuts"] for spec in hashes],
+        "anchors": [spec.anchors and spec.anchors.to_json() for spec in hashes],
         "crc32": _checksums(tensors),
     }
     with atomic_write(path) as temporary:
@@ -146,6 +153,9 @@ def _understand(
     for number, cuts in enumerate(document["cuts"]):
         plan = state.plans[number]
         spec = plan.spec.hash.with_cuts(**{k: tuple(v) for k, v in cuts.items()})
+        if (entry := document.get("anchors", {})) and entry[number]:
+            anchors = Anchors.read(entry[number], tensors, f"stage{number}.anchors.")
+            spec = replace(spec, anchors=anchors)
         state.plans[number] = replace(plan, spec=replace(plan.spec, hash=spec))
         state.equations[number] = _sums(tensors, f"stage{number}.")
         state.halves[number] = _sums(tensors, f"stage{number}.half.")

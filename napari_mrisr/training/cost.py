@@ -70,10 +70,7 @@ def estimate_training(
     sums, batch = 0, 0
     for plan in preset.stages:
         taps, outputs = plan.spec.taps, plan.spec.outputs(scale)
-        # Each feature whose terciles are not known yet multiplies the buckets by three.
-        open_cuts = [name for name in plan.terciles if name not in plan.spec.hash.cuts]
-        buckets = plan.spec.hash.filter_count * 3 ** len(open_cuts)
-        values = buckets * taps * (taps + outputs)
+        values = plan.bucket_count * taps * (taps + outputs)
         # In double precision the sums of the first half are kept as well.
         sums += values * (2 * 4 if plan.single else 4 * 8)
         batch = max(batch, 4 * (taps + outputs) * (BATCH + taps))

@@ -16,7 +16,7 @@ from napari_mrisr.bank.model import FilterBank, Stage
 from napari_mrisr.bank.predictors import before_last, predict_from
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import Region
+from napari_mrisr.core.volume import FloatArray, Region
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.scan.traits import TraitRanges, Traits, measure_traits
 from napari_mrisr.training.checkpoint import TrainingState
@@ -26,13 +26,13 @@ from napari_mrisr.training.presets import Preset, StagePlan, TrainParameters
 from napari_mrisr.training.sampling import Pair, run_stages, slabs_of
 from napari_mrisr.training.sources import TrainingVolume
 
+NEIGHBORS = 8
+"""Anchors whose samples the regressor ``neighborhood`` shares."""
+
 
 def solved_stage(plan: StagePlan, equations: NormalEquations) -> Stage:
     """Solve for the filters of a stage, with support and errors per bucket."""
-    if plan.ridge is None:
-        weights = equations.solve_conjugate_gradients(plan.spec.taps // 2)
-    else:
-        weights = equations.solve(plan.ridge)
+    weights = _solve(plan, equations)
     spec = plan.spec
     per_sample = np.maximum(equations.count * equations.outputs, 1)
     error = np.sqrt(equations.squared_error(weights) / per_sample)
@@ -49,6 +49,22 @@ def solved_stage(plan: StagePlan, equations: NormalEquations) -> Stage:
         np.pad(error, (0, extra), constant_values=np.nan).astype(np.float32),
         np.pad(start, (0, extra), constant_values=np.nan).astype(np.float32),
     )
+
+
+def _solve(plan: StagePlan, equations: NormalEquations) -> FloatArray:
+    if plan.ridge is None:
+        return equations.solve_conjugate_gradients(plan.spec.taps // 2)
+    anchors = plan.spec.hash.anchors
+    if anchors is None:
+        return equations.solve(plan.ridge)
+    if plan.regressor == "constant":
+        weights = equations.solve_examples()
+    else:
+        if plan.regressor == "neighborhood":
+            equations = equations.shared(anchors.neighbors(NEIGHBORS))
+        weights = equations.solve(plan.ridge)
+    # As the bank's file stores them, so that later stages see what a run computes.
+    return weights.astype(np.float16).astype(np.float32)
 
 
 def bank_of(

@@ -168,6 +168,44 @@ class NormalEquations:
             progress.advance()
         return filters
 
+    def shared(self, groups: NDArray[np.intp]) -> NormalEquations:
+        """Return the sums of each bucket's group of buckets.
+
+        Parameters
+        ----------
+        groups : (anchors, n) ndarray of int
+            Anchors of each group. An anchor's buckets follow each other, in equal numbers.
+        """
+        anchors = len(groups)
+        parts = []
+        for sums in self.tensors().values():
+            split = sums.reshape(anchors, -1, *sums.shape[1:])
+            total = np.zeros_like(split)
+            for column in groups.T:
+                total += split[column]
+            parts.append(total.reshape(sums.shape))
+        gram, cross, energy, count = parts
+        return NormalEquations(gram, cross, energy, count)
+
+    def solve_examples(self) -> FloatArray:
+        """Return rank-one filters: the detail of a bucket's typical patch, scaled by contrast.
+
+        The typical patch u is the first principal component of the bucket's patches. Its
+        detail V'u / u'Qu is the least-squares answer to a patch u. A patch p gets the detail
+        times u'p. This is a look-up of examples (Freeman et al. 2002) that keeps contrast.
+
+        Returns
+        -------
+        (buckets, taps, outputs) ndarray of float32
+        """
+        filters = np.zeros(self.cross.shape, np.float32)
+        for bucket in np.flatnonzero(self.count):
+            values, vectors = np.linalg.eigh(self.gram[bucket].astype(np.float64))
+            if values[-1] > 0.0:
+                typical = vectors[:, -1]
+                filters[bucket] = np.outer(typical, typical @ self.cross[bucket]) / values[-1]
+        return filters
+
     def solve_conjugate_gradients(
         self, identity_tap: int, progress: Progress | None = None, steps: int = 100
     ) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 
+from napari_mrisr.bank.descriptors import Descriptor
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec
 from napari_mrisr.core.axes import IN_ORDER, Axes
@@ -15,6 +16,11 @@ from napari_mrisr.operators.gradients import Window
 PRESET_SUMMARIES = {
     "default": "three stages; a minute or two for three volumes",
     "paper": "recipe of the 2021 paper: one stage, 8 GB, slow",
+    "a-plus": "anchors of gradients (A+)",
+    "anr": "anchors of gradients, filters of their neighborhoods (ANR)",
+    "examples": "anchors of gradients, looked-up details",
+    "phase": "anchors of the phase stretch transform (PhSAR)",
+    "tensor": "anchors of structure tensors",
 }
 """One line per preset, to show where a user picks one."""
 
@@ -101,6 +107,27 @@ class TrainParameters:
         return orders
 
 
+REGRESSORS = ("linear", "neighborhood", "constant")
+
+
+@dataclass(frozen=True)
+class AnchorPlan:
+    """Anchors to be learned for a stage.
+
+    Attributes
+    ----------
+    descriptor : Descriptor
+    count : int
+        Number of anchors.
+    dimensions : int
+        Principal components that are kept.
+    """
+
+    descriptor: Descriptor
+    count: int
+    dimensions: int = 24
+
+
 @dataclass(frozen=True)
 class StagePlan:
     """Specification of a stage and of its training.
@@ -118,6 +145,12 @@ class StagePlan:
         Maximum number of samples per volume and thick axis; None for all.
     single : bool
         Accumulate in float32 instead of float64, because buckets × taps² is large.
+    anchors : AnchorPlan or None
+        Anchors, learned from a sample of the training volumes.
+    regressor : str
+        One of :data:`REGRESSORS`: filters by ridge regression from the samples of a bucket, or
+        of an anchor's neighborhood, or a detail that is looked up and scaled by the contrast
+        (:meth:`~napari_mrisr.training.normal_equations.NormalEquations.solve_examples`).
     """
 
     spec: StageSpec
@@ -125,6 +158,16 @@ class StagePlan:
     ridge: float | None = 500.0
     samples: int | None = None
     single: bool = False
+    anchors: AnchorPlan | None = None
+    regressor: str = "linear"
+
+    @property
+    def bucket_count(self) -> int:
+        """Buckets with a filter, also of cuts and anchors that are still open."""
+        spec = self.spec.hash
+        open_cuts = [name for name in self.terciles if name not in spec.cuts]
+        anchors = 1 if self.anchors is None or spec.anchors else self.anchors.count
+        return int(spec.filter_count * anchors * 3 ** len(open_cuts))
 
 
 @dataclass(frozen=True)
@@ -159,7 +202,33 @@ def get_preset(name: str, scale: Scale, degradation: str = "standard") -> Preset
         phases = scale if scale == (2, 2, 2) else (1, 1, 1)
         fine, wide = (_voxel_stage(scale, sigma, phases) for sigma in (0.55, 0.8))
         return Preset(name, start, (_cell_stage(scale), fine, wide))
+    if name in _ANCHORED:
+        grid = "voxel" if degradation == "paper-2021" else "cell"
+        return Preset(name, start, (_anchored_stage(scale, grid, *_ANCHORED[name]),))
     raise ParameterError(explain("preset", repr(name), f"choose from {', '.join(PRESETS)}"))
+
+
+# Features and regressor.
+_ANCHORED = {
+    "a-plus": ("gradients", "linear"),
+    "anr": ("gradients", "neighborhood"),
+    "examples": ("gradients", "constant"),
+    "phase": ("phase", "linear"),
+    "tensor": ("tensor", "linear"),
+}
+
+
+def _anchored_stage(scale: Scale, grid: str, features: str, regressor: str) -> StagePlan:
+    """Return a stage with anchors."""
+    thick = thick_axis(scale) == 2
+    shape = (5, 5, 3) if thick else (5, 5, 5)
+    symmetry = "plane" if thick else _symmetry(scale)
+    spec = StageSpec(grid, HashSpec(Window(0.9, 2), {}, symmetry, flat=_FLAT), shape)
+    descriptor = Descriptor(features, (1, 1, 1) if features == "tensor" else (3, 3, 3))
+    # Fewer at large scales, where each has many filters and few samples.
+    count = min(256, max(32, 4096 // spec.outputs(scale)))
+    anchors = AnchorPlan(descriptor, count)
+    return StagePlan(spec, ridge=500.0, anchors=anchors, regressor=regressor)
 
 
 def _paper_stage() -> StagePlan:

@@ -16,6 +16,7 @@ from napari_mrisr.core.progress import CancelToken, Progress
 from napari_mrisr.core.scale import format_scale, scale_label
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.errors import BankError, Cancelled, VolumeError, explain
+from napari_mrisr.training import anchors
 from napari_mrisr.training.accumulate import accumulator
 from napari_mrisr.training.checkpoint import (
     TrainingState,
@@ -175,6 +176,8 @@ def train(
     if target.exists() and not (overwrite or resume):
         raise BankError(explain(target, "exists", "overwrite or resume it"))
     preset = get_preset(parameters.preset, parameters.scale, parameters.degradation)
+    if any(plan.anchors for plan in preset.stages):
+        anchors.require_scikit_learn()
     pool = ThreadPool(threads or processors(), CancelToken(partial(check_stopped, progress, watch)))
     check_memory(estimate_training(preset, parameters.scale, threads=pool.threads), preset.name)
     with threadpool_limits(pool.threads, user_api="blas"):
@@ -329,6 +332,7 @@ class TrainingRun:
         state = self.state
         if state.done[number] < len(state.files):
             self._fix_cuts(number, stages)
+            self._fix_anchors(number, stages)
         plan = state.plans[number]
         job = StageJob(plan, self._bank(stages), self.parameters)
         equations = state.equations[number]
@@ -397,6 +401,21 @@ class TrainingRun:
             values = np.concatenate([part[name] for part in parts])
             cuts[name] = tuple(float(cut) for cut in np.quantile(values, (1 / 3, 2 / 3)))
         spec = replace(plan.spec, hash=plan.spec.hash.with_cuts(**cuts))
+        state.plans[number] = replace(plan, spec=spec)
+
+    def _fix_anchors(self, number: int, stages: list[Stage]) -> None:
+        """Learn the anchors that the plan leaves open."""
+        state = self.state
+        plan = state.plans[number]
+        if plan.anchors is None or plan.spec.hash.anchors is not None:
+            return
+        volumes = self._volumes(0)
+        volumes = volumes[:: -(-len(volumes) // anchors.MOST_VOLUMES)]
+        share = -(-anchors.SAMPLES // len(volumes))
+        job = StageJob(plan, self._bank(stages), self.parameters)
+        parts = self.executor.each(anchors.volume_descriptions, volumes, job, share)
+        learned = anchors.learn_anchors(plan.anchors, np.concatenate(list(parts)))
+        spec = replace(plan.spec, hash=replace(plan.spec.hash, anchors=learned))
         state.plans[number] = replace(plan, spec=spec)
 
     def _volumes(self, first: int) -> list[TrainingVolume]:

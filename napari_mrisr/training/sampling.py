@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_mrisr.bank.hashing import element_offsets, phase_offsets
+from napari_mrisr.bank.descriptors import Descriptor
 from napari_mrisr.bank.model import FilterBank, StageSpec
+from napari_mrisr.bank.symmetries import element_offsets, phase_offsets
 from napari_mrisr.core.axes import IN_ORDER, Axes, permute_volume
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.threads import ThreadPool
@@ -199,6 +200,31 @@ def feature_sample(
     total = roots.sum(axis=1)
     coherence = (roots[:, 0] - roots[:, 1] - roots[:, 2]) / np.where(total > 0, total, 1.0)
     return {"strength": roots[:, 0], "coherence": coherence}
+
+
+def describe_sample(
+    pair: Pair,
+    spec: StageSpec,
+    descriptor: Descriptor,
+    before: FilterBank,
+    count: int,
+    pool: ThreadPool = ONE_THREAD,
+) -> FloatArray:
+    """Return the descriptions of randomly chosen voxels inside the mask, ``(n, inputs)``."""
+    image = run_stages(pair.lr, before, pool) if spec.grid == "voxel" else pair.lr.data
+    shape = (image.shape[0], image.shape[1], image.shape[2])
+    inside = _usable(pair, spec, image.shape, pool)
+    total, parts = int(inside.sum()), []
+    for slab in slabs_of(image.shape, 1):
+        pool.check()
+        box = (image, (0, 0, 0), shape)
+        bucket, element = spec.hash.hash_box(*box, slab)
+        chosen = np.flatnonzero(inside[slab.slices] & (bucket < spec.hash.filter_count))
+        keep = -(-count * chosen.size // max(1, total))
+        chosen = np.random.default_rng(pair.seed + slab.start[0]).permutation(chosen)[:keep]
+        prepared = descriptor.prepare(*box, slab, spec.hash.window)
+        parts.append(descriptor.rows(prepared, element, chosen))
+    return np.concatenate(parts)
 
 
 def run_stages(lr: Volume, bank: FilterBank, pool: ThreadPool) -> FloatArray:

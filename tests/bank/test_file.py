@@ -80,7 +80,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(saved):
 
 def test_future_version(tmp_path):
     path = by_hand(tmp_path / "a.safetensors", format_version=7)
-    assert refusal(path) == "format version 7, this program knows up to 2; update napari-mrisr"
+    assert refusal(path) == "format version 7, this program knows up to 3; update napari-mrisr"
 
 
 @pytest.mark.parametrize("version", [0, -1, "1", None, 1.5, True])

@@ -11,11 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_mrisr.bank.hashing import (
+from napari_mrisr.bank.hashing import FEATURES, SYMMETRIES, HashSpec
+from napari_mrisr.bank.symmetries import (
     ELEMENTS,
-    FEATURES,
-    SYMMETRIES,
-    HashSpec,
     element_offsets,
     patch_offsets,
     phase_offsets,

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors import safe_open
 
+from napari_mrisr.bank.descriptors import Descriptor
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec
 from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.io import read_volume
 from napari_mrisr.operators.gradients import Window
 from napari_mrisr.training import presets, run
-from napari_mrisr.training.presets import Preset, StagePlan, TrainParameters
+from napari_mrisr.training.presets import AnchorPlan, Preset, StagePlan, TrainParameters
 from napari_mrisr.training.sampling import Pair, Samples, make_pair
 
 ANGLES = {"elevation": (25.0,), "azimuth": (22.5,), "coherence": (0.0, 0.2)}
@@ -49,6 +51,11 @@ def small_preset(name, scale, degradation="standard"):
             single=True,
         )
         return Preset(name, "tricubic", (plan,))
+    if name == "a-plus":
+        spec = StageSpec("cell", HashSpec(Window(1.0, 2), {}, symmetry, flat=0.002), 3)
+        anchors = AnchorPlan(Descriptor("gradients", (3, 3, 3)), 12, 6)
+        voxels = StagePlan(replace(spec, grid="voxel"), ridge=100.0, samples=20_000)
+        return Preset(name, "tricubic", (StagePlan(spec, ridge=100.0, anchors=anchors), voxels))
     spec = HashSpec(Window(1.0, 2), ANGLES, symmetry, flat=0.002)
     cell = StagePlan(StageSpec("cell", spec, 3), ridge=100.0)
     voxel = StagePlan(StageSpec("voxel", spec, 3), ridge=100.0, samples=20_000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import patterns
 
-from napari_mrisr.bank.hashing import ELEMENTS
+from napari_mrisr.bank.symmetries import ELEMENTS
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.inspection import (
@@ -99,7 +99,7 @@ def test_response_of_a_smoother_and_of_a_residual():
 
 
 def test_output_positions_equal_the_engine():
-    from napari_mrisr.bank.hashing import phase_offsets
+    from napari_mrisr.bank.symmetries import phase_offsets
 
     for element in (0, 5, 17, 46):
         for output, place in enumerate(phase_offsets((2, 2, 2))[element]):

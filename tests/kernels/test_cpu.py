@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_mrisr.bank.hashing import ELEMENTS, element_offsets, phase_offsets
+from napari_mrisr.bank.symmetries import ELEMENTS, element_offsets, phase_offsets
 from napari_mrisr.kernels import cpu, reference
 
 ORDERS = {
@@ -119,7 +119,7 @@ def test_cells_of_flat_patches(rng):
 
 def test_a_patch_of_the_reference_is_the_turned_volume(rng):
     """The canonical patch is the cube with its axes permuted and flipped, by numpy's own hand."""
-    from napari_mrisr.bank.hashing import ELEMENTS
+    from napari_mrisr.bank.symmetries import ELEMENTS
 
     cube = random_array(rng, (3, 3, 3))
     offsets = element_offsets((3,) * 3, (9, 3, 1))

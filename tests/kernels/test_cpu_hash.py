@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers.patterns import ANGLE_CUTS, OTHER_CUTS, random_fields
 
-from napari_mrisr.bank.hashing import ELEMENTS, HashSpec
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.symmetries import ELEMENTS
 from napari_mrisr.kernels import cpu_hash, reference
 
 

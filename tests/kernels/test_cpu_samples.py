@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_mrisr.bank.hashing import element_offsets, phase_offsets
+from napari_mrisr.bank.symmetries import element_offsets, phase_offsets
 from napari_mrisr.kernels import cpu_samples, reference
 
 SHAPE = (19, 23, 17)

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_mrisr.bank.hashing import ELEMENTS, HashSpec
+from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import FilterBank, Stage, StageSpec
+from napari_mrisr.bank.symmetries import ELEMENTS
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.methods import get_method, hashed
 from napari_mrisr.methods.hashed import Hashed

@@ -11,7 +11,7 @@ from helpers.banks import KINDS
 from helpers.host_machine import COMPILER, HostMachine
 from scipy import ndimage
 
-from napari_mrisr.bank.hashing import element_offsets, phase_offsets
+from napari_mrisr.bank.symmetries import element_offsets, phase_offsets
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.errors import Cancelled, DeviceError

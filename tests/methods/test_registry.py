@@ -39,7 +39,8 @@ class Point:
 
 
 BUILT_IN = ["nearest", "linear", "tricubic", "quadratic", "lanczos", "zero-fill"]
-BUILT_IN += ["back-projection", "tv", "plug-and-play", "unrolled", "hashed", "network"]
+BUILT_IN += ["back-projection", "tv", "plug-and-play", "unrolled", "hashed", "anchored"]
+BUILT_IN += ["network"]
 
 
 @pytest.fixture
@@ -147,6 +148,8 @@ RUNS = [
     ("hashed", (2, 2, 2)),
     ("hashed", (1, 1, 4)),
     ("hashed", (1, 2.7, 1)),
+    ("anchored", (2, 2, 2)),
+    ("anchored", (3.5, 3.1, 4)),
     ("network", (1, 1, 4)),
     ("network", (3.3, 1, 1)),
     ("network", (2, 2, 2)),

@@ -33,7 +33,7 @@ def test_every_preset_makes_a_bank_for_every_scale(name, scale, degradation):
             assert spec.hash.symmetry != "cube"
         assert spec.hash.phases in (scale, (1, 1, 1))
         # Accumulators that a usual machine holds (float32 or float64).
-        size = spec.hash.filter_count * spec.taps * (spec.taps + spec.outputs(scale))
+        size = plan.bucket_count * spec.taps * (spec.taps + spec.outputs(scale))
         assert size * (4 if plan.single else 8) < 8 * 2**30
         nothing = np.zeros((0, 0, 0), np.float32)
         stages.append(Stage(spec, nothing, nothing, nothing, nothing))
@@ -93,7 +93,7 @@ def test_an_isotropic_volume_is_used_along_all_axes():
 def test_unknown_preset_is_refused_with_the_names():
     with pytest.raises(ParameterError) as caught:
         get_preset("best", (2, 2, 2))
-    assert str(caught.value) == "preset: 'best'; choose from default, paper"
+    assert str(caught.value) == f"preset: 'best'; choose from {', '.join(PRESETS)}"
 
 
 def test_presets_differ():
