@@ -11,7 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from napari_mrisr.comparison.blinded.plan import LESION, LETTERS, Case, Point, ReadingPlan
+from napari_mrisr.comparison.blinded.plan import (
+    LESION,
+    LETTERS,
+    TOLERANCE_MM,
+    Case,
+    Point,
+    ReadingPlan,
+)
 from napari_mrisr.core.progress import InnerProgress, Progress
 from napari_mrisr.core.scale import Scale
 from napari_mrisr.core.volume import Grid, IntensityWindow, Volume
@@ -22,9 +29,6 @@ from napari_mrisr.evaluation.simulate import clipped, simulate
 from napari_mrisr.evaluation.tasks.planting import CONTRASTS, RADII, Lesion, place_lesions, planted
 from napari_mrisr.run.upscale import check_labels, check_memory, check_parameters, upscale
 from napari_mrisr.scan.masks import head_mask
-
-TOLERANCE_MM = 2.0
-"""A mark is a hit within the lesion's largest semi-axis and this."""
 
 _ROUNDS = 8  # of places, each with other random numbers
 
@@ -101,7 +105,7 @@ def plan_of_planted(
     ReadingPlan
         Of kind ``lesion``. Its images are computed when their turn has come. The reference
         point of each case is the lesion's center, a hit lies within the lesion's largest
-        semi-axis plus :data:`TOLERANCE_MM`.
+        semi-axis plus :data:`~napari_mrisr.comparison.blinded.plan.TOLERANCE_MM`.
 
     Raises
     ------

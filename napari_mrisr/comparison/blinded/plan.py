@@ -54,6 +54,9 @@ RATINGS: Mapping[int, str] = {1: "worst", 2: "poor", 3: "fair", 4: "good", 5: "b
 
 KEY_FORMAT = 2
 
+TOLERANCE_MM = 2.0
+"""A mark is a hit within a planted lesion's largest semi-axis and this."""
+
 Point = tuple[float, float, float]
 
 Image = Path | Volume | Callable[[Progress], Volume]

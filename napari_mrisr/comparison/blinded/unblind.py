@@ -17,6 +17,7 @@ from napari_mrisr.comparison.blinded.plan import (
     LESION,
     PREFERENCES,
     RATINGS,
+    TOLERANCE_MM,
     Case,
     ReadingPlan,
 )
@@ -213,7 +214,8 @@ class Unblinded:
             return ""
         low, high = min(self.hit_mm.values()), max(self.hit_mm.values())
         size = f"{low:.1f} mm" if high - low < 0.05 else f"{low:.1f} to {high:.1f} mm"
-        return f"Hit: marked within {size} of the lesion's center, its radius and a tolerance."
+        rule = f"its largest semi-axis and {TOLERANCE_MM:g} mm"
+        return f"Hit: marked within {size} of the lesion's center: {rule}."
 
     def summary(self) -> str:
         """Return counts and tests as text, each with its n."""

@@ -27,6 +27,7 @@ from napari_mrisr.comparison.blinded.plan import (
     KIND_SUMMARIES,
     LESION,
     QUESTIONS,
+    TOLERANCE_MM,
     Point,
     ReadingPlan,
 )
@@ -39,11 +40,7 @@ from napari_mrisr.comparison.blinded.session import (
 )
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError
-from napari_mrisr.evaluation.planted_reading import (
-    TOLERANCE_MM,
-    PlantedParameters,
-    plan_of_planted,
-)
+from napari_mrisr.evaluation.planted_reading import PlantedParameters, plan_of_planted
 from napari_mrisr.viewer.common.dialogs import last_folder
 from napari_mrisr.viewer.common.dock import note
 from napari_mrisr.viewer.common.fields import guard_wheel

@@ -81,8 +81,11 @@ class MethodTable(QTableWidget):
         """Show the time of each method, and below the other headings its numbers."""
         with QSignalBlocker(self):
             self.setColumnCount(2 + len(headings))
-            shown = [heading.replace(" (", "\n(") for heading in headings]
-            self.setHorizontalHeaderLabels(["method", "time", *shown])
+            self.setHorizontalHeaderLabels(["method", "time", *map(_short, headings)])
+            for column, heading in enumerate(headings, start=2):
+                item = self.horizontalHeaderItem(column)
+                if item is not None:
+                    item.setToolTip(heading)
             for row, name in enumerate(self.names()):
                 cells = rows.get(name, [""] * len(headings))
                 for column, text in enumerate([times.get(name, ""), *cells], start=1):
@@ -106,6 +109,11 @@ class MethodTable(QTableWidget):
         on = item.checkState() == Qt.CheckState.Checked
         (self._checked.add if on else self._checked.discard)(item.text())
         self.picked.emit()
+
+
+def _short(heading: str) -> str:
+    """Return a heading that leaves room for three numbers in a dock."""
+    return heading.replace(" over tricubic", "").replace(" of window", "").replace(" (", "\n(")
 
 
 class MethodsPanel(FormPanel):

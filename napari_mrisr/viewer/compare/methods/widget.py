@@ -13,6 +13,7 @@ from napari_mrisr.comparison.state import MAX_COLUMNS
 from napari_mrisr.errors import MrisrError
 from napari_mrisr.evaluation.one_scan import ScanReport
 from napari_mrisr.methods import ONE_PER_FAMILY, available_methods, method_summary
+from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.dialogs import last_folder, remember_folder
 from napari_mrisr.viewer.common.dock import Dock
 from napari_mrisr.viewer.common.labels import (
@@ -74,6 +75,7 @@ class MethodsWidget(Dock):
         self.report: ScanReport | None = None
         self._request: MethodsRequest | None = None
         self._rates: Rates = {}
+        self._measuring: set[UpscaleParameters] = set()
         self._shown: Image | None = None  # the form fits this layer
         self.timer = Worker()
         self.timer.reported.connect(self._rate_measured)
@@ -243,10 +245,15 @@ class MethodsWidget(Dock):
         panel.plan.setText(plan)
         panel.run_button.setEnabled(can_run)
         self._show_numbers(request)
-        if request is not None and can_run and not self.timer.busy:
-            known = tuple(self._rates)
-            if any(request.upscaling(name) not in known for name in request.methods):
-                self.timer.submit(functools.partial(request.measure_rates, known))
+        if request is not None and can_run:
+            self._measure_speeds(request)
+
+    def _measure_speeds(self, request: MethodsRequest) -> None:
+        """Measure the speeds that are missing, unless that is going on."""
+        missing = {request.upscaling(name) for name in request.methods} - set(self._rates)
+        if missing and not (self.timer.busy and missing <= self._measuring):
+            self._measuring = missing
+            self.timer.submit(functools.partial(request.measure_rates, tuple(self._rates)))
 
     def _show_numbers(self, request: MethodsRequest | None) -> None:
         """Show estimated times; after a run the measured ones, and the numbers."""
@@ -292,6 +299,8 @@ class MethodsWidget(Dock):
         if self.busy or (layer is self._shown and layer is not None):
             return
         self._shown = layer
+        if layer is not None:
+            panel.show_status("")
         try:
             source = self._snapshot()
         except MrisrError:  # shown with the plan
