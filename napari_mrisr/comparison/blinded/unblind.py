@@ -209,7 +209,7 @@ class Unblinded:
 
     @property
     def hit_text(self) -> str:
-        """What counts as a hit; empty if lesions have no known size."""
+        """Rule for a hit, in words; empty if lesions have no known size."""
         if not self.hit_mm:
             return ""
         low, high = min(self.hit_mm.values()), max(self.hit_mm.values())
