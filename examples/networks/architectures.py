@@ -252,6 +252,13 @@ class SRGAN(nn.Module):
         return repeated(image) + self.tail(grown)
 
 
+class WGAN(SRGAN):
+    """The generator of SRGAN, trained by the Wasserstein distance with a gradient penalty.
+
+    Gulrajani et al. 2017, "Improved training of Wasserstein GANs".
+    """
+
+
 class Critic(nn.Module):
     """Judges patches of slices: scan, or made by a generator."""
 
@@ -275,4 +282,5 @@ GALLERY: dict[str, type[nn.Module]] = {
     "rdn": RDN,
     "swinir": SwinIR,
     "srgan": SRGAN,
+    "wgan": WGAN,
 }

@@ -129,10 +129,11 @@ def table(task: Task, plain: dict[str, Result], consistent: dict[str, Result]) -
         after = task.numbers(consistent[name], cubic)[:1] if name in consistent else [""]
         rows.append([result.title, *task.numbers(result, cubic), *after])
     others = [[result.title, f"{result.seconds:.1f}", result.note] for result in plain.values()]
-    return f"{_markdown(rows)}\n{_markdown([['method', 'time to run, s', 'training'], *others])}"
+    return f"{markdown(rows)}\n{markdown([['method', 'time to run, s', 'training'], *others])}"
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
+    """Return a table; the first row holds the heads."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
     return "\n".join(lines) + "\n"

@@ -34,6 +34,8 @@ PATCH = {2: (16, 48), 3: (12, 16, 16)}
 # Share of the training before the critic joins, and weight of its judgement.
 WARM_UP = 0.4
 CRITIC = 0.01
+# Weight of the gradient penalty of WGAN.
+PENALTY = 10.0
 
 
 class Patches:
@@ -85,7 +87,7 @@ def train(name: str, minutes: float, seed: int = 0) -> tuple[nn.Module, str]:
     needs = network.NEEDS
     dimensions = 2 if "plane" in needs else 3
     patches = Patches(halves()[1], dimensions)
-    critic = Critic() if name == "srgan" else None
+    critic = Critic() if name in ("srgan", "wgan") else None
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     judge = None if critic is None else torch.optim.Adam(critic.parameters(), 5e-4)
     start, steps, done = time.process_time(), 0, 0.0
@@ -95,9 +97,7 @@ def train(name: str, minutes: float, seed: int = 0) -> tuple[nn.Module, str]:
         image = cubic + result if needs["output"] == "correction" else result
         loss = functional.l1_loss(image, truth)
         if critic is not None and judge is not None and done > WARM_UP:
-            # Hinge loss.
-            scores = critic(truth, cubic), critic(image.detach(), cubic)
-            judged = torch.relu(1 - scores[0]).mean() + torch.relu(1 + scores[1]).mean()
+            judged = judge_loss(name, critic, truth, image.detach(), cubic)
             judge.zero_grad()
             judged.backward()
             judge.step()
@@ -114,6 +114,19 @@ def train(name: str, minutes: float, seed: int = 0) -> tuple[nn.Module, str]:
             print(f"{name}: {100 * done:.0f} %, {steps} steps, loss {loss.item():.4f}", flush=True)
     weights = sum(parameter.numel() for parameter in network.parameters())
     return network, f"{weights} weights, {steps} steps in {minutes:g} minutes on one thread"
+
+
+def judge_loss(name: str, critic: Critic, truth: Tensor, image: Tensor, cubic: Tensor) -> Tensor:
+    """Return the critic's loss: hinge for SRGAN, Wasserstein with a gradient penalty for WGAN."""
+    high, low = critic(truth, cubic), critic(image, cubic)
+    if name == "srgan":
+        return torch.relu(1 - high).mean() + torch.relu(1 + low).mean()
+    share = torch.rand(len(truth), *[1] * (truth.ndim - 1))
+    between = (share * truth + (1 - share) * image).requires_grad_()
+    scores = critic(between, cubic).mean(dim=(1, 2, 3)).sum()
+    (slope,) = torch.autograd.grad(scores, between, create_graph=True)
+    penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    return low.mean() - high.mean() + PENALTY * penalty
 
 
 def export(network: nn.Module, path: Path, note: str) -> None:
