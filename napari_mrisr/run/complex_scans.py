@@ -82,10 +82,10 @@ def upscale_complex(
 
     Notes
     -----
-    ``hashed`` and ``network`` choose their filters from the magnitude and apply them to the real
-    and the imaginary part, after the smooth part of the phase was taken out; it is put back
-    later. Interpolation and iterative methods work on both parts as they are; networks of other
-    programs take them as two scans. A phase wrap is no edge in either part.
+    ``hashed``, ``anchored`` and ``network`` choose their filters from the magnitude and apply
+    them to the real and the imaginary part, after the smooth part of the phase was taken out; it
+    is put back later. Interpolation and iterative methods work on both parts as they are;
+    networks of other programs take them as two scans. A phase wrap is no edge in either part.
 
     Examples
     --------

@@ -52,7 +52,13 @@ def test_phase_is_right_across_a_planted_wrap(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "scale"), [("hashed", (2, 2, 2)), ("network", (1, 1, 4)), ("network", (2, 2, 2))]
+    ("method", "scale"),
+    [
+        ("hashed", (2, 2, 2)),
+        ("anchored", (2, 2, 2)),
+        ("network", (1, 1, 4)),
+        ("network", (2, 2, 2)),
+    ],
 )
 def test_a_constant_phase_gives_the_magnitudes_result_turned(magnitude, method, scale):
     magnitude[0, 0, 0], magnitude[-1, -1, -1] = 1, 2000  # parts are not clipped to the extremes
