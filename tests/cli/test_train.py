@@ -49,6 +49,17 @@ def test_training_tells_memory_and_the_gain_after_each_volume(run, tmp_path, sma
     assert not (tmp_path / "c").exists()
 
 
+def test_a_bank_with_anchors_is_trained_shown_and_used(run, scan, tmp_path, small_presets):
+    pytest.importorskip("sklearn")
+    out, result = tmp_path / "b.safetensors", tmp_path / "r.nii"
+    found = run("train", scan, "--scale", "2", "--preset", "a-plus", "--out", out)
+    assert found.code == 0
+    assert "bins: 12 anchors of gradients" in found.out
+    found = run("upscale", scan, result, "--scale", "2", "--method", "anchored", "--bank", out)
+    assert found.code == 0
+    assert result.exists()
+
+
 def test_training_leaves_out_a_bad_file_and_says_so(run, scan, tmp_path, small_presets):
     bad = tmp_path / "bad.nii"
     bad.write_bytes(b"nothing")
