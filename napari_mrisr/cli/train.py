@@ -77,8 +77,10 @@ def add_parser(commands: options.Commands) -> None:
     parser.add_argument(
         "--preset",
         choices=("default", "paper", "a-plus", "anr", "examples", "phase", "tensor"),
-        help="design of the filters; paper: as in the 2021 paper; the others choose filters by "
-        "anchors and need scikit-learn (default: default)",
+        metavar="PRESET",
+        help="design of the filters: default; paper, as in the 2021 paper; a-plus, anr, examples, "
+        "phase or tensor, which choose filters by anchors and need scikit-learn (default: "
+        "default)",
     )
     options.add_degradation(parser, None, "standard")
     parser.add_argument(
