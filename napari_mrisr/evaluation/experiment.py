@@ -28,7 +28,7 @@ from napari_mrisr.errors import (
     describe_failure,
     explain,
 )
-from napari_mrisr.evaluation.further import Pair, chosen_metrics, measure_further
+from napari_mrisr.evaluation.further import ImagePair, chosen_metrics, measure_further
 from napari_mrisr.evaluation.leave_out import at_left_out, split_slices
 from napari_mrisr.evaluation.metrics import Measurement, measure, measure_slices
 from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, axis_text
@@ -226,7 +226,7 @@ def _measured(
         return {"head": measure_slices(unit, image, head, int(np.argmax(scale)), metrics)}
     found = measure(unit, image, {"full": None, "head": head}, metrics)
     if parameters.metrics:
-        pair = Pair(truth, result, head, *_thick(scale, low))
+        pair = ImagePair(truth, result, head, *_thick(scale, low))
         further = measure_further(parameters.metrics, pair)
         found["head"] = replace(found["head"], further=further)
     return found

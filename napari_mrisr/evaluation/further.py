@@ -37,7 +37,7 @@ _NOISE_RIM = 3
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """A truth and an image, in engine units (0 to 1).
 
     Attributes
@@ -56,7 +56,7 @@ class Pair:
     axis: int = 0
     slices: int = 0
 
-    def in_box(self) -> Pair:
+    def in_box(self) -> ImagePair:
         """Return the part in the head's box."""
         box = box_around(self.head, _MARGIN)
         x, y, z = ((part.start, part.stop - part.start) for part in box)
@@ -66,17 +66,17 @@ class Pair:
         return replace(self, truth=truth, image=image, head=self.head[box])
 
 
-Metric = Callable[[Pair], float]
+Metric = Callable[[ImagePair], float]
 
 
-def _stripes(pair: Pair, volume: Volume) -> float:
+def _stripes(pair: ImagePair, volume: Volume) -> float:
     try:
         return stripes(volume, pair.axis, pair.slices)
     except ParameterError:  # no thick axis, or too few voxels per slice
         return math.nan
 
 
-def _noise(pair: Pair, volume: Volume) -> float:
+def _noise(pair: ImagePair, volume: Volume) -> float:
     inner = eroded(pair.head, _NOISE_RIM) & (pair.truth.data != 0)
     return 100.0 * noise_sd(volume.data, inner, Progress()) if inner.any() else math.nan
 
@@ -135,7 +135,7 @@ def chosen_metrics(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in FURTHER if name in names or "all" in names)
 
 
-def measure_further(names: Sequence[str], pair: Pair) -> dict[str, float]:
+def measure_further(names: Sequence[str], pair: ImagePair) -> dict[str, float]:
     """Return further metrics of an image, inside the head's box.
 
     VIF and multi-scale SSIM count the whole box, the others the head. Stripes need whole lines
@@ -145,7 +145,7 @@ def measure_further(names: Sequence[str], pair: Pair) -> dict[str, float]:
     ----------
     names : sequence of str
         From :data:`FURTHER`.
-    pair : Pair
+    pair : ImagePair
 
     Returns
     -------

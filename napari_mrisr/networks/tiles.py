@@ -37,7 +37,8 @@ _HALO = 6
 
 The outermost voxels of the receptive field hardly matter; a test holds how little.
 """
-_KEPT_BYTES = 256_000_000
+# Coefficients of 512 × 512 × 60 voxels: each transverse slice of a preview needs all tiles.
+_KEPT_BYTES = 512_000_000
 
 Tile = tuple[int, int, int]
 

@@ -14,7 +14,7 @@ from helpers.scans import head
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.evaluation.experiment import EvaluateParameters, evaluate
-from napari_mrisr.evaluation.further import FURTHER, Pair, chosen_metrics, measure_further
+from napari_mrisr.evaluation.further import FURTHER, ImagePair, chosen_metrics, measure_further
 from napari_mrisr.evaluation.protocol import get_protocol
 from napari_mrisr.io import write_volume
 
@@ -40,7 +40,7 @@ def test_names_are_checked_and_put_in_order():
 
 
 def test_a_result_equal_to_the_truth_has_the_best_values(truth, inside):
-    found = measure_further(FURTHER, Pair(truth, truth, inside, 2, 12))
+    found = measure_further(FURTHER, ImagePair(truth, truth, inside, 2, 12))
     best = {"vif": 1.0, "hfen": 0.0, "gmsd": 0.0, "ms_ssim": 1.0}
     assert {name: found[name] for name in best} == pytest.approx(best, abs=1e-6)
     for name in ("edge_width_mm", "noise_percent", "stripes_percent"):
@@ -52,7 +52,7 @@ def test_noise_and_stripes_are_those_that_were_planted(truth, inside, rng):
     flat = replace(truth, data=np.full(SHAPE, 0.5, np.float32))
     wave = 0.03 * np.sin(2 * np.pi * 12 * np.arange(48) / 48)
     noisy = flat.data + rng.normal(0, 0.02, SHAPE) + wave
-    pair = Pair(flat, replace(flat, data=noisy.astype(np.float32)), inside, 2, 12)
+    pair = ImagePair(flat, replace(flat, data=noisy.astype(np.float32)), inside, 2, 12)
     found = measure_further(["stripes"], pair)
     high = np.percentile(noisy, 99.9)  # the window starts at 0
     assert found["stripes_percent"] == pytest.approx(100 * 0.03 / high, rel=0.1)
@@ -69,14 +69,14 @@ def test_what_lies_outside_the_head_does_not_count(truth, inside):
     core = inside.copy()
     core[:14] = core[26:] = False
     found = [
-        measure_further(names, Pair(truth, replace(truth, data=a), core)) for a in (image, far)
+        measure_further(names, ImagePair(truth, replace(truth, data=a), core)) for a in (image, far)
     ]
     assert found[0] == found[1]
     assert found[0]["hfen"] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_without_a_head_or_a_thick_axis_values_are_undefined(truth):
-    found = measure_further(FURTHER, Pair(truth, truth, np.zeros(SHAPE, bool)))
+    found = measure_further(FURTHER, ImagePair(truth, truth, np.zeros(SHAPE, bool)))
     assert np.isnan(list(found.values())).all()
 
 
