@@ -16,7 +16,8 @@ from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
 from napari_mrisr.methods.hashed import Hashed, grown
-from napari_mrisr.run.upscale import block_regions, compiling_message
+from napari_mrisr.run.blocks import block_regions
+from napari_mrisr.run.upscale import compiling_message
 from napari_mrisr.scan.masks import head_mask
 
 _COMPILING_AFTER_S = 2.0

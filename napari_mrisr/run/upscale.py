@@ -8,7 +8,6 @@ between them.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,12 +50,9 @@ from napari_mrisr.methods import (
 from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.devices import DEVICES, choose, say_fallen_back
 from napari_mrisr.methods.resampled import Resampled
+from napari_mrisr.run.blocks import BLOCK_VOXELS, block_regions, block_voxels, far_apart
 from napari_mrisr.scan.labels import labels_found_in
 
-# Large enough that a block's halo costs little, small enough for a smooth progress and for
-# its temporaries to fit into the cache.
-BLOCK_VOXELS = 250_000
-_BLOCKS_AT_LEAST = 20
 # Of a part of a complex scan, whose blocks compute their halos in every stage.
 _PART_BLOCK_VOXELS = 1_000_000
 
@@ -393,7 +389,7 @@ def run_method(
         last = number == len(steps)
         task = functools.partial(_compute_block, lr, step, last, previous, out)
         # A cancelled run does not wait for running blocks; they end within a fraction of a second.
-        order = _far_apart(blocks[number - 1], threads)
+        order = far_apart(blocks[number - 1], threads)
         pool.each(task, order, progress.advance, wait_for_running=False)
     return as_result(method, volume, out)
 
@@ -465,40 +461,6 @@ def _compute_block(
         out[block.slices] = image
 
 
-def block_regions(grid: Grid, scale: RealScale, voxels: int = BLOCK_VOXELS) -> list[Region]:
-    """Cut the output along x and y into blocks of about ``voxels``, of whole low-resolution voxels.
-
-    Blocks are whole along z, because the kernels work on lines along z.
-    """
-    x, y, z = grid.shape
-    side = math.sqrt(_block_voxels(x * y * z, voxels) / z)
-    # Longer along y, where the kernels reuse results of the row before.
-    cells = [math.ceil(factor) for factor in scale]
-    x_edges, y_edges = _edges(x, cells[0], side / 1.4), _edges(y, cells[1], side * 1.4)
-    return [
-        Region((a, c, 0), (b, d, z))
-        for a, b in itertools.pairwise(x_edges)
-        for c, d in itertools.pairwise(y_edges)
-    ]
-
-
-def _far_apart(blocks: list[Region], threads: int) -> list[Region]:
-    """Return the blocks so that threads start far apart: neighbors wait for the same tile."""
-    share = -(-len(blocks) // threads)
-    return [block for n in range(share) for block in blocks[n::share]]
-
-
-def _edges(size: int, cell: int, thick: float) -> list[int]:
-    """Return the edges of about equal pieces of whole cells, about ``thick`` voxels each."""
-    cells = -(-size // cell)
-    pieces = min(cells, max(1, round(size / thick)))
-    return [min(size, cells * n // pieces * cell) for n in range(pieces + 1)]
-
-
-def _block_voxels(output: int, most: int = BLOCK_VOXELS) -> int:
-    return max(1, min(most, output // _BLOCKS_AT_LEAST))
-
-
 def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     """Return the peak memory of :func:`upscale` for an input on ``grid``, in bytes.
 
@@ -514,7 +476,7 @@ def estimate_memory(grid: Grid, parameters: UpscaleParameters) -> int:
     voxels = int(np.prod(grid.shape, dtype=np.int64))
     output = math.prod(grid.upsampled(parameters.scale).shape)
     whole, blocks = _HOLDS.get(base_name(parameters.method), _HOLDS_AT_MOST)
-    held = blocks * _block_voxels(output) * parameters.thread_count
+    held = blocks * block_voxels(output) * parameters.thread_count
     return 4 * (whole * output + 2 * voxels + held)
 
 

@@ -25,10 +25,9 @@ from napari_mrisr.errors import (
 )
 from napari_mrisr.kernels import jit
 from napari_mrisr.methods import devices, get_method
+from napari_mrisr.run.blocks import block_regions
 from napari_mrisr.run.upscale import (
-    BLOCK_VOXELS,
     UpscaleParameters,
-    block_regions,
     check_memory,
     check_parameters,
     estimate_memory,
@@ -201,24 +200,6 @@ def test_tiny_volumes(bank_file, rng, shape):
     result = upscale(volume, UpscaleParameters(bank=bank_file, threads=2))
     assert result.data.shape == tuple(2 * n for n in shape)
     assert np.isfinite(result.data).all()
-
-
-# Blocks
-
-
-@pytest.mark.parametrize("scale", [(2, 2, 2), (3, 1, 4), (8, 8, 8)])
-@pytest.mark.parametrize("shape", [(23, 17, 12), (2, 300, 200), (1, 2, 3), (300, 40, 50)])
-def test_blocks_cover_the_output_once_in_whole_cells(shape, scale):
-    grid = Grid(shape, np.eye(4)).upsampled(scale)
-    count = np.zeros(grid.shape, np.uint8)
-    blocks = block_regions(grid, scale)
-    for block in blocks:
-        assert all(n % s == 0 for n, s in zip((*block.start, *block.stop), scale * 2, strict=True))
-        assert np.prod(block.shape) < 2 * BLOCK_VOXELS
-        count[block.slices] += 1
-    assert (count == 1).all()
-    cells = count.size // np.prod(scale)
-    assert len(blocks) >= min(15, cells // shape[2])
 
 
 # Progress, cancel, errors
