@@ -107,7 +107,7 @@ def main(path: str, folder: str, size: str = "1600x1000") -> None:
     stage.shoot("05-absolute")
     controller.set_differences([])
     controller.set_pair(1, 2)
-    for mode in ("swipe", "checkerboard", "flicker"):
+    for mode in ("swipe", "checkerboard", "flicker", "mosaic"):
         controller.set_mode(mode)
         stage.shoot(f"06-{mode}")
     controller.set_mode("side-by-side")

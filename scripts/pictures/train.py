@@ -4,7 +4,7 @@ Usage::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/pictures/train.py DATA FOLDER
 
-DATA contains train/ and val/. Banks go to a temporary folder.
+DATA contains train/ and val/. Banks go to a temporary folder. The plan of a network needs PyTorch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from stage import Stage, settle
 
 from napari_mrisr.io import read_volume
+from napari_mrisr.networks.file import THICK
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 from napari_mrisr.viewer.train.model import TRAIN, VALIDATE
 from napari_mrisr.viewer.train.widget import TrainWidget
@@ -38,6 +39,10 @@ def main(data: str, folder: str) -> None:
     for entry in panel.volumes.files[-2:]:
         panel.volumes.set_role(entry, VALIDATE)
     shoot("2-chosen")
+    panel.method.name = THICK
+    panel.start.setCurrentIndex(1)
+    shoot("2-network")
+    panel.method.name = "hashed"
     widget.train()
     settle(120, until=lambda: len(widget.history.gains) >= 4)
     shoot("3-running")

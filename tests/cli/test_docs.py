@@ -17,7 +17,8 @@ def commands(repository):
     pages = [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
     found = []
     for page in pages:
-        for line in page.read_text("utf-8").splitlines():
+        # A backslash continues a command on the next line.
+        for line in page.read_text("utf-8").replace("\\\n", " ").splitlines():
             # Others that begin so are lines of tables.
             if line.startswith("napari-mrisr ") and "--version" not in line:
                 found.append((page.name, shlex.split(line, comments=True)[1:]))

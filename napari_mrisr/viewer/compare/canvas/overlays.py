@@ -291,8 +291,9 @@ class _Pen:
             self._shapes.rect(part, _WHITE)
         style = self._style(rect)
         words = f"{length:g} mm"
-        above = bottom - 6 * self.px
-        self._texts.append(Text(words, style, right - wide / 2, above, (0.5, 1.0), _WHITE))
+        # Centered above the bar, but inside the panel where the bar is short.
+        middle = min(right - wide / 2, rect.right - 2 * self.px - width_of(words, style) / 2)
+        self._texts.append(Text(words, style, middle, bottom - 6 * self.px, (0.5, 1.0), _WHITE))
 
     def color_bar(self, view: PanelView, place: Place) -> None:
         rect = place.rect

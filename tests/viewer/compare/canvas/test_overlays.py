@@ -37,6 +37,18 @@ def test_scale_bars_are_round(most: float, expected: float) -> None:
     assert nice_length(most) == pytest.approx(expected)
 
 
+def test_the_length_of_a_short_scale_bar_stays_inside_its_panel(qapp) -> None:
+    # A bar of 20 mm in panels of 160 pixels and 199 mm.
+    row = tuple(view(picture(cut()), position=float(i), place=f"S {i}.0 mm") for i in range(10))
+    what = scene(row, span_mm=199.0)
+    layout = Layout.of(what, 1600, 200)
+    right = next(place.rect.right for _, column, _, place in layout.panels(what) if column == 0)
+    overlay = panels_overlay(what, layout, Labels(), 1.0)
+    (length,) = [t for t in overlay.texts if t.words.endswith(" mm") and t.words[0].isdigit()]
+    assert length.anchor[0] == 0.5
+    assert length.x + width_of(length.words, length.style) / 2 <= right
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (16.23, "16.2"), (-16.0, "−16"), (1234.0, "1234"), (0.0123, "0.0123"),
