@@ -257,6 +257,8 @@ class FilterBank:
             )
         if stopped := self.provenance.get("stopped"):
             lines.append(f"  {stopped}")
+        if sharpen := self.provenance.get("sharpen"):
+            lines.append(f"  targets sharpened: {sharpen}")
         volumes = self.provenance.get("volumes", [])
         lines.append(f"  trained on {len(volumes)} volumes:")
         lines += [

@@ -44,6 +44,7 @@ _OF_BANKS: dict[str, tuple[Any, str]] = {
     "preset": (None, "a network has none"),
     "degradation": (None, "a network learns slices of any thickness"),
     "thin": ([], "use --thick-axes"),
+    "sharpen": (None, "a network learns the volumes as they are"),
     "dask": (None, "networks are trained in one process"),
 }
 _OF_NETWORKS = ("kind", "steps", "start")
@@ -108,6 +109,13 @@ def add_parser(commands: options.Commands) -> None:
         type=_thin_value,
         metavar="PATTERN=1x1x2",
         help="keep every n-th voxel of files whose name matches, to undo a scanner's interpolation",
+    )
+    parser.add_argument(
+        "--sharpen",
+        type=_sharpen_value,
+        metavar="AMOUNT[:SIGMA]",
+        help="filters learn to sharpen too: unsharp mask on the targets, such as 0.5:1, with "
+        "sigma in high-resolution voxels (default: none; sigma 1)",
     )
     parser.add_argument(
         "--thick-axes",
@@ -274,6 +282,7 @@ def _train_bank(
             for pattern, step in arguments.thin
         ),
         thick_axes=tuple(arguments.thick_axes),
+        sharpen=arguments.sharpen,
     )
     _say_memory(parameters, scans, arguments.threads, session)
     try:
@@ -309,6 +318,15 @@ def _thin_value(text: str) -> tuple[str, Scale]:
     if not pattern:
         raise argparse.ArgumentTypeError(f"{text!r} is no PATTERN=STEP, such as '*T2w*=1x1x2'")
     return pattern, options.scale_value(step)
+
+
+def _sharpen_value(text: str) -> tuple[float, float]:
+    """Parse an amount and a sigma, for ``type=``."""
+    amount, _, sigma = text.partition(":")
+    try:
+        return float(amount), float(sigma or 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no AMOUNT:SIGMA, such as 0.5:1") from None
 
 
 def _axes_value(text: str) -> tuple[str, str]:

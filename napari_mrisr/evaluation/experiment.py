@@ -35,6 +35,7 @@ from napari_mrisr.evaluation.protocol import DIRECTIONS, PROTOCOLS, Protocol, ax
 from napari_mrisr.evaluation.simulate import clipped, simulate, with_width
 from napari_mrisr.evaluation.tables import GAIN_OVER, EvaluationReport, EvaluationRow, Failure
 from napari_mrisr.io import read_header, read_volume
+from napari_mrisr.methods import base_name
 from napari_mrisr.run.timing import timed_run
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory, check_parameters
 from napari_mrisr.scan.masks import BoolArray, head_mask
@@ -103,11 +104,12 @@ class EvaluateParameters:
         """Return the bank or network of a method; None for the default."""
         if name == "network":
             return self.model
-        if name not in ("hashed", "anchored"):
+        base = base_name(name)
+        if base not in ("hashed", "anchored"):
             return None
-        if self.bank is not None and load_bank(self.bank).anchored == (name == "anchored"):
+        if self.bank is not None and load_bank(self.bank).anchored == (base == "anchored"):
             return self.bank
-        return self._bundled_bank(scale) if name == "hashed" else None
+        return self._bundled_bank(scale) if base == "hashed" else None
 
     def _bundled_bank(self, scale: RealScale) -> str | None:
         """Return the bundled bank of the protocol's degradation; None for the default."""

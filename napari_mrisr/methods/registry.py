@@ -168,7 +168,7 @@ _BUILT_IN = {
 }
 
 
-_WITH_OPTION = ("zero-fill", "back-projection", "tv", "plug-and-play")
+_WITH_OPTION = ("zero-fill", "back-projection", "tv", "plug-and-play", "hashed", "anchored")
 
 
 def base_name(name: str) -> str:
@@ -201,7 +201,9 @@ def get_method(name: str, scale: RealScale, bank: str | None = None) -> Method:
     name : str
         One of :func:`available_methods`. An option may follow a colon: a window of
         ``zero-fill`` such as ``zero-fill:hann``, the forward model of
-        ``back-projection``, ``tv`` and ``plug-and-play`` such as ``tv:slice-profile:gaussian:1.2``.
+        ``back-projection``, ``tv`` and ``plug-and-play`` such as
+        ``tv:slice-profile:gaussian:1.2``, or ``blend`` for census blending of ``hashed`` and
+        ``anchored``.
     scale : tuple of float
         Factor of each axis, 1 to 10; ``quadratic`` takes whole factors only.
     bank : str, optional

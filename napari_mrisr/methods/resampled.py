@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from napari_mrisr.bank.model import (
 )
 from napari_mrisr.core.scale import RealScale, Scale, orders_of, scale_label, upsampled_size
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
-from napari_mrisr.errors import BankError, ScaleError, explain
+from napari_mrisr.errors import BankError, ParameterError, ScaleError, explain
+from napari_mrisr.methods.blended import Blended
 from napari_mrisr.methods.consistent import Consistent, made_consistent
 from napari_mrisr.methods.hashed import Hashed
 from napari_mrisr.methods.permuted import Permuted, hashed_with
@@ -82,24 +83,30 @@ class Resampled:
 
 def bank_of(method: Method | None) -> FilterBank | None:
     """Return the filter bank of a method; None if it has none."""
-    while isinstance(method, Permuted | Resampled | Consistent):
+    while isinstance(method, Permuted | Resampled | Consistent | Blended):
         method = method.method
     return method.bank if isinstance(method, Hashed) else None
 
 
-def make_hashed(scale: RealScale, bank: str | None = None) -> Method:
+def make_hashed(scale: RealScale, bank: str | None = None, option: str = "") -> Method:
     """Learned filters of a bank by name or path, or of the bundled bank for the scale.
 
-    Data consistency follows where the bank's degradation is known at the scale.
+    The option ``blend`` adds census blending. Data consistency follows where the bank's
+    degradation is known at the scale.
     """
+    if option not in ("", "blend"):
+        unknown = f"option {option[:40]!r} of learned filters"
+        raise ParameterError(explain("method", unknown, "use blend, or none"))
     whole = scale_of_bank(scale, [load_bank(bank).scale] if bank else bundled_scales())
     found = bank_for(scale if whole is None else whole, bank, any_order=True)
     hashed = hashed_with(found, found.scale if whole is None else whole)
-    method: Method = hashed if hashed.scale == scale else Resampled(hashed, scale)
+    method: Method = _blended(hashed) if option else hashed
+    if method.scale != scale:
+        method = Resampled(method, scale)
     return made_consistent(method, found.degradation)
 
 
-def make_anchored(scale: RealScale, bank: str | None = None) -> Method:
+def make_anchored(scale: RealScale, bank: str | None = None, option: str = "") -> Method:
     """Learned filters that the nearest anchor chooses, of a bank or the bundled one."""
     if bank is None:
         bundled = bundled_scales("a-plus")
@@ -111,7 +118,15 @@ def make_anchored(scale: RealScale, bank: str | None = None) -> Method:
         bank = bundled_name(whole, "a-plus")
     elif not load_bank(bank).anchored:
         raise BankError(explain(bank, "a filter bank without anchors", "use method hashed"))
-    return make_hashed(scale, bank)
+    return make_hashed(scale, bank, option)
+
+
+def _blended(method: Hashed | Permuted) -> Method:
+    """Return the method with census blending along the bank's axes."""
+    if isinstance(method, Hashed):
+        return Blended(method)
+    assert isinstance(method.method, Hashed)
+    return replace(method, method=Blended(method.method))
 
 
 def scale_of_bank(scale: RealScale, banks: Iterable[Scale]) -> Scale | None:

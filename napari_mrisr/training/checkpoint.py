@@ -70,6 +70,7 @@ def checkpoint_path(bank: Path) -> Path:
 def training_identity(parameters: TrainParameters, preset: Preset) -> dict[str, str]:
     """Return what two trainings must have in common for their sums to add."""
     axes = {"thick_axes": repr(parameters.thick_axes)} if parameters.thick_axes else {}
+    sharpen = {"sharpen": repr(parameters.sharpen)} if parameters.sharpen else {}
     thin = (f"{pattern}={format_scale(step)}" for pattern, step in parameters.thin)
     return {
         "scale": format_scale(parameters.scale),
@@ -77,6 +78,7 @@ def training_identity(parameters: TrainParameters, preset: Preset) -> dict[str, 
         "degradation": parameters.degradation,
         "thin": ", ".join(thin),
         **axes,
+        **sharpen,
         # A preset may differ between versions, whose sums do not add.
         "stages": hashlib.sha256(repr(preset).encode()).hexdigest()[:12],
     }

@@ -98,6 +98,9 @@ def bank_of(
     }
     if parameters.thick_axes:
         provenance["thick_axes"] = [f"{name}={axes}" for name, axes in parameters.thick_axes]
+    if parameters.sharpen:
+        amount, sigma = parameters.sharpen
+        provenance["sharpen"] = f"amount {amount:g}, sigma {sigma:g} voxels"
     name = target.name.removesuffix(".safetensors")
     p = parameters
     return FilterBank(p.scale, p.degradation, preset.start, tuple(stages), provenance, name)

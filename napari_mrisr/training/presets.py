@@ -60,6 +60,14 @@ class TrainParameters:
         For a scale with one thick axis, such as 1x1x4: axes of a file (letters of ``xyz``,
         RAS+) along which it is degraded in turn. Files that match no pattern use all three
         if their voxels are isotropic within 20 %, else only the axis of the scale.
+    sharpen : tuple of (float, float) or None
+        Amount of an unsharp mask on the targets, at most 5, and sigma of its Gaussian, 0.3
+        to 3 high-resolution voxels. None: the targets are the volumes.
+
+    Raises
+    ------
+    ParameterError
+        If the amount or sigma is out of range.
 
     Examples
     --------
@@ -76,9 +84,16 @@ class TrainParameters:
     names: bool = True
     thin: tuple[tuple[str, Scale], ...] = ()
     thick_axes: tuple[tuple[str, str], ...] = ()
+    sharpen: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         whole_scale(self.scale, "a filter bank")
+        amount, sigma = self.sharpen or (1.0, 1.0)
+        if not 0.0 < amount <= 5.0:
+            mend = "give more than 0 and at most 5"
+            raise ParameterError(explain("sharpen", f"amount {amount:g}", mend))
+        if not 0.3 <= sigma <= 3.0:
+            raise ParameterError(explain("sharpen", f"sigma {sigma:g}", "give 0.3 to 3 voxels"))
 
     def thinning(self, name: str) -> Scale:
         """Return the steps along x, y, z for a file of this name."""

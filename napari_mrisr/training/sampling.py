@@ -1,7 +1,8 @@
 """Training samples: pairs of a patch and its target.
 
 A volume becomes a :class:`Pair` of truth and low resolution. :func:`find_samples` locates,
-bucket by bucket, the patches that a stage sees and its targets. Masked voxels, the rim of
+bucket by bucket, the patches that a stage sees and its targets: the truth, or on request the
+sharpened truth. Masked voxels, the rim of
 masks and the border of the volume are left out.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_mrisr.bank.descriptors import Descriptor
 from napari_mrisr.bank.model import FilterBank, StageSpec
@@ -166,7 +168,8 @@ def find_samples(
     whole = Region.whole((seen.shape[0], seen.shape[1], seen.shape[2]))
     rx, ry, rz = (width // 2 for width in spec.shape)
     source = padded(seen, (0, 0, 0), whole.shape, whole, spec.shape)
-    target = pair.truth - image if spec.residual else pair.truth
+    truth = sharpened(pair.truth, *parameters.sharpen) if parameters.sharpen else pair.truth
+    target = truth - image if spec.residual else truth
     _, ny, nz = source.shape
     _, my, mz = target.shape
     x, y, z = np.unravel_index(chosen, seen.shape)
@@ -181,6 +184,23 @@ def find_samples(
         phase_offsets(factor) @ np.array([my * mz, mz, 1]),
         spec.residual,
     )
+
+
+def sharpened(image: FloatArray, amount: float, sigma: float) -> FloatArray:
+    """Return an image after an unsharp mask: x + amount · (x − G x), G a Gaussian.
+
+    Targets like this are those of Romano, Isidoro and Milanfar 2017 (RAISR): filters then sharpen
+    too. The result is not clipped, so it is linear in the image.
+
+    Parameters
+    ----------
+    image : (x, y, z) ndarray of float32
+    amount : float
+    sigma : float
+        Of the Gaussian, in voxels of the image.
+    """
+    blurred = ndimage.gaussian_filter(image, sigma, mode="mirror")
+    return np.asarray(image + np.float32(amount) * (image - blurred))
 
 
 def feature_sample(

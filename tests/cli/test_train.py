@@ -60,6 +60,18 @@ def test_a_bank_with_anchors_is_trained_shown_and_used(run, scan, tmp_path, smal
     assert result.exists()
 
 
+def test_a_bank_with_sharpened_targets_says_so_and_is_resumed_only_with_them(
+    run, scan, tmp_path, small_presets
+):
+    out = tmp_path / "b.safetensors"
+    command = ("train", scan, "--scale", "2", "--out", out)
+    found = run(*command, "--sharpen", "0.5")
+    assert found.code == 0
+    assert "targets sharpened: amount 0.5, sigma 1 voxels" in run("bank", "show", out).out
+    assert "resume with the same options" in run(*command, "--resume").error
+    assert run(*command, "--resume", "--sharpen", "0.5:1").code == 0
+
+
 def test_training_leaves_out_a_bad_file_and_says_so(run, scan, tmp_path, small_presets):
     bad = tmp_path / "bad.nii"
     bad.write_bytes(b"nothing")
@@ -88,6 +100,9 @@ def test_training_at_a_scale_along_an_axis_needs_one_orientation(run, scan, tmp_
         (("--out", "missing/b.safetensors"), "missing"),
         (("--out", "b.nii"), "name of an image"),
         (("--threads", "0"), "--threads: 0"),
+        (("--sharpen", "much"), "'much' is no AMOUNT:SIGMA, such as 0.5:1"),
+        (("--sharpen", "9"), "sharpen: amount 9; give more than 0 and at most 5"),
+        (("--sharpen", "0.5:9"), "sharpen: sigma 9; give 0.3 to 3 voxels"),
     ],
 )
 def test_training_checks_its_options_first(run, scan, tmp_path, monkeypatch, options, part):
@@ -149,6 +164,7 @@ def test_a_network_goes_on_from_another_with_fewer_steps(run, scan, tmp_path, mo
         (("--method", "network", "--preset", "paper"), "--preset: does not apply"),
         (("--method", "network", "--thin", "*=1x1x2"), "use --thick-axes"),
         (("--method", "network", "--dask", "local"), "--dask: does not apply"),
+        (("--method", "network", "--sharpen", "1"), "--sharpen: does not apply"),
         (("--method", "network", "--out", "b.safetensors"), "end it with .onnx"),
         (("--method", "network", "--steps", "0"), "--steps: 0; give 1"),
         (("--method", "network", "--start", "nothing"), "nothing: cannot be read"),

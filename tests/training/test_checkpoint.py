@@ -120,6 +120,7 @@ def test_missing_entry_is_refused(scans, checkpoint, key):
         TrainParameters(preset="paper"),
         TrainParameters(degradation="kspace"),
         TrainParameters(thin=(("*", (1, 1, 2)),)),
+        TrainParameters(sharpen=(0.5, 1.0)),
     ],
 )
 def test_sums_of_other_options_are_refused(scans, checkpoint, parameters):

@@ -90,6 +90,22 @@ def test_an_isotropic_volume_is_used_along_all_axes():
     assert TrainParameters(scale=(2, 2, 2)).orders("a.nii", (1, 1, 1)) == [(0, 1, 2)]
 
 
+@pytest.mark.parametrize(
+    ("sharpen", "found"),
+    [
+        ((0.0, 1.0), "sharpen: amount 0;"),
+        ((-1.0, 1.0), "sharpen: amount -1;"),
+        ((5.5, 1.0), "sharpen: amount 5.5;"),
+        ((np.nan, 1.0), "sharpen: amount nan;"),
+        ((0.5, 0.0), "sharpen: sigma 0;"),
+        ((0.5, np.inf), "sharpen: sigma inf;"),
+    ],
+)
+def test_impossible_sharpening_is_refused_by_name(sharpen, found):
+    with pytest.raises(ParameterError, match=found):
+        TrainParameters(sharpen=sharpen)
+
+
 def test_unknown_preset_is_refused_with_the_names():
     with pytest.raises(ParameterError) as caught:
         get_preset("best", (2, 2, 2))

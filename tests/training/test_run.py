@@ -102,6 +102,22 @@ def test_bank_records_its_volumes_and_errors(scans, tmp_path):
         assert len(stage.support) == stage.spec.hash.bucket_count
 
 
+def test_sharpened_targets_sharpen_the_result_and_are_recorded(scans, tmp_path):
+    """The measured gain stays that over the truth, from which the results now differ."""
+    parameters = TrainParameters(sharpen=(1.0, 1.5))
+    sharp = train(scans[:2], tmp_path / "sharp.safetensors", parameters).bank
+    plain = train(scans[:2], tmp_path / "plain.safetensors", TrainParameters()).bank
+    assert sharp.provenance["sharpen"] == "amount 1, sigma 1.5 voxels"
+    assert "targets sharpened: amount 1, sigma 1.5 voxels" in sharp.describe()
+    assert "sharpen" not in plain.provenance
+    pair = prepare_pair(scans[3], parameters)
+    np.testing.assert_array_equal(pair.truth, prepare_pair(scans[3], TrainParameters()).truth)
+    whole = Region.whole(pair.truth.shape)
+    results = [Hashed(bank).compute(pair.lr, whole) for bank in (sharp, plain)]
+    details = [np.abs(np.gradient(image)).mean() for image in results]
+    assert details[0] > 1.1 * details[1]
+
+
 def test_report_contains_rates(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "measure_sgemm", cost.measure_sgemm)
     report = train(scans[:1], tmp_path / "a.safetensors", TrainParameters())

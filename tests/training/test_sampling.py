@@ -11,13 +11,42 @@ from helpers.scans import SHAPES
 from helpers.training import batches, prepare_pair, small_preset
 from scipy import ndimage
 
-from napari_mrisr.bank.model import FilterBank, Stage
+from napari_mrisr.bank.hashing import HashSpec
+from napari_mrisr.bank.model import FilterBank, Stage, StageSpec
 from napari_mrisr.core.volume import Grid, Region, Volume
 from napari_mrisr.methods.hashed import Hashed
+from napari_mrisr.operators.gradients import Window
 from napari_mrisr.training import sampling, train
+from napari_mrisr.training.finish import solved_stage
 from napari_mrisr.training.normal_equations import NormalEquations
-from napari_mrisr.training.presets import TrainParameters
+from napari_mrisr.training.presets import StagePlan, TrainParameters
 from napari_mrisr.training.sampling import ONE_THREAD, Pair, find_samples
+
+# Sharpened targets
+
+
+def test_a_bank_learns_the_sharpened_operator(rng):
+    """The truth is the interpolation itself, so the mask alone is left for the filters to learn."""
+    amount, sigma, shape = 1.4, 0.45, (18, 16, 20)
+    parameters = TrainParameters(sharpen=(amount, sigma))
+    spec = HashSpec(Window(1.0, 2), {"elevation": (25.0,)}, "cube")
+    plan = StagePlan(StageSpec("voxel", spec, 5), ridge=1e-3)
+    before = FilterBank((2, 2, 2), "standard", "tricubic", ())
+    lows = [Volume(rng.random(shape).astype(np.float32), Grid(shape, np.eye(4))) for _ in range(2)]
+    images = [sampling.run_stages(low, before, ONE_THREAD) for low in lows]
+    pair = Pair(images[0], lows[0], np.ones(images[0].shape, bool), 0)
+    stage = solved_stage(plan, sums_of(pair, plan, before, parameters))
+    found = sampling.run_stages(lows[1], replace(before, stages=(stage,)), ONE_THREAD)
+    gauss = np.exp(-0.5 * (np.arange(-2, 3) / sigma) ** 2)
+    blurred = images[1].astype(float)
+    for axis in range(3):
+        blurred = ndimage.convolve1d(blurred, gauss / gauss.sum(), axis)
+    expected = images[1] + amount * (images[1] - blurred)
+    expected = np.maximum(expected, lows[1].data.min())  # results are not darker than the scan
+    inner = (slice(3, -3),) * 3
+    changed = np.abs(expected - images[1])[inner].mean()
+    assert np.abs(found - expected)[inner].mean() < 0.01 * changed
+
 
 # What is left out
 
@@ -27,12 +56,13 @@ def pair(scans):
     return prepare_pair(scans[0], TrainParameters())
 
 
-def sums_of(pair, plan, before):
+def sums_of(pair, plan, before, parameters=None):
     scale = before.scale
     equations = NormalEquations.empty(
         plan.spec.hash.filter_count, plan.spec.taps, plan.spec.outputs(scale)
     )
-    for batch in batches(find_samples(pair, plan, before, TrainParameters(scale))):
+    found = find_samples(pair, plan, before, parameters or TrainParameters(scale))
+    for batch in batches(found):
         equations.add(*batch)
     return equations
 
