@@ -120,7 +120,7 @@ def _tasks(names: Sequence[str]) -> list[Task[Any]]:
 
 
 def _draw(report: BenchReport, folder: Path) -> None:
-    from napari_mrisr.evaluation.bench import GAIN, PICTURES
+    from napari_mrisr.evaluation.bench import GAIN, PICTURES, number_text
     from napari_mrisr.figures.bench import bench_figure, read_slices
     from napari_mrisr.figures.page import save_figure
 
@@ -128,9 +128,10 @@ def _draw(report: BenchReport, folder: Path) -> None:
     reference, results = read_slices(folder / PICTURES, methods)
     means = report.means()
     captions = {
-        method: f"{numbers[GAIN].mean:+.2f} dB, {numbers['seconds'].mean:.2g} s"
+        method: f"{numbers[GAIN].mean:+.2f} dB, {number_text(numbers['seconds'].mean)} s"
         for method, numbers in means.items()
         if GAIN in numbers
     }
     title = f"{report.rows[0].file}; gain over tricubic and seconds, means over all volumes"
-    save_figure(bench_figure(reference, results, captions, title), folder / "bench.png")
+    figure = bench_figure(reference, results, captions, title, table=report.table())
+    save_figure(figure, folder / "bench.png")

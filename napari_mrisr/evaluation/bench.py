@@ -38,6 +38,7 @@ from napari_mrisr.evaluation.experiment import (
     compare,
     plan_evaluation,
 )
+from napari_mrisr.evaluation.further import LABELS
 from napari_mrisr.evaluation.tables import GAIN_OVER, Statistic, finite, times
 from napari_mrisr.evaluation.tasks.base import Task, Values
 from napari_mrisr.io import read_volume
@@ -145,14 +146,21 @@ class BenchReport:
         }
         return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def to_markdown(self) -> str:
-        """Return a table with a row per method and a column per number, means over volumes."""
+    def table(self) -> list[list[str]]:
+        """Return a row of headings, and a row per method: means over volumes."""
         means = self.means()
         labels = list(dict.fromkeys(label for numbers in means.values() for label in numbers))
-        lines = ["| method | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
-        for method, numbers in means.items():
-            cells = [number_text(numbers[n].mean if n in numbers else math.nan) for n in labels]
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
+        rows = [
+            [method, *(number_text(one[n].mean if n in one else math.nan) for n in labels)]
+            for method, one in means.items()
+        ]
+        return [["method", *labels], *rows]
+
+    def to_markdown(self) -> str:
+        """Return :meth:`table` as text, the cases, and the methods left out."""
+        heads, *rows = self.table()
+        lines = [f"| {' | '.join(line)} |" for line in (heads, *rows)]
+        lines.insert(1, "|---" * len(heads) + "|")
         cases = list(dict.fromkeys((row.scale, row.axis) for row in self.rows))
         shown = ", ".join(times(s) + (f" along {a}" if a else "") for s, a in cases)
         count = len({row.file for row in self.rows})
@@ -166,7 +174,8 @@ def number_text(value: float) -> str:
     """Return a number with three digits or one decimal; a dash for NaN."""
     if math.isnan(value):
         return "–"
-    return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
+    text = f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
+    return text.replace("-", "−")
 
 
 def picture(comparison: Comparison, method: str) -> Values:
@@ -179,7 +188,7 @@ def picture(comparison: Comparison, method: str) -> Values:
         GAIN: comparison.gain_db(method, mask),
         "SSIM": found.ssim,
         "seconds": comparison.seconds[method],
-        **found.further,
+        **{LABELS.get(name, name): value for name, value in found.further.items()},
     }
 
 

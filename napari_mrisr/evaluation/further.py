@@ -109,6 +109,20 @@ _WHOLE: dict[str, dict[str, Metric]] = {
 FURTHER = (*_IN_BOX, *_WHOLE)
 """Metrics to choose from, besides :data:`ALWAYS`."""
 
+LABELS = {
+    "vif": "VIF",
+    "hfen": "HFEN",
+    "gmsd": "GMSD",
+    "ms_ssim": "MS-SSIM",
+    "edge_width_mm": "edge width (mm)",
+    "edge_width_truth_mm": "edge width of the truth (mm)",
+    "noise_percent": "noise (%)",
+    "noise_truth_percent": "noise of the truth (%)",
+    "stripes_percent": "stripes (%)",
+    "stripes_truth_percent": "stripes of the truth (%)",
+}
+"""Heading of each number in a table, with its unit."""
+
 
 def chosen_metrics(names: Sequence[str]) -> tuple[str, ...]:
     """Return the metrics to measure in addition to :data:`ALWAYS`, in a fixed order.

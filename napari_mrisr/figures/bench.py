@@ -19,6 +19,7 @@ _LINE_IN = 0.16  # of the table
 _TABLE_IN = 5.6
 _ZOOM = 0.28  # share of the slice's shorter side
 _DIFFERENCE = 0.15  # of the window
+_ACROSS = 6  # images side by side
 
 
 def bench_figure(
@@ -30,7 +31,7 @@ def bench_figure(
     first: str = "reference",
     table: Sequence[Sequence[str]] = (),
 ) -> Figure:
-    """Draw a column per image: the slice, the magnified part, and result − reference.
+    """Draw per image the slice, the magnified part, and result − reference, six side by side.
 
     Parameters
     ----------
@@ -46,23 +47,26 @@ def bench_figure(
     table : sequence of rows, optional
         Drawn below the images; a row of headings, then one per method.
     """
+    images = {first: reference, **results}
     rows, columns = reference.shape
     side = max(8, int(_ZOOM * min(rows, columns)))
     top, left = _detailed(reference, side)
-    count = 1 + len(results)
+    across, bands = min(_ACROSS, len(images)), -(-len(images) // _ACROSS)
     below_in = _LINE_IN * len(table)
-    height = _PANEL_IN * (rows / columns + 1 + rows / columns) + 1.1 + below_in
-    size = (max(_PANEL_IN * count + 0.3, _TABLE_IN if table else 0.0), height)
+    height = bands * (_PANEL_IN * (rows / columns + 1 + rows / columns) + 0.6) + 0.5 + below_in
+    size = (max(_PANEL_IN * across + 0.3, _TABLE_IN if table else 0.0), height)
     figure = Figure(figsize=size, dpi=200, layout="constrained")
-    heights = [rows / columns, 1.0, rows / columns, max(below_in, 0.01) / _PANEL_IN]
-    grid = figure.add_gridspec(4, count, height_ratios=heights)
-    places = [[grid[row, column] for column in range(count)] for row in range(3)]
-    axes = np.array([[figure.add_subplot(place) for place in line] for line in places])
+    heights = bands * [rows / columns, 1.0, rows / columns] + [max(below_in, 0.01) / _PANEL_IN]
+    grid = figure.add_gridspec(3 * bands + 1, across, height_ratios=heights)
     if table:
-        _draw_table(figure.add_subplot(grid[3, :]), table)
-    for column, (name, image) in enumerate({first: reference, **results}.items()):
+        _draw_table(figure.add_subplot(grid[-1, :]), table)
+    differences = []
+    for number, (name, image) in enumerate(images.items()):
+        band, column = divmod(number, _ACROSS)
+        above, middle, below = (
+            figure.add_subplot(grid[3 * band + line, column]) for line in range(3)
+        )
         part = image[top : top + side, left : left + side]
-        above, middle, below = axes[:, column]
         above.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         above.add_patch(Rectangle((left, top), side, side, fill=False, ec="orange", lw=0.8))
         above.set_title("\n".join([name, captions.get(name, " ")]), fontsize=7)
@@ -73,11 +77,12 @@ def bench_figure(
             drawn = below.imshow(
                 image - reference, cmap="RdBu_r", vmin=-_DIFFERENCE, vmax=_DIFFERENCE
             )
+            differences.append(below)
         for panel in (above, middle, below):
             panel.set_xticks([])
             panel.set_yticks([])
     if results:
-        bar = figure.colorbar(drawn, ax=list(axes[2]), shrink=0.8, pad=0.01)
+        bar = figure.colorbar(drawn, ax=differences[: across - 1], shrink=0.8, pad=0.01)
         bar.set_label(f"result − {first}, of the window", fontsize=6)
         bar.ax.tick_params(labelsize=6)
     figure.suptitle(title, fontsize=8)

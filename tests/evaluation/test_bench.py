@@ -82,8 +82,8 @@ def test_further_metrics_are_columns_and_measured_once(scans, tmp_path):
     run_bench(scans[:1], parameters("nearest"), tmp_path)
     more = replace(parameters("nearest"), metrics=("hfen",))
     report = run_bench(scans[:1], more, tmp_path)
-    assert report.means()["nearest"]["hfen"].mean > 0
-    assert "| hfen |" in report.to_markdown()
+    assert report.means()["nearest"]["HFEN"].mean > 0
+    assert "| HFEN |" in report.to_markdown()
     run_bench(scans[:1], more, tmp_path)
     assert len(bench.read_rows(tmp_path)) == 2
 
@@ -158,5 +158,17 @@ def test_the_figure_shows_each_method_s_slice_and_difference(scans, tmp_path):
     axes = figure.axes
     titles = [a.get_title().splitlines()[0] for a in axes if a.get_title()]
     assert titles == ["reference", "nearest", "tricubic"]
-    drawn = axes[7].images[0].get_array()
+    drawn = axes[5].images[0].get_array()
     np.testing.assert_allclose(drawn, results["nearest"] - reference)
+
+
+def test_the_figure_goes_on_below_after_six_images(rng):
+    reference = rng.random((20, 24), np.float32)
+    results = {f"m{n}": reference + np.float32(0.01 * n) for n in range(7)}
+    figure = bench_figure(reference, results, {}, "title", table=[["method"], ["m0"]])
+    figure.draw_without_rendering()
+    titled = [a for a in figure.axes if a.get_title()]
+    assert [a.get_title().strip() for a in titled] == ["reference", *results]
+    places = [a.get_position() for a in titled]
+    assert len({round(p.y0, 3) for p in places}) == 2
+    assert places[6].x0 == pytest.approx(places[0].x0)
