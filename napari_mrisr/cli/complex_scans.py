@@ -40,10 +40,9 @@ def is_phased(path: Path, arguments: argparse.Namespace) -> bool:
 
 def frame_of(path: Path, arguments: argparse.Namespace) -> int | None:
     """Return the volume of the magnitude, in a DICOM series that holds its phase too."""
-    from napari_mrisr.io.complex_scans import find_pair
-    from napari_mrisr.io.dicom.sources import names_dicom
+    from napari_mrisr.io.complex_scans import find_pair, is_same_series
 
-    if arguments.phase is not None and names_dicom(path) and path == Path(arguments.phase):
+    if arguments.phase is not None and is_same_series(path, Path(arguments.phase)):
         return find_pair(path, arguments.frame)[0]
     frame: int | None = arguments.frame
     return frame

@@ -88,7 +88,7 @@ def read_complex(
     if phase is None:
         return _read_file(path, frame, fill_nonfinite)
     phase = Path(phase)
-    if names_dicom(path) and path == phase:
+    if is_same_series(path, phase):
         frame, phase_frame = find_pair(path, frame)
     elif phase_frame is None and not names_dicom(phase):
         phase_frame = frame
@@ -97,6 +97,14 @@ def read_complex(
     data, unit = to_radians(stored, phase)
     progress.message(f"{phase.name}: phase in {unit}")
     return ComplexVolume(magnitude, replace(stored, data=data))
+
+
+def is_same_series(path: Path, phase: Path) -> bool:
+    """Return True if two paths, such as a folder and a file in it, name one DICOM series."""
+    if not (names_dicom(path) and names_dicom(phase)):
+        return False
+    find = need_dicom(path).find_series
+    return path == phase or find(path).path == find(phase).path
 
 
 def find_pair(path: Path, frame: int | None) -> tuple[int, int]:

@@ -105,6 +105,9 @@ def test_magnitude_and_phase_of_one_dicom_series_belong_together(tmp_path):
     other = sr.read_volume(tmp_path / "gre", frame=1).data
     apart = np.angle(np.exp(1j * (scan.phase.data - other / 4096 * np.pi)))
     assert np.abs(apart).max() < 1e-5
+    for path in (tmp_path / "gre" / "2_T1w", tmp_path / "gre" / "IM0003"):
+        again = sr.read_complex(path, tmp_path / "gre")
+        np.testing.assert_array_equal(again.phase.data, scan.phase.data)
     with pytest.raises(sr.VolumeError, match="holds 0 magnitudes with a phase"):
         sr.read_complex(tmp_path / "gre", tmp_path / "gre", frame=1)
 

@@ -92,11 +92,16 @@ _DIRECTIONS = (
 )
 _GE_COMPONENT = (0x0043, "GEMS_PARM_01", 0x2F)
 _PHILIPS_SCALE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
+#: Slices of a volume.
+_SLICES = (
+    (0x0021, "GEMS_RELA_01", 0x4F),
+    (0x2001, "Philips Imaging DD 001", 0x18),
+)
 _XA_IMAGE_TYPE = (0x0021, "SIEMENS MR SDI 02", 0x75)
 
 
 def _tags() -> list[BaseTag]:
-    private = [(group, element) for group, _, element in (*_B_VALUES, _GE_COMPONENT)]
+    private = [(group, element) for group, _, element in (*_B_VALUES, *_SLICES, _GE_COMPONENT)]
     private += [(group, element) for group, _, several in _DIRECTIONS for element in several]
     private += [(_PHILIPS_SCALE[0], _PHILIPS_SCALE[2]), (_XA_IMAGE_TYPE[0], _XA_IMAGE_TYPE[2])]
     tags = [Tag(group, 0x1000 + element) for group, element in private]
@@ -293,9 +298,10 @@ def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
     if problem:
         return _replaced(header, problem=problem)
     lossy = _text(data, "LossyImageCompression") == "01"
-    tiles = 0
+    tiles, timing = 0, data
     if "PerFrameFunctionalGroupsSequence" in data:
         images = _enhanced(path, data)
+        timing = _shared(data, "MRTimingAndRelatedParametersSequence")
     elif "MOSAIC" in (*_strings(data, "ImageType"), *_xa_image_type(data)):
         images = _mosaic(path, data)
         tiles = len(images)
@@ -307,7 +313,9 @@ def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
         return _replaced(
             header, problem="has images without position, orientation or pixel spacing"
         )
-    return _replaced(header, images=images, tiles=tiles, facts=_facts(data, images), lossy=lossy)
+    return _replaced(
+        header, images=images, tiles=tiles, facts=_facts(data, timing, images), lossy=lossy
+    )
 
 
 def _replaced(header: FileHeader, **changes: Any) -> FileHeader:
@@ -489,18 +497,29 @@ def _component(stated: str, types: Sequence[str]) -> str:
     return next((names[part] for part in types[2:] if part in names), "")
 
 
-def _facts(data: Dataset, images: Sequence[SliceImage]) -> dict[str, float]:
-    """Return numbers about the acquisition, for display."""
+def _shared(data: Dataset, keyword: str) -> Dataset:
+    """Return a functional group that all frames of an enhanced file share, or that of the first."""
+    found = [data.get("SharedFunctionalGroupsSequence"), data.PerFrameFunctionalGroupsSequence]
+    for groups in filter(None, found):
+        if items := groups[0].get(keyword):
+            return cast(Dataset, items[0])
+    return Dataset()
+
+
+def _facts(data: Dataset, timing: Dataset, images: Sequence[SliceImage]) -> dict[str, float]:
+    """Return numbers about the acquisition."""
     echo = images[0].traits.get("echo")
     facts = {
         "echo time": echo if isinstance(echo, float) else None,
-        "repetition time": _number(data, "RepetitionTime"),
+        "repetition time": _number(timing, "RepetitionTime"),
         "field": _number(data, "MagneticFieldStrength"),
         "tilt": _number(data, "GantryDetectorTilt"),
     }
-    scale = _private(data, *_PHILIPS_SCALE)
-    if scale:
+    if scale := _private(data, *_PHILIPS_SCALE):
         facts["philips scale"] = scale[0]
+    for where in _SLICES:
+        if count := _private(data, *where):
+            facts["slices"] = count[0]
     return {name: value for name, value in facts.items() if value}
 
 

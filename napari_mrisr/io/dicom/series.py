@@ -234,6 +234,13 @@ class DicomSeries:
                 "If they belong to it, slices are missing at its end."
             )
             yield Caution("damaged files", text)
+        promised = self._header(stack).facts.get("slices", 0)
+        if promised > len(stack.images):
+            text = (
+                f"The header says that there are {promised:.0f} slices, but there are only "
+                f"{len(stack.images)}. Slices may be missing at an end."
+            )
+            yield Caution("missing slices", text)
         if any(header.lossy for header in self.headers):
             text = "Its pixels were compressed with loss. Detail is lost and block edges may show."
             yield Caution("lossy compression", text)
@@ -245,9 +252,13 @@ class DicomSeries:
             )
             yield Caution("slice thickness", text)
 
+    def _header(self, stack: Stack) -> FileHeader:
+        """Return the header of the first slice of a volume."""
+        return next(h for h in self.headers if h.path == stack.images[0].file)
+
     def _acquisition(self, stack: Stack) -> Iterable[str]:
         """Yield facts about the acquisition, for display."""
-        header = next(h for h in self.headers if h.path == stack.images[0].file)
+        header = self._header(stack)
         echo = stack.images[0].traits.get("echo")
         if isinstance(echo, int | float) and echo > 0:
             yield f"echo time {echo:.4g} ms"

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from helpers import dicoms
+from pydicom.dataset import Dataset
 
 import napari_mrisr as sr
 from napari_mrisr.errors import VolumeError
@@ -177,3 +178,15 @@ def test_nothing_of_the_patient_is_kept(tmp_path):
     (series,) = sr.list_series(dicoms.series(tmp_path / "study"))
     text = repr(series.headers) + repr(sr.read_volume(series.path).origin)
     assert not [v for v in dicoms.PATIENT.values() if len(v) > 3 and v in text]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_repetition_time_of_an_enhanced_file_is_shown(tmp_path, shared):
+    one = dicoms.enhanced()
+    timing = Dataset()
+    timing.RepetitionTime = 2435
+    groups = one.SharedFunctionalGroupsSequence if shared else one.PerFrameFunctionalGroupsSequence
+    for group in groups:
+        group.MRTimingAndRelatedParametersSequence = [timing]
+    volume = sr.read_volume(dicoms.save([one], tmp_path))
+    assert "repetition time 2435 ms" in volume.origin.acquisition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 from helpers import dicoms
 
@@ -148,6 +149,25 @@ def test_a_missing_slice_is_refused_with_its_position(tmp_path):
     del slices[6]
     found = refusal(slices, tmp_path / "b")
     assert found.startswith("2 slices are missing at 13.00 mm, 16.50 mm;")
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "element", "kind"),
+    [(0x0021, "GEMS_RELA_01", 0x4F, "SS"), (0x2001, "Philips Imaging DD 001", 0x18, "SL")],
+)
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_missing_end_is_a_caution_where_the_scanner_counts_slices(
+    tmp_path, group, creator, element, kind, implicit
+):
+    slices = dicoms.classic()
+    for one in slices:
+        one.private_block(group, creator, create=True).add_new(element, kind, len(slices))
+        if implicit:
+            one.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    assert not sr.read_volume(dicoms.save(slices, tmp_path / "whole")).origin.cautions
+    folder = dicoms.save(slices[:-1], tmp_path / "cut")
+    (caution,) = sr.read_volume(folder).origin.cautions
+    assert caution.kind == "missing slices" and "10 slices" in caution.text and "9" in caution.text
 
 
 def test_a_missing_slice_of_one_echo_is_refused(tmp_path):
