@@ -23,6 +23,7 @@ from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.io.dicom.derivation import read_derivation
+from napari_mrisr.io.dicom.elements import cut_out
 from napari_mrisr.io.dicom.mosaic import mosaic_tiles
 from napari_mrisr.io.dicom.sources import open_source
 
@@ -110,6 +111,7 @@ def _tags() -> list[BaseTag]:
 
 
 _TAGS = _tags()
+_WANTED = frozenset(map(int, _TAGS))
 
 #: pydicom unpacks such files as a whole, whatever their size then is.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -241,10 +243,14 @@ def read_file_header(path: Path) -> FileHeader | None:
             if _DEFLATED in start:
                 found = "is in the transfer syntax Deflated Explicit VR Little Endian"
                 raise VolumeError(explain(path, found, "export it without deflate"))
+            source = cut_out(file, _WANTED)
+            if source is None:
+                file.seek(0)
+                source = file
             data = pydicom.dcmread(
-                file, stop_before_pixels=True, specific_tags=_TAGS, force=prefix == "bare"
+                source, stop_before_pixels=True, specific_tags=_TAGS, force=prefix == "bare"
             )
-            has_pixels = len(file.read(8)) == 8
+            has_pixels = len(source.read(8)) == 8
             if "SOPClassUID" not in data:
                 if prefix == "bare" or _is_dicomdir(data):
                     return None
