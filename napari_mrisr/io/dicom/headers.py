@@ -290,9 +290,9 @@ def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
     meta = getattr(data, "file_meta", None)
     header = FileHeader(
         path,
-        str(data.get("SOPInstanceUID", "")),
-        str(data.get("SeriesInstanceUID", "")),
-        UID(str(data.SOPClassUID)),
+        str(_value(data, "SOPInstanceUID") or ""),
+        str(_value(data, "SeriesInstanceUID") or ""),
+        UID(str(_value(data, "SOPClassUID"))),
         UID(str(meta.get("TransferSyntaxUID", "") if meta else "")),
         _text(data, "Modality"),
         _text(data, "SeriesDescription"),
@@ -332,8 +332,8 @@ def _replaced(header: FileHeader, **changes: Any) -> FileHeader:
 
 def _problem(data: Dataset, has_pixels: bool) -> str:
     """Return the reason why the file can hold no slice of a volume."""
-    name = UID(str(data.SOPClassUID)).name
-    if not has_pixels or not data.get("Rows"):
+    name = UID(str(_value(data, "SOPClassUID"))).name
+    if not has_pixels or not _value(data, "Rows"):
         return f"has no pixel data ({name})"
     if _text(data, "Modality") == "SEG":
         return "is a segmentation"
@@ -353,7 +353,7 @@ def _photometric(data: Dataset) -> str:
 
 
 def _classic(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
-    image = _image(path, 0, data, lambda _: data, _traits(data, data.get))
+    image = _image(path, 0, data, lambda _: data, _traits(data))
     return () if image is None else (image,)
 
 
@@ -383,7 +383,7 @@ def _enhanced(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
 
 def _mosaic(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
     """Return the tiles of a mosaic, each with its own position."""
-    whole = _image(path, 0, data, lambda _: data, _traits(data, data.get))
+    whole = _image(path, 0, data, lambda _: data, _traits(data))
     distance = _number(data, "SpacingBetweenSlices") or _number(data, "SliceThickness")
     if whole is None or not distance:
         return ()
@@ -431,7 +431,7 @@ def _image(
     )
 
 
-def _traits(data: Dataset, get: Callable[..., Any]) -> dict[str, Trait]:
+def _traits(data: Dataset) -> dict[str, Trait]:
     """Return what may tell apart the images at one position of a classic series."""
     types = _strings(data, "ImageType")
     component = _component(_text(data, "ComplexImageComponent"), types)
@@ -549,10 +549,8 @@ def _creator(data: Dataset, group: int) -> str:
 
 def _private(data: Dataset, group: int, creator: str, element: int) -> tuple[float, ...] | None:
     """Return the numbers of a private element; None if it is missing or no number."""
-    if _creator(data, group) != creator:
-        return None
-    tag = Tag(group, 0x1000 + element)
-    if tag not in data:
+    tag = _private_tag(group, element)
+    if tag not in data or _creator(data, group) != creator:
         return None
     binary = group == 0x0019 and element != 0x0C
     try:
@@ -571,11 +569,16 @@ def _of_unknown_type(value: Any, binary: bool) -> Any:
 
 
 def _finite(value: Any) -> tuple[float, ...]:
-    several = isinstance(value, Sequence) and not isinstance(value, str)
-    numbers = tuple(float(part) for part in (value if several else [value]))
+    several = not isinstance(value, str | float | int) and isinstance(value, Sequence)
+    numbers = tuple(map(float, value if several else [value]))
     if not all(map(math.isfinite, numbers)):
         raise ValueError("not finite")
     return numbers
+
+
+@functools.cache
+def _private_tag(group: int, element: int) -> BaseTag:
+    return Tag(group, 0x1000 + element)
 
 
 @functools.cache
@@ -602,10 +605,11 @@ def _number(data: Dataset, keyword: str) -> float | None:
     value = _value(data, keyword)
     if value is None or value == "":
         return None
-    with contextlib.suppress(TypeError, ValueError):
+    try:
         numbers = _finite(value)
-        return numbers[0] if numbers else None
-    return None
+    except (TypeError, ValueError):
+        return None
+    return numbers[0] if numbers else None
 
 
 def _integer(data: Dataset, keyword: str) -> int | None:
