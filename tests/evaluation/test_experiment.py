@@ -162,6 +162,16 @@ def test_parameters_are_checked_before_voxels_are_read(scan, monkeypatch):
         evaluate([scan], EvaluateParameters(methods=("tricubic", "foo")))
 
 
+def test_an_option_keeps_the_bank_of_its_method(make_bank, tmp_path):
+    path = str(tmp_path / "mine.safetensors")
+    make_bank(scale=(2, 2, 2)).save(path)
+    own = EvaluateParameters(bank=path)
+    assert own.upscaling("hashed:blend", (2, 2, 2)).bank == path
+    assert own.upscaling("anchored:blend", (2, 2, 2)).bank is None
+    paper = EvaluateParameters(protocol=get_protocol("paper-2021"))
+    assert paper.upscaling("hashed:blend", (2, 2, 2)).bank == "default-2x-paper-2021"
+
+
 def test_twice_the_same_counts_once(scan):
     parameters = EvaluateParameters(((2, 2, 2), (2, 2, 2)), ("nearest", "nearest"))
     assert len(evaluate([scan], parameters).rows) == 2
