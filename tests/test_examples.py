@@ -24,11 +24,13 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with ``scan.nii.gz``, a small head of 2 mm voxels, and a DICOM study."""
+    """A working folder with a small head of 2 mm voxels, real and complex, and a DICOM study."""
     monkeypatch.chdir(tmp_path)
     data = head(0, (24, 28, 26))
     grid = sr.Grid(data.shape, np.diag([2.0, 2.0, 2.0, 1.0]))
     sr.write_volume(sr.Volume(data, grid), "scan.nii.gz")
+    turned = (data * np.exp(0.5j)).astype(np.complex64)
+    nib.save(nib.Nifti1Image(turned, grid.affine), "complex.nii.gz")
     dicoms.series("study")
 
 

@@ -25,7 +25,8 @@ example:
   napari-mrisr evaluate val/ --protocol thick-slices:4:gaussian:1.2 --axis S-I
   napari-mrisr evaluate thick.nii.gz --leave-out 2
   napari-mrisr evaluate val/ --task lesions --methods tricubic,hashed,network
-  napari-mrisr evaluate scan.nii.gz --lesions mask.nii.gz --protocol thick-slices:4
+  napari-mrisr evaluate scan.nii.gz --lesions mask.nii.gz \\
+      --protocol thick-slices:4
 
 Each image is clipped at its 99.9th percentile, normalized to [0, 1], degraded,
 super-resolved and compared with the original, over the field of view (full)

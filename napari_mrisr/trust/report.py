@@ -112,7 +112,10 @@ def trust_figure(lr: Volume, result: Volume, maps: TrustMaps, scale: RealScale) 
         for key in volumes
     ]
     rows = zip(*(scene.panels for scene in scenes), strict=True)
-    scene = replace(scenes[0], panels=tuple(tuple(panel for (panel,) in row) for row in rows))
+    panels = (
+        tuple(replace(panel, column=column) for column, (panel,) in enumerate(row)) for row in rows
+    )
+    scene = replace(scenes[0], panels=tuple(panels))
     colors = {"support": np.array([to_rgb(color) for color in SUPPORT_COLORS])}
     return scene_figure(scene, columns=_TEXTS, colormaps=colors)
 

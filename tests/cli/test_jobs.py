@@ -18,9 +18,9 @@ def test_a_file_is_planned_with_one_look_at_header_and_method(run, scan, tmp_pat
     upscaling = import_module("napari_mrisr.run.upscale")
     open_scan, check = read.open_scan, upscaling.check_parameters
 
-    def open_counted(*args):
+    def open_counted(*args, **options):
         counts["header"] += 1
-        return open_scan(*args)
+        return open_scan(*args, **options)
 
     def check_counted(*args):
         counts["method"] += 1
