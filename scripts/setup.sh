@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv and the system libraries. Does nothing the second time.
 #   scripts/setup.sh demo   what napari needs
-#   scripts/setup.sh test   that, Xvfb and the developers' tools
+#   scripts/setup.sh test   that, Xvfb, a window manager and the developers' tools
 #   scripts/setup.sh bench  the engine and what the benchmarks compare with; no napari
 #   scripts/setup.sh docs   the engine and what builds the documents
 set -euo pipefail
@@ -42,6 +42,8 @@ if [ "$(uname -s)" = Linux ]; then
     fi
     if [ "$purpose" = test ]; then
         command -v Xvfb >/dev/null || missing+=(xvfb)
+        command -v openbox >/dev/null || missing+=(openbox)
+        command -v xdotool >/dev/null || missing+=(xdotool)
         command -v xauth >/dev/null || missing+=(xauth)
     fi
     if [ ! -x .venv/bin/python ] && ! "$python" -c 'import ensurepip' 2>/dev/null; then
