@@ -32,8 +32,24 @@ PRELOAD = [
 class Workers:
     """A cluster, and a way to kill one of its workers."""
 
-    address: str
+    cluster: LocalCluster
     client: Client
+
+    @property
+    def address(self):
+        return self.cluster.scheduler_address
+
+    def wait(self):
+        """Wait for three workers; start others if a killed one does not come back.
+
+        A nanny gives up if its worker is killed while it starts.
+        """
+        try:
+            self.client.wait_for_workers(3, timeout=20)
+        except TimeoutError:
+            self.cluster.scale(0)
+            self.cluster.scale(3)
+            self.client.wait_for_workers(3, timeout=60)
 
     def kill_one(self):
         """Kill a busy worker and return its process number."""
@@ -81,7 +97,7 @@ def workers(tmp_path_factory):
             local_directory=str(tmp_path_factory.mktemp("dask")),
         )
         with cluster, Client(cluster, set_as_default=False) as client:
-            yield Workers(cluster.scheduler_address, client)
+            yield Workers(cluster, client)
 
 
 @pytest.fixture
@@ -89,6 +105,6 @@ def cluster(workers):
     """Connect by address, as a user does."""
     from napari_mrisr.cluster.connect import connect
 
-    workers.client.wait_for_workers(3, timeout=60)
+    workers.wait()
     with connect(workers.address, threads=1) as (cluster, _):
         yield cluster

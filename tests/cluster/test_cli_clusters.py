@@ -32,7 +32,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run(capsys, workers):
     """Return a function that runs a command on the cluster: exit code, output, errors."""
-    workers.client.wait_for_workers(3, timeout=60)
+    workers.wait()
 
     def run(*arguments, where=None):
         capsys.readouterr()

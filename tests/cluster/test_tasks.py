@@ -50,7 +50,7 @@ def test_tasks_get_the_requested_threads(cluster, workers):
 
 
 def test_cancel_takes_less_than_200_ms_and_stops_the_workers(workers, tmp_path):
-    workers.client.wait_for_workers(3, timeout=60)
+    workers.wait()
     token = CancelToken()
     cancelled_at = []
 
@@ -84,7 +84,7 @@ def test_task_of_a_killed_worker_runs_again(cluster, tmp_path):
 
 
 def test_task_that_kills_its_workers_is_one_error(workers):
-    workers.client.wait_for_workers(3, timeout=60)
+    workers.wait()
     with connect(workers.address) as (cluster, _):
         found = list(cluster.each(tasks.dies_always, range(4), Progress()))
     assert [f for f in found if not isinstance(f, ClusterError)] == [0, 1, 3]
