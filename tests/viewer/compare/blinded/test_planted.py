@@ -69,6 +69,7 @@ def test_without_an_open_scan_nothing_can_be_planted(qtbot):
 
 def test_a_reading_from_the_dialog_to_the_hit_rate(dialog, qtbot):
     choose(dialog, "tricubic", "tv")
+    dialog.seed.setValue(3)  # in so small a head, some seeds find no place
     dialog.planted.cases.setValue(1)
     dialog.planted.radius.setCurrentIndex(1)
     dialog.planted.contrast.setCurrentIndex(3)
