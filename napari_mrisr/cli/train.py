@@ -173,7 +173,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     checks = []
     if arguments.validate:
         checks = [read_scan(path, None) for path in find_volumes(arguments.validate)]
-    watch = Watch(partial(_say_event, session), [TrainingFile(scan.path) for scan in checks])
+    kind = arguments.kind or "thick-slices"
+    watch = Watch(partial(_say_event, session, kind), [TrainingFile(scan.path) for scan in checks])
     train = _train_network if arguments.method == "network" else _train_bank
     train(arguments, scans, checks, watch, session)
     return batch.finish(len(scans))
@@ -385,16 +386,21 @@ def _say_memory(
     session.say(f"needs about {need.total / 1e9:.1f} GB of memory")
 
 
-def _say_event(session: Session, event: TrainEvent) -> None:
+def _say_event(session: Session, kind: str, event: TrainEvent) -> None:
     """Print a line per point of the validation curve."""
     from napari_mrisr.training.events import GainMeasured, NetworkMeasured, NetworkStarted
+    from napari_mrisr.training.networks.run import baseline_label, condition_label
 
     if isinstance(event, NetworkStarted):
         from_ = f", from step {event.step:,}" if event.step else ""
         session.progress.message(f"{event.steps:,} steps on {event.place}{from_}")
     if isinstance(event, NetworkMeasured):
-        means = (f"{sum(g) / len(g):+.2f} at {f:g}×" for f, g in event.gains_db.items())
-        text = f"step {event.step:,}: {', '.join(means)}, dB over tricubic, inside the head"
+        means = (
+            f"{sum(g) / len(g):+.2f} at {condition_label(kind, f)}"
+            for f, g in event.gains_db.items()
+        )
+        over = f"dB over {baseline_label(kind)}, inside the head"
+        text = f"step {event.step:,}: {', '.join(means)}, {over}"
         session.progress.message(text)
     if isinstance(event, GainMeasured):
         each = ", ".join(f"{gain:+.2f}" for gain in event.gains_db)

@@ -39,7 +39,9 @@ from napari_mrisr.operators.slices import (
 
 _ISOTROPIC_FACTORS = (2, 3, 4)
 _WHOLE_AXIS = 1 << 20
-_OF_ITERATIVE = (UNROLLED, DENOISER)
+
+METHODS = {THICK: "network", ISOTROPIC: "network", UNROLLED: "unrolled", DENOISER: "plug-and-play"}
+"""Method that runs each kind of network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +144,8 @@ def network_method(network: NetworkFile, scale: RealScale) -> Method:
 
 
 def list_networks() -> list[str]:
-    """List the bundled networks, then the user's own."""
-    bundled = bundled_networks()
+    """List the bundled networks of method ``network``, then the user's own."""
+    bundled = [name for name in bundled_networks() if METHODS[name] == "network"]
     return bundled + [name for name in user_networks() if name not in bundled]
 
 
@@ -188,7 +190,7 @@ def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method
 
 def open_network(name: str) -> NetworkFile:
     """Return a bundled network, one of the user's by name, or that of a file."""
-    if name in (THICK, ISOTROPIC, *_OF_ITERATIVE):
+    if name in METHODS:
         return bundled_network(name)
     return load_network(user_networks().get(name, name))
 
@@ -203,9 +205,9 @@ def open_kind(name: str, kind: str) -> NetworkFile:
 
 
 def bundled_networks() -> list[str]:
-    """List the bundled networks of method ``network``."""
+    """List the bundled networks, which are called by their kind."""
     folder = resources.files("napari_mrisr") / "banks"
-    return [name for name in (THICK, ISOTROPIC) if (folder / f"{name}.onnx").is_file()]
+    return [name for name in METHODS if (folder / f"{name}.onnx").is_file()]
 
 
 @functools.lru_cache(maxsize=4)

@@ -145,7 +145,8 @@ class NetworkMeasured(TrainEvent):
     ----------
     step : int
     gains_db : mapping of float to tuple of float
-        PSNR over cubic interpolation per validation volume, by slice factor.
+        PSNR over cubic interpolation per validation volume, by slice factor; of a denoiser over
+        the noisy image, by noise in % of the intensity window.
     """
 
     step: int

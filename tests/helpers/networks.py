@@ -13,7 +13,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from napari_mrisr.errors import BankError
-from napari_mrisr.networks.file import FORMAT_VERSION, KEY, weights_checksum
+from napari_mrisr.networks.file import (
+    DENOISER,
+    FORMAT_VERSION,
+    KEY,
+    THICK,
+    channels_of,
+    weights_checksum,
+)
 from napari_mrisr.training.networks import run
 
 
@@ -66,7 +73,7 @@ class CountingLoop:
     step_s = 0.0
 
     def __init__(self, images: Any, parameters: run.NetworkParameters, start: Any) -> None:
-        self.images, self.start = images, start
+        self.images, self.start, self.kind = images, start, parameters.kind
         self.step, self.steps = 0, parameters.steps
 
     def advance(self) -> float:
@@ -87,8 +94,11 @@ class CountingLoop:
         self.step = step
 
     def export(self, path: Path, document: dict[str, Any]) -> None:
-        kernel = np.full((8, 1, 3, 3, 3), self.step, np.float32)
-        save_model(convolution_model(kernel, **document), path)
+        order = 1 if self.kind == DENOISER else 8
+        shape = (order, channels_of(self.kind, order), 3, 3, 3)
+        kernel = np.full(shape, self.step, np.float32)
+        kind = {} if self.kind == THICK else {"kind": self.kind}
+        save_model(convolution_model(kernel, **kind, **document), path)
 
 
 def train_by_counting(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0) -> list[CountingLoop]:

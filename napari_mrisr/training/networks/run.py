@@ -56,8 +56,8 @@ from napari_mrisr.training.sources import TrainingSource, as_source
 KINDS = {
     THICK: "slices of any thickness",
     ISOTROPIC: "2×, 3× and 4× of all axes",
-    UNROLLED: "slices of any thickness, in blocks (method unrolled)",
-    DENOISER: "noise (prior of plug-and-play)",
+    UNROLLED: "slices of any thickness, method unrolled",
+    DENOISER: "noise removal, method plug-and-play",
 }
 """Kinds of networks, with a description each."""
 
@@ -68,6 +68,17 @@ MEASURED_FACTORS = {
     DENOISER: (2.0, 5.0, 10.0),
 }
 """Factors of the validation; for a denoiser the noise in % of the intensity window."""
+
+
+def condition_label(kind: str, factor: float) -> str:
+    """Return ``4×``, or ``5 % noise`` for a denoiser."""
+    return f"{factor:g} % noise" if kind == DENOISER else f"{factor:g}×"
+
+
+def baseline_label(kind: str) -> str:
+    """Return what the gain of a network is measured over."""
+    return "the noisy image" if kind == DENOISER else "tricubic"
+
 
 RANGES = {
     THICK: {"factors": FACTOR_RANGE, "widths": WIDTH_RANGE},
@@ -97,10 +108,10 @@ class NetworkParameters:
     steps : int
         Training steps; more gain more, with a smaller and smaller advantage.
     kind : str
-        ``thick-slices``, or ``isotropic`` for 2×, 3× and 4× of all axes.
+        One of :data:`KINDS`.
     start : str
-        Network of this kind to train further: ``thick-slices``, a name or a file. Empty for a
-        new one.
+        Network of this kind to train further: ``thick-slices``, a name or a file. ``unrolled``
+        starts from ``thick-slices`` too. Empty for a new one.
     licenses, license, names
         As in :class:`~napari_mrisr.training.presets.TrainParameters`.
     thick_axes : tuple of (pattern, str)
@@ -135,7 +146,7 @@ class NetworkReport:
     seconds : float
         Wall time of this call.
     gains_db : dict of float to float
-        Mean gain over cubic interpolation by slice factor; empty without validation volumes.
+        Mean gain by factor, see :data:`MEASURED_FACTORS`; empty without validation volumes.
     stopped : str
         How far the training came before a stop; empty for a whole training.
     """

@@ -17,7 +17,7 @@ from napari_mrisr.bank.folder import NETWORK_SUFFIX, user_banks, user_networks
 from napari_mrisr.core.scale import RealScale, Scale, is_whole, whole_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
-from napari_mrisr.methods.network import bundled_networks
+from napari_mrisr.methods.network import METHODS, bundled_networks
 from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.networks.foreign import SUFFIXES, is_foreign
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
@@ -78,6 +78,9 @@ if TYPE_CHECKING:
 EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
 CHOOSE = "Choose a layer. The layers here are results already."
 PREVIEW = "Preview, identical to the final result. Run keeps it as a layer."
+
+# Methods whose filters or network the user can choose.
+_WITH_BANK = ("hashed", *METHODS.values())
 
 _LAYER_EVENTS = ("name", "scale", "translate", "units", "data")
 
@@ -229,11 +232,11 @@ class SuperResolveWidget(Dock):
         """Choose a network that was examined, and a scale that it has."""
         path, scales = found
         self._network_file, self._network_scales = path, scales
-        self.panel.method.name = "network"
+        method = self.panel.method.name = _method_of(path)
         self._method_chosen()
         scale = self.panel.scale.scale
         # A factor that makes a scan isotropic may be met by resampling.
-        kept = scale is not None and not is_whole(scale) and has_scale("network", scale, path)
+        kept = scale is not None and not is_whole(scale) and has_scale(method, scale, path)
         if scales and scale not in scales and not kept:
             self.panel.scale.scale = scales[0]
         self._scale_chosen()
@@ -249,12 +252,14 @@ class SuperResolveWidget(Dock):
             panel.show_error(error_line(error))
         if method == "hashed" and panel.bank.file_scale is not None:
             scales = listed([*scales, panel.bank.file_scale])
-        if method == "network" and self._network_file is not None:
+        file = self._network_file
+        if file is not None and method == _method_of(file):
             scales = listed([*scales, *self._network_scales])
-            others = others or is_foreign(self._network_file)
-        panel.show_bank(method in ("hashed", "network"), trust=method in LEARNED)
+            others = others or is_foreign(file)
+        else:
+            file = None
+        panel.show_bank(method in _WITH_BANK, trust=method in LEARNED)
         grid = self._grid()
-        file = self._network_file if method == "network" else None
         first = None if grid is None else isotropic_choice(grid, method, file)
         panel.scale.set_voxel_size(None if grid is None else grid.voxel_size)
         panel.scale.set_scales(scales, others or first is not None, first)
@@ -282,17 +287,20 @@ class SuperResolveWidget(Dock):
                 self.panel.bank.set_names(fitting_banks(scale, any_order=True), scale)
             except MrisrError as error:
                 self.panel.show_error(error_line(error))
-        elif method == "network":
-            self.panel.bank.set_names(self._networks(scale), None)
+        elif method in _WITH_BANK:
+            self.panel.bank.set_names(self._networks(method, scale), None)
         self._form_changed()
 
-    def _networks(self, scale: RealScale | None) -> list[str]:
+    def _networks(self, method: str, scale: RealScale | None) -> list[str]:
         """Return the user's networks for a scale, by name, and the file that was opened."""
         one = scale is not None and len(set(scale)) == 1
-        kind, file = ISOTROPIC if one else THICK, self._network_file
+        kinds = [kind for kind, runs in METHODS.items() if runs == method]
+        kind = kinds[0] if len(kinds) == 1 else ISOTROPIC if one else THICK
         names = [name for name in networks_of(kind) if name not in bundled_networks()]
-        fits = file is not None and network_kind(Path(file)) in (kind, None)
-        return [*names, file] if file is not None and fits else names
+        file = self._network_file
+        if file is None or _method_of(file) != method:
+            return names
+        return [*names, file] if network_kind(Path(file)) in (kind, None) else names
 
     def _bank_saved(self, path: str) -> None:
         """Offer a bank that was trained in this session."""
@@ -317,7 +325,7 @@ class SuperResolveWidget(Dock):
         scale, method = self.panel.scale.scale, self.panel.method.name
         if scale is None:
             return None
-        bank = self.panel.bank.bank if method in ("hashed", "network") else None
+        bank = self.panel.bank.bank if method in _WITH_BANK else None
         return UpscaleParameters(scale=scale, method=method, bank=bank)
 
     def _upscale_request(self) -> UpscaleRequest | None:
@@ -507,3 +515,8 @@ class SuperResolveWidget(Dock):
         self._viewer.dims.events.point.disconnect(self._frame_changed)
         self._viewer.layers.selection.events.active.disconnect(self._offer_save)
         bank_news().saved.disconnect(self._bank_saved)
+
+
+def _method_of(network: str) -> str:
+    """Return the method that runs the network of a file."""
+    return METHODS.get(network_kind(Path(network)) or "", "network")

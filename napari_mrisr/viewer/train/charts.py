@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_mrisr.viewer.train import model
 from napari_mrisr.viewer.train.model import DECADES
-from napari_mrisr.viewer.train.network import GAIN_TIP, NetworkHistory
+from napari_mrisr.viewer.train.network import NetworkHistory
 
 _ACCENT = "#2f9bff"
 # Of the lines of a network, from the smallest factor to the largest.
@@ -141,20 +141,20 @@ class SupportChart(Chart):
 
 
 class NetworkGainChart(Chart):
-    """Mean gain of a network over cubic interpolation by step, one line per slice factor."""
+    """Mean gain of a network by step, one line per factor or strength of noise."""
 
     def draw_axes(self, axes: Axes) -> None:
         """See the base class."""
         shown: NetworkHistory = self.history
-        self.setToolTip(GAIN_TIP)
-        axes.set_title("Validation gain over tricubic", loc="left", fontweight="bold")
+        self.setToolTip(shown.gain_tip)
+        axes.set_title(shown.gain_title, loc="left", fontweight="bold")
         axes.set_xlabel("step")
         axes.set_ylabel("dB")
         axes.set_xlim(0, max(1, shown.steps))
         axes.axhline(0.0, color=self.text_color, alpha=0.4, linewidth=0.8)
         lines = zip(_STYLES, sorted(shown.mean_gains.items()), strict=False)
         for (style, alpha), (factor, line) in lines:
-            label = f"{factor:g}×: {line[-1][1]:+.2f} dB"
+            label = f"{shown.label(factor)}: {line[-1][1]:+.2f} dB"
             axes.plot(*zip(*line, strict=True), style, color=_ACCENT, alpha=alpha, label=label)
         axes.margins(y=0.2)
         if shown.gains:

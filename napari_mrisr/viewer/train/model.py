@@ -17,7 +17,6 @@ from napari_mrisr.core.threads import processors
 from napari_mrisr.core.volume import Grid, Shape
 from napari_mrisr.errors import MrisrError, OutputError, explain
 from napari_mrisr.io import read_grid
-from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.training import TrainingReport, Watch, train
 from napari_mrisr.training.cost import MemoryNeed, estimate_training
 from napari_mrisr.training.events import (
@@ -28,7 +27,12 @@ from napari_mrisr.training.events import (
     VolumeAdded,
     VolumeStarted,
 )
-from napari_mrisr.training.networks.run import NetworkParameters, NetworkReport, train_network
+from napari_mrisr.training.networks.run import (
+    KINDS,
+    NetworkParameters,
+    NetworkReport,
+    train_network,
+)
 from napari_mrisr.training.presets import TrainParameters, get_preset
 from napari_mrisr.training.sources import TrainingFile, TrainingSource
 from napari_mrisr.viewer.common.labels import bytes_label, duration_label
@@ -101,8 +105,9 @@ class TrainRequest:
 
     def new_history(self) -> TrainingHistory | NetworkHistory:
         """Return the history before the first event."""
-        of_bank = isinstance(self.parameters, TrainParameters)
-        return TrainingHistory() if of_bank else NetworkHistory()
+        if isinstance(self.parameters, TrainParameters):
+            return TrainingHistory()
+        return NetworkHistory(self.parameters.kind)
 
     def run(self, progress: WorkerProgress) -> TrainingReport | NetworkReport:
         """Train; for a background thread."""
@@ -138,9 +143,8 @@ def bank_path(name: str, folder: Path | None = None, suffix: str = SUFFIX) -> Pa
     OutputError
         If the name is no file name, or that of a bundled file.
     """
-    kind, bundled = (
-        ("network", [THICK, ISOTROPIC]) if suffix == NETWORK_SUFFIX else ("bank", bundled_banks())
-    )
+    of_network = suffix == NETWORK_SUFFIX
+    kind, bundled = ("network", list(KINDS)) if of_network else ("bank", bundled_banks())
     plain = name.strip().removesuffix(suffix)
     if not plain or plain.startswith(".") or set(plain) & set('/\\:*?"<>|'):
         mend = 'give letters, digits, "-" and "_"'

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_mrisr.core.progress import format_seconds
+from napari_mrisr.methods.network import METHODS
+from napari_mrisr.networks.file import DENOISER, THICK
 from napari_mrisr.training.events import NetworkMeasured, NetworkStarted, StepTaken, TrainEvent
-from napari_mrisr.training.networks.run import NetworkReport
+from napari_mrisr.training.networks.run import NetworkReport, baseline_label, condition_label
 from napari_mrisr.viewer.common.labels import duration_label
 
-GAIN_TIP = (
-    "Mean PSNR over tricubic interpolation inside the head, in the middle of each\n"
-    "validation volume; of thick slices, for several thicknesses in pixels."
-)
 OF_THICK = "the network learns along the pixels only"
 
 # Points of the curve of the training error; each is the mean of the steps since the last.
@@ -28,13 +26,16 @@ class NetworkHistory:
 
     Attributes
     ----------
+    kind : str
     step, steps : int
     gains : dict of int to (dict of float to tuple of float)
-        Gain in dB per validation volume, by step and slice factor.
+        Gain in dB per validation volume, by step and factor, see
+        :data:`~napari_mrisr.training.networks.run.MEASURED_FACTORS`.
     losses : list of (int, float)
         Step, and mean error of the patches since the point before, in engine units.
     """
 
+    kind: str = THICK
     step: int = 0
     steps: int = 0
     place: str = ""
@@ -70,12 +71,30 @@ class NetworkHistory:
 
     @property
     def mean_gains(self) -> dict[float, list[tuple[int, float]]]:
-        """Points (step, mean gain in dB), one line per slice factor."""
+        """Points (step, mean gain in dB), one line per factor."""
         lines: dict[float, list[tuple[int, float]]] = {}
         for step, gains in sorted(self.gains.items()):
             for factor, each in gains.items():
                 lines.setdefault(factor, []).append((step, float(np.mean(each))))
         return lines
+
+    @property
+    def gain_title(self) -> str:
+        """Title of the gain chart."""
+        return f"Validation gain over {baseline_label(self.kind)}"
+
+    @property
+    def gain_tip(self) -> str:
+        """Explanation of the gain chart."""
+        several = "strengths of noise" if self.kind == DENOISER else "factors"
+        return (
+            f"Mean PSNR over {baseline_label(self.kind)} inside the head, in the middle of each\n"
+            f"validation volume, for several {several}."
+        )
+
+    def label(self, factor: float) -> str:
+        """Return what a line of the gain chart is: ``4×``, or ``5 % noise``."""
+        return condition_label(self.kind, factor)
 
     @property
     def status(self) -> str:
@@ -96,10 +115,11 @@ class NetworkHistory:
 
     def outcome(self, report: NetworkReport) -> str:
         """Describe the result."""
-        gains = (f"{gain:+.2f} dB at {factor:g}×" for factor, gain in report.gains_db.items())
+        gains = (f"{gain:+.2f} dB at {self.label(f)}" for f, gain in report.gains_db.items())
         measured = f" Validation gain {', '.join(gains)}." if report.gains_db else ""
         if report.stopped:
             stopped = report.stopped[0].upper() + report.stopped[1:]
             return f"{stopped}; saved as “{report.name}”.{measured} Resume continues."
         took = duration_label(report.seconds)
-        return f"Saved “{report.name}” in {took}.{measured} Choose it as Bank in Super-resolve."
+        bank = f"Choose it as Bank of method {METHODS[self.kind]} in Super-resolve."
+        return f"Saved “{report.name}” in {took}.{measured} {bank}"

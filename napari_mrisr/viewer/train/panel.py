@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mrisr.core.progress import ProgressState
-from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
+from napari_mrisr.training.networks.run import KINDS
 from napari_mrisr.training.presets import PRESET_SUMMARIES
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import NamedChoice, ScaleField, narrow
@@ -30,8 +30,11 @@ from napari_mrisr.viewer.train.model import UNKNOWN_LICENSE, TrainingHistory
 from napari_mrisr.viewer.train.network import NetworkHistory
 from napari_mrisr.viewer.train.volumes import VolumeList
 
-METHODS = {"hashed": "learned filters", **dict.fromkeys((THICK, ISOTROPIC), "network")}
-"""Methods to train, with a summary each."""
+METHODS = {
+    "hashed": "learned filters",
+    **{kind: f"network for {use}" for kind, use in KINDS.items()},
+}
+"""Filters and kinds of networks to train, with a summary each."""
 
 PROGRESS = 1
 """Index of the tab with the charts."""

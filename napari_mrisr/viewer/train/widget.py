@@ -21,6 +21,7 @@ from napari_mrisr.core.progress import CancelToken, ProgressState
 from napari_mrisr.core.scale import format_scale
 from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import MemoryEstimateError, MrisrError
+from napari_mrisr.networks.file import THICK, UNROLLED
 from napari_mrisr.training import checkpoint_path
 from napari_mrisr.training.cost import check_memory
 from napari_mrisr.training.events import TrainEvent
@@ -160,7 +161,9 @@ class TrainWidget(Dock):
         start.blockSignals(True)
         start.clear()
         start.addItem("New network", "")
-        for name in networks_of(self.panel.method.name):
+        kind = self.panel.method.name
+        found = networks_of(kind) + (networks_of(THICK) if kind == UNROLLED else [])
+        for name in found:
             start.addItem(name, name)
         start.setCurrentIndex(max(0, start.findData(chosen)))
         start.blockSignals(False)

@@ -454,7 +454,7 @@ def test_the_network_is_suggested_for_thick_slices_until_the_user_chooses(
 
 
 def save_network(path, kind="thick-slices"):
-    order = 8 if kind == "thick-slices" else 20
+    order = {"thick-slices": 8, "isotropic": 20, "denoiser": 1}[kind]
     kernel = np.zeros((order, 1, 3, 3, 3), np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_model(convolution_model(kernel, kind=kind), path)
@@ -486,6 +486,9 @@ def test_a_network_file_is_opened_as_bank(desk, thick, tmp_path):
     desk.widget.open_bank(str(save_network(tmp_path / "cube.onnx", "isotropic")))
     assert desk.widget._parameters().scale == (2, 2, 2)
     assert desk.panel.bank.currentText() == "cube.onnx"
+    desk.widget.open_bank(str(save_network(tmp_path / "quiet.onnx", "denoiser")))
+    assert desk.widget._parameters().method == "plug-and-play"
+    assert desk.panel.bank.currentText() == "quiet.onnx"
 
 
 def test_other_factors_and_voxel_sizes_need_not_be_whole(desk, thick):

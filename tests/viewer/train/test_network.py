@@ -48,9 +48,19 @@ def test_outcome_states_gain_and_what_to_do_next(history):
     whole = NetworkReport(path, 800, 125.0, {2.0: 0.612, 4.0: 1.2})
     assert history.outcome(whole) == (
         "Saved “mine” in 2 min 05 s. Validation gain +0.61 dB at 2×, +1.20 dB at 4×. "
-        "Choose it as Bank in Super-resolve."
+        "Choose it as Bank of method network in Super-resolve."
     )
     part = NetworkReport(path, 5, 9.0, {}, "stopped after 5 of 800 steps")
     assert history.outcome(part) == (
         "Stopped after 5 of 800 steps; saved as “mine”. Resume continues."
+    )
+
+
+def test_gains_of_a_denoiser_are_over_the_noisy_image():
+    history = NetworkHistory("denoiser")
+    assert history.gain_title == "Validation gain over the noisy image"
+    report = NetworkReport(Path("mine.onnx"), 800, 125.0, {5.0: 3.2})
+    assert history.outcome(report) == (
+        "Saved “mine” in 2 min 05 s. Validation gain +3.20 dB at 5 % noise. "
+        "Choose it as Bank of method plug-and-play in Super-resolve."
     )

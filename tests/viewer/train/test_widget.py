@@ -20,6 +20,7 @@ from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_mrisr.bank.model import list_banks, load_bank
+from napari_mrisr.cli import build_parser
 from napari_mrisr.io import read_volume
 from napari_mrisr.kernels import cpu_samples
 from napari_mrisr.networks.file import load_network
@@ -250,8 +251,8 @@ def counting(monkeypatch):
     return train_by_counting(monkeypatch, step_s=0.01)
 
 
-def choose_network(desk: TrainDesk, steps: int) -> None:
-    desk.panel.method.name = "thick-slices"
+def choose_network(desk: TrainDesk, steps: int, kind: str = "thick-slices") -> None:
+    desk.panel.method.name = kind
     desk.panel.steps.setMinimum(1)
     desk.panel.steps.setValue(steps)
 
@@ -290,6 +291,46 @@ def test_a_network_of_layers_and_files_is_offered_in_super_resolve(real_desk, sc
     assert chooser._parameters().bank == "mine-thick-slices"
     assert desk.panel.start.findData("mine-thick-slices") > 0
     desk.viewer.window.remove_dock_widget(chooser)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "starts"),
+    [
+        ("unrolled", "unrolled", ["", "unrolled", "thick-slices"]),
+        ("denoiser", "plug-and-play", ["", "denoiser"]),
+    ],
+)
+def test_networks_of_iterative_methods_are_trained_and_offered(
+    desk, scans, counting, kind, method, starts
+):
+    desk.add_files(scans[0])
+    choose_network(desk, 2, kind)
+    start = desk.panel.start
+    assert [start.itemData(i) for i in range(start.count())] == starts
+    desk.panel.train_button.click()
+    desk.wait()
+    assert f"Choose it as Bank of method {method}" in desk.status
+    assert load_network(desk.folder / f"mine-{kind}.onnx").kind == kind
+    chooser = SuperResolveWidget(desk.viewer)
+    chooser.panel.method.name = method
+    chooser.panel.scale.scale = (1, 1, 4)
+    bank = chooser.panel.bank
+    assert not bank.isHidden()
+    bank.setCurrentIndex(bank.findData(f"mine-{kind}"))
+    assert chooser._parameters().bank == f"mine-{kind}"
+    chooser.panel.method.name = "network"
+    assert bank.findData(f"mine-{kind}") == -1
+    chooser.close()
+
+
+def test_the_kinds_of_networks_are_those_of_the_command_line(desk):
+    parser = build_parser().parse_args
+    method = desk.panel.method
+    kinds = [method.itemData(i) for i in range(method.count())][1:]
+    for kind in kinds:
+        given = ["train", "a.nii", "--method", "network", "--out", "b.onnx", "--kind", kind]
+        assert parser(given).kind == kind
+    assert {"thick-slices", "isotropic", "unrolled", "denoiser"} == set(kinds)
 
 
 def test_stop_keeps_a_usable_network_and_resume_continues_it(desk, scans, counting):
