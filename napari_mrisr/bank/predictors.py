@@ -1,6 +1,7 @@
 """Predictors of the expected error.
 
-Of a bank: the last stage's bucket, strength and detail. Of a network: change and detail.
+Of a bank: the last stage's bucket, strength and detail; those of the low-resolution voxel if
+the last stage is one of cells. Of a network: change and detail.
 """
 
 from __future__ import annotations
@@ -41,9 +42,14 @@ def before_last(bank: FilterBank) -> FilterBank:
     return replace(bank, stages=bank.stages[:-1], calibration=None)
 
 
+def hashes_cells(bank: FilterBank) -> bool:
+    """Return True if the last stage hashes low-resolution voxels."""
+    return bank.stages[-1].spec.grid == "cell"
+
+
 def predict_from(
     bank: FilterBank,
-    image: FloatArray,
+    source: FloatArray,
     corner: Shape,
     shape: Shape,
     detail: FloatArray,
@@ -54,24 +60,32 @@ def predict_from(
     Parameters
     ----------
     bank : FilterBank
-        Its last stage works on voxels.
-    image : ndarray of float32
-        Result of the stages before, on ``box`` and the reach of the last hash around it;
-        it starts at ``corner`` of the output, whose shape is ``shape``.
+    source : ndarray of float32
+        What the last stage hashes: the result of the stages before, or the low-resolution
+        volume for a stage of cells. On ``box`` and the reach of the last hash around it; it
+        starts at ``corner`` of the whole, whose shape is ``shape``.
     corner, shape : tuple of int
     detail : (x, y, z) ndarray of float32
         Of the whole low-resolution volume.
     box : Region
         Output voxels.
     """
-    spec = bank.stages[-1].spec.hash
-    tensor, smooth = tensor_box(image, corner, shape, box, spec.window)
+    spec, seen = bank.stages[-1].spec.hash, box
+    if hashes_cells(bank):
+        start = [a // s for a, s in zip(box.start, bank.scale, strict=True)]
+        stop = [-(-b // s) for b, s in zip(box.stop, bank.scale, strict=True)]
+        seen = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    tensor, smooth = tensor_box(source, corner, shape, seen, spec.window)
     if spec.anchors is None:
-        bucket, _ = cpu_hash.hash_voxels(tensor, smooth, box.start, spec.code)
+        bucket, _ = cpu_hash.hash_voxels(tensor, smooth, seen.start, spec.code)
     else:
-        bucket, _ = spec.hash_box(image, corner, shape, box)
+        bucket, _ = spec.hash_box(source, corner, shape, seen)
     trace = (tensor[0] + tensor[3] + tensor[5])[1:-1, 1:-1, 1:-1]
     strength = np.sqrt(np.maximum(trace, 0.0))
+    if hashes_cells(bank):
+        ranges = zip(box.start, box.stop, bank.scale, seen.start, strict=True)
+        index = np.ix_(*(np.arange(a, b) // s - first for a, b, s, first in ranges))
+        bucket, strength = bucket[index], strength[index]
     return Predictors(bucket, strength, at_cells(detail, bank.scale, box))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from napari_mrisr._version import __version__
 from napari_mrisr.bank.calibration import CalibrationSums, VolumeErrors, detail_of
 from napari_mrisr.bank.model import FilterBank, Stage
-from napari_mrisr.bank.predictors import before_last, predict_from
+from napari_mrisr.bank.predictors import before_last, hashes_cells, predict_from
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import FloatArray, Region
@@ -204,7 +204,7 @@ def _banks_of_halves(
     bank: FilterBank, state: TrainingState
 ) -> tuple[FilterBank, FilterBank] | None:
     """Solve for the filters of the second half and of the first."""
-    if len(state.files) < 2 or bank.stages[-1].spec.grid != "voxel":
+    if len(state.files) < 2:
         return None
     first, second = [], []
     for plan, equations, half in zip(state.plans, state.equations, state.halves, strict=True):
@@ -219,12 +219,14 @@ def _add_errors(sums: CalibrationSums, pair: Pair, bank: FilterBank, pool: Threa
     """Add the errors inside the head of a volume."""
     image = run_stages(pair.lr, before_last(bank), pool)
     detail, method = detail_of(pair.lr.data), Hashed(bank)
-    last, shape = method.passes - 1, Region.whole(pair.lr.grid.upsampled(bank.scale).shape).stop
+    last = method.passes - 1
+    source = pair.lr.data if hashes_cells(bank) else image
+    whole = Region.whole(source.shape).stop
 
     def add_slab(slab: Region) -> None:
         inside = pair.mask[slab.slices]
         if inside.any():
-            found = predict_from(bank, image, (0, 0, 0), shape, detail, slab)
+            found = predict_from(bank, source, (0, 0, 0), whole, detail, slab)
             result = method.compute_pass(last, pair.lr, image, slab)
             error = (result - pair.truth[slab.slices])[inside]
             sums.add(found.bucket[inside], found.strength[inside], found.detail[inside], error)

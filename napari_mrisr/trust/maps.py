@@ -15,6 +15,7 @@ from napari_mrisr.bank.predictors import (
     at_cells,
     before_last,
     change_of,
+    hashes_cells,
     predict_from,
 )
 from napari_mrisr.core.axes import IN_ORDER, Axes, axes_between, inverse, permute_volume
@@ -303,18 +304,16 @@ def _error_and_support(
     """Return expected error (engine units) and support, computed in slabs."""
     slabs = slabs_of(grid.shape, bank.scale[0])
     progress.begin("trust maps", len(bank.stages) * len(slabs) + len(slabs))
-    if bank.stages[-1].spec.grid != "voxel":
-        # No preset ends with a stage of cells, and such a bank has no calibration.
-        return None, np.zeros(grid.shape, np.float32)
-    image = run_stages(lr, before_last(bank), pool)
+    cells = hashes_cells(bank)
+    source = lr.data if cells else run_stages(lr, before_last(bank), pool)
     progress.advance(len(bank.stages) * len(slabs))
     detail, calibration = detail_of(lr.data), bank.calibration
     error = np.empty(grid.shape, np.float32) if calibration is not None else None
     support = np.empty(grid.shape, np.float32)
-    few = few_samples(bank)
+    few, whole = few_samples(bank), lr.grid.shape if cells else grid.shape
 
     def slab(box: Region) -> None:
-        found = predict_from(bank, image, (0, 0, 0), grid.shape, detail, box)
+        found = predict_from(bank, source, (0, 0, 0), whole, detail, box)
         support[box.slices] = FEW_SAMPLES * few[found.bucket]
         if calibration is not None and error is not None:
             error[box.slices] = calibration.expected_error(

@@ -44,6 +44,28 @@ def test_predictors_of_a_region_are_those_of_the_volume(make_bank, rng):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[box.slices])
 
 
+def test_predictors_of_a_stage_of_cells_are_those_of_the_low_resolution_voxel(make_bank, rng):
+    """Planted: every output voxel has the bucket and strength of its cell, in any region."""
+    bank = make_bank((3, 3, 3), ("cell",), anchors="tensor")
+    lr, detail = (rng.random((11, 10, 12)).astype(np.float32) for _ in range(2))
+    box = Region((4, 2, 5), (25, 22, 32))
+    found = predict_from(bank, lr, (0, 0, 0), lr.shape, detail, box)
+    spec: HashSpec = bank.stages[-1].spec.hash
+    bucket, _ = spec.hash_box(lr, (0, 0, 0), lr.shape, Region.whole(lr.shape))
+    energy = sum(np.gradient(lr.astype(np.float64), axis=axis) ** 2 for axis in range(3))
+    for axis in range(3):
+        energy = ndimage.correlate1d(energy, spec.window.taps().astype(float), axis=axis)
+    assert len(set(bucket.ravel())) > 3
+    for ours, cells in ((found.bucket, bucket), (found.detail, detail)):
+        np.testing.assert_array_equal(ours, np.kron(cells, np.ones((3, 3, 3)))[box.slices])
+    inner = Region((9, 9, 9), (24, 21, 27))  # edges are mirrored in another way
+    strength = np.kron(np.sqrt(energy), np.ones((3, 3, 3)))[inner.slices]
+    shifted = tuple(
+        slice(a - c, b - c) for a, b, c in zip(inner.start, inner.stop, box.start, strict=True)
+    )
+    np.testing.assert_allclose(found.strength[shifted], strength, rtol=1e-4)
+
+
 def test_before_last_leaves_out_the_last_stage(make_bank):
     bank = make_bank((2, 2, 2), ("cell", "voxel"))
     assert before_last(bank).stages == bank.stages[:1]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from napari_mrisr.bank.anchors import Anchors
+from napari_mrisr.bank.calibration import detail_of
 from napari_mrisr.bank.descriptors import Descriptor
 from napari_mrisr.bank.hashing import HashSpec
 from napari_mrisr.bank.model import StageSpec, load_bank
+from napari_mrisr.bank.predictors import predict_from
 from napari_mrisr.core.volume import Region
 from napari_mrisr.errors import ParameterError
 from napari_mrisr.io import read_volume
@@ -155,6 +157,18 @@ def test_a_trained_bank_gains_over_tricubic_on_another_volume(trained, scans):
     assert (method.name, method.provenance()["method"]) == ("anchored", "anchored")
     tricubic = error_of(get_method("tricubic", (2, 2, 2)), pair)
     assert 10 * np.log10(tricubic / error_of(method, pair)) > 0.3
+
+
+def test_a_trained_bank_expects_the_error_on_another_volume(trained, scans):
+    bank, pair = load_bank(trained), make_pair(read_volume(scans[3]), TrainParameters())
+    assert bank.calibration.volumes == 3
+    lr, whole = pair.lr, Region.whole(pair.truth.shape)
+    cells = Region.whole(lr.grid.shape).stop
+    at = predict_from(bank, lr.data, (0, 0, 0), cells, detail_of(lr.data), whole)
+    expected = bank.calibration.expected_error(at.bucket, at.strength, at.detail, np.nan)
+    method = get_method("anchored", (2, 2, 2), str(trained))
+    ratio = float((expected[pair.mask] ** 2).mean()) / error_of(method, pair)
+    assert 0.5 < ratio < 2.0
 
 
 def test_a_resumed_training_keeps_the_anchors_of_its_first_call(trained, scans, tmp_path):

@@ -98,6 +98,29 @@ def test_a_bucket_s_factor_is_seen_where_the_bucket_is(lr, result, bank):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_a_bank_of_cells_has_the_maps_of_their_buckets(lr, make_bank, monkeypatch):
+    """Factor and support by the bucket of the low-resolution voxel, the same in any slabs."""
+    from napari_mrisr.training import sampling
+
+    bank = make_bank((2, 2, 2), ("cell",), anchors="gradients")
+    stage, count = bank.stages[0], bank.stages[0].spec.hash.bucket_count
+    support = np.where(np.arange(count) % 2, 10**6, 0)
+    factor = np.linspace(1.0, 4.0, count).astype(np.float32)
+    stages = (replace(stage, support=support),)
+    changed = replace(bank, stages=stages, calibration=calibration(count, factor=factor))
+    result, unit = run_method(Hashed(bank), lr), lr.normalized()
+    maps = trust_maps(lr, result, changed, threads=1)
+    bucket, _ = stage.spec.hash.hash_box(unit.data, (0, 0, 0), SHAPE, Region.whole(SHAPE))
+    bucket = np.kron(bucket, np.ones((2, 2, 2), int))
+    expected = 0.01 * (unit.window.high - unit.window.low) * np.sqrt(factor[bucket])
+    np.testing.assert_allclose(maps.expected_error.data, expected, rtol=1e-4)
+    np.testing.assert_array_equal(maps.support.data, bucket % 2 == 0)
+    assert 0 < maps.support.data.mean() < 1
+    monkeypatch.setattr(sampling, "SLAB_VOXELS", 2000)
+    again = trust_maps(lr, result, changed, threads=2)
+    np.testing.assert_array_equal(again.expected_error.data, maps.expected_error.data)
+
+
 def test_few_samples_are_marked_bucket_by_bucket(lr, result, bank):
     last = bank.stages[-1]
     support = last.support.copy()

@@ -32,7 +32,7 @@ from napari_mrisr.viewer.layers.convert import (
     result_layer_data,
 )
 
-LEARNED = ("hashed", "network")
+LEARNED = ("hashed", "anchored", "network", "unrolled")
 """Methods with trust maps and cautions about their training set."""
 
 Upscale = Callable[..., Volume]

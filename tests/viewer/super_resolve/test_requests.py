@@ -24,6 +24,7 @@ from napari_mrisr.viewer.common.labels import (
 )
 from napari_mrisr.viewer.layers.convert import layer_data, snapshot
 from napari_mrisr.viewer.super_resolve.requests import (
+    LEARNED,
     SimulateRequest,
     UpscaleRequest,
     plan_label,
@@ -48,6 +49,18 @@ def test_upscale_request(source, volume):
     assert (history["method"], history["scale"]) == ("tricubic", "1x2x3")
     with pytest.raises(FrozenInstanceError):
         request.parameters = None
+
+
+@pytest.mark.parametrize(("method", "scale"), [("anchored", (2, 2, 2))])
+def test_learned_methods_have_maps_with_the_expected_error(source, method, scale):
+    assert method in LEARNED
+    request = UpscaleRequest(source, UpscaleParameters(scale, method, threads=1), trust=True)
+    names = [kwargs["name"] for _, kwargs, _ in request.run(Progress())]
+    assert names[1:] == [
+        "consistency, scan's units: scan",
+        "support: scan",
+        "expected RMSE, scan's units: scan",
+    ]
 
 
 def test_simulate_request(source):
