@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,18 +112,22 @@ def find_pair(path: Path, frame: int | None) -> tuple[int, int]:
     """Return the volumes of a DICOM series that are a magnitude and its phase."""
     series = need_dicom(path).find_series(path)
     names = list(series.frames)
-    pairs = [
-        (names.index(name), names.index(partner))
-        for name in names
-        if (partner := name.replace("magnitude", "phase")) != name and partner in names
-    ]
-    found = [pair for pair in pairs if frame in (None, pair[0])]
+    found = [pair for pair in pairs_of(names) if frame in (None, pair[0])]
     if len(found) != 1:
         listed = ", ".join(f"{number}: {name or 'volume'}" for number, name in enumerate(names))
         text = f"holds {len(found)} magnitudes with a phase ({listed})"
         remedy = "choose the magnitude with --frame" if found else "give the series of the phase"
         raise VolumeError(explain(path, text, remedy))
     return found[0]
+
+
+def pairs_of(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the places of magnitudes and their phases among the volumes of a DICOM series."""
+    return [
+        (names.index(name), names.index(partner))
+        for name in names
+        if (partner := name.replace("magnitude", "phase")) != name and partner in names
+    ]
 
 
 def to_radians(phase: Volume, path: Path) -> tuple[FloatArray, str]:

@@ -20,6 +20,7 @@ from napari_mrisr.core.complex_volume import ComplexVolume
 from napari_mrisr.core.memory import memory_errors_explained, require_memory
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import RealScale, ScaleLike, parse_scale
+from napari_mrisr.core.volume import Grid
 from napari_mrisr.errors import DeviceError, ParameterError, explain
 from napari_mrisr.io.convert import as_volume
 from napari_mrisr.methods import Method, WholeVolume, default_method
@@ -128,7 +129,7 @@ def run_complex(
         raise DeviceError(explain("device", found, "use cpu"))
     check_labels(scan.magnitude, parameters)
     high = scan.grid.upsampled(parameters.scale).shape
-    needed = estimate_memory(scan.grid, parameters) + _BYTES_A_VOXEL * math.prod(high)
+    needed = estimate_complex_memory(scan.grid, parameters)
     found = f"an output of {' × '.join(map(str, high))} complex voxels needs"
     require_memory(needed, found, _REMEDY)
     with memory_errors_explained(_REMEDY):
@@ -146,6 +147,12 @@ def run_complex(
             data *= phase
         history = {**real.history, "complex": "real and imaginary part, guided by the magnitude"}
         return ComplexVolume.of(data, real.grid, real, history)
+
+
+def estimate_complex_memory(grid: Grid, parameters: UpscaleParameters) -> int:
+    """Return the bytes that a run on both parts needs."""
+    high = grid.upsampled(parameters.scale).shape
+    return estimate_memory(grid, parameters) + _BYTES_A_VOXEL * math.prod(high)
 
 
 def _smooth_phase(scan: ComplexVolume, scale: RealScale) -> tuple[Phasor, Phasor]:

@@ -34,6 +34,7 @@ from napari_mrisr.core.scale import (
     scale_for_spacing,
 )
 from napari_mrisr.viewer.common.labels import described, scale_label
+from napari_mrisr.viewer.layers.complex_scans import is_phase
 from napari_mrisr.viewer.layers.convert import is_result
 
 _AUTO_BANK = "Auto (bundled)"
@@ -113,14 +114,19 @@ class VerticalScroll(QScrollArea):
         return super().eventFilter(watched, event)
 
 
+def _is_input(layer: Any) -> bool:
+    """Return whether a layer may be chosen as input without the user."""
+    return not is_result(layer) and not is_phase(layer)
+
+
 class LayerField(QComboBox):
-    """Choice of an image layer; by default the topmost that is not a result.
+    """Choice of an image layer; by default the topmost that is neither a result nor a phase.
 
     Parameters
     ----------
     parent : QWidget, optional
     results : bool
-        Choose a result if there is no other layer. Otherwise only the user chooses results.
+        Choose a result or phase if there is no other layer. Otherwise only the user does.
     """
 
     chosen = Signal()
@@ -150,8 +156,8 @@ class LayerField(QComboBox):
         """Offer layers, the topmost first; keep the choice if it is among them."""
         chosen = self.layer
         self._by_user &= chosen in layers
-        if chosen not in layers or (is_result(chosen) and not self._by_user):
-            chosen = next((layer for layer in layers if not is_result(layer)), chosen)
+        if chosen not in layers or not (_is_input(chosen) or self._by_user):
+            chosen = next((layer for layer in layers if _is_input(layer)), chosen)
         self.blockSignals(True)
         self.clear()
         self._layers = list(layers)
@@ -159,7 +165,7 @@ class LayerField(QComboBox):
         for index, layer in enumerate(layers):
             self.setItemData(index, layer.name, Qt.ItemDataRole.ToolTipRole)
         self.setPlaceholderText("Choose a layer" if layers else "No image layer")
-        if chosen in self._layers and (self._results or self._by_user or not is_result(chosen)):
+        if chosen in self._layers and (self._results or self._by_user or _is_input(chosen)):
             self.setCurrentIndex(self._layers.index(chosen))
         else:
             self.setCurrentIndex(0 if self._results else -1)

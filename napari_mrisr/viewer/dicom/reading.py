@@ -13,9 +13,16 @@ import numpy as np
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.errors import MrisrError, VolumeError, explain
 from napari_mrisr.io import read_volume
+from napari_mrisr.io.complex_scans import pairs_of
 from napari_mrisr.io.dicom.sources import holds_dicom, is_place, names_dicom
 from napari_mrisr.io.read import list_series, need_dicom
-from napari_mrisr.viewer.layers.convert import LayerData, layer_data, series_layer_data
+from napari_mrisr.viewer.layers.complex_scans import MAGNITUDE, PHASE, tied
+from napari_mrisr.viewer.layers.convert import (
+    METADATA_KEY,
+    LayerData,
+    layer_data,
+    series_layer_data,
+)
 
 PLUGIN, DOCK = "napari-mrisr", "DICOM series"
 
@@ -60,7 +67,7 @@ def read_series(path: str | PathLike[str] | Sequence[str | PathLike[str]]) -> li
         labels = ", ".join(series.label for series in scans)
         where = places[0] if is_place(places[0]) else places[0].parent
         raise VolumeError(explain(where, f"holds {len(scans)} series ({labels})", "open one"))
-    return [series_layer(scans[0])]
+    return series_layers(scans[0])
 
 
 def _viewer_with_window() -> Any:
@@ -68,6 +75,25 @@ def _viewer_with_window() -> Any:
 
     viewer = napari.current_viewer()
     return viewer if viewer is not None and hasattr(viewer, "window") else None
+
+
+def series_layers(
+    series: Any, frame: int | None = None, progress: Progress | None = None
+) -> list[LayerData]:
+    """Return a series, or one of its volumes, as layers; see :func:`series_layer`.
+
+    A series of magnitudes and their phases becomes two layers, which know each other.
+    """
+    pairs = pairs_of(series.frames) if frame is None else []
+    if not pairs or 2 * len(pairs) != len(series.frames) or not series.on_one_grid:
+        return [series_layer(series, frame, progress)]
+    progress = progress or Progress()
+    magnitudes, phases = zip(*pairs, strict=True)
+    found = []
+    for part, numbers in ((MAGNITUDE, magnitudes), (PHASE, phases)):
+        name = f"{series.description} {part}"
+        found.append(_layer(series, numbers, name, progress))
+    return tied(*found)
 
 
 def series_layer(series: Any, frame: int | None = None, progress: Progress | None = None) -> Any:
@@ -91,30 +117,40 @@ def series_layer(series: Any, frame: int | None = None, progress: Progress | Non
         if not series.on_one_grid:
             found = "its volumes lie on different grids"
             raise VolumeError(explain(series.description, found, "open them one by one"))
-        return _all_frames(series, progress)
+        return _layer(series, range(len(series.stacks)), series.description, progress)
     name = series.description
     if frame is not None and series.frames[frame]:
         name = f"{name} {series.frames[frame]}"
-    volume = _read(series.path, frame, progress)
-    data, kwargs, kind = layer_data(volume, name)
-    return data, kwargs | _window(volume.origin), kind
+    return _layer(series, [frame or 0], name, progress)
 
 
-def _all_frames(series: Any, progress: Progress) -> LayerData:
-    """Return all volumes as the frames of one layer."""
-    count = len(series.stacks)
-    first = _read(series.path, 0, progress)
+def _layer(series: Any, numbers: Sequence[int], name: str, progress: Progress) -> LayerData:
+    """Return volumes of a series as a layer, several as its frames."""
+    first = _read(series.path, numbers[0], progress)
+    if len(numbers) == 1:
+        data, kwargs, kind = layer_data(first, name)
+        _state_part(kwargs, series.stacks[numbers[0]])
+        return data, kwargs | _window(first.origin), kind
     try:
-        frames = np.empty((count, *first.grid.shape), np.float32)
+        frames = np.empty((len(numbers), *first.grid.shape), np.float32)
     except MemoryError as error:
-        found = f"not enough memory for {count} volumes"
+        found = f"not enough memory for {len(numbers)} volumes"
         raise VolumeError(explain(series.description, found, "open one volume")) from error
-    for i in range(count):
-        frames[i] = _read(series.path, i, progress).data if i else first.data
+    for i, number in enumerate(numbers):
+        frames[i] = _read(series.path, number, progress).data if i else first.data
     # Each frame refers to its own files.
-    first = replace(first, origin=replace(first.origin, header=tuple(series.stacks)))
-    data, kwargs, kind = series_layer_data(frames, first, series.description)
+    stacks = tuple(series.stacks[number] for number in numbers)
+    first = replace(first, origin=replace(first.origin, header=stacks))
+    data, kwargs, kind = series_layer_data(frames, first, name)
     return data, kwargs | _window(first.origin), kind
+
+
+def _state_part(kwargs: dict[str, Any], stack: Any) -> None:
+    """State in a layer's record if the header calls the volume a magnitude or a phase."""
+    part = stack.images[0].traits.get("component")
+    if part in (MAGNITUDE, PHASE):
+        metadata = kwargs["metadata"]
+        metadata[METADATA_KEY] = replace(metadata[METADATA_KEY], part=part)
 
 
 def _read(path: Path, frame: int | None, progress: Progress) -> Any:

@@ -24,7 +24,7 @@ from napari_mrisr.errors import MrisrError
 from napari_mrisr.io.read import list_series
 from napari_mrisr.viewer.common.dock import Dock, FormPanel
 from napari_mrisr.viewer.common.worker import Worker, WorkerProgress
-from napari_mrisr.viewer.dicom.reading import series_layer
+from napari_mrisr.viewer.dicom.reading import series_layers
 
 _THUMBNAIL = 56
 _SERIES, _FRAME = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
@@ -198,17 +198,18 @@ class DicomWidget(Dock):
 
     def _open(self, chosen: Sequence[tuple[Any, int | None]]) -> None:
         def work(progress: WorkerProgress) -> Any:
-            return "layers", [(s, series_layer(s, frame, progress)) for s, frame in chosen]
+            return "layers", [(s, series_layers(s, frame, progress)) for s, frame in chosen]
 
         self.run_work(work, f"Reading “{chosen[0][0].description}”…")
 
     def _add(self, found: Sequence[tuple[Any, Any]]) -> None:
-        cautions = []
-        for series, (data, kwargs, _) in found:
-            self._viewer.add_image(data, **kwargs)
+        cautions, names = [], []
+        for series, layers in found:
+            for data, kwargs, _ in layers:
+                self._viewer.add_image(data, **kwargs)
+                names.append(f"“{kwargs['name']}”")
             cautions += [caution.text for caution in series.origin(series.stacks[0]).cautions]
-        names = ", ".join(f"“{kwargs['name']}”" for _, (_, kwargs, _) in found)
-        self.panel.show_status(" ".join([f"Opened {names}.", *cautions]))
+        self.panel.show_status(" ".join([f"Opened {', '.join(names)}.", *cautions]))
 
     def _selected(self) -> None:
         self.panel.load_button.setEnabled(bool(self.panel.chosen) and not self.worker.running)

@@ -42,12 +42,18 @@ class ScanRecord:
         See :attr:`napari_mrisr.core.volume.Volume.history`.
     source_id : str
         ``unique_id`` of the layer that the volume was computed from; empty if none.
+    part : str
+        ``magnitude`` or ``phase`` of a complex scan; empty if unknown.
+    pair : str
+        Key that magnitude and phase of one complex scan share; empty for other scans.
     """
 
     grid: Grid
     origin: Origin | None = field(default=None, repr=False)
     history: Mapping[str, str] = field(default_factory=dict)
     source_id: str = ""
+    part: str = ""
+    pair: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +100,17 @@ class LayerSnapshot:
         VolumeError
             If voxels are not finite, or all the same.
         """
-        data = self.reader()(Region.whole(self.grid.shape))
-        origin = self.record.origin if self.record else None
-        low, high = float(data.min()), float(data.max())
+        volume = self.as_shown()
+        low, high = (float(v) for v in volume.extrema)
         if low == high:
             found = f"all voxels are {low:g}"
             raise VolumeError(explain(self.name, found, "choose a scan with contrast"))
+        return volume
+
+    def as_shown(self) -> Volume:
+        """Return the volume, which may lack contrast, as a map of zeros does."""
+        data = self.reader()(Region.whole(self.grid.shape))
+        origin = self.record.origin if self.record else None
         return Volume(data, self.grid, origin=origin, history=self.history)
 
     @property

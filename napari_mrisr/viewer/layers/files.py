@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_mrisr.core.volume import FloatArray, Volume
+from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import MrisrError, VolumeError, explain
 from napari_mrisr.io import (
     READABLE,
     read_volume,
     samples,
 )
+from napari_mrisr.io.complex_scans import read_complex
 from napari_mrisr.io.formats import is_zarr, stem_of, suffix_of
 from napari_mrisr.io.header import open_scan
 from napari_mrisr.viewer.layers import geometry
+from napari_mrisr.viewer.layers.complex_scans import RADIANS, complex_layers, tied
 from napari_mrisr.viewer.layers.convert import (
     LayerData,
     ScanRecord,
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 PathOrPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
 Reader = Callable[[PathOrPaths], list[LayerData]]
 
-_NAPARI_WRITER = "napari.write_image"
+FILLED = "NaN and infinite voxels are shown as 0"
 
 
 def get_reader(path: PathOrPaths) -> Reader | None:
@@ -47,7 +50,7 @@ def get_reader(path: PathOrPaths) -> Reader | None:
 
 
 def read_layers(path: PathOrPaths) -> list[LayerData]:
-    """Read files, each as one layer.
+    """Read files, each as one layer; of complex voxels as a magnitude and its phase.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     MrisrError
         If a file cannot be used.
     """
-    return [_read(p) for p in _as_list(path)]
+    return [layer for p in _as_list(path) for layer in _read(p)]
 
 
 def phantom() -> list[LayerData]:
@@ -83,17 +86,45 @@ def _as_list(path: PathOrPaths) -> list[str | PathLike[str]]:
     return [path] if isinstance(path, str | PathLike) else list(path)
 
 
-def _read(path: str | PathLike[str]) -> LayerData:
+def _read(path: str | PathLike[str]) -> list[LayerData]:
     if is_zarr(path):
-        return zarr_layer_data(path)
+        return [zarr_layer_data(path)]
+    frames, is_complex = _examine(path)
+    if is_complex:
+        return _read_complex(path, frames)
     name = stem_of(path)
     first = _first_frame(path)
-    for caution in first.origin.cautions if first.origin is not None else ():
-        _warn(path, caution.text)
-    frames = _frame_count(path)
+    _warn_of(path, first)
     if frames <= 1:
-        return layer_data(first, name)
-    return series_layer_data(_all_frames(path, first, frames), first, name)
+        return [layer_data(first, name)]
+    return [series_layer_data(_all_frames(path, first, frames, np.float32), first, name)]
+
+
+def _read_complex(path: str | PathLike[str], frames: int) -> list[LayerData]:
+    """Read a file of complex voxels."""
+    name, frame = stem_of(path), 0 if frames > 1 else None
+    try:
+        first = read_complex(path, frame=frame)
+    except VolumeError as error:
+        try:
+            first = read_complex(path, frame=frame, fill_nonfinite=0.0)
+        except MrisrError:
+            raise error from None
+        _warn(path, FILLED)
+    _warn_of(path, first.magnitude)
+    if frames <= 1:
+        return complex_layers(first, name)
+    voxels = _all_frames(path, first.magnitude, frames, np.complex64)
+    magnitude = series_layer_data(np.abs(voxels), first.magnitude, name)
+    phase = series_layer_data(np.angle(voxels), first.phase, f"{name} phase")
+    phase[1].update(RADIANS)
+    return tied(magnitude, phase)
+
+
+def _warn_of(path: str | PathLike[str], volume: Volume) -> None:
+    """Show what is unusual about a file."""
+    for caution in volume.origin.cautions if volume.origin is not None else ():
+        _warn(path, caution.text)
 
 
 def _first_frame(path: str | PathLike[str]) -> Volume:
@@ -102,7 +133,7 @@ def _first_frame(path: str | PathLike[str]) -> Volume:
         try:
             return read_volume(path)
         except VolumeError:
-            if _frame_count(path) <= 1:
+            if _examine(path)[0] <= 1:
                 raise
             return read_volume(path, frame=0)
     except MrisrError as error:
@@ -111,12 +142,12 @@ def _first_frame(path: str | PathLike[str]) -> Volume:
 
 def _filled(path: str | PathLike[str], error: MrisrError) -> Volume:
     """Read the volume with 0 for voxels that are not finite; raise any other error."""
-    frame = 0 if _frame_count(path) > 1 else None
+    frame = 0 if _examine(path)[0] > 1 else None
     try:
         volume = read_volume(path, frame=frame, fill_nonfinite=0.0)
     except MrisrError:
         raise error from None
-    _warn(path, "NaN and infinite voxels are shown as 0")
+    _warn(path, FILLED)
     return volume
 
 
@@ -127,22 +158,22 @@ def _warn(path: str | PathLike[str], text: str) -> None:
     show_warning(f"{Path(path).name}: {text}")
 
 
-def _frame_count(path: str | PathLike[str]) -> int:
-    """Return the number of frames; 1 for what cannot be opened."""
+def _examine(path: str | PathLike[str]) -> tuple[int, bool]:
+    """Return the number of frames, 1 for what cannot be opened, and if voxels are complex."""
     try:
-        with open_scan(path, 0) as scan:
-            shape = scan.image.shape
+        with open_scan(path, 0, complex_voxels=True) as scan:
+            shape, is_complex = scan.image.shape, scan.dtype.kind == "c"
     except MrisrError:  # read_volume reports the cause
-        return 1
-    return int(np.prod(shape[3:], dtype=np.int64))
+        return 1, False
+    return int(np.prod(shape[3:], dtype=np.int64)), is_complex
 
 
-def _all_frames(path: str | PathLike[str], first: Volume, count: int) -> FloatArray:
+def _all_frames(path: str | PathLike[str], first: Volume, count: int, dtype: Any) -> NDArray[Any]:
     """Read (t, x, y, z) in RAS+, decompressing the file once."""
     try:
-        with open_scan(path, 0) as scan:
+        with open_scan(path, 0, complex_voxels=True) as scan:
             image = scan.image
-            stored = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+            stored = np.asarray(image.dataobj, dtype=dtype)
     except MemoryError as error:
         x, y, z = first.grid.shape
         found = f"not enough memory for {count} frames of {x} × {y} × {z} voxels"

@@ -13,7 +13,6 @@ from npe2 import PluginManager, io_utils
 
 from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import processors
-from napari_mrisr.core.volume import Region, Volume
 from napari_mrisr.errors import OutputError, VolumeError, explain
 from napari_mrisr.io import WRITABLE, write_blocks, write_volume
 from napari_mrisr.io.formats import (
@@ -176,15 +175,8 @@ def save_as_dicom(
     """
     from napari_mrisr.io.dicom.write import write_dicom
 
-    write_dicom(_volume(taken), folder, anonymize=anonymize, overwrite=True, progress=progress)
+    write_dicom(taken.as_shown(), folder, anonymize=anonymize, overwrite=True, progress=progress)
     return folder
-
-
-def _volume(taken: LayerSnapshot) -> Volume:
-    """Return the volume. Unlike ``to_volume`` it may lack contrast, as a map of zeros does."""
-    data = taken.reader()(Region.whole(taken.grid.shape))
-    origin = taken.record.origin if taken.record is not None else None
-    return Volume(data, taken.grid, origin=origin, history=taken.history)
 
 
 def _write(
@@ -203,7 +195,7 @@ def _write(
             progress=progress,
         )
     else:
-        write_volume(_volume(taken), out, overwrite=overwrite, progress=progress)
+        write_volume(taken.as_shown(), out, overwrite=overwrite, progress=progress)
 
 
 def activate(context: Any) -> None:

@@ -200,9 +200,9 @@ class LayerPreview(QObject):
 
     def retire(self) -> None:
         """Remove the layer: a run has made the same result."""
-        finished = None if self.preview is None else self.preview.key
+        # First: the dock asks again when the layer is removed.
+        self._finished = None if self.preview is None else self.preview.key
         self._stop()
-        self._finished = finished
 
     def forget(self) -> None:
         """Compute anew when asked next: voxels of the layer may have changed in place."""

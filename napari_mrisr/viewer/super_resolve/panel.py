@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -22,6 +24,7 @@ from napari_mrisr.operators.degrade import DEGRADATION_SUMMARIES
 from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common.dock import FormPanel, note
 from napari_mrisr.viewer.common.fields import BankField, LayerField, NamedChoice, ScaleField
+from napari_mrisr.viewer.super_resolve.phase import PhaseField
 
 
 class Panel(FormPanel):
@@ -30,6 +33,7 @@ class Panel(FormPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.layer = LayerField(self, results=False)
+        self.phase = PhaseField(self)
         self.source = note(self)
         self.method = NamedChoice(
             {name: method_summary(name) for name in available_methods()}, self
@@ -65,6 +69,7 @@ class Panel(FormPanel):
         )
         self.fields = (
             self.layer,
+            self.phase,
             self.method,
             self.scale,
             self.bank,
@@ -76,6 +81,7 @@ class Panel(FormPanel):
             self.simulate_button,
         )
         self._lay_out()
+        self.offer_phases(None, ())
         self.show_cautions(())
         self.show_plan("", "", can_run=False, can_simulate=False)
 
@@ -84,6 +90,7 @@ class Panel(FormPanel):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         form.addRow("Layer", self.layer)
+        form.addRow("Phase", self.phase)
         form.addRow("", self.source)
         form.addRow("Method", self.method)
         form.addRow("Scale", self.scale)
@@ -114,6 +121,11 @@ class Panel(FormPanel):
         """Show or hide the rows for filter banks, and for trust maps."""
         self._form.setRowVisible(self.bank, shown)
         self._form.setRowVisible(self.trust, trust)
+
+    def offer_phases(self, magnitude: Any, layers: Sequence[Any]) -> None:
+        """Offer the phases for a layer; hide the row if there is none."""
+        self.phase.offer(magnitude, layers)
+        self._form.setRowVisible(self.phase, self.phase.count() > 1)
 
     def offer_save(self, name: str, *, dicom: bool = False) -> None:
         """Enable *Save…* for the layer of a name; disable it for an empty one.

@@ -15,6 +15,7 @@ from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.network import model_of
 from napari_mrisr.networks.file import NetworkFile
+from napari_mrisr.run.complex_scans import estimate_complex_memory, upscale_complex
 from napari_mrisr.run.upscale import (
     UpscaleParameters,
     check_parameters,
@@ -24,6 +25,7 @@ from napari_mrisr.run.upscale import (
 from napari_mrisr.trust import TrustMaps, trust_maps
 from napari_mrisr.trust.report import SUPPORT_COLORS
 from napari_mrisr.viewer.common.labels import bytes_label, grid_label
+from napari_mrisr.viewer.layers.complex_scans import complex_layers, complex_scan
 from napari_mrisr.viewer.layers.convert import (
     LayerData,
     LayerSnapshot,
@@ -49,11 +51,14 @@ class UpscaleRequest:
     parameters : UpscaleParameters
     trust : bool
         Compute trust maps of the result, too.
+    phase : LayerSnapshot or None
+        Phase of the layer, which is a magnitude; the result has both.
     """
 
     source: LayerSnapshot
     parameters: UpscaleParameters
     trust: bool = False
+    phase: LayerSnapshot | None = None
 
     @property
     def result_name(self) -> str:
@@ -72,8 +77,10 @@ class UpscaleRequest:
         progress : Progress
             Reports and cancels.
         compute : callable, optional
-            Used in place of :func:`~napari_mrisr.run.upscale.upscale`.
+            Used in place of :func:`~napari_mrisr.run.upscale.upscale`; not for complex scans.
         """
+        if self.phase is not None:
+            return self._run_complex(self.phase, progress)
         volume = self.source.to_volume()
         progress.token.check()
         result = (compute or upscale)(volume, self.parameters, progress=progress)
@@ -84,6 +91,16 @@ class UpscaleRequest:
             maps = trust_maps(volume, result, model, threads=threads, progress=progress)
             layers += map_layers(maps, self.source)
         return layers
+
+    def _run_complex(self, phase: LayerSnapshot, progress: Progress) -> list[LayerData]:
+        if self.trust:
+            found = "not for complex scans"
+            raise ParameterError(explain("Trust maps", found, "turn them off or choose no phase"))
+        scan = complex_scan(self.source, phase)
+        progress.token.check()
+        result = upscale_complex(scan, self.parameters, progress=progress)
+        ids = self.source.layer_id, phase.layer_id
+        return complex_layers(result, self.result_name, self.source.look, ids)
 
 
 @dataclass(frozen=True)
@@ -150,8 +167,11 @@ def map_layers(maps: TrustMaps, source: LayerSnapshot) -> list[LayerData]:
     return layers
 
 
-def plan_label(grid: Grid, parameters: UpscaleParameters) -> str:
-    """Return the size of the result and the memory that a run needs."""
-    out = grid.upsampled(parameters.scale)
-    memory = bytes_label(estimate_memory(grid, parameters))
-    return f"{grid_label(out)}\nabout {memory} of memory"
+def plan_label(grid: Grid, parameters: UpscaleParameters, *, phased: bool = False) -> str:
+    """Return the size of the result, for ``phased`` with a phase, and the memory that it needs."""
+    out, estimate = grid.upsampled(parameters.scale), estimate_memory
+    if phased:
+        estimate = estimate_complex_memory
+    memory = bytes_label(estimate(grid, parameters))
+    both = ", magnitude and phase" if phased else ""
+    return f"{grid_label(out)}{both}\nabout {memory} of memory"

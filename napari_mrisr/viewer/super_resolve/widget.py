@@ -45,6 +45,12 @@ from napari_mrisr.viewer.common.labels import (
     source_label,
 )
 from napari_mrisr.viewer.common.worker import Worker
+from napari_mrisr.viewer.layers.complex_scans import (
+    is_phase,
+    magnitude_of,
+    phase_of,
+    save_complex,
+)
 from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     frame_on_screen,
@@ -78,6 +84,8 @@ if TYPE_CHECKING:
 EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
 CHOOSE = "Choose a layer. The layers here are results already."
 PREVIEW = "Preview, identical to the final result. Run keeps it as a layer."
+PREVIEW_MAGNITUDE = "Preview of the magnitude alone. Run computes magnitude and phase."
+PHASE_CHOSEN = "A phase jumps where it wraps: choose its magnitude instead."
 
 # Methods whose filters or network the user can choose.
 _WITH_BANK = ("hashed", *METHODS.values())
@@ -113,6 +121,7 @@ class SuperResolveWidget(Dock):
 
         panel = self.panel
         panel.layer.chosen.connect(self._layer_chosen)
+        panel.phase.chosen.connect(self._form_changed)
         panel.method.chosen.connect(self._method_chosen)
         panel.scale.chosen.connect(self._scale_chosen)
         panel.bank.chosen.connect(self._form_changed)
@@ -150,8 +159,13 @@ class SuperResolveWidget(Dock):
         if layer is None or self.busy:
             return
         path = ask_volume_path(self, suggested_path(layer, self._viewer.layers, last_folder()))
-        if path is not None:
-            self._save(layer, save_snapshot, path)
+        if path is None:
+            return
+        phase = phase_of(layer, self._viewer.layers)
+        if phase is None:
+            self._save(path, save_snapshot, layer)
+        else:
+            self._save(path, save_complex, layer, phase)
 
     def save_series(self) -> None:
         """Save the same result as a DICOM series; ask for the folder."""
@@ -167,25 +181,30 @@ class SuperResolveWidget(Dock):
             return
         path = ask_series_folder(self, suggested_series(layer, last_folder()))
         if path is not None:
-            self._save(layer, functools.partial(save_as_dicom, anonymize=anonymize), path)
+            self._save(path, functools.partial(save_as_dicom, anonymize=anonymize), layer)
 
-    def _save(self, layer: Image, write: Callable[..., Path], path: Path) -> None:
-        """Save a layer in the background."""
+    def _save(self, path: Path, write: Callable[..., Path], *layers: Image) -> None:
+        """Save layers in the background."""
         try:
-            taken = snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
+            taken = [self._snapshot_of(layer) for layer in layers]
         except MrisrError as error:
             self.tell_error(error)
             return
         self._request = None
-        self.run_work(functools.partial(write, taken, path), f"Saving {path.name}…")
+        self.run_work(functools.partial(write, *taken, path), f"Saving {path.name}…")
 
     def _result(self) -> Image | None:
-        """Return the layer to save: the selected one if it is a result, else the newest result."""
+        """Return the layer to save: the selected one if it is a result, else the newest result.
+
+        Of a complex scan it is the magnitude.
+        """
         found = [layer for layer in self._viewer.layers if is_made(layer)]
         found = [layer for layer in found if not isinstance(layer.data, PreviewArray)]
         selected = self._viewer.layers.selection.active
         images = [layer for layer in found if not is_map(layer)] or found
-        return selected if selected in found else images[-1] if images else None
+        if selected not in found:
+            selected = images[-1] if images else None
+        return magnitude_of(selected, self._viewer.layers) or selected
 
     def _offer_save(self, event: Any = None) -> None:
         if not self.busy:
@@ -193,7 +212,8 @@ class SuperResolveWidget(Dock):
             if layer is None:
                 self.panel.offer_save("")
             else:
-                self.panel.offer_save(layer.name, dicom=is_from_dicom(layer))
+                alone = phase_of(layer, self._viewer.layers) is None
+                self.panel.offer_save(layer.name, dicom=alone and is_from_dicom(layer))
 
     def choose_layer(self, layer: Image) -> None:
         """Choose a layer of the viewer as input."""
@@ -265,6 +285,8 @@ class SuperResolveWidget(Dock):
         panel.scale.set_scales(scales, others or first is not None, first)
 
     def _layer_chosen(self) -> None:
+        assert self.layers is not None, "watched since the start"
+        self.panel.offer_phases(self.panel.layer.layer, self.layers.layers)
         if self.busy:
             return
         grid = self._grid()
@@ -317,8 +339,9 @@ class SuperResolveWidget(Dock):
 
     def _snapshot(self) -> LayerSnapshot | None:
         layer = self.panel.layer.layer
-        if layer is None:
-            return None
+        return None if layer is None else self._snapshot_of(layer)
+
+    def _snapshot_of(self, layer: Image) -> LayerSnapshot:
         return snapshot(layer, frame_on_screen(layer, self._viewer.dims.point))
 
     def _parameters(self) -> UpscaleParameters | None:
@@ -335,7 +358,9 @@ class SuperResolveWidget(Dock):
         trust = parameters.method in LEARNED and self.panel.trust.isChecked()
         if trust:
             model_for_maps(parameters)
-        return UpscaleRequest(source, parameters, trust)
+        phase = self.panel.phase.layer
+        taken = None if phase is None else self._snapshot_of(phase)
+        return UpscaleRequest(source, parameters, trust, taken)
 
     def _simulate_request(self) -> SimulateRequest | None:
         source, scale = self._snapshot(), self.panel.scale.scale
@@ -358,7 +383,7 @@ class SuperResolveWidget(Dock):
             return
         self._request, self._from_preview = request, False
         work: Any = request.run
-        if isinstance(request, UpscaleRequest) and self.live.result is not None:
+        if isinstance(request, UpscaleRequest) and request.phase is None and self.live.result:
             self._from_preview = True
             work = functools.partial(request.run, compute=self.live.result)
         self.run_work(work, f"Starting “{request.result_name}”…")
@@ -391,9 +416,13 @@ class SuperResolveWidget(Dock):
         layer = layers[0]
         if isinstance(self._request, SimulateRequest):
             self.choose_layer(layer)
-        maps = f" and {len(layers) - 1} trust maps" if len(layers) > 1 else ""
+        more = ""
+        if phase_of(layer, layers) is not None:
+            more = " and its phase"
+        elif len(layers) > 1:
+            more = f" and {len(layers) - 1} trust maps"
         took = duration_label(self.worker.seconds)
-        self.panel.show_status(f"Added “{layer.name}”{maps} in {took}.")
+        self.panel.show_status(f"Added “{layer.name}”{more} in {took}.")
 
     def work_cancelled(self) -> None:
         """Show what is left."""
@@ -431,10 +460,13 @@ class SuperResolveWidget(Dock):
                     "No filter banks are installed. Choose another method or a bank file."
                 )
             else:
-                plan = plan_label(source.grid, parameters)
+                phased = panel.phase.layer is not None
+                plan = plan_label(source.grid, parameters, phased=phased)
                 label = source_label(source)
                 if made := made_label(source.history):
                     label += f"\n⚠ {made}"
+                if is_phase(panel.layer.layer):
+                    label += f"\n⚠ {PHASE_CHOSEN}"
                 panel.show_plan(label, plan, can_run=True, can_simulate=True)
                 if parameters.method in LEARNED:
                     self.watch.look(source, parameters)
@@ -464,7 +496,8 @@ class SuperResolveWidget(Dock):
 
     def _preview_arrived(self) -> None:
         if self.live.layer is not None and not self.busy:
-            self.panel.show_hint(PREVIEW)
+            alone = self.panel.phase.layer is None
+            self.panel.show_hint(PREVIEW if alone else PREVIEW_MAGNITUDE)
 
     def _preview_failed(self, error: Exception) -> None:
         if not self.busy:
