@@ -6,19 +6,15 @@ Elements about the patient are not read.
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from napari_mrisr.errors import VolumeError, explain
@@ -26,92 +22,28 @@ from napari_mrisr.io.dicom.derivation import read_derivation
 from napari_mrisr.io.dicom.elements import cut_out
 from napari_mrisr.io.dicom.mosaic import mosaic_tiles
 from napari_mrisr.io.dicom.sources import open_source
+from napari_mrisr.io.dicom.values import (
+    GE_COMPONENT,
+    PHILIPS_SCALE,
+    SLICES,
+    TAGS,
+    WANTED,
+    b_value_of,
+    direction_of,
+    integer_of,
+    number_of,
+    numbers_of,
+    private_numbers,
+    strings_of,
+    text_of,
+    value_of,
+    xa_image_type,
+)
 
 Vector = tuple[float, float, float]
 Trait = str | float | tuple[float, ...]
 
 COMPONENTS = ("magnitude", "phase", "real", "imaginary")
-
-_KEYWORDS = [
-    "SpecificCharacterSet",
-    "ImageType",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "Modality",
-    "Manufacturer",
-    "SeriesDescription",
-    "ComplexImageComponent",
-    "ScanningSequence",
-    "SliceThickness",
-    "RepetitionTime",
-    "EchoTime",
-    "InversionTime",
-    "SpacingBetweenSlices",
-    "MagneticFieldStrength",
-    "TriggerTime",
-    "GantryDetectorTilt",
-    "PatientPosition",
-    "DiffusionBValue",
-    "DiffusionGradientOrientation",
-    "FlipAngle",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "AcquisitionNumber",
-    "InstanceNumber",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "TemporalPositionIdentifier",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
-    "BitsAllocated",
-    "BitsStored",
-    "PixelRepresentation",
-    "WindowCenter",
-    "WindowWidth",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "ModalityLUTSequence",
-    "LossyImageCompression",
-    "DerivationDescription",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
-#: Private elements: group, creator, element.
-_B_VALUES = (
-    (0x0019, "SIEMENS MR HEADER", 0x0C),
-    (0x0043, "GEMS_PARM_01", 0x39),
-    (0x2001, "Philips Imaging DD 001", 0x03),
-)
-_DIRECTIONS = (
-    (0x0019, "SIEMENS MR HEADER", (0x0E,)),
-    (0x0019, "GEMS_ACQU_01", (0xBB, 0xBC, 0xBD)),
-    (0x2005, "Philips MR Imaging DD 001", (0xB0, 0xB1, 0xB2)),
-)
-_GE_COMPONENT = (0x0043, "GEMS_PARM_01", 0x2F)
-_PHILIPS_SCALE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
-#: Slices of a volume.
-_SLICES = (
-    (0x0021, "GEMS_RELA_01", 0x4F),
-    (0x2001, "Philips Imaging DD 001", 0x18),
-)
-_XA_IMAGE_TYPE = (0x0021, "SIEMENS MR SDI 02", 0x75)
-
-
-def _tags() -> list[BaseTag]:
-    private = [(group, element) for group, _, element in (*_B_VALUES, *_SLICES, _GE_COMPONENT)]
-    private += [(group, element) for group, _, several in _DIRECTIONS for element in several]
-    private += [(_PHILIPS_SCALE[0], _PHILIPS_SCALE[2]), (_XA_IMAGE_TYPE[0], _XA_IMAGE_TYPE[2])]
-    tags = [Tag(group, 0x1000 + element) for group, element in private]
-    tags += [Tag(group, 0x10) for group in (0x0019, 0x0021, 0x0043, 0x2001, 0x2005)]
-    return tags + [Tag(keyword) for keyword in _KEYWORDS]
-
-
-_TAGS = _tags()
-_WANTED = frozenset(map(int, _TAGS))
 
 #: pydicom unpacks such files as a whole, whatever their size then is.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -243,12 +175,12 @@ def read_file_header(path: Path) -> FileHeader | None:
             if _DEFLATED in start:
                 found = "is in the transfer syntax Deflated Explicit VR Little Endian"
                 raise VolumeError(explain(path, found, "export it without deflate"))
-            source = cut_out(file, _WANTED)
+            source = cut_out(file, WANTED)
             if source is None:
                 file.seek(0)
                 source = file
             data = pydicom.dcmread(
-                source, stop_before_pixels=True, specific_tags=_TAGS, force=prefix == "bare"
+                source, stop_before_pixels=True, specific_tags=TAGS, force=prefix == "bare"
             )
             has_pixels = len(source.read(8)) == 8
             if "SOPClassUID" not in data:
@@ -290,58 +222,50 @@ def _header_of(path: Path, data: Dataset, has_pixels: bool) -> FileHeader:
     meta = getattr(data, "file_meta", None)
     header = FileHeader(
         path,
-        str(_value(data, "SOPInstanceUID") or ""),
-        str(_value(data, "SeriesInstanceUID") or ""),
-        UID(str(_value(data, "SOPClassUID"))),
+        str(value_of(data, "SOPInstanceUID") or ""),
+        str(value_of(data, "SeriesInstanceUID") or ""),
+        UID(str(value_of(data, "SOPClassUID"))),
         UID(str(meta.get("TransferSyntaxUID", "") if meta else "")),
-        _text(data, "Modality"),
-        _text(data, "SeriesDescription"),
-        _integer(data, "SeriesNumber"),
-        _text(data, "PatientPosition"),
-        read_derivation(_text(data, "DerivationDescription")),
+        text_of(data, "Modality"),
+        text_of(data, "SeriesDescription"),
+        integer_of(data, "SeriesNumber"),
+        text_of(data, "PatientPosition"),
+        read_derivation(text_of(data, "DerivationDescription")),
     )
     problem = _problem(data, has_pixels)
     if problem:
-        return _replaced(header, problem=problem)
-    lossy = _text(data, "LossyImageCompression") == "01"
+        return replace(header, problem=problem)
+    lossy = text_of(data, "LossyImageCompression") == "01"
     tiles, timing = 0, data
     if "PerFrameFunctionalGroupsSequence" in data:
         images = _enhanced(path, data)
         timing = _shared(data, "MRTimingAndRelatedParametersSequence")
-    elif "MOSAIC" in (*_strings(data, "ImageType"), *_xa_image_type(data)):
+    elif "MOSAIC" in (*strings_of(data, "ImageType"), *xa_image_type(data)):
         images = _mosaic(path, data)
         tiles = len(images)
-    elif (_integer(data, "NumberOfFrames") or 1) > 1:
-        return _replaced(header, problem="is a multi-frame file without positions")
+    elif (integer_of(data, "NumberOfFrames") or 1) > 1:
+        return replace(header, problem="is a multi-frame file without positions")
     else:
         images = _classic(path, data)
     if not images:
-        return _replaced(
-            header, problem="has images without position, orientation or pixel spacing"
-        )
-    return _replaced(
+        return replace(header, problem="has images without position, orientation or pixel spacing")
+    return replace(
         header, images=images, tiles=tiles, facts=_facts(data, timing, images), lossy=lossy
     )
 
 
-def _replaced(header: FileHeader, **changes: Any) -> FileHeader:
-    from dataclasses import replace
-
-    return replace(header, **changes)
-
-
 def _problem(data: Dataset, has_pixels: bool) -> str:
     """Return the reason why the file can hold no slice of a volume."""
-    name = UID(str(_value(data, "SOPClassUID"))).name
-    if not has_pixels or not _value(data, "Rows"):
+    name = UID(str(value_of(data, "SOPClassUID"))).name
+    if not has_pixels or not value_of(data, "Rows"):
         return f"has no pixel data ({name})"
-    if _text(data, "Modality") == "SEG":
+    if text_of(data, "Modality") == "SEG":
         return "is a segmentation"
-    if (_integer(data, "SamplesPerPixel") or 1) > 1 or "MONO" not in _photometric(data):
+    if (integer_of(data, "SamplesPerPixel") or 1) > 1 or "MONO" not in _photometric(data):
         return f"is color ({_photometric(data) or 'unknown'})"
     if "Secondary Capture" in name:
         return "is a secondary capture, such as a screenshot"
-    if "LOCALIZER" in _strings(data, "ImageType"):
+    if "LOCALIZER" in strings_of(data, "ImageType"):
         return "is a localizer"
     if "ModalityLUTSequence" in data:
         return "has values by a lookup table instead of slope and intercept"
@@ -349,7 +273,7 @@ def _problem(data: Dataset, has_pixels: bool) -> str:
 
 
 def _photometric(data: Dataset) -> str:
-    return _text(data, "PhotometricInterpretation").upper()
+    return text_of(data, "PhotometricInterpretation").upper()
 
 
 def _classic(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
@@ -361,7 +285,7 @@ def _enhanced(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
     """Return the frames of an enhanced file."""
     frames = data.PerFrameFunctionalGroupsSequence
     shared = [*data.get("SharedFunctionalGroupsSequence", [])][:1]
-    promised = _integer(data, "NumberOfFrames") or 1
+    promised = integer_of(data, "NumberOfFrames") or 1
     if promised != len(frames):
         found = f"header says {promised} frames but describes {len(frames)}"
         raise VolumeError(explain(path, found, "copy or export it again"))
@@ -384,11 +308,9 @@ def _enhanced(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
 def _mosaic(path: Path, data: Dataset) -> tuple[SliceImage, ...]:
     """Return the tiles of a mosaic, each with its own position."""
     whole = _image(path, 0, data, lambda _: data, _traits(data))
-    distance = _number(data, "SpacingBetweenSlices") or _number(data, "SliceThickness")
+    distance = number_of(data, "SpacingBetweenSlices") or number_of(data, "SliceThickness")
     if whole is None or not distance:
         return ()
-    from dataclasses import replace
-
     shape, positions = mosaic_tiles(
         path, whole.shape, whole.position, whole.orientation, whole.spacing, distance
     )
@@ -406,14 +328,14 @@ def _image(
     traits: dict[str, Trait],
 ) -> SliceImage | None:
     """Return one image; ``group`` returns the dataset that holds a macro's elements."""
-    position = _numbers(group("PlanePositionSequence"), "ImagePositionPatient", 3)
-    orientation = _numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    position = numbers_of(group("PlanePositionSequence"), "ImagePositionPatient", 3)
+    orientation = numbers_of(group("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
     measures = group("PixelMeasuresSequence")
-    spacing = _numbers(measures, "PixelSpacing", 2)
+    spacing = numbers_of(measures, "PixelSpacing", 2)
     if position is None or orientation is None or spacing is None:
         return None
     values = group("PixelValueTransformationSequence")
-    slope, intercept = _number(values, "RescaleSlope"), _number(values, "RescaleIntercept")
+    slope, intercept = number_of(values, "RescaleSlope"), number_of(values, "RescaleIntercept")
     window = _window(group("FrameVOILUTSequence"))
     return SliceImage(
         path,
@@ -422,40 +344,32 @@ def _image(
         orientation,
         (int(data.Rows), int(data.Columns)),
         (spacing[0], spacing[1]),
-        _number(measures, "SliceThickness"),
+        number_of(measures, "SliceThickness"),
         1.0 if slope is None else slope,
         intercept or 0.0,
         window,
-        _integer(data, "InstanceNumber") or 0,
+        integer_of(data, "InstanceNumber") or 0,
         traits,
     )
 
 
 def _traits(data: Dataset) -> dict[str, Trait]:
     """Return what may tell apart the images at one position of a classic series."""
-    types = _strings(data, "ImageType")
-    component = _component(_text(data, "ComplexImageComponent"), types)
-    ge = _private(data, *_GE_COMPONENT)
+    types = strings_of(data, "ImageType")
+    component = _component(text_of(data, "ComplexImageComponent"), types)
+    ge = private_numbers(data, *GE_COMPONENT)
     if ge and 0 <= ge[0] < 4 and ge[0] == int(ge[0]):
         component = COMPONENTS[int(ge[0])]
-    b_value = _number(data, "DiffusionBValue")
-    if b_value is None:
-        found = (_private(data, *where) for where in _B_VALUES)
-        b_value = next((values[0] % 1e5 for values in found if values), None)
-    direction = _numbers(data, "DiffusionGradientOrientation", 3)
-    for place, creator, elements in _DIRECTIONS:
-        parts = [x for e in elements for x in _private(data, place, creator, e) or ()]
-        direction = direction or (tuple(parts) if len(parts) == 3 else None)
     return _known(
         component=component,
-        echo=_number(data, "EchoTime"),
-        inversion=_number(data, "InversionTime"),
-        flip=_number(data, "FlipAngle"),
-        b=b_value,
-        direction=direction,
-        time=_integer(data, "TemporalPositionIdentifier"),
-        trigger=_number(data, "TriggerTime"),
-        acquisition=_integer(data, "AcquisitionNumber"),
+        echo=number_of(data, "EchoTime"),
+        inversion=number_of(data, "InversionTime"),
+        flip=number_of(data, "FlipAngle"),
+        b=b_value_of(data),
+        direction=direction_of(data),
+        time=integer_of(data, "TemporalPositionIdentifier"),
+        trigger=number_of(data, "TriggerTime"),
+        acquisition=integer_of(data, "AcquisitionNumber"),
         type="\\".join(types),
     )
 
@@ -463,26 +377,26 @@ def _traits(data: Dataset) -> dict[str, Trait]:
 def _frame_traits(data: Dataset, group: Callable[[str], Dataset]) -> dict[str, Trait]:
     """Return what may tell apart the frames at one position of an enhanced file."""
     kind = group("MRImageFrameTypeSequence")
-    types = _strings(kind, "FrameType")
+    types = strings_of(kind, "FrameType")
     content, diffusion = group("FrameContentSequence"), group("MRDiffusionSequence")
     gradients = [*diffusion.get("DiffusionGradientDirectionSequence", [])]
     direction = (
-        _numbers(gradients[0], "DiffusionGradientOrientation", 3) if len(gradients) == 1 else None
+        numbers_of(gradients[0], "DiffusionGradientOrientation", 3) if len(gradients) == 1 else None
     )
     trigger = group("CardiacSynchronizationSequence")
     timing = group("MRTimingAndRelatedParametersSequence")
-    component = _component(_text(kind, "ComplexImageComponent"), types)
+    component = _component(text_of(kind, "ComplexImageComponent"), types)
     return _known(
         component=component,
-        echo=_number(group("MREchoSequence"), "EffectiveEchoTime"),
-        inversion=_number(group("MRModifierSequence"), "InversionTimes"),
-        flip=_number(timing, "FlipAngle"),
-        b=_number(diffusion, "DiffusionBValue"),
+        echo=number_of(group("MREchoSequence"), "EffectiveEchoTime"),
+        inversion=number_of(group("MRModifierSequence"), "InversionTimes"),
+        flip=number_of(timing, "FlipAngle"),
+        b=number_of(diffusion, "DiffusionBValue"),
         direction=direction,
-        time=_integer(content, "TemporalPositionIndex"),
-        trigger=_number(trigger, "NominalCardiacTriggerDelayTime"),
-        acquisition=_integer(content, "FrameAcquisitionNumber")
-        or _integer(data, "AcquisitionNumber"),
+        time=integer_of(content, "TemporalPositionIndex"),
+        trigger=number_of(trigger, "NominalCardiacTriggerDelayTime"),
+        acquisition=integer_of(content, "FrameAcquisitionNumber")
+        or integer_of(data, "AcquisitionNumber"),
         type="\\".join(types),
     )
 
@@ -517,117 +431,18 @@ def _facts(data: Dataset, timing: Dataset, images: Sequence[SliceImage]) -> dict
     echo = images[0].traits.get("echo")
     facts = {
         "echo time": echo if isinstance(echo, float) else None,
-        "repetition time": _number(timing, "RepetitionTime"),
-        "field": _number(data, "MagneticFieldStrength"),
-        "tilt": _number(data, "GantryDetectorTilt"),
+        "repetition time": number_of(timing, "RepetitionTime"),
+        "field": number_of(data, "MagneticFieldStrength"),
+        "tilt": number_of(data, "GantryDetectorTilt"),
     }
-    if scale := _private(data, *_PHILIPS_SCALE):
+    if scale := private_numbers(data, *PHILIPS_SCALE):
         facts["philips scale"] = scale[0]
-    for where in _SLICES:
-        if count := _private(data, *where):
+    for where in SLICES:
+        if count := private_numbers(data, *where):
             facts["slices"] = count[0]
     return {name: value for name, value in facts.items() if value}
 
 
 def _window(data: Dataset) -> tuple[float, float] | None:
-    center, width = _number(data, "WindowCenter"), _number(data, "WindowWidth")
+    center, width = number_of(data, "WindowCenter"), number_of(data, "WindowWidth")
     return None if center is None or not width or width <= 0 else (center, width)
-
-
-def _xa_image_type(data: Dataset) -> tuple[str, ...]:
-    group, creator, element = _XA_IMAGE_TYPE
-    if _creator(data, group) != creator:
-        return ()
-    item = data.get(Tag(group, 0x1000 + element))
-    return () if item is None else _parts(item.value)
-
-
-def _creator(data: Dataset, group: int) -> str:
-    item = data.get(Tag(group, 0x10))
-    return "" if item is None else str(item.value).strip()
-
-
-def _private(data: Dataset, group: int, creator: str, element: int) -> tuple[float, ...] | None:
-    """Return the numbers of a private element; None if it is missing or no number."""
-    tag = _private_tag(group, element)
-    if tag not in data or _creator(data, group) != creator:
-        return None
-    binary = group == 0x0019 and element != 0x0C
-    try:
-        return _finite(_of_unknown_type(data[tag].value, binary))
-    except (TypeError, ValueError):
-        return None
-
-
-def _of_unknown_type(value: Any, binary: bool) -> Any:
-    """Return the numbers of an element that an archive stored as bytes."""
-    if not isinstance(value, bytes):
-        return value
-    if binary and len(value) in (8, 24):
-        return np.frombuffer(value, "<f8").tolist()
-    return value.decode("ascii", "replace").strip(" \0").split("\\")
-
-
-def _finite(value: Any) -> tuple[float, ...]:
-    several = not isinstance(value, str | float | int) and isinstance(value, Sequence)
-    numbers = tuple(map(float, value if several else [value]))
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError("not finite")
-    return numbers
-
-
-@functools.cache
-def _private_tag(group: int, element: int) -> BaseTag:
-    return Tag(group, 0x1000 + element)
-
-
-@functools.cache
-def _tag(keyword: str) -> BaseTag:
-    return Tag(keyword)
-
-
-def _value(data: Dataset, keyword: str) -> Any:
-    """Return the value of an element; None if it is missing. Faster than by attribute."""
-    tag = _tag(keyword)
-    return data[tag].value if tag in data else None
-
-
-def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    value = _value(data, keyword)
-    if value is None or value == "":
-        return None
-    numbers = _finite(value)
-    return numbers if len(numbers) == count else None
-
-
-def _number(data: Dataset, keyword: str) -> float | None:
-    """Return the first number of an element; None if it is missing, empty or no number."""
-    value = _value(data, keyword)
-    if value is None or value == "":
-        return None
-    try:
-        numbers = _finite(value)
-    except (TypeError, ValueError):
-        return None
-    return numbers[0] if numbers else None
-
-
-def _integer(data: Dataset, keyword: str) -> int | None:
-    number = _number(data, keyword)
-    return None if number is None else int(number)
-
-
-def _text(data: Dataset, keyword: str) -> str:
-    return " ".join(_strings(data, keyword))
-
-
-def _strings(data: Dataset, keyword: str) -> tuple[str, ...]:
-    return _parts(_value(data, keyword))
-
-
-def _parts(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    parts = value if several else [value]
-    return tuple(text for text in (str(part).strip() for part in parts) if text)
