@@ -19,8 +19,8 @@ from napari_mrisr.bank.folder import user_banks
 from napari_mrisr.bank.model import bundled_banks
 from napari_mrisr.cluster.tasks import Cluster
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import scale_label
 from napari_mrisr.core.threads import ThreadPool
+from napari_mrisr.core.volume import Origin, scale_text
 from napari_mrisr.errors import MrisrError, VolumeError, explain
 from napari_mrisr.evaluation.experiment import (
     EvaluateParameters,
@@ -130,7 +130,7 @@ def stream_on(
             if prepared is not None:
                 prepared(plan)
             left = sorted(set(range(len(plan.blocks))) - plan.finished())
-            label = f"{parameters.method} {scale_label(parameters.scale)}"
+            label = f"{parameters.method} {scale_text(parameters.scale, Origin('', plan.codes))}"
             progress.begin(f"{label}, {len(left)} blocks on the cluster", len(left))
             for found in cluster.each(_compute_block, left, progress, plan):
                 if isinstance(found, MrisrError):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_mrisr.core.notice import Caution
 from napari_mrisr.core.percentiles import go_on, percentile
-from napari_mrisr.core.scale import RealScale, Scale, upsampled_size
+from napari_mrisr.core.scale import RealScale, Scale, scale_label, upsampled_size
 from napari_mrisr.errors import GeometryError, explain
 
 Shape = tuple[int, int, int]
@@ -210,6 +210,11 @@ class Origin:
         """Reorder per-axis factors from RAS order to stored order."""
         a, b, c = self.ras_axis
         return scale[a], scale[b], scale[c]
+
+
+def scale_text(scale: RealScale, origin: Origin | None) -> str:
+    """Format a scale for a message as the user gives it, by the axes of the file."""
+    return scale_label(scale if origin is None else origin.from_ras(scale))
 
 
 @dataclass(frozen=True, eq=False)

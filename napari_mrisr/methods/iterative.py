@@ -20,10 +20,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import RealScale, is_whole, scale_label, thick_axis
+from napari_mrisr.core.scale import RealScale, is_whole, thick_axis
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import FloatArray, Region, Volume
+from napari_mrisr.core.volume import FloatArray, Region, Volume, scale_text
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.network import open_kind
 from napari_mrisr.methods.registry import Method
@@ -83,7 +83,8 @@ class Iterative:
         check = progress.token.check
         pool = ThreadPool(threads, progress.token)
         steps = len(tile_boxes(high.shape)) if self.network else 1
-        progress.begin(f"{self.name} {scale_label(self.scale)}", self.rounds * steps)
+        task = f"{self.name} {scale_text(self.scale, lr.origin)}"
+        progress.begin(task, self.rounds * steps)
         prior = None
         if self.network is not None:
             prior = functools.partial(denoised, self.network, self.strength, pool, progress.advance)

@@ -26,9 +26,9 @@ from napari_mrisr.bank.model import Stage
 from napari_mrisr.bank.symmetries import phase_offsets
 from napari_mrisr.core.axes import permute_data
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import RealScale, scale_label
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.threads import wait_for
-from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume
+from napari_mrisr.core.volume import FloatArray, Grid, Region, Shape, Volume, scale_text
 from napari_mrisr.errors import DeviceError
 from napari_mrisr.kernels import gpu_kernels
 from napari_mrisr.kernels.hash_tables import HashTables
@@ -315,14 +315,21 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
     Cancelled
         If the token was set.
     """
+    task = f"{method.name} {scale_text(method.scale, volume.origin)} on {machine.name}"
+    return _run(method, volume, machine, progress, task)
+
+
+def _run(
+    method: Method, volume: Volume, machine: Machine, progress: Progress, task: str
+) -> FloatArray:
     if isinstance(method, Consistent):
         lr = volume.normalized(check=progress.token.check)
-        image = lr.window.to_unit(run(method.method, volume, machine, progress))
+        image = lr.window.to_unit(_run(method.method, volume, machine, progress, task))
         whole = Region.whole(lr.grid.upsampled(method.scale).shape)
         return lr.window.from_unit(method.correct(lr, image, whole.start, whole))
     if isinstance(method, Permuted):
         turned = method.permuted(volume)
-        found = run(method.method, turned, machine, progress)
+        found = _run(method.method, turned, machine, progress, task)
         return cast(FloatArray, permute_data(found, method.back))
     lr = volume.normalized(check=progress.token.check)
     shape, cell = lr.grid.upsampled(method.scale).shape, math.ceil(method.scale[0])
@@ -331,7 +338,6 @@ def run(method: Method, volume: Volume, machine: Machine, progress: Progress) ->
     try:
         while True:
             blocks = block_regions(shape, cell, voxels)
-            task = f"{method.name} {scale_label(method.scale)} on {machine.name}"
             progress.begin(task, len(blocks))
             try:
                 return _run_blocks(method, lr, machine, blocks, executor, progress)

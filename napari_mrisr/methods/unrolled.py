@@ -18,10 +18,10 @@ import numpy as np
 
 from napari_mrisr.core.axes import Axes, inverse, permute_data, permute_volume
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import RealScale, format_scale, scale_label, thick_axis
+from napari_mrisr.core.scale import RealScale, format_scale, thick_axis
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import FloatArray, Region, Volume
+from napari_mrisr.core.volume import FloatArray, Region, Volume, scale_text
 from napari_mrisr.errors import ScaleError, explain
 from napari_mrisr.methods.network import open_kind
 from napari_mrisr.methods.registry import Method
@@ -69,7 +69,7 @@ class Unrolled:
         width = relative_width(volume, 2) or 1.0
         projection = slice_projection(n, n_out, network.order, width)
         told, pool = slice_conditions(network, volume), ThreadPool(threads, progress.token)
-        label = f"{self.name} {scale_label(self.scale)}"
+        label = f"{self.name} {scale_text(self.scale, lr.origin)}"
         progress.begin(label, network.blocks * len(tile_boxes((x, y, n))))
         sharpening = projection.sharpen.apply(measured, 2) - measured
         seen = np.zeros((2 + network.order, x, y, n), np.float32)

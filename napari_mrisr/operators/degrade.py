@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale, format_scale, scale_label, whole_scale
+from napari_mrisr.core.scale import Scale, format_scale, whole_scale
 from napari_mrisr.core.volume import FloatArray, Volume
 from napari_mrisr.errors import GeometryError, ParameterError, explain
 from napari_mrisr.operators.interpolate import (
@@ -118,7 +118,7 @@ class Degradation:
         ndarray of float32, shape ``(nx // sx, ny // sy, nz // sz)``
         """
         progress = progress or Progress()
-        progress.begin(f"degrading {scale_label(scale)}", 3)
+        progress.begin("degrading", 3)
         low, high = array.min(), array.max()
         for axis, factor in enumerate(scale):
             if factor > 1:
@@ -229,7 +229,9 @@ def degrade(
             raise GeometryError(explain(name_of_input, found, mend))
     volume = volume.cropped_to_multiple(scale)
     data = chosen.apply(volume.data, scale, progress)
-    history = {**volume.history, "degradation": str(chosen), "degraded_by": format_scale(scale)}
+    # In the file's axis order, as on the command line.
+    by = format_scale(volume.origin.from_ras(scale) if volume.origin else scale)
+    history = {**volume.history, "degradation": str(chosen), "degraded_by": by}
     return replace(volume, data=data, grid=volume.grid.degraded(scale), history=history)
 
 

@@ -27,11 +27,10 @@ from napari_mrisr.core.scale import (
     isotropic_scale,
     parse_scale,
     scale_for_spacing,
-    scale_label,
 )
 from napari_mrisr.core.slices import slices_of, with_slice_thickness
 from napari_mrisr.core.threads import ThreadPool, call_in_thread, processors
-from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape, Volume
+from napari_mrisr.core.volume import FloatArray, Grid, Origin, Region, Shape, Volume, scale_text
 from napari_mrisr.errors import DeviceError, ParameterError, ScaleError, VolumeError, explain
 from napari_mrisr.io.convert import as_volume
 from napari_mrisr.io.read import Fill
@@ -382,15 +381,16 @@ def run_method(
     steps = _steps(method, lr)
     size = _PART_BLOCK_VOXELS if isinstance(lr, Part) else BLOCK_VOXELS
     blocks = [block_regions(lr.grid.upsampled(scale), scale, size) for scale, _ in steps]
-    progress.begin(f"{method.name} {scale_label(method.scale)}", sum(map(len, blocks)))
+    task = f"{method.name} {scale_text(method.scale, volume.origin)}"
+    progress.begin(task, sum(map(len, blocks)))
     out = np.empty((0, 0, 0), np.float32)
     for number, (scale, step) in enumerate(steps, 1):
         previous, out = out, np.empty(lr.grid.upsampled(scale).shape, np.float32)
         last = number == len(steps)
-        task = functools.partial(_compute_block, lr, step, last, previous, out)
+        compute = functools.partial(_compute_block, lr, step, last, previous, out)
         # A cancelled run does not wait for running blocks; they end within a fraction of a second.
         order = far_apart(blocks[number - 1], threads)
-        pool.each(task, order, progress.advance, wait_for_running=False)
+        pool.each(compute, order, progress.advance, wait_for_running=False)
     return as_result(method, volume, out)
 
 

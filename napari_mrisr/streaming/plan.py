@@ -21,10 +21,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import scale_label
 from napari_mrisr.core.slices import slices_of
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import IntensityWindow, Region, Shape
+from napari_mrisr.core.volume import IntensityWindow, Region, Shape, scale_text
 from napari_mrisr.errors import OutputError, explain
 from napari_mrisr.io.atomic import (
     exclusive,
@@ -245,7 +244,8 @@ def run_blocks(plan: StreamPlan, progress: Progress) -> None:
     with plan.opened() as run:
         compile_kernels(run.method, progress)
         steps = sum(run.steps(blocks[number]) for number in left)
-        task = f"{run.method.name} {scale_label(run.method.scale)}, {len(blocks)} blocks"
+        scale = scale_text(run.method.scale, run.source.origin)
+        task = f"{run.method.name} {scale}, {len(blocks)} blocks"
         progress.begin(task, steps)
         pool = ThreadPool(plan.request.parameters.thread_count, progress.token)
         for number in left:

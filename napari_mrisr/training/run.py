@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from napari_mrisr.bank.model import FilterBank, Stage, load_bank
 from napari_mrisr.core.progress import CancelToken, Progress
-from napari_mrisr.core.scale import format_scale, scale_label
+from napari_mrisr.core.scale import format_scale
 from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.errors import BankError, Cancelled, VolumeError, explain
 from napari_mrisr.training import anchors
@@ -297,7 +297,7 @@ class TrainingRun:
         stages: list[Stage] = []
         # The calibration filters each volume once more.
         steps = sum(self.missing) + len(self.state.files)
-        progress.begin(f"training {scale_label(self.parameters.scale)}", steps)
+        progress.begin("training a filter bank", steps)
         for number in range(len(self.state.plans)):
             stages.append(self._train(number, stages, progress))
         state, parameters = self.state, self.parameters

@@ -503,3 +503,13 @@ def test_a_network_that_does_not_fit_is_named(run, scan, tmp_path):
     found = run("upscale", scan, tmp_path / "o.nii", "--model", model)
     assert found.code == 2
     assert "mine.onnx" in found.error
+
+
+def test_progress_names_the_scale_as_it_was_typed(run, tmp_path):
+    """A sagittal scan: its stored axes run along A–P, S–I and R–L."""
+    stored = np.array([[0, 0, 3.0, 0], [1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]])
+    scan = make_scan(tmp_path / "sagittal.nii", affine=stored)
+    found = run("upscale", scan, tmp_path / "o.nii", "--scale", "1x1x2", "--method", "tricubic")
+    assert found.code == 0
+    assert "tricubic 1x1x2" in found.err
+    assert "2x1x1" not in found.err

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.host_machine import HostMachine
 
 from napari_mrisr.core.axes import axes_between, inverse, permute_data, permute_volume
+from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import Grid, Region, Volume
+from napari_mrisr.core.volume import Grid, Origin, Region, Volume
 from napari_mrisr.errors import BankError
 from napari_mrisr.methods import get_method, on_device
 from napari_mrisr.methods.hashed import Hashed
@@ -60,9 +62,13 @@ def test_preview_and_device_give_the_same(volume, bank_of, scale):
         np.testing.assert_array_equal(planes, whole.take(range(6, 8), axis))
     machine = HostMachine()
     on_device.try_out(method, machine)
-    from napari_mrisr.core.progress import Progress
-
-    found = on_device.run(method, volume, machine, Progress())
+    tasks = set()
+    progress = Progress()
+    progress.show = lambda state: tasks.add(state.task)
+    volume = replace(volume, origin=Origin("scan.nii", ("S", "R", "P")))  # axes z, x, y
+    found = on_device.run(method, volume, machine, progress)
+    z, x, y = (scale[2], scale[0], scale[1])
+    assert tasks == {f"hashed {z}x{x}x{y} on {machine.name}"}
     np.testing.assert_allclose(found, whole, atol=0.1)
 
 

@@ -205,6 +205,17 @@ def test_tiny_volumes(bank_file, rng, shape):
 # Progress, cancel, errors
 
 
+@pytest.mark.parametrize("method", ["tricubic", "hashed", "tv", "unrolled"])
+def test_progress_names_the_scale_by_the_axes_of_the_file(rng, method):
+    """The file is stored as (A, S, L): its third axis is x."""
+    grid = Grid((9, 12, 14), np.diag([4.0, 1.0, 1.0, 1.0]))
+    data = rng.random(grid.shape, dtype=np.float32)
+    scan = Volume(data, grid, origin=Origin("scan.nii", ("A", "S", "L")))
+    watch = Watch()
+    upscale(scan, UpscaleParameters((4, 1, 1), method, threads=1), progress=watch)
+    assert {task for task, _, _ in watch.seen} == {f"{method} 1x1x4"}
+
+
 def test_progress_counts_every_block(volume, bank_file):
     watch = Watch()
     result = upscale(volume, UpscaleParameters(bank=bank_file, threads=2), progress=watch)

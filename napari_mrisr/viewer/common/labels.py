@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from napari_mrisr.bank.folder import user_banks, user_networks
@@ -70,15 +70,19 @@ def source_label(source: LayerSnapshot) -> str:
     return "\n".join(lines)
 
 
-def made_label(history: Mapping[str, str]) -> str:
+def made_label(source: LayerSnapshot) -> str:
     """Return a warning about an input that is a result: ``Already super-resolved (hashed 2×)``."""
+    history, record = source.history, source.record
     if "map" in history:
         return "This is a trust map, not a scan."
     method = history.get("method", "none")
     if method == "none":
         return ""
     try:
-        scale = f" {scale_label(parse_scale(history.get('scale', '')))}"
+        factors = parse_scale(history.get("scale", ""))
+        if record is not None and record.origin is not None:
+            factors = record.origin.to_ras(factors)  # the history counts the file's axes
+        scale = f" {scale_label(factors)}"
     except ScaleError:
         scale = ""
     return f"Already super-resolved ({method}{scale})"

@@ -26,10 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_mrisr.core.progress import CancelToken, Progress
-from napari_mrisr.core.scale import scale_label
 from napari_mrisr.core.slices import with_slice_thickness
 from napari_mrisr.core.threads import ThreadPool
-from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.core.volume import Grid, Volume, scale_text
 from napari_mrisr.errors import MemoryEstimateError
 from napari_mrisr.methods import Method
 from napari_mrisr.run.preview import Band, OutwardFill
@@ -236,7 +235,7 @@ class PreviewController:
 
         If it is not shown any more or cannot be filled, run :func:`upscale`.
         """
-        progress.begin(f"{parameters.method} {scale_label(parameters.scale)}", 100)
+        progress.begin(f"{parameters.method} {scale_text(parameters.scale, volume.origin)}", 100)
         while not preview.filled:
             if preview not in self._shown or preview.error or preview._planes_only:
                 return upscale(volume, parameters, progress=progress)

@@ -10,8 +10,8 @@ from napari.utils import Colormap
 
 from napari_mrisr.bank.model import FilterBank
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.scale import Scale, format_scale
-from napari_mrisr.core.volume import Grid, Volume
+from napari_mrisr.core.scale import RealScale, Scale
+from napari_mrisr.core.volume import Grid, Volume, scale_text
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.network import model_of
 from napari_mrisr.networks.file import NetworkFile
@@ -67,7 +67,7 @@ class UpscaleRequest:
         method = parameters.method
         if method == "network" and parameters.bank is not None:
             method = Path(parameters.bank).stem
-        return f"{self.source.name} {method} {format_scale(parameters.scale)}x"
+        return f"{self.source.name} {method} {_in_name(parameters.scale, self.source)}"
 
     def run(self, progress: Progress, compute: Upscale | None = None) -> list[LayerData]:
         """Compute the result, then the trust maps; for a worker thread.
@@ -114,7 +114,7 @@ class SimulateRequest:
     @property
     def result_name(self) -> str:
         """Name of the resulting layer."""
-        return f"{self.source.name} LR {format_scale(self.scale)}x"
+        return f"{self.source.name} LR {_in_name(self.scale, self.source)}"
 
     def run(self, progress: Progress) -> list[LayerData]:
         """Compute the result; for a worker thread."""
@@ -124,6 +124,12 @@ class SimulateRequest:
         progress.token.check()
         result = degrade(volume, self.scale, self.degradation, progress=progress)
         return [result_layer_data(result, self.result_name, self.source)]
+
+
+def _in_name(scale: RealScale, source: LayerSnapshot) -> str:
+    """Return the scale in the name of a result, by the axes of the layer's file."""
+    origin = None if source.record is None else source.record.origin
+    return f"{scale_text(scale, origin).removesuffix('x')}x"
 
 
 Request = UpscaleRequest | SimulateRequest

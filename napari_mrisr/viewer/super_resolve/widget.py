@@ -463,7 +463,7 @@ class SuperResolveWidget(Dock):
                 phased = panel.phase.layer is not None
                 plan = plan_label(source.grid, parameters, phased=phased)
                 label = source_label(source)
-                if made := made_label(source.history):
+                if made := made_label(source):
                     label += f"\n⚠ {made}"
                 if is_phase(panel.layer.layer):
                     label += f"\n⚠ {PHASE_CHOSEN}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 from napari.layers import Image
 
 from napari_mrisr.core.progress import CancelToken, Progress, ProgressState
-from napari_mrisr.core.volume import Grid
+from napari_mrisr.core.volume import Grid, Origin
 from napari_mrisr.errors import Cancelled, ScaleError
 from napari_mrisr.run.upscale import UpscaleParameters
 from napari_mrisr.viewer.common import labels
@@ -18,6 +18,7 @@ from napari_mrisr.viewer.common.labels import (
     duration_label,
     error_line,
     grid_label,
+    made_label,
     offered_scales,
     progress_label,
     scale_label,
@@ -61,6 +62,22 @@ def test_learned_methods_have_maps_with_the_expected_error(source, method, scale
         "support: scan",
         "expected RMSE, scan's units: scan",
     ]
+
+
+def test_names_count_the_axes_of_the_file(volume):
+    turned = replace(volume, origin=Origin("scan.nii", ("A", "S", "L")))  # axes y, z, x
+    data, kwargs, _ = layer_data(turned, "scan")
+    source = snapshot(Image(data, **kwargs))
+    request = UpscaleRequest(source, UpscaleParameters((3, 1, 2), "tricubic", threads=1))
+    assert request.result_name == "scan tricubic 1x2x3x"
+    ((data, kwargs, _),) = request.run(Progress())
+    assert kwargs["metadata"]["history"]["scale"] == "1x2x3"
+    result = snapshot(Image(data, **kwargs))
+    assert made_label(result) == "Already super-resolved (tricubic 3× R–L, 2× S–I)"
+    simulated = SimulateRequest(source, (2, 1, 1), "standard")
+    assert simulated.result_name == "scan LR 1x1x2x"
+    ((_, kwargs, _),) = simulated.run(Progress())
+    assert kwargs["metadata"]["history"]["degraded_by"] == "1x1x2"
 
 
 def test_simulate_request(source):
