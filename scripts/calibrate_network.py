@@ -19,7 +19,7 @@ from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import THICK, load_network, with_metadata
+from napari_mrisr.networks.file import ISOTROPIC, load_network, with_metadata
 from napari_mrisr.training.calibrate_network import calibrated_network
 
 FLAIR = "lesions/ms26_FLAIR.nii.gz"
@@ -32,7 +32,7 @@ def volumes(data: Path, every: int, kind: str) -> Iterator[tuple[Volume, tuple[i
         print(time.strftime("%H:%M:%S"), path.name, flush=True)
         if not path.name.startswith("ds002748"):
             yield read_volume(path), (0, 1, 2)
-        elif kind == THICK:
+        elif kind != ISOTROPIC:
             yield read_volume(path), (0, 1)
 
 

@@ -16,22 +16,25 @@ from napari_mrisr.bank.calibration import CalibrationSeries, CalibrationSums, de
 from napari_mrisr.bank.predictors import at_cells, change_of
 from napari_mrisr.core.axes import permute_volume
 from napari_mrisr.core.progress import Progress
+from napari_mrisr.core.scale import RealScale
 from napari_mrisr.core.threads import ThreadPool
 from napari_mrisr.core.volume import Region, Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.network import ThickSlices, network_method
-from napari_mrisr.networks.file import ISOTROPIC, THICK, NetworkFile
+from napari_mrisr.methods.unrolled import Unrolled
+from napari_mrisr.networks.file import ISOTROPIC, THICK, UNROLLED, NetworkFile
 from napari_mrisr.networks.tiles import tile_boxes
 from napari_mrisr.operators.degrade import degrade
 from napari_mrisr.scan.masks import head_mask
 from napari_mrisr.scan.traits import TraitRanges, Traits, measure_traits
 
-FACTORS = {THICK: (2, 3, 4, 6, 8), ISOTROPIC: (2, 3, 4)}
+FACTORS = {THICK: (2, 3, 4, 6, 8), UNROLLED: (2, 3, 4, 6, 8), ISOTROPIC: (2, 3, 4)}
 """Factors by kind of network."""
 
-DEGRADATIONS = {THICK: "slice-profile:boxcar:1", ISOTROPIC: "standard"}
+_SLICES = "slice-profile:boxcar:1"
+DEGRADATIONS = {THICK: _SLICES, UNROLLED: _SLICES, ISOTROPIC: "standard"}
 
 
 def calibrated_network(
@@ -53,7 +56,8 @@ def calibrated_network(
     factors : sequence of int, optional
         Those of :data:`FACTORS` by default.
     tiles : int
-        Tiles of the network per volume and factor, chosen within the head.
+        Tiles of the network per volume and factor, chosen within the head. The result of an
+        unrolled network is computed, and used, as a whole.
     pool : ThreadPool, optional
 
     Returns
@@ -77,14 +81,14 @@ def calibrated_network(
         turned = replace(turned, data=np.clip(turned.data, 0.0, 1.0))
         mask = head_mask(turned.data)
         for factor, total in sums.items():
-            scale = (1, 1, factor) if kind == THICK else (factor, factor, factor)
+            scale = (factor, factor, factor) if kind == ISOTROPIC else (1, 1, factor)
             truth = turned.cropped_to_multiple(scale)
             lr = degrade(truth, scale, DEGRADATIONS[kind])
             traits = measure_traits(lr, Progress(pool.progress.token))
             found.append(traits)
             total.begin_volume(traits.noise)
             inside = mask[Region.whole(truth.grid.shape).slices]
-            method = network_method(network, scale)
+            method = _method_of(network, scale)
             rng = np.random.default_rng((number, factor))
             boxes = _tiles_in(method, lr, inside, tiles, rng)
             _add(total, method, lr, truth, inside, boxes, pool)
@@ -96,12 +100,19 @@ def calibrated_network(
     return CalibrationSeries(tuple(f for f, _ in known), tuple(c for _, c in known)), ranges
 
 
+def _method_of(network: NetworkFile, scale: RealScale) -> Method:
+    """Return a network as its method."""
+    return Unrolled(network, scale) if network.kind == UNROLLED else network_method(network, scale)
+
+
 def _tiles_in(
     method: Method, lr: Volume, mask: NDArray[np.bool_], count: int, rng: np.random.Generator
 ) -> list[Region]:
     """Return output regions of random tiles, by the part of the head in them."""
-    assert isinstance(method, ThickSlices | IsotropicNetwork), "a network along z, or isotropic"
     whole, regions = Region.whole(lr.grid.shape), {}
+    if isinstance(method, Unrolled):
+        return [Region.whole(mask.shape)] if mask.any() else []
+    assert isinstance(method, ThickSlices | IsotropicNetwork), "a network along z, or isotropic"
     for box in tile_boxes(lr.grid.shape, whole):
         if isinstance(method, ThickSlices):  # its data consistency needs all slices
             box = Region((*box.start[:2], 0), (*box.stop[:2], whole.stop[2]))

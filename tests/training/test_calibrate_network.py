@@ -9,6 +9,7 @@ from helpers.scans import head
 
 from napari_mrisr.core.volume import Grid, Volume
 from napari_mrisr.errors import VolumeError
+from napari_mrisr.methods import get_method
 from napari_mrisr.methods.network import make_network
 from napari_mrisr.networks.file import load_network, with_metadata
 from napari_mrisr.operators.degrade import degrade
@@ -67,6 +68,28 @@ def test_an_isotropic_network_is_measured_by_its_factors(tmp_path):
     expected = np.sqrt(np.mean(maps.expected_error.data[inside] ** 2))
     assert error / 1.5 < expected < 1.5 * error
     assert maps.consistency.history["degradation"] == "standard"
+
+
+def test_an_unrolled_network_is_measured_by_its_slice_factors(tmp_path):
+    kernel = np.random.default_rng(1).normal(0, 0.02, (3, 5, 3, 3, 3))
+    model = convolution_model(kernel, kind="unrolled", blocks=2)
+    path = save_model(model, tmp_path / "blocks.onnx")
+    volumes = [(volume(seed), (0, 1, 2)) for seed in range(3)]
+    series, ranges = calibrated_network(load_network(path), volumes, factors=(4,))
+    assert ranges.voxel_size == (1.0, 4.0)
+    heads = sum(int(head_mask(volume(seed).data).sum()) for seed in range(3))
+    assert series.calibrations[0].samples.sum() == pytest.approx(heads, rel=1e-3)  # all of them
+    path.write_bytes(with_metadata(path.read_bytes(), calibration=series.to_json()))
+    truth = volume(8)
+    lr = degrade(truth, (4, 1, 1), "slice-profile:boxcar:1")
+    method = get_method("unrolled", (4, 1, 1), str(path))
+    result = run_method(method, lr)
+    maps = trust_maps(lr, result, load_network(path), threads=1)
+    inside = head_mask(truth.data)
+    error = np.sqrt(np.mean((result.data - truth.data)[inside] ** 2))
+    expected = np.sqrt(np.mean(maps.expected_error.data[inside] ** 2))
+    assert error / 1.5 < expected < 1.5 * error
+    assert maps.consistency.history["degradation"].startswith("slice-profile:boxcar")
 
 
 def test_one_volume_is_too_few(network):
