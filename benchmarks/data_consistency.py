@@ -1,8 +1,8 @@
-"""Gain of data consistency after the learned filters.
+"""Gain of data consistency after the learned filters or the network.
 
-    python benchmarks/data_consistency.py VOLUME [...]
+    python benchmarks/data_consistency.py VOLUME [...] [--method network]
 
-Prints the gain of ``hashed`` over tricubic in dB (protocol standard, head mask) at 2×, 3× and
+Prints the gain of the method over tricubic in dB (protocol standard, head mask) at 2×, 3× and
 4×, and what data consistency adds, also on scans of another degradation than assumed (k-space
 truncation).
 """
@@ -27,14 +27,15 @@ from napari_mrisr.training.sampling import make_pair
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("volumes", nargs="+", type=Path)
-    volumes = parser.parse_args().volumes
-    print(f"{'':32}{'':>4}{'':>12}{'hashed':>8}{'adds':>8}")
-    for path in volumes:
+    parser.add_argument("--method", choices=("hashed", "network"), default="hashed")
+    arguments = parser.parse_args()
+    print(f"{'':32}{'':>4}{'':>12}{arguments.method:>8}{'adds':>8}")
+    for path in arguments.volumes:
         for factor in (2, 3, 4):
             scale = (factor, factor, factor)
             for degradation in ("standard", "kspace"):
                 pair = make_pair(read_volume(path), TrainParameters(scale, degradation=degradation))
-                consistent = get_method("hashed", scale)
+                consistent = get_method(arguments.method, scale)
                 assert isinstance(consistent, Consistent)
                 methods = (get_method("tricubic", scale), consistent.method, consistent)
 

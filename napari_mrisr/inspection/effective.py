@@ -1,13 +1,14 @@
 """Effective filter of a network at one voxel: the weights of its neighborhood.
 
 The result of the method ``network`` at a voxel is cubic interpolation, plus the network's
-correction, plus (for thick slices) data consistency. Each part is a sum over the scan's voxels:
+correction, plus data consistency. Each part is a sum over the scan's voxels:
 interpolation and consistency by fixed weights, the correction by weights that the surroundings
 choose (a row of the network's Jacobian, :mod:`napari_mrisr.networks.effective`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,10 @@ from napari_mrisr.core.axes import IN_ORDER, inverse, permute_data, permute_shap
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import ParameterError, explain
+from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.network import ThickSlices
-from napari_mrisr.methods.permuted import Permuted
+from napari_mrisr.methods.permuted import Permuted, innermost
 from napari_mrisr.methods.registry import Method
 from napari_mrisr.networks.effective import gradient_of
 from napari_mrisr.networks.file import NetworkFile
@@ -120,7 +122,7 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
     axes = IN_ORDER
     if isinstance(method, Permuted):
         axes, lr, method = method.axes, method.permuted(lr), method.method
-    if not isinstance(method, ThickSlices | IsotropicNetwork):
+    if not isinstance(innermost(method), ThickSlices | IsotropicNetwork):
         found = f"method {method.name} has none"
         raise ParameterError(explain("effective filter", found, "use method network"))
     shape = lr.grid.upsampled(method.scale).shape
@@ -129,10 +131,13 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
         last = tuple(m - 1 for m in permute_shape(shape, inverse(axes)))
         found = f"{voxel} lies outside the output"
         raise ParameterError(explain("voxel", found, f"give indices from (0, 0, 0) to {last}"))
-    if isinstance(method, IsotropicNetwork):
-        corner, weights, terms = _of_isotropic(method, lr, turned)
-    else:
+    if isinstance(method, ThickSlices):
         corner, weights, terms = _along_z(method, lr, turned)
+        floor = min(0.0, float(lr.extrema[0]))
+    else:
+        assert isinstance(method, Consistent)
+        corner, weights, terms = _of_isotropic(method, lr, turned)
+        floor = float(lr.extrema[0])
     back = inverse(axes)
     interpolation, correction, consistency = terms
     return EffectiveFilter(
@@ -142,7 +147,7 @@ def effective_filter(method: Method, lr: Volume, voxel: Shape) -> EffectiveFilte
         interpolation,
         correction,
         consistency,
-        min(0.0, float(lr.extrema[0])),
+        floor,
     )
 
 
@@ -173,32 +178,89 @@ def _along_z(method: ThickSlices, lr: Volume, voxel: Shape) -> _Found:
     return corner, weights, (float(start[z]), float(change[z]), float(again))
 
 
-def _of_isotropic(method: IsotropicNetwork, lr: Volume, voxel: Shape) -> _Found:
-    """Return the filter for one factor of all axes."""
-    r, shape = method.factor, lr.grid.shape
-    x, y, z = (n // r for n in voxel)
-    wanted = np.zeros((1, 1, 1, r**3))
-    wanted[..., np.ravel_multi_index([n % r for n in voxel], (r, r, r))] = 1.0
-    region = Region((x, y, z), (x + 1, y + 1, z + 1))
-    corner, weights, values = _of_network(method.tiles, lr, region, wanted)
+def _of_isotropic(method: Consistent, lr: Volume, voxel: Shape) -> _Found:
+    """Return the filter for one factor of all axes.
+
+    All operators are products of lines: e of the voxel, p = e U D and e U of consistency, which
+    is the correction's and the interpolation's p subtracted, and e U of the scan added.
+    """
+    network = method.method
+    assert isinstance(network, IsotropicNetwork)
+    r, lines = network.factor, [_Line.of(method, lr, axis, voxel[axis]) for axis in range(3)]
+    first, last = ([line.span[end] for line in lines] for end in (0, 1))
+    region = Region((first[0], first[1], first[2]), (last[0], last[1], last[2]))
+    own, again = (_outer(part) for part in zip(*((i.own, i.again) for i in lines), strict=True))
+    x, y, z = region.shape
+    by_block = (own - again).reshape(x, r, y, r, z, r).transpose(0, 2, 4, 1, 3, 5)
+    wanted = by_block.reshape(x, y, z, r**3)
+    corner, weights, values = _of_network(network.tiles, lr, region, wanted)
     # Interpolation reaches farther than a small network.
+    halo = TRICUBIC_HALO + 1
     spans = [
-        slice(min(c, max(0, m - TRICUBIC_HALO)), max(c + k, min(n, m + TRICUBIC_HALO + 1)))
-        for c, m, k, n in zip(corner, (x, y, z), weights.shape, shape, strict=True)
+        slice(min(c, max(0, a - halo)), max(c + k, min(n, b + halo)))
+        for c, a, b, k, n in zip(corner, first, last, weights.shape, lr.grid.shape, strict=True)
     ]
-    a, b, c = (
-        (spline_operator(n, r).rows(v, v + 1).dense(n) @ prefilter_operator(n).dense(n))[0, span]
-        for n, v, span in zip(shape, voxel, spans, strict=True)
+    start, hidden, measured = (
+        _outer([part[span] for part, span in zip(parts, spans, strict=True)])
+        for parts in zip(*((i.start, i.hidden, i.measured) for i in lines), strict=True)
     )
-    total = a[:, None, None] * b[:, None] * c
-    interpolated = float((total * lr.data[tuple(spans)]).sum())
+    total = start - hidden + measured
     inner = tuple(
         slice(at - span.start, at - span.start + k)
         for at, span, k in zip(corner, spans, weights.shape, strict=True)
     )
     total[inner] += weights
+    data = lr.data[tuple(spans)].astype(np.float64)
+    interpolated, consistency = ((w * data).sum() for w in (start, measured - hidden))
+    blocks = values.reshape(x, y, z, r, r, r).transpose(0, 3, 1, 4, 2, 5).reshape(own.shape)
+    change = float((own * blocks).sum())
+    consistency -= float((again * blocks).sum())
     i, j, k = (span.start for span in spans)
-    return (i, j, k), total, (interpolated, float(wanted.reshape(-1) @ values.reshape(-1)), 0.0)
+    return (i, j, k), total, (float(interpolated), change, float(consistency))
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """Weights along one axis for a voxel of the output.
+
+    Attributes
+    ----------
+    span : (first, stop)
+        Low-resolution voxels whose blocks ``own`` and ``again`` hold.
+    own, again : ndarray of float64
+        Of the output's voxels: the voxel itself, and what consistency subtracts.
+    start, hidden, measured : (n,) ndarray of float64
+        Of the scan's voxels: interpolation, its part that consistency subtracts, and what
+        consistency adds.
+    """
+
+    span: tuple[int, int]
+    own: Matrix
+    again: Matrix
+    start: Matrix
+    hidden: Matrix
+    measured: Matrix
+
+    @classmethod
+    def of(cls, method: Consistent, lr: Volume, axis: int, voxel: int) -> _Line:
+        """Return the weights of a voxel along an axis."""
+        n, r = lr.grid.shape[axis], round(method.scale[axis])
+        degrade, spread = method.operators(lr, axis)
+        spline = spline_operator(n, r).dense(n) @ prefilter_operator(n).dense(n)
+        measured = spread.rows(voxel, voxel + 1).dense(n)[0].astype(np.float64)
+        again = measured @ degrade.dense(n * r)
+        own = np.zeros(n * r)
+        own[voxel] = 1.0
+        used = np.flatnonzero(own + np.abs(again))
+        low, high = int(used[0]) // r, int(used[-1]) // r + 1
+        part = slice(low * r, high * r)
+        return cls((low, high), own[part], again[part], spline[voxel], again @ spline, measured)
+
+
+def _outer(lines: Sequence[Matrix]) -> Matrix:
+    """Return the products of weights along x, y and z."""
+    x, y, z = lines
+    return x[:, None, None] * y[:, None] * z
 
 
 def _of_network(

@@ -165,6 +165,10 @@ class Consistent:
         text = f"with the measured {'slices' if slices else 'voxels'}"
         return {**self.method.provenance(), "data_consistency": text}
 
+    def operators(self, lr: Volume, axis: int) -> Operators:
+        """Return D and U along an axis of a volume."""
+        return self._operators(axis, lr.grid.shape[axis], self._profile(lr))
+
     def _bands(self, axis: int) -> tuple[int, int]:
         """Return the widths of U and D for slices of any width: they grow with it."""
         chosen = get_degradation(self.degradation)

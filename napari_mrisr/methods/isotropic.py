@@ -2,7 +2,8 @@
 
 The network gives products of Legendre polynomials per low-resolution voxel. Their values at a
 factor's output voxels are folded into the last convolution, so that it gives the factor³
-voxels themselves.
+voxels themselves. Data consistency follows (:mod:`napari_mrisr.methods.consistent`), which also
+keeps voxels from falling below the darkest measured one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LAST = "tail.weight"
 
 @dataclass(frozen=True, eq=False)
 class IsotropicNetwork:
-    """Method ``network`` for one whole factor along all axes.
+    """Method ``network`` for one whole factor along all axes, before data consistency.
 
     Attributes
     ----------
@@ -68,8 +69,6 @@ class IsotropicNetwork:
             blocks = values.reshape(*box.shape, r, r, r).transpose(0, 3, 1, 4, 2, 5)
             part = blocks.reshape(scaled.shape)[common.within(scaled).slices]
             image[common.within(region).slices] += part
-        # Voxels may be darker than any measured one, but not below the window's zero.
-        np.maximum(image, min(np.float32(0.0), lr.extrema[0]), out=image)
         return image
 
     def provenance(self) -> dict[str, str]:

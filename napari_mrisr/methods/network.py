@@ -15,6 +15,7 @@ from napari_mrisr.core.scale import RealScale, format_scale
 from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, DeviceError, ScaleError, explain
+from napari_mrisr.methods.consistent import Consistent
 from napari_mrisr.methods.foreign import ForeignMethod, make_foreign
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.permuted import Permuted, innermost
@@ -136,7 +137,7 @@ def network_method(network: NetworkFile, scale: RealScale) -> Method:
         found = f"a network for {network.kind} at scale {format_scale(scale)}"
         raise BankError(explain(network.name, found, f"choose a network for {kind}"))
     if kind == ISOTROPIC:
-        return IsotropicNetwork(network, round(scale[0]))
+        return Consistent(IsotropicNetwork(network, round(scale[0])), "standard")
     method = ThickSlices(network, (1, 1, scale[thick[0]]))
     others = [axis for axis in range(3) if axis != thick[0]]
     axes = (others[0], others[1], thick[0])
@@ -185,7 +186,9 @@ def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method
     if not use_gpu(inner.network, wanted, say):
         return method
     placed = replace(inner, on_gpu=True)
-    return Permuted(placed, method.axes) if isinstance(method, Permuted) else placed
+    if isinstance(method, Permuted):
+        return Permuted(placed, method.axes)
+    return replace(method, method=placed) if isinstance(method, Consistent) else placed
 
 
 def open_network(name: str) -> NetworkFile:

@@ -23,6 +23,7 @@ from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.methods import Method, get_method
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.network import ThickSlices, network_method
+from napari_mrisr.methods.permuted import innermost
 from napari_mrisr.methods.unrolled import Unrolled
 from napari_mrisr.networks.file import ISOTROPIC, THICK, UNROLLED, NetworkFile
 from napari_mrisr.networks.tiles import tile_boxes
@@ -112,9 +113,10 @@ def _tiles_in(
     whole, regions = Region.whole(lr.grid.shape), {}
     if isinstance(method, Unrolled):
         return [Region.whole(mask.shape)] if mask.any() else []
-    assert isinstance(method, ThickSlices | IsotropicNetwork), "a network along z, or isotropic"
+    inner = innermost(method)
+    assert isinstance(inner, ThickSlices | IsotropicNetwork), "a network along z, or isotropic"
     for box in tile_boxes(lr.grid.shape, whole):
-        if isinstance(method, ThickSlices):  # its data consistency needs all slices
+        if isinstance(inner, ThickSlices):  # its data consistency needs all slices
             box = Region((*box.start[:2], 0), (*box.stop[:2], whole.stop[2]))
         (a, d), (b, e), (c, f) = (
             (round(low * s), round(high * s))
