@@ -24,11 +24,12 @@ from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.networks.gated import gated
 from napari_mrisr.networks.sessions import evaluate
 
-ACROSS = 96
+ACROSS = 48
 """Largest number of low-resolution voxels of a tile along the two axes of a slice.
 
-A smaller tile computes more halo, a larger one needs more memory: 32 channels of a tile with
-its halo and 48 slices are 77 MB, and three such arrays live at the peak.
+A smaller tile computes more halo, a larger one falls out of the processor's caches and needs more
+memory: 32 channels of a tile with its halo and 48 slices are 22 MB, and six such arrays live at
+the peak. Of 32, 40, 48, 64 and 96, 48 was the fastest (``benchmarks/thick_slices.py``).
 """
 ALONG = 64
 """Largest number of slices of a tile."""

@@ -39,9 +39,12 @@ class PlayedGpu:
     def get_providers(self):
         return [self.provider, "CPUExecutionProvider"]
 
-    def run(self, names, given):
+    def get_inputs(self):
+        return self.session.get_inputs()
+
+    def run(self, names, given, options=None):
         self.runs += 1
-        return [self.factor * part for part in self.session.run(names, given)]
+        return [self.factor * part for part in self.session.run(names, given, options)]
 
 
 @pytest.fixture
@@ -101,10 +104,10 @@ def test_a_gpu_that_fails_in_the_run_is_replaced_by_the_cpu(played, tmp_path):
     options = {"scale": (1, 1, 3), "method": "network", "bank": tmp_path / "random.onnx"}
     run = gpu.run
 
-    def fails_later(names, given):
+    def fails_later(names, given, options=None):
         if gpu.runs:
             raise RuntimeError("out of memory")
-        return run(names, given)
+        return run(names, given, options)
 
     gpu.run = fails_later
     lines: list[str] = []
