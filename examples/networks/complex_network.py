@@ -3,7 +3,8 @@
 python examples/networks/complex_network.py [--minutes 1] [--folder output/networks]
 
 A smooth phase and noise are planted into the sample head: one for the right half, which trains, one
-for the left. Writes ``complex.nii.gz`` (complex voxels) and ``complex.md``, a table.
+for the left. Writes ``complex.onnx``, which napari-mrisr opens for complex scans, the scan
+``complex-low.nii.gz`` and the table ``complex.md``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from napari_mrisr.operators.interpolate import tricubic
 
 sys.path.insert(0, str(Path(__file__).parent))
 from task import DEGRADATION, FACTOR, SCALE, Slab, halves
+from train import export
 
 NOISE = 0.02
 BATCH, PATCH = 12, (16, 48)
@@ -35,6 +38,8 @@ class ComplexNetwork(nn.Module):
 
     Without biases: f(a z) = a f(z) for a > 0. Training turns the phase at random.
     """
+
+    NEEDS: ClassVar = {"output": "correction", "plane": "coronal", "channels": "complex"}
 
     def __init__(self, width: int = 24, blocks: int = 4) -> None:
         super().__init__()
@@ -135,13 +140,6 @@ def turned(channels: Tensor, angle: float) -> Tensor:
     return torch.stack([c * real - s * imaginary, s * real + c * imaginary])
 
 
-@torch.no_grad()
-def apply(network: ComplexNetwork, low: Complex) -> Complex:
-    """Return the super-resolved volume."""
-    found = torch.cat([network(part) for part in as_channels(low).split(8)]).numpy()
-    return interpolated(low) + (found[:, 0] + np.complex64(1j) * found[:, 1]).transpose(2, 0, 1)
-
-
 def main() -> None:
     """Train, compare and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -150,6 +148,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     network, steps = train(arguments.minutes)
+    note = f"{steps} steps in {arguments.minutes:g} minutes on one thread"
+    path = arguments.folder / "complex.onnx"
+    export(network, path, note)
     slab = Slab()
     fine, low = planted(slab.truth, slab.window, seed=2)
     scan = sr.ComplexVolume.of(low, slab.low.grid)
@@ -157,17 +158,16 @@ def main() -> None:
         name: sr.upscale_complex(scan, SCALE, method=name).data
         for name in ("tricubic", "hashed", "network")
     }
-    results["complex network"] = apply(network, low)
+    results["complex network"] = sr.upscale_complex(scan, SCALE, bank=path).data
     rows = ["| method | error of the magnitude, % | error of the phase, rad |", "|---|---|---|"]
     for name, data in results.items():
         wrong = 100 * np.sqrt(np.mean((np.abs(data) - np.abs(fine))[slab.mask] ** 2))
         bright = slab.mask & (np.abs(fine) > 0.1)
         apart = np.abs(np.angle(data * fine.conj()))[bright].mean()
         rows.append(f"| {name} | {wrong:.2f} | {apart:.3f} |")
-    text = "\n".join(rows) + f"\n\n{steps} steps in {arguments.minutes:g} minutes on one thread\n"
+    text = "\n".join([*rows, "", note, ""])
     (arguments.folder / "complex.md").write_text(text, "utf-8")
-    result = sr.ComplexVolume.of(results["complex network"], slab.truth.grid)
-    sr.write_complex(result, arguments.folder / "complex.nii.gz", overwrite=True)
+    sr.write_complex(scan, arguments.folder / "complex-low.nii.gz", overwrite=True)
     print(text)
 
 

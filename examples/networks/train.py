@@ -132,11 +132,12 @@ def judge_loss(name: str, critic: Critic, truth: Tensor, image: Tensor, cubic: T
 def export(network: nn.Module, path: Path, note: str) -> None:
     """Write a network as ``.onnx`` with what napari-mrisr needs to know in its metadata."""
     dimensions = 2 if "plane" in network.NEEDS else 3
+    channels = 2 if network.NEEDS.get("channels") == "complex" else 1
     buffer = io.BytesIO()
     names = {axis + 2: f"n{axis}" for axis in range(dimensions)}
     torch.onnx.export(
         network.eval(),
-        (torch.zeros(1, 1, *[16, 24, 32][:dimensions]),),
+        (torch.zeros(1, channels, *[16, 24, 32][:dimensions]),),
         buffer,
         input_names=["image"],
         output_names=["result"],

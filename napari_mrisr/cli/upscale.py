@@ -128,6 +128,7 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     from napari_mrisr.core.slices import check_thickness
     from napari_mrisr.io import check_dtype, check_writable, output_path
     from napari_mrisr.io.formats import expansion_of
+    from napari_mrisr.methods.network import check_magnitude
 
     phased = complex_scans.is_phased(path, arguments)
     frame = complex_scans.frame_of(path, arguments) if phased else arguments.frame
@@ -150,6 +151,8 @@ def _plan(path: Path, arguments: argparse.Namespace, batch: Batch) -> FilePlan |
     if phased:
         complex_scans.check(plan, arguments)
         return plan
+    if plan.method is not None:
+        check_magnitude(plan.method)
     plan = replace(plan, memory=_memory(plan, parameters, arguments))
     if plan.memory is not None:
         _check_streamed(plan, parameters, arguments)

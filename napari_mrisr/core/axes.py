@@ -85,7 +85,8 @@ def permute_volume(volume: Volume, axes: Axes) -> Volume:
     grid = replace(volume.grid, shape=permute_shape(volume.grid.shape, axes), affine=affine)
     turned = replace(volume, data=permute_data(volume.data, axes), grid=grid)
     if isinstance(turned, Part):
-        turned = replace(turned, guide=permute_volume(turned.guide, axes))
+        other = None if turned.other is None else permute_data(turned.other, axes)
+        turned = replace(turned, guide=permute_volume(turned.guide, axes), other=other)
     if "extrema" in volume.__dict__:  # of the whole volume, for one that is a crop
         turned.__dict__["extrema"] = volume.extrema
     return turned

@@ -28,9 +28,21 @@ class Part(Volume):
     ----------
     guide : Volume
         The magnitude, normalized and on the same grid. Adaptive methods choose filters from it.
+    other : ndarray of float32 or None
+        Voxels of the other part, for networks that take both.
+    imaginary : bool
+        True for the imaginary part.
     """
 
     guide: Volume = field(kw_only=True)
+    other: FloatArray | None = field(default=None, kw_only=True, repr=False)
+    imaginary: bool = field(default=False, kw_only=True)
+
+    @property
+    def both(self) -> tuple[FloatArray, FloatArray]:
+        """Voxels of the real and the imaginary part."""
+        assert self.other is not None, "made by ComplexVolume.parts"
+        return (self.other, self.data) if self.imaginary else (self.data, self.other)
 
     @property
     def extrema(self) -> tuple[np.float32, np.float32]:
@@ -108,12 +120,13 @@ class ComplexVolume:
     def parts(self, check: Callable[[], None] = go_on) -> tuple[Part, Part]:
         """Return the real and the imaginary part, normalized as the magnitude is."""
         guide = self.magnitude.normalized(check=check)
-        found = []
-        for wave in (np.cos, np.sin):
-            data: FloatArray = guide.data * wave(self.phase.data)
-            origin, history = guide.origin, guide.history
-            found.append(Part(data, guide.grid, guide.window, origin, history, guide=guide))
-        return found[0], found[1]
+        real = guide.data * np.cos(self.phase.data)
+        imaginary = guide.data * np.sin(self.phase.data)
+        about = guide.grid, guide.window, guide.origin, guide.history
+        return (
+            Part(real, *about, guide=guide, other=imaginary),
+            Part(imaginary, *about, guide=guide, other=real, imaginary=True),
+        )
 
 
 def _shown(grid: Grid) -> str:

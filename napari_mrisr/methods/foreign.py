@@ -3,6 +3,9 @@
 The network runs on a fixed grid of tiles, each computed from the same voxels whatever region is
 asked for, so that every region equals the whole run. Beyond the volume's edges the image is
 mirrored. A network of slices runs slice by slice, one tile per slice and part of it.
+
+A network of real and imaginary part computes both from both, at a gain found from the magnitude.
+Each part of a complex scan takes its own from tiles that they share.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_mrisr.core.complex_volume import Part
 from napari_mrisr.core.scale import RealScale, Scale, format_scale, thick_axis
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, ParameterError, ScaleError, explain
@@ -28,7 +34,7 @@ from napari_mrisr.networks.foreign import ForeignNetwork, load_foreign, split_sp
 from napari_mrisr.networks.needs import PLANES, NetworkNeeds
 from napari_mrisr.networks.probe import Fit, probed
 from napari_mrisr.networks.tiles import TileCache
-from napari_mrisr.operators.interpolate import TRICUBIC_HALO, mirror_index
+from napari_mrisr.operators.interpolate import TRICUBIC_HALO, mirror_index, tricubic
 
 # Voxels of a tile without its halo along the network's axes, unless the network declares a tile.
 _CORE = {2: 128, 3: 48}
@@ -126,7 +132,7 @@ class ForeignMethod:
         """Compute a region; see :class:`~napari_mrisr.methods.Method`."""
         out = np.empty(region.shape, np.float32)
         for box in self._boxes(lr, region):
-            tile = self._cache.get(lr, box, self._compute)
+            tile = self._tile_of(lr, box)
             corner = [a * f for a, f in zip(box.start, self._factors, strict=True)]
             low = [max(a, c) for a, c in zip(region.start, corner, strict=True)]
             high = [min(b, c + n) for b, c, n in zip(region.stop, corner, tile.shape, strict=True)]
@@ -134,6 +140,19 @@ class ForeignMethod:
             part = [slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True)]
             out[tuple(into)] = tile[tuple(part)]
         return out
+
+    def _tile_of(self, lr: Volume, box: Region) -> FloatArray:
+        """Return the output voxels of a tile for a scan, or a part of a complex scan."""
+        if not self.network.is_complex:
+            return self._cache.get(lr, box, self._compute)
+        part = self._as_part(lr)
+        both = self._cache.get(part.guide, box, lambda _, one: self._compute(part, one))
+        return both.imag if part.imaginary else both.real
+
+    def _as_part(self, lr: Volume) -> Part:
+        if not isinstance(lr, Part):
+            raise needs_phase(self.network)
+        return lr
 
     def _boxes(self, lr: Volume, region: Region) -> Iterator[Region]:
         """Yield the tiles that a region meets, in voxels of the network's input."""
@@ -150,8 +169,8 @@ class ForeignMethod:
     def _input_shape(self, lr: Volume) -> Shape:
         return lr.grid.upsampled(self.scale).shape if self._interpolated else lr.grid.shape
 
-    def _compute(self, lr: Volume, box: Region) -> FloatArray:
-        """Return the output voxels of a tile, in engine units."""
+    def _compute(self, lr: Volume, box: Region) -> NDArray[Any]:
+        """Return the output voxels of a tile, in engine units; of both parts as complex numbers."""
         gain, offset = self._line(lr)
         patch = self._patch(lr, box)
         given = np.float32(gain) * patch + np.float32(offset)
@@ -180,13 +199,16 @@ class ForeignMethod:
         )
         if self.needs.output == "correction":
             region = Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-            image = self._cubic.compute(lr, region) + image / np.float32(gain)
+            image = self._interpolation(lr, region) + image / np.float32(gain)
         else:
             image = (image - np.float32(offset)) / np.float32(gain)
+        if self.network.is_complex:
+            return np.asarray(image)
         # Voxels may be darker than any measured one, but not below the window's zero.
-        return np.maximum(image, min(np.float32(0.0), lr.extrema[0]), dtype=np.float32)
+        darkest = min(np.float32(0.0), lr.extrema[0])
+        return np.asarray(np.maximum(image, darkest, dtype=np.float32))
 
-    def _checked(self, image: FloatArray) -> FloatArray:
+    def _checked(self, image: NDArray[Any]) -> NDArray[Any]:
         found = self.network.run(image)
         expected = tuple(
             f * (n - 2 * m)
@@ -197,7 +219,14 @@ class ForeignMethod:
             raise BankError(explain(self.network.name, text, "declare multiple and tile"))
         return found
 
-    def _patch(self, lr: Volume, box: Region) -> FloatArray:
+    def _interpolation(self, lr: Volume, region: Region) -> NDArray[Any]:
+        """Return the cubic interpolation of a scan, or of both parts as complex numbers."""
+        if not self.network.is_complex:
+            return self._cubic.compute(lr, region)
+        real, imaginary = (tricubic(p, self.scale, region) for p in self._as_part(lr).both)
+        return np.asarray(real + np.complex64(1j) * imaginary)
+
+    def _patch(self, lr: Volume, box: Region) -> NDArray[Any]:
         """Return a tile's input with its halo, mirrored beyond the edges."""
         assert self.needs.multiple is not None, "complete"
         extents = self._along(tuple(n or 0 for n in self.network.extents), 0)
@@ -212,14 +241,25 @@ class ForeignMethod:
             index.append(wanted - wanted.min())
         (a, d), (b, e), (c, f) = spans
         region = Region((a, b, c), (d, e, f))
-        voxels = self._cubic.compute(lr, region) if self._interpolated else lr.data[region.slices]
-        return voxels[np.ix_(*index)]
+        if self._interpolated:
+            voxels = self._interpolation(lr, region)
+        elif self.network.is_complex:
+            real, imaginary = (part[region.slices] for part in self._as_part(lr).both)
+            voxels = real + np.complex64(1j) * imaginary
+        else:
+            voxels = lr.data[region.slices]
+        return np.asarray(voxels[np.ix_(*index)])
 
     def _line(self, lr: Volume) -> tuple[float, float]:
+        if self.network.is_complex:
+            lr = self._as_part(lr).guide
         found = self._lines.get(lr)
         if found is None:
             assert self.needs.normalization is not None, "complete"
-            found = self._lines[lr] = self.needs.normalization.line(lr)
+            # A part has no extremes as a volume, which nothing may clip.
+            own = Volume(lr.data, lr.grid, lr.window) if isinstance(lr, Part) else lr
+            gain, offset = self.needs.normalization.line(own)
+            found = self._lines[lr] = gain, 0.0 if self.network.is_complex else offset
         return found
 
     @property
@@ -238,6 +278,13 @@ class ForeignMethod:
             "network_needs": ", ".join(self.needs.lines()),
             **more,
         }
+
+
+def needs_phase(network: ForeignNetwork) -> BankError:
+    """Return the error of a network of both parts for a scan without phase."""
+    found = "takes the real and the imaginary part of a complex scan"
+    remedy = "give a complex scan, or a magnitude with its phase"
+    return BankError(explain(network.name, found, remedy))
 
 
 def make_foreign(scale: RealScale, spec: str) -> Method:

@@ -16,11 +16,11 @@ from napari_mrisr.core.slices import relative_width
 from napari_mrisr.core.volume import FloatArray, Region, Shape, Volume
 from napari_mrisr.errors import BankError, DeviceError, ScaleError, explain
 from napari_mrisr.methods.consistent import Consistent
-from napari_mrisr.methods.foreign import ForeignMethod, make_foreign
+from napari_mrisr.methods.foreign import ForeignMethod, make_foreign, needs_phase
 from napari_mrisr.methods.isotropic import IsotropicNetwork
 from napari_mrisr.methods.permuted import Permuted, innermost
 from napari_mrisr.methods.registry import Method
-from napari_mrisr.methods.resampled import bank_of
+from napari_mrisr.methods.resampled import Resampled, bank_of
 from napari_mrisr.networks.file import (
     DENOISER,
     ISOTROPIC,
@@ -29,7 +29,7 @@ from napari_mrisr.networks.file import (
     NetworkFile,
     load_network,
 )
-from napari_mrisr.networks.foreign import is_foreign
+from napari_mrisr.networks.foreign import ForeignNetwork, is_foreign
 from napari_mrisr.networks.sessions import use_gpu
 from napari_mrisr.networks.tiles import ACROSS, Tiles
 from napari_mrisr.operators.interpolate import prefilter_operator, resample_operator
@@ -154,6 +154,27 @@ def model_of(method: Method | None) -> FilterBank | NetworkFile | None:
     """Return the filter bank or network of a method; None if it has neither."""
     network = None if method is None else getattr(innermost(method), "network", None)
     return network if isinstance(network, NetworkFile) else bank_of(method)
+
+
+def takes_both_parts(method: Method) -> bool:
+    """Return True for a network of the real and the imaginary part of a complex scan."""
+    return _of_both_parts(method) is not None
+
+
+def check_magnitude(method: Method) -> None:
+    """Raise :class:`BankError` for a method that cannot compute a scan without phase."""
+    network = _of_both_parts(method)
+    if network is not None:
+        raise needs_phase(network)
+
+
+def _of_both_parts(method: Method) -> ForeignNetwork | None:
+    inner = innermost(method)
+    if isinstance(inner, Resampled):
+        inner = inner.method
+    if isinstance(inner, ForeignMethod) and inner.network.is_complex:
+        return inner.network
+    return None
 
 
 def on_device(method: Method, wanted: str, say: Callable[[str], None]) -> Method | None:

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.networks import bioimage
 from napari_mrisr.networks.file import KEY as OWN_KEY
@@ -66,7 +66,8 @@ class ForeignNetwork:
     extents : tuple of int or None
         Extents of the input along the network's axes, slowest first; None for any.
     channels : int
-        1, or 3 for a color network: the image is repeated and the result averaged.
+        1, 2 for real and imaginary part, or 3 for a color network: the image is repeated and the
+        result averaged.
     needs : NetworkNeeds
         As declared; see :func:`napari_mrisr.networks.probe.probed` for the rest.
     """
@@ -87,6 +88,11 @@ class ForeignNetwork:
         """3 for a network of volumes, 2 for one of slices."""
         return len(self.extents)
 
+    @property
+    def is_complex(self) -> bool:
+        """True for a network of real and imaginary part."""
+        return self.channels == 2
+
     @functools.cached_property
     def _session(self) -> Any:
         import onnxruntime
@@ -100,25 +106,27 @@ class ForeignNetwork:
             self.content, options, providers=["CPUExecutionProvider"]
         )
 
-    def run(self, image: FloatArray) -> FloatArray:
+    def run(self, image: NDArray[Any]) -> NDArray[Any]:
         """Run the network.
 
         Parameters
         ----------
-        image : ndarray of float32
+        image : ndarray of float32, or of complex64
             Along the network's axes.
 
         Returns
         -------
-        ndarray of float32
+        ndarray of float32, or of complex64 for a network of real and imaginary part
 
         Raises
         ------
         BankError
             If ONNX Runtime refuses the network or the shape, or the result is no image.
         """
-        given = np.ascontiguousarray(image, np.float32)[None, None]
-        if self.channels > 1:
+        if self.is_complex:
+            given = np.stack([image.real, image.imag])[None].astype(np.float32)
+        else:
+            given = np.ascontiguousarray(image, np.float32)[None, None]
             given = np.repeat(given, self.channels, axis=1)
         try:
             session = self._session
@@ -129,11 +137,15 @@ class ForeignNetwork:
             found = f"cannot be run on an image of {shape} ({reason})"
             raise BankError(explain(self.name, found, _REMEDY)) from error
         found = np.asarray(found)
-        if found.ndim != given.ndim or found.dtype != np.float32 or found.shape[1] not in (1, 3):
+        channels = (2,) if self.is_complex else (1, 3)
+        is_image = found.ndim == given.ndim and found.dtype == np.float32
+        if not is_image or found.shape[1] not in channels:
             text = f"returns {found.dtype} of shape {found.shape}, which is no image"
             raise BankError(explain(self.name, text, _REMEDY))
         if not np.isfinite(found).all():
             raise BankError(explain(self.name, "returns values that are not finite", _REMEDY))
+        if self.is_complex:
+            return np.asarray(found[0, 0] + np.complex64(1j) * found[0, 1])
         return np.asarray(found[0].mean(axis=0, dtype=np.float32))
 
 
@@ -198,7 +210,7 @@ def load_foreign(spec: str) -> ForeignNetwork:
         text = _read(sidecar, _MAX_SIDECAR_BYTES).decode("utf-8", "replace")
         needs = needs.declared(_json(text, sidecar, "file"), "sidecar", sidecar)
     needs = needs.declared(options, "option", path)
-    extents, channels = _image_in(model, path)
+    extents, channels = _image_in(model, path, is_complex=needs.channels == "complex")
     _check_sizes(model, path, extents, channels)
     return ForeignNetwork(path.name, content, extents, channels, needs)
 
@@ -238,7 +250,7 @@ def _json(text: str, path: Path, place: str) -> Mapping[str, Any]:
     return document
 
 
-def _image_in(model: Any, path: Path) -> tuple[tuple[int | None, ...], int]:
+def _image_in(model: Any, path: Path, *, is_complex: bool) -> tuple[tuple[int | None, ...], int]:
     """Return the extents and channels of the only input."""
     from onnx import TensorProto
 
@@ -258,14 +270,20 @@ def _image_in(model: Any, path: Path) -> tuple[tuple[int | None, ...], int]:
         remedy = "export it with 4 (batch, channel, rows, columns) or 5 axes (volumes)"
         raise BankError(explain(path, found, remedy))
     batch, channels, *extents = shape
-    if batch not in (None, 0, 1) or channels not in (None, 1, 3):
+    if batch not in (None, 0, 1) or channels not in ((None, 2) if is_complex else (None, 1, 3)):
         found = f"takes a batch of {batch} images of {channels} channels"
-        raise BankError(explain(path, found, "export it for one image of 1 or 3 channels"))
+        remedy = "export it for one image of 1 or 3 channels"
+        if is_complex:
+            found += ", but declares channels complex"
+            remedy = "export it for one image of 2 channels, real and imaginary part"
+        elif channels == 2:
+            remedy = "declare channels complex if they are real and imaginary part"
+        raise BankError(explain(path, found, remedy))
     known = [extent or None for extent in extents]
     if any(extent is not None and not 8 <= extent <= 1024 for extent in known):
         found = f"takes images of {' × '.join(map(str, known))} voxels"
         raise BankError(explain(path, found, "export it for 8 to 1024 voxels per axis, or any"))
-    return tuple(known), channels or 1
+    return tuple(known), channels or (2 if is_complex else 1)
 
 
 def _check_sizes(model: Any, path: Path, extents: tuple[int | None, ...], channels: int) -> None:

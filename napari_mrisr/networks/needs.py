@@ -6,6 +6,7 @@ and options on the command line declare them alike:
 =================  ===========================================================================
 ``input``          ``low-resolution`` or ``interpolated`` (by a cubic spline, to the new grid)
 ``output``         ``image``, or ``correction`` of cubic interpolation
+``channels``       ``image``, or ``complex``: real and imaginary part as two channels
 ``scale``          factors along the network's axes, such as ``4x1x1``
 ``axes``           the network's axes, slowest first: ``zyx``, or ``zx`` for slices
 ``plane``          instead of ``axes``: ``axial``, ``coronal`` or ``sagittal``
@@ -131,6 +132,7 @@ class NetworkNeeds:
 
     input: str | None = None
     output: str | None = None
+    channels: str | None = None
     scale: tuple[int, ...] | None = None
     axes: str | None = None
     normalization: Normalization | None = None
@@ -237,6 +239,7 @@ def _switch(value: Any) -> bool:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "input": _choice("low-resolution", "interpolated"),
     "output": _choice("image", "correction"),
+    "channels": _choice("image", "complex"),
     "scale": _numbers(1, 8),
     "axes": _axes,
     "plane": lambda value: PLANES[_choice(*PLANES)(value)],
@@ -250,6 +253,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 _REMEDIES = {
     "input": "use low-resolution or interpolated",
     "output": "use image or correction",
+    "channels": "use image or complex",
     "scale": "give whole factors from 1 to 8, such as 4x1x1",
     "axes": "give the network's axes, slowest first, such as zyx or zx",
     "plane": f"use {', '.join(PLANES)}",

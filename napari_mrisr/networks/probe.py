@@ -6,7 +6,8 @@
 - *Normalization and output*: a smooth image must come back as itself, interpolated; the
   candidate with the smallest error is taken.
 
-Trials have fixed seeds, so a network is always found to be the same.
+A network of real and imaginary part is tried with images of one phase. Trials have fixed seeds,
+so a network is always found to be the same.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _CANDIDATES = ("window", "symmetric", "z-score", "bytes")
 # A candidate must be this much better than an earlier one.
 _BETTER = 0.5
 _MOST_ERROR = 0.3
+# Phase of the trials of a complex network, so that both parts change.
+_TURN = np.complex64(0.8 + 0.6j)
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ def _halo(network: ForeignNetwork, axis: int, multiple: int, fit: Fit) -> int:
     long = extents_for(network, 2 * reach + 1 + 2 * max(fit.margin), multiple)
     shape = tuple(long[a] if a == axis else short[a] for a in range(network.dimensions))
     rng = np.random.default_rng(0)
-    image = rng.random(shape, dtype=np.float32)
+    turn = _TURN if network.is_complex else np.float32(1.0)
+    image = turn * rng.random(shape, dtype=np.float32)
     plain = network.run(image)
     scale, margin = fit.scale[axis], fit.margin[axis]
     found = 0
@@ -165,7 +169,8 @@ def _halo(network: ForeignNetwork, axis: int, multiple: int, fit: Fit) -> int:
         changed = image.copy()
         index = [slice(None)] * network.dimensions
         index[axis] = slice(place, place + 1)
-        changed[tuple(index)] += rng.normal(0, 0.2, changed[tuple(index)].shape)
+        noise = rng.normal(0, 0.2, changed[tuple(index)].shape).astype(np.float32)
+        changed[tuple(index)] += turn * noise
         others = tuple(a for a in range(network.dimensions) if a != axis)
         change = np.abs(network.run(changed) - plain).max(axis=others)
         reached = np.flatnonzero(change > _NO_INFLUENCE * max(float(change.max()), 1e-12))
@@ -192,6 +197,7 @@ def _values(
     expected = expected[tuple(inner)]
     rim = tuple(slice(n // 6, n - n // 6) for n in expected.shape)
     volume = _as_volume(smooth)
+    turn = _TURN if network.is_complex else np.float32(1.0)
     given = [str(needs.normalization)] if needs.normalization else _CANDIDATES
     outputs = [needs.output] if needs.output else ["image", "correction"]
     best: tuple[Normalization, str, float] | None = None
@@ -200,9 +206,11 @@ def _values(
             continue  # anything from 0 to 1 would be a small correction
         normalization = Normalization.parse(text)
         gain, offset = normalization.line(volume)
-        result = network.run(gain * smooth + offset)
+        offset = 0.0 if network.is_complex else offset
+        result = network.run(turn * (gain * smooth) + offset) / turn
         image = expected + result / gain if output == "correction" else (result - offset) / gain
-        error = float(np.sqrt(np.mean((image - expected)[rim] ** 2)) / expected[rim].std())
+        wrong = np.abs(image - expected)[rim]
+        error = float(np.sqrt(np.mean(wrong**2)) / expected[rim].std())
         if best is None or error < _BETTER * best[2]:
             best = normalization, output, error
     assert best is not None

@@ -25,7 +25,7 @@ from napari_mrisr.errors import DeviceError, ParameterError, explain
 from napari_mrisr.io.convert import as_volume
 from napari_mrisr.methods import Method, WholeVolume, default_method
 from napari_mrisr.methods.interpolation import Interpolation
-from napari_mrisr.methods.network import model_of
+from napari_mrisr.methods.network import model_of, takes_both_parts
 from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.operators.interpolate import tricubic
 from napari_mrisr.run.upscale import (
@@ -86,7 +86,8 @@ def upscale_complex(
     ``hashed``, ``anchored`` and ``network`` choose their filters from the magnitude and apply
     them to the real and the imaginary part, after the smooth part of the phase was taken out; it
     is put back later. Interpolation and iterative methods work on both parts as they are;
-    networks of other programs take them as two scans. A phase wrap is no edge in either part.
+    networks of other programs take them as two scans, or both together if they declare it. A
+    phase wrap is no edge in either part.
 
     Examples
     --------
@@ -133,8 +134,10 @@ def run_complex(
     found = f"an output of {' × '.join(map(str, high))} complex voxels needs"
     require_memory(needed, found, _REMEDY)
     with memory_errors_explained(_REMEDY):
-        # Interpolation commutes with any phase, and an iterative method models what was measured.
-        unlearned = isinstance(method, Interpolation | WholeVolume)
+        # Interpolation commutes with any phase, an iterative method models what was measured, and
+        # a network of both parts has learned from phases.
+        together = takes_both_parts(method)
+        unlearned = isinstance(method, Interpolation | WholeVolume) or together
         learned = not unlearned or model_of(method) is not None
         low, phase = _smooth_phase(scan, parameters.scale) if learned else (None, None)
         flat = scan
@@ -145,7 +148,8 @@ def run_complex(
         data = real.data + np.complex64(1j) * imaginary.data
         if phase is not None:
             data *= phase
-        history = {**real.history, "complex": "real and imaginary part, guided by the magnitude"}
+        how = "computed together" if together else "guided by the magnitude"
+        history = {**real.history, "complex": f"real and imaginary part, {how}"}
         return ComplexVolume.of(data, real.grid, real, history)
 
 

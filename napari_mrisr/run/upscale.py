@@ -16,7 +16,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from napari_mrisr.core.complex_volume import Part
+from napari_mrisr.core.complex_volume import ComplexVolume, Part
 from napari_mrisr.core.memory import memory_errors_explained, require_memory
 from napari_mrisr.core.notice import RESEARCH_USE
 from napari_mrisr.core.progress import Progress, message_after
@@ -372,7 +372,7 @@ def run_method(
     """Run a method over a whole volume on the CPU, in blocks; see :func:`upscale`."""
     progress = progress or Progress()
     pool = ThreadPool(threads, progress.token)
-    compile_kernels(method, progress)
+    compile_kernels(method, progress, part=isinstance(volume, Part))
     lr = volume.normalized(check=pool.check)
     if isinstance(method, WholeVolume):
         whole = functools.partial(method.compute_whole, lr, progress, threads)
@@ -487,15 +487,19 @@ def check_memory(grid: Grid, parameters: UpscaleParameters) -> None:
     require_memory(estimate_memory(grid, parameters), found, _MEMORY_MEND)
 
 
-def compile_kernels(method: Method, progress: Progress) -> None:
-    """Compile the method's kernels or load them from the cache; a cancel does not wait."""
+def compile_kernels(method: Method, progress: Progress, *, part: bool = False) -> None:
+    """Compile the method's kernels or load them from the cache; a cancel does not wait.
+
+    With ``part`` those for a part of a complex scan.
+    """
     shape = (4, 5, 6)
     tiny = Volume(np.linspace(0, 1, 120, dtype=np.float32).reshape(shape), Grid(shape, np.eye(4)))
     region = Region.whole(tiny.grid.upsampled(method.scale).shape)
+    lr = ComplexVolume(tiny, tiny).parts()[0] if part else tiny.normalized()
 
     def compute() -> None:
         with message_after(1.0, progress.message, compiling_message()):
-            method.compute(tiny.normalized(), region)
+            method.compute(lr, region)
 
     call_in_thread(compute, progress.token.check)
 

@@ -7,6 +7,8 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from helpers.networks import plain_model, save_model
+from onnx import helper
 
 from .conftest import SHAPE, ZOOMS
 
@@ -103,3 +105,24 @@ def test_a_folder_with_magnitude_and_phase_is_named_twice(run, tmp_path):
     found = run("upscale", folder, out, "--phase", folder, "--scale", "1x1x2", *LINEAR)
     assert found.code == 0, found.err
     assert (tmp_path / "o_phase.nii").is_file()
+
+
+def test_a_network_of_both_parts_is_opened_and_refuses_a_magnitude(run, scan, tmp_path, wave):
+    """It copies every slice and turns the phase by 90°."""
+    kernel = np.broadcast_to(
+        np.array([[0.0, 1.0], [-1.0, 0.0]])[:, :, None, None, None], (2, 2, 2, 1, 1)
+    )
+    node = helper.make_node("ConvTranspose", ["image", "kernel"], ["result"], strides=[2, 1, 1])
+    declared = {"channels": "complex", "output": "image", "normalization": "window"}
+    model = plain_model([node], {"kernel": kernel}, (1, 2, "z", "y", "x"), declared)
+    words = ("--model", save_model(model, tmp_path / "turn.onnx"), "--scale", "1x1x2")
+    path = save(tmp_path / "c.nii", wave.astype(np.complex64))
+    found = run("upscale", path, tmp_path / "o.nii", *words)
+    assert found.code == 0, found.err
+    result = np.asarray(nib.load(tmp_path / "o.nii").dataobj)
+    np.testing.assert_allclose(result, 1j * wave.repeat(2, axis=2), rtol=1e-4, atol=0.01)
+    found = run("upscale", scan, tmp_path / "p.nii", *words)
+    assert found.code != 0
+    assert "turn.onnx: takes the real and the imaginary part" in found.error
+    found = run("bank", "show", tmp_path / "turn.onnx")
+    assert "channels complex (metadata)" in found.out

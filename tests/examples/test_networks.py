@@ -160,13 +160,12 @@ def test_the_gradient_penalty_is_zero_for_a_critic_of_slope_one(gallery, rng):
     assert float(steep) == pytest.approx(float(3 * expected + train.PENALTY * 4), abs=1e-3)
 
 
-def test_a_complex_network_turns_with_the_phase_and_keeps_the_shape(gallery, rng):
+def test_a_complex_network_turns_with_the_phase_and_is_opened(gallery, rng, tmp_path):
     torch = pytest.importorskip("torch", reason="networks are defined in PyTorch, an extra")
     module = gallery("complex_network")
     data = (rng.normal(size=(5, 6, 7)) + 1j * rng.normal(size=(5, 6, 7))).astype(np.complex64)
     torch.manual_seed(0)
     network = module.ComplexNetwork(width=4, blocks=1)
-    assert module.apply(network, data).shape == (5, 6, 28)
     channels = module.as_channels(data)
     assert channels.shape == (6, 2, 7, 5)
     found = module.turned(channels[2], 0.7)
@@ -175,3 +174,15 @@ def test_a_complex_network_turns_with_the_phase_and_keeps_the_shape(gallery, rng
     np.testing.assert_allclose(
         network(3 * channels).detach(), 3 * network(channels).detach(), rtol=1e-3, atol=1e-5
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch's exporter
+        module.export(network, tmp_path / "complex.onnx", "not trained")
+    # Wide enough that the middle is not touched by the edges.
+    data = (rng.normal(size=(28, 6, 21)) + 1j * rng.normal(size=(28, 6, 21))).astype(np.complex64)
+    scan = sr.ComplexVolume.of(data, sr.Grid(data.shape, np.diag([1.0, 1.0, 4.0, 1.0])))
+    spec = f"{tmp_path / 'complex.onnx'}:consistency=off"
+    result = sr.upscale_complex(scan, (1, 1, 4), bank=spec).data
+    change = network(module.as_channels(data)).detach().numpy()
+    expected = module.interpolated(data) + (change[:, 0] + 1j * change[:, 1]).transpose(2, 0, 1)
+    inner = np.s_[6:-6, :, 24:-24]
+    np.testing.assert_allclose(result[inner], expected[inner], atol=1e-4)

@@ -235,3 +235,94 @@ def test_a_changed_file_is_read_again(scan, tmp_path):
     path.with_suffix(".json").write_text(json.dumps({"scale": [2, 1, 1]}), "utf-8")
     with pytest.raises(BankError, match="declares the scale"):
         make_foreign((1, 1, 4), str(path))
+
+
+def complex_scan(rng):
+    """A noisy wave whose phase wraps, another size on every axis."""
+    x, y, z = np.indices((13, 11, 9))
+    data = (300 + 20 * y + rng.normal(0, 5, x.shape)) * np.exp(1j * (0.8 * x + 0.3 * z))
+    grid = Grid((13, 11, 9), np.diag([1.0, 1.0, 4.0, 1.0]))
+    return sr.ComplexVolume.of(data.astype(np.complex64), grid)
+
+
+def complex_model(kernel, **declared):
+    """A network that multiplies both parts by complex weights and adds them up."""
+    weights = np.array([[kernel.real, -kernel.imag], [kernel.imag, kernel.real]])
+    pads = [n // 2 for n in kernel.shape] * 2
+    node = helper.make_node("Conv", ["image", "kernel"], ["result"], pads=pads)
+    needs = {"channels": "complex", "output": "image", "normalization": "window", **declared}
+    shape = (1, 2, *(f"n{axis}" for axis in range(kernel.ndim)))
+    return plain_model([node], {"kernel": weights}, shape=shape, metadata=needs)
+
+
+def test_a_complex_network_computes_both_parts_from_both(saved, rng, monkeypatch):
+    small_tiles(monkeypatch)
+    scan = complex_scan(rng)
+    kernel = BLUR * np.exp(1j * rng.uniform(-np.pi, np.pi, BLUR.shape))
+    path = saved(complex_model(kernel))
+    found = sr.upscale_complex(scan, (1, 1, 2), method="network", bank=path)
+    high = sr.upscale_complex(scan, (1, 1, 2), method="tricubic").data
+    # The network's axes are z, y and x; SciPy conjugates the weights.
+    expected = ndimage.correlate(high, kernel.transpose(2, 1, 0).conj(), mode="mirror")
+    inner = np.s_[1:-1, 1:-1, 1:-1]
+    np.testing.assert_allclose(found.data[inner], expected[inner], atol=0.05)
+    assert "channels complex (metadata)" in found.magnitude.history["network_needs"]
+    assert found.magnitude.history["complex"] == "real and imaginary part, computed together"
+
+
+def test_a_complex_network_of_slices_makes_thick_slices_thin(saved, rng):
+    """It copies every slice four times and turns the phase by 90°."""
+    scan = complex_scan(rng)
+    turn = np.array([[0.0, 1.0], [-1.0, 0.0]])[:, :, None, None]  # from part, to part
+    kernel = np.broadcast_to(turn, (2, 2, 4, 1))
+    node = helper.make_node("ConvTranspose", ["image", "kernel"], ["result"], strides=[4, 1])
+    needs = {"channels": "complex", "output": "image", "normalization": "window"}
+    model = plain_model([node], {"kernel": kernel}, (1, 2, "z", "x"), {**needs, "plane": "coronal"})
+    method = make_foreign((1, 1, 4), saved(model))
+    found = sr.upscale_complex(scan, (1, 1, 4), method="network", bank=saved(model))
+    np.testing.assert_allclose(found.data, 1j * scan.data.repeat(4, axis=2), rtol=1e-4, atol=0.02)
+    region = Region((3, 2, 5), (11, 9, 22))
+    for part in scan.parts():
+        everything = method.compute(part, Region.whole((13, 11, 36)))
+        np.testing.assert_array_equal(method.compute(part, region), everything[region.slices])
+
+
+def test_a_complex_correction_of_zero_is_the_interpolation(saved, rng):
+    scan = complex_scan(rng)
+    path = saved(complex_model(np.zeros((3, 3, 3), np.complex64), output="correction"))
+    found = sr.upscale_complex(scan, 2, method="network", bank=path)
+    expected = sr.upscale_complex(scan, 2, method="tricubic")
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-5, atol=1e-3)
+
+
+def test_what_a_complex_network_sees_is_scaled_but_not_shifted(saved, rng):
+    """``symmetric`` is 2 x − 1 for magnitudes; a phase of a shifted wave would be another one."""
+    scan = complex_scan(rng)
+    path = saved(complex_model(np.ones((1, 1, 1), np.complex64), normalization="symmetric"))
+    found = sr.upscale_complex(scan, 2, method="network", bank=path)
+    expected = sr.upscale_complex(scan, 2, method="tricubic")
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-4, atol=0.02)
+
+
+def test_a_complex_network_refuses_a_magnitude_alone(saved, scan):
+    path = saved(complex_model(np.ones((1, 1, 1), np.complex64)))
+    with pytest.raises(BankError, match=r"mine\.onnx.*real and the imaginary part.*its phase"):
+        sr.upscale(scan, 2, model=path)
+
+
+def test_one_phase_of_the_trials_finds_the_halo_of_mixed_parts(saved):
+    kernel = np.zeros((1, 1, 5), np.complex64)
+    kernel[0, 0, 2], kernel[0, 0, 4] = 1, 0.5j  # two voxels away, in the other part
+    _, needs, _, _ = foreign.inspect_network(saved(complex_model(kernel)))
+    assert needs.halo == (0, 0, 2)
+
+
+@pytest.mark.parametrize("normalization", ["window", "minmax", "z-score", "percentiles 1 99"])
+def test_an_ordinary_network_sees_both_parts_as_scans(saved, rng, normalization):
+    scan = complex_scan(rng)
+    model = filter_model(np.ones((1, 1, 1)), metadata={"output": "image"})
+    spec = f"{saved(model)}:normalization={normalization}"
+    lr, _ = scan.parts()
+    found = make_foreign((1, 1, 2), spec).compute(lr, Region.whole((13, 11, 18)))
+    expected = get_method("tricubic", (1, 1, 2)).compute(lr, Region.whole((13, 11, 18)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -235,3 +235,18 @@ def test_weights_are_stored_inside(load):
     model.graph.node.insert(0, node)
     image = np.ones((8, 9), np.float32)
     np.testing.assert_array_equal(load(model).run(image), image)
+
+
+def test_two_channels_must_be_declared_as_real_and_imaginary_part(load, refused):
+    weights = {"kernel": np.eye(2)[:, :, None, None]}
+
+    def model(channels, declared=None):
+        node = helper.make_node("Conv", ["image", "kernel"], ["result"])
+        return plain_model([node], weights, (1, channels, "h", "w"), declared)
+
+    declared = {"channels": "complex"}
+    refused(model(2), "2 channels; declare channels complex")
+    refused(model(1, declared), "1 channels, but declares channels complex")
+    network = load(model("c", declared))
+    image = np.full((9, 8), 2 - 3j, np.complex64)
+    np.testing.assert_array_equal(network.run(image), image)

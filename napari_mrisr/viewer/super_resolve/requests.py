@@ -13,7 +13,7 @@ from napari_mrisr.core.progress import Progress
 from napari_mrisr.core.scale import RealScale, Scale
 from napari_mrisr.core.volume import Grid, Volume, scale_text
 from napari_mrisr.errors import ParameterError, explain
-from napari_mrisr.methods.network import model_of
+from napari_mrisr.methods.network import model_of, takes_both_parts
 from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.run.complex_scans import estimate_complex_memory, upscale_complex
 from napari_mrisr.run.upscale import (
@@ -68,6 +68,11 @@ class UpscaleRequest:
         if method == "network" and parameters.bank is not None:
             method = Path(parameters.bank).stem
         return f"{self.source.name} {method} {_in_name(parameters.scale, self.source)}"
+
+    @property
+    def has_no_preview(self) -> bool:
+        """True for a network that takes magnitude and phase: there is no magnitude alone."""
+        return self.phase is not None and takes_both_parts(check_parameters(self.parameters))
 
     def run(self, progress: Progress, compute: Upscale | None = None) -> list[LayerData]:
         """Compute the result, then the trust maps; for a worker thread.

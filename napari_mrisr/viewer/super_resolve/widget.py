@@ -22,9 +22,6 @@ from napari_mrisr.networks.file import ISOTROPIC, THICK
 from napari_mrisr.networks.foreign import SUFFIXES, is_foreign
 from napari_mrisr.run.upscale import UpscaleParameters, check_memory
 from napari_mrisr.viewer.common.dialogs import (
-    ask_series_folder,
-    ask_volume_path,
-    last_folder,
     remember_folder,
 )
 from napari_mrisr.viewer.common.dock import Dock
@@ -47,23 +44,12 @@ from napari_mrisr.viewer.common.labels import (
 from napari_mrisr.viewer.common.worker import Worker
 from napari_mrisr.viewer.layers.complex_scans import (
     is_phase,
-    magnitude_of,
     phase_of,
-    save_complex,
 )
 from napari_mrisr.viewer.layers.convert import (
     LayerSnapshot,
     frame_on_screen,
-    is_made,
-    is_map,
     snapshot,
-)
-from napari_mrisr.viewer.layers.saving import (
-    is_from_dicom,
-    save_as_dicom,
-    save_snapshot,
-    suggested_path,
-    suggested_series,
 )
 from napari_mrisr.viewer.preview.array import PreviewArray
 from napari_mrisr.viewer.preview.layer import LayerPreview
@@ -77,6 +63,7 @@ from napari_mrisr.viewer.super_resolve.requests import (
     model_for_maps,
     plan_label,
 )
+from napari_mrisr.viewer.super_resolve.saving import ResultSaver
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -85,6 +72,7 @@ EMPTY = "Open an MRI volume, or try File > Open Sample > MRI super-resolution."
 CHOOSE = "Choose a layer. The layers here are results already."
 PREVIEW = "Preview, identical to the final result. Run keeps it as a layer."
 PREVIEW_MAGNITUDE = "Preview of the magnitude alone. Run computes magnitude and phase."
+NO_PREVIEW = "No preview: this network takes magnitude and phase. Run computes both."
 PHASE_CHOSEN = "A phase jumps where it wraps: choose its magnitude instead."
 
 # Methods whose filters or network the user can choose.
@@ -120,6 +108,7 @@ class SuperResolveWidget(Dock):
         self._from_preview = False  # the run takes its result from the preview
 
         panel = self.panel
+        self.saver = ResultSaver(self, panel, napari_viewer, self._run_save)
         panel.layer.chosen.connect(self._layer_chosen)
         panel.phase.chosen.connect(self._form_changed)
         panel.method.chosen.connect(self._method_chosen)
@@ -130,10 +119,6 @@ class SuperResolveWidget(Dock):
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
         panel.methods_button.clicked.connect(self.open_methods)
-        panel.save_button.clicked.connect(self.save)
-        panel.save_file.triggered.connect(self.save)
-        panel.save_series.triggered.connect(self.save_series)
-        panel.save_anonymous.triggered.connect(self.save_anonymous_series)
         self._method_chosen()
         self.attach()
 
@@ -152,68 +137,6 @@ class SuperResolveWidget(Dock):
         _, dock = self._viewer.window.add_plugin_dock_widget("napari-mrisr", "Compare methods")
         if self.panel.layer.layer is not None:
             dock.choose_layer(self.panel.layer.layer)
-
-    def save(self) -> None:
-        """Save the result that the tooltip of *Save…* names; ask for the file."""
-        layer = self._result()
-        if layer is None or self.busy:
-            return
-        path = ask_volume_path(self, suggested_path(layer, self._viewer.layers, last_folder()))
-        if path is None:
-            return
-        phase = phase_of(layer, self._viewer.layers)
-        if phase is None:
-            self._save(path, save_snapshot, layer)
-        else:
-            self._save(path, save_complex, layer, phase)
-
-    def save_series(self) -> None:
-        """Save the same result as a DICOM series; ask for the folder."""
-        self._save_series(anonymize=False)
-
-    def save_anonymous_series(self) -> None:
-        """Save the same result as a DICOM series without the patient; ask for the folder."""
-        self._save_series(anonymize=True)
-
-    def _save_series(self, *, anonymize: bool) -> None:
-        layer = self._result()
-        if layer is None or self.busy or not is_from_dicom(layer):
-            return
-        path = ask_series_folder(self, suggested_series(layer, last_folder()))
-        if path is not None:
-            self._save(path, functools.partial(save_as_dicom, anonymize=anonymize), layer)
-
-    def _save(self, path: Path, write: Callable[..., Path], *layers: Image) -> None:
-        """Save layers in the background."""
-        try:
-            taken = [self._snapshot_of(layer) for layer in layers]
-        except MrisrError as error:
-            self.tell_error(error)
-            return
-        self._request = None
-        self.run_work(functools.partial(write, *taken, path), f"Saving {path.name}…")
-
-    def _result(self) -> Image | None:
-        """Return the layer to save: the selected one if it is a result, else the newest result.
-
-        Of a complex scan it is the magnitude.
-        """
-        found = [layer for layer in self._viewer.layers if is_made(layer)]
-        found = [layer for layer in found if not isinstance(layer.data, PreviewArray)]
-        selected = self._viewer.layers.selection.active
-        images = [layer for layer in found if not is_map(layer)] or found
-        if selected not in found:
-            selected = images[-1] if images else None
-        return magnitude_of(selected, self._viewer.layers) or selected
-
-    def _offer_save(self, event: Any = None) -> None:
-        if not self.busy:
-            layer = self._result()
-            if layer is None:
-                self.panel.offer_save("")
-            else:
-                alone = phase_of(layer, self._viewer.layers) is None
-                self.panel.offer_save(layer.name, dicom=alone and is_from_dicom(layer))
 
     def choose_layer(self, layer: Image) -> None:
         """Choose a layer of the viewer as input."""
@@ -388,6 +311,10 @@ class SuperResolveWidget(Dock):
             work = functools.partial(request.run, compute=self.live.result)
         self.run_work(work, f"Starting “{request.result_name}”…")
 
+    def _run_save(self, work: Callable[..., Path], text: str) -> None:
+        self._request = None
+        self.run_work(work, text)
+
     def work_finished(self, result: Any) -> None:
         """Add the resulting layers; the preview's layer becomes the first of them.
 
@@ -439,7 +366,7 @@ class SuperResolveWidget(Dock):
         super().refresh()
         self._update_plan()
         self._update_preview()
-        self._offer_save()
+        self.saver.offer()
 
     def _form_changed(self, _: Any = None) -> None:
         if not self.busy:
@@ -485,6 +412,9 @@ class SuperResolveWidget(Dock):
     def _update_preview(self) -> None:
         try:
             request = self._upscale_request() if self.panel.live.isChecked() else None
+            if request is not None and request.has_no_preview:
+                request = None
+                self.panel.show_hint(NO_PREVIEW)
         except MrisrError:  # shown with the plan
             request = None
         if request is None:
@@ -515,13 +445,13 @@ class SuperResolveWidget(Dock):
         layers = [layer for layer in layers if not isinstance(layer.data, PreviewArray)]
         self.layers.watch(layers)
         self.panel.layer.set_layers(layers)
-        self._offer_save()
+        self.saver.offer()
 
     def _layer_changed(self, event: Any) -> None:
         assert self.layers is not None, "watched since the start"
         if event.type == "name":
             self.panel.layer.set_layers(self.layers.layers)
-            self._offer_save()
+            self.saver.offer()
             return
         if event.type == "data":
             self.live.forget()
@@ -537,7 +467,7 @@ class SuperResolveWidget(Dock):
     def attached(self) -> None:
         """Follow the viewer's frames and the user's new banks."""
         self._viewer.dims.events.point.connect(self._frame_changed)
-        self._viewer.layers.selection.events.active.connect(self._offer_save)
+        self._viewer.layers.selection.events.active.connect(self.saver.offer)
         bank_news().saved.connect(self._bank_saved)
 
     def detached(self, *, closing: bool) -> None:
@@ -546,7 +476,7 @@ class SuperResolveWidget(Dock):
         self.opener.close()
         self.live.close(remove=not closing)
         self._viewer.dims.events.point.disconnect(self._frame_changed)
-        self._viewer.layers.selection.events.active.disconnect(self._offer_save)
+        self._viewer.layers.selection.events.active.disconnect(self.saver.offer)
         bank_news().saved.disconnect(self._bank_saved)
 
 

@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from helpers.desk import Desk
+from helpers.networks import plain_model, save_model
+from onnx import helper
 from qtpy.QtWidgets import QFileDialog
 
 import napari_mrisr as sr
@@ -15,6 +17,7 @@ from napari_mrisr.viewer.layers.complex_scans import phase_of
 from napari_mrisr.viewer.layers.convert import snapshot
 from napari_mrisr.viewer.layers.files import read_layers
 from napari_mrisr.viewer.super_resolve.widget import (
+    NO_PREVIEW,
     PREVIEW,
     PREVIEW_MAGNITUDE,
     SuperResolveWidget,
@@ -152,3 +155,23 @@ def test_a_phase_as_layer_and_trust_maps_are_told(desk, path):
     desk.panel.layer.layer = phase
     assert "choose its magnitude" in desk.panel.source.text()
     assert desk.panel.phase.isHidden()
+
+
+def test_a_network_of_both_parts_runs_without_a_preview(desk, path, tmp_path):
+    weights = np.array([[0.0, -1.0], [1.0, 0.0]])[:, :, None, None, None]  # i times the scan
+    node = helper.make_node("Conv", ["image", "kernel"], ["result"])
+    declared = {"channels": "complex", "output": "image", "normalization": "window"}
+    model = plain_model([node], {"kernel": weights}, (1, 2, "z", "y", "x"), declared)
+    desk.open(path)
+    choose(desk)
+    desk.panel.live.setChecked(True)
+    desk.widget.open_bank(str(save_model(model, tmp_path / "turn.onnx")))
+    desk.qtbot.waitUntil(lambda: desk.panel.bank.currentText() == "turn.onnx")
+    assert desk.status == NO_PREVIEW
+    desk.panel.run_button.click()
+    desk.wait()
+    made, angle = (snapshot(layer).as_shown().data for layer in list(desk.viewer.layers)[2:])
+    expected = sr.upscale_complex(sr.read_complex(path), 2, method="tricubic")
+    np.testing.assert_allclose(made, expected.magnitude.data, rtol=1e-4)
+    turned = np.exp(1j * (expected.phase.data + np.pi / 2))
+    np.testing.assert_allclose(np.exp(1j * angle), turned, atol=1e-4)

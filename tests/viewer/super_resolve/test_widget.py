@@ -25,7 +25,7 @@ from napari_mrisr.run.preview import OutwardFill
 from napari_mrisr.run.upscale import UpscaleParameters, upscale
 from napari_mrisr.viewer.common import labels
 from napari_mrisr.viewer.layers.convert import layer_data, series_layer_data, snapshot
-from napari_mrisr.viewer.super_resolve import requests
+from napari_mrisr.viewer.super_resolve import requests, saving
 from napari_mrisr.viewer.super_resolve import widget as super_resolve
 from napari_mrisr.viewer.super_resolve.widget import SuperResolveWidget
 
@@ -722,7 +722,7 @@ def test_a_rounded_voxel_size_of_the_scan_is_its_own(desk, volume):
 def answer(monkeypatch, tmp_path):
     """Answer the save dialog with a name, and keep what it suggested."""
     asked = []
-    monkeypatch.setattr(super_resolve, "last_folder", lambda: tmp_path)
+    monkeypatch.setattr(saving, "last_folder", lambda: tmp_path)
     monkeypatch.setattr(super_resolve, "remember_folder", lambda folder: None)
 
     def set_name(name, kind="NIfTI, compressed (*.nii.gz)"):
@@ -763,7 +763,7 @@ def test_the_type_on_show_counts_for_a_name_without_one(desk, volume, answer, tm
     desk.widget.run()
     desk.wait()
     answer("res", "FreeSurfer (*.mgz)")
-    desk.widget.save()
+    desk.widget.saver.save()
     desk.wait()
     assert (tmp_path / "res.mgz").exists()
 
@@ -777,11 +777,11 @@ def test_a_file_that_was_not_named_is_replaced_only_if_the_user_agrees(
     (tmp_path / "res.nii.gz").write_bytes(b"mine")
     answer("res")
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
-    desk.widget.save()
+    desk.widget.saver.save()
     assert not desk.widget.busy
     assert (tmp_path / "res.nii.gz").read_bytes() == b"mine"
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
-    desk.widget.save()
+    desk.widget.saver.save()
     desk.wait()
     assert read_volume(tmp_path / "res.nii.gz").grid.shape == (20, 24, 30)
 
@@ -791,10 +791,10 @@ def test_saving_that_is_cancelled_or_fails_says_so(desk, volume, answer, tmp_pat
     desk.widget.run()
     desk.wait()
     answer("")
-    desk.widget.save()
+    desk.widget.saver.save()
     assert not desk.widget.busy
     answer("res.png")
-    desk.widget.save()
+    desk.widget.saver.save()
     desk.wait()
     assert "cannot write" in desk.status and ".nii.gz" in desk.status
 
@@ -804,9 +804,9 @@ def test_saving_that_is_cancelled_or_fails_says_so(desk, volume, answer, tmp_pat
             time.sleep(0.01)
             progress.advance()
 
-    monkeypatch.setattr(super_resolve, "save_snapshot", endless)
+    monkeypatch.setattr(saving, "save_snapshot", endless)
     answer("res.nii.gz")
-    desk.widget.save()
+    desk.widget.saver.save()
     desk.qtbot.waitUntil(lambda: "saving" in desk.status)
     desk.widget.cancel()
     desk.wait()
@@ -867,7 +867,7 @@ def test_only_results_of_dicom_are_offered_as_dicom(desk, volume):
     desk.wait()
     assert desk.panel.save_button.menu() is None
     assert "as a file" in desk.panel.save_button.toolTip()
-    desk.widget.save_series()
+    desk.widget.saver.save_series()
     assert not desk.widget.busy
 
 
@@ -879,14 +879,14 @@ def test_an_older_series_is_replaced_only_if_the_user_agrees(
     desk.widget.run()
     desk.wait()
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
-    desk.widget.save_series()
+    desk.widget.saver.save_series()
     desk.wait()
     (folder,) = dicom_folder.iterdir()
     first = sorted(folder.iterdir())[0].read_bytes()
-    desk.widget.save_series()
+    desk.widget.saver.save_series()
     assert not desk.widget.busy
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
-    desk.widget.save_series()
+    desk.widget.saver.save_series()
     desk.wait()
     assert sorted(folder.iterdir())[0].read_bytes() != first  # new UIDs
 
