@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from napari_mrisr.core.percentiles import go_on
 from napari_mrisr.errors import BankError
 from napari_mrisr.networks.file import (
     DENOISER,
@@ -76,12 +78,12 @@ class CountingLoop:
         self.images, self.start, self.kind = images, start, parameters.kind
         self.step, self.steps = 0, parameters.steps
 
-    def advance(self) -> float:
+    def advance(self, check: Callable[[], None] = go_on) -> float:
         time.sleep(self.step_s)
         self.step += 1
         return 1.0 / self.step
 
-    def gain(self, held: Any, factor: float) -> float:
+    def gain(self, held: Any, factor: float, check: Callable[[], None] = go_on) -> float:
         return self.step / 1000 + factor
 
     def save(self, path: Path, identity: Any = None) -> None:

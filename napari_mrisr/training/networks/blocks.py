@@ -77,7 +77,6 @@ class BlockSampler:
         self.images, self.rng, self.denoiser = images, rng, denoiser
         self.share = np.asarray(weights, float) / sum(weights)
         self.batch, self.side = batch, side
-        self._centers = [np.flatnonzero(image.inside) for image in images]
 
     def draw(self) -> BlockBatch:
         """Return a batch of one random factor."""
@@ -92,7 +91,7 @@ class BlockSampler:
         rng, size = self.rng, self.side * factor
         number = int(rng.choice(len(self.images), p=self.share))
         image = self.images[number]
-        center = np.unravel_index(int(rng.choice(self._centers[number])), image.data.shape)
+        center = np.unravel_index(int(rng.choice(image.centers)), image.data.shape)
         box, pads = [], []
         for middle, n in zip(center, image.data.shape, strict=True):
             start = min(max(int(middle) - size // 2, 0), max(0, n - size))

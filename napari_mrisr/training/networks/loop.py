@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from napari_mrisr.core.percentiles import go_on
 from napari_mrisr.core.volume import FloatArray
 from napari_mrisr.errors import BankError, explain
 from napari_mrisr.io.atomic import atomic_write
@@ -163,7 +165,7 @@ def _gain_db(
 
 
 class NetworkTraining:
-    """A training that can be stopped after any step and resumed exactly.
+    """A training that can be stopped at any layer and resumed exactly.
 
     Parameters
     ----------
@@ -218,17 +220,20 @@ class NetworkTraining:
             )
         self.step = 0
 
-    def advance(self) -> float:
-        """Do one step; return the loss."""
+    def advance(self, check: Callable[[], None] = go_on) -> float:
+        """Do one step; return the loss.
+
+        Where ``check``, called at every layer, raises, the step counts as never begun.
+        """
         parameters = self.parameters
         warm = min(1.0, (self.step + 1) / 200.0)
         cosine = 0.5 * (1.0 + math.cos(math.pi * self.step / parameters.steps))
-        squared = self.step >= parameters.squared_from * parameters.steps
-        batch = self.sampler.draw()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            loss = _loss(self.network, batch, squared, self.device)
-        self.optimizer.zero_grad()
-        loss.backward()
+        random = self.rng.bit_generator.state
+        try:
+            loss = self._add_gradients(check)
+        except BaseException:
+            self.rng.bit_generator.state = random
+            raise
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), parameters.clip)
         self.optimizer.step(warm * max(cosine, 0.01))
         self.step += 1
@@ -238,6 +243,17 @@ class NetworkTraining:
                 self.averaged.parameters(), self.network.parameters(), strict=True
             ):
                 kept.lerp_(new, share)
+        return loss
+
+    def _add_gradients(self, check: Callable[[], None]) -> float:
+        """Draw a batch; compute its loss and gradients."""
+        squared = self.step >= self.parameters.squared_from * self.parameters.steps
+        batch = self.sampler.draw()
+        with interruptible(self.network, check):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+                loss = _loss(self.network, batch, squared, self.device)
+            self.optimizer.zero_grad()
+            loss.backward()
         return float(loss.detach())
 
     @property
@@ -252,18 +268,20 @@ class NetworkTraining:
         name = torch.cuda.get_device_name(self.device) if on_gpu else "CPU"
         return f"{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
-    def gain(self, held: HeldOut, factor: float) -> float:
+    def gain(self, held: HeldOut, factor: float, check: Callable[[], None] = go_on) -> float:
         """Return the gain of the averaged network over cubic interpolation in dB.
 
-        For a denoiser ``factor`` is the noise in %.
+        For a denoiser ``factor`` is the noise in %. ``check``, called at every layer, raises
+        to stop.
         """
-        if self.kind == ISOTROPIC:
-            return block_gain(self.averaged, held, int(factor))
-        if self.kind == UNROLLED:
-            return unrolled_gain(self.averaged, held, factor)
-        if self.kind == DENOISER:
-            return denoising_gain(self.averaged, held, factor)
-        return psnr_gain(self.averaged, held, factor)
+        with interruptible(self.averaged, check):
+            if self.kind == ISOTROPIC:
+                return block_gain(self.averaged, held, int(factor))
+            if self.kind == UNROLLED:
+                return unrolled_gain(self.averaged, held, factor)
+            if self.kind == DENOISER:
+                return denoising_gain(self.averaged, held, factor)
+            return psnr_gain(self.averaged, held, factor)
 
     def export(self, path: Path, document: dict[str, Any]) -> None:
         """Write the averaged network; see :func:`~.export.export`."""
@@ -325,6 +343,30 @@ class NetworkTraining:
         self.step = document["step"]
         self.optimizer.restore(tensors, self.step)
         self.rng.bit_generator.state = document["random"]
+
+
+@contextlib.contextmanager
+def interruptible(network: nn.Module, check: Callable[[], None]) -> Iterator[None]:
+    """Call ``check`` before every convolution, forward and backward; it raises to stop.
+
+    A convolution takes 10 to 100 ms, a step about 20 of them.
+    """
+
+    def before(*_: Any) -> None:
+        check()
+
+    def after(_: nn.Module, __: Any, output: Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(before)
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv3d)]
+    hooks = [module.register_forward_pre_hook(before) for module in convolutions]
+    hooks += [module.register_forward_hook(after) for module in convolutions]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def new_network(kind: str) -> ThickSliceNetwork:

@@ -7,6 +7,7 @@ across. Of its slices a random run is kept.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,11 @@ class TrainingImage:
     data: NDArray[np.float16]
     inside: NDArray[np.bool_]
     axes: tuple[int, ...]
+
+    @functools.cached_property
+    def centers(self) -> NDArray[np.intp]:
+        """Flat indices of the voxels to learn from."""
+        return np.flatnonzero(self.inside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +161,6 @@ class PatchSampler:
         self.images, self.rng, self.projected = images, rng, projected
         self.share = np.asarray(weights, float) / sum(weights)
         self.batch, self.slices, self.across = batch, slices, across
-        self._centers = [np.flatnonzero(image.inside) for image in images]
 
     def draw(self) -> PatchBatch:
         """Return a batch of one random factor, profile and width."""
@@ -242,7 +247,7 @@ class PatchSampler:
         rng, size = self.rng, self.across
         number = int(rng.choice(len(self.images), p=self.share))
         image = self.images[number]
-        center = np.unravel_index(int(rng.choice(self._centers[number])), image.data.shape)
+        center = np.unravel_index(int(rng.choice(image.centers)), image.data.shape)
         axis = int(rng.choice(image.axes))
         others = [i for i in range(3) if i != axis]
         box: list[slice] = [slice(None)] * 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import importlib.util
 import math
 import time
@@ -22,7 +23,7 @@ from napari_mrisr._version import __version__
 from napari_mrisr.bank.folder import NETWORK_SUFFIX
 from napari_mrisr.core.memory import require_memory
 from napari_mrisr.core.progress import Progress
-from napari_mrisr.core.threads import processors
+from napari_mrisr.core.threads import call_in_thread, processors
 from napari_mrisr.core.volume import Shape
 from napari_mrisr.errors import (
     BankError,
@@ -164,7 +165,7 @@ class NetworkReport:
 
 
 class NetworkLoop(Protocol):
-    """A training that can be stopped after any step and resumed exactly.
+    """A training that can be stopped at any time and resumed exactly after its last full step.
 
     :class:`~napari_mrisr.training.networks.loop.NetworkTraining` is one.
     """
@@ -181,12 +182,12 @@ class NetworkLoop(Protocol):
         """Device and precision, for the user."""
         ...
 
-    def advance(self) -> float:
-        """Do one step; return the loss."""
+    def advance(self, check: Callable[[], None]) -> float:
+        """Do one step; return the loss. Where ``check`` raises, the step was never begun."""
         ...
 
-    def gain(self, held: HeldOut, factor: float) -> float:
-        """Return the gain over cubic interpolation in dB."""
+    def gain(self, held: HeldOut, factor: float, check: Callable[[], None]) -> float:
+        """Return the gain over cubic interpolation in dB; ``check`` raises to stop."""
         ...
 
     def save(self, path: Path, identity: dict[str, Any] | None = None) -> None:
@@ -265,6 +266,9 @@ def train_network(
     try:
         images, records = read_images([as_source(p) for p in paths], parameters, progress, check)
         held = read_held_out(watch.validation, parameters, check)
+        loop = open_loop(
+            images, parameters, start, device=device, threads=threads or processors(), check=check
+        )
     except Stopped as stop:
         raise Cancelled("stopped before the first step") from stop
     identity = {
@@ -273,7 +277,6 @@ def train_network(
         "start": hashlib.sha256(start.content).hexdigest() if start else "",
         "kind": parameters.kind,
     }
-    loop = open_loop(images, parameters, start, device=device, threads=threads or processors())
     if resume and checkpoint.is_file():
         loop.load(checkpoint, identity)
     watch.observe(NetworkStarted(loop.step, loop.steps, len(images), loop.place))
@@ -341,7 +344,7 @@ def drive(
     observe : callable
         Receives :class:`~.events.StepTaken` and :class:`~.events.NetworkMeasured`.
     check : callable
-        Called before every step and measurement; raises to stop.
+        Called before every step and measurement, and within them; raises to stop.
     identity : dict, optional
         What a resumed training must have in common.
     every : int
@@ -352,7 +355,7 @@ def drive(
     started, first = time.monotonic(), loop.step
     while loop.step < loop.steps:
         check()
-        loss = loop.advance()
+        loss = loop.advance(check)
         if not math.isfinite(loss):
             found = f"diverged at step {loop.step:,}"
             remedy = "resume from the checkpoint before it, or train from the start"
@@ -377,7 +380,7 @@ def _measure(
         for held in held_out:
             check()
             if held.data.shape[0] / factor >= _FEWEST_SLICES:
-                gains[factor] = (*gains.get(factor, ()), loop.gain(held, factor))
+                gains[factor] = (*gains.get(factor, ()), loop.gain(held, factor, check))
     return gains
 
 
@@ -388,8 +391,11 @@ def open_loop(
     *,
     device: str,
     threads: int,
+    check: Callable[[], None],
 ) -> NetworkLoop:
-    """Return a training in PyTorch, before its first step."""
+    """Return a training in PyTorch, before its first step; ``check`` raises to stop."""
+    # The import takes seconds.
+    call_in_thread(functools.partial(importlib.import_module, f"{__package__}.loop"), check)
     import torch
 
     from napari_mrisr.training.networks.export import restore

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 from scipy import ndimage
 
 from napari_mrisr.core.progress import CancelToken, Progress
+from napari_mrisr.core.threads import call_in_thread
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.errors import VolumeError, explain
 from napari_mrisr.scan.masks import BoolArray, head_mask
@@ -69,10 +71,7 @@ def read_images(
         check()
         record = volume_record(source, source.digest(), len(records) + 1, parameters)
         if record["sha256"] not in {known["sha256"] for known in records}:
-            volume = source.volume()
-            check()
-            inside = _learnable(volume, source, check)
-            images.append(training_image(volume.data, inside, axes_of(source, volume, parameters)))
+            images.append(call_in_thread(partial(_image, source, parameters, check), check))
             records.append(record)
         progress.advance()
     if not images:
@@ -86,13 +85,25 @@ def read_held_out(
     """Return the middle of each validation volume, its last axis first, then others in turn."""
     found = []
     for number, source in enumerate(sources):
-        check()
-        volume = source.volume()
-        check()
-        axes = axes_of(source, volume, parameters)[::-1]
-        inside = _learnable(volume, source, check)
-        found.append(held_out(source.name, volume, inside, axes[number % len(axes)]))
+        found.append(call_in_thread(partial(_part, source, number, parameters, check), check))
     return found
+
+
+def _image(source: TrainingSource, parameters: Chosen, check: Callable[[], None]) -> TrainingImage:
+    volume = source.volume()
+    check()
+    inside = _learnable(volume, source, check)
+    return training_image(volume.data, inside, axes_of(source, volume, parameters))
+
+
+def _part(
+    source: TrainingSource, number: int, parameters: Chosen, check: Callable[[], None]
+) -> HeldOut:
+    volume = source.volume()
+    check()
+    axes = axes_of(source, volume, parameters)[::-1]
+    inside = _learnable(volume, source, check)
+    return held_out(source.name, volume, inside, axes[number % len(axes)])
 
 
 def held_out(name: str, volume: Volume, inside: BoolArray, axis: int) -> HeldOut:

@@ -21,6 +21,7 @@ from napari_mrisr.errors import (
 from napari_mrisr.networks.file import load_network
 from napari_mrisr.training import Watch
 from napari_mrisr.training.events import NetworkMeasured, NetworkStarted, StepTaken
+from napari_mrisr.training.networks.patches import HeldOut
 from napari_mrisr.training.networks.run import (
     NetworkParameters,
     check_network_memory,
@@ -147,10 +148,34 @@ def test_checkpoints_are_written_on_the_way(tmp_path):
     assert saved == [3, 6, 7]
 
 
+@pytest.mark.parametrize("work", ["advance", "gain"])
+def test_a_stop_within_a_step_or_a_validation_is_passed_on(tmp_path, work):
+    """Steps and validations get the check, and what it raises ends the training."""
+    loop = CountingLoop([], NetworkParameters(7), None)
+    checks = []
+
+    def check():
+        checks.append(1)
+        if stop:
+            raise Cancelled("stopped")
+
+    def long(*arguments):
+        stop.append(1)
+        arguments[-1]()
+
+    stop = []
+    setattr(loop, work, long)
+    held = HeldOut("one", np.zeros((24, 9, 9), np.float32), np.ones((24, 9, 9), bool))
+    with pytest.raises(Cancelled):
+        drive(loop, [held], tmp_path / "c", check=check, every=3)
+    assert loop.step == (0 if work == "advance" else 3)
+    assert stop == [1]
+
+
 def test_a_diverged_training_says_so_and_keeps_the_last_checkpoint(tmp_path):
     loop = CountingLoop([], NetworkParameters(7), None)
     count = loop.advance
-    loop.advance = lambda: float("nan") if count() < 0.2 else 1.0
+    loop.advance = lambda check: float("nan") if count() < 0.2 else 1.0
     with pytest.raises(ParameterError, match="diverged at step 6; resume from the checkpoint"):
         drive(loop, [], tmp_path / "c", every=2)
     loop.load(tmp_path / "c")
@@ -216,7 +241,9 @@ def test_a_network_of_pytorch_is_trained_resumed_and_trained_further(scans, tmp_
     )
     assert load_network(stopped).content != load_network(straight).content
     train_network(scans[:2], stopped, NetworkParameters(4), resume=True, **options)
-    a, b = (restore(load_network(path)).state_dict() for path in (straight, stopped))
+    a, b = (
+        restore(load_network(path), "thick-slices").state_dict() for path in (straight, stopped)
+    )
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=0, atol=0)
     further = NetworkParameters(1, start=str(straight))
