@@ -41,6 +41,11 @@ class Panel(FormPanel):
         self.method.suggest(UpscaleParameters().method)
         self.scale = ScaleField(self, real=True)
         self.bank = BankField(self)
+        self.blend = QCheckBox("Blend with the interpolation", self)
+        self.blend.setToolTip(
+            "Census blending: where the filters changed the local structure, the result is closer\n"
+            "to the interpolation. Gains with banks of few volumes, loses with the bundled ones."
+        )
         self.plan = note(self)
         self.live = QCheckBox("Live preview", self)
         self.live.setToolTip(
@@ -73,6 +78,7 @@ class Panel(FormPanel):
             self.method,
             self.scale,
             self.bank,
+            self.blend,
             self.methods_button,
             self.live,
             self.trust,
@@ -95,6 +101,7 @@ class Panel(FormPanel):
         form.addRow("Method", self.method)
         form.addRow("Scale", self.scale)
         form.addRow("Bank", self.bank)
+        form.addRow("", self.blend)
         form.addRow("", self.methods_button)
         form.addRow("Result", self.plan)
         form.addRow("", self.live)
@@ -117,9 +124,10 @@ class Panel(FormPanel):
         layout.addWidget(note(self, "Research use. Not for diagnosis."))
         self.pin(self.bar, self.status, buttons)
 
-    def show_bank(self, shown: bool, *, trust: bool) -> None:
-        """Show or hide the rows for filter banks, and for trust maps."""
+    def show_bank(self, shown: bool, *, blend: bool, trust: bool) -> None:
+        """Show or hide the rows for filter banks, for blending, and for trust maps."""
         self._form.setRowVisible(self.bank, shown)
+        self._form.setRowVisible(self.blend, blend)
         self._form.setRowVisible(self.trust, trust)
 
     def offer_phases(self, magnitude: Any, layers: Sequence[Any]) -> None:

@@ -14,6 +14,7 @@ from napari_mrisr.core.scale import RealScale, Scale
 from napari_mrisr.core.volume import Grid, Volume, scale_text
 from napari_mrisr.errors import ParameterError, explain
 from napari_mrisr.methods.network import model_of, takes_both_parts
+from napari_mrisr.methods.registry import base_name
 from napari_mrisr.networks.file import NetworkFile
 from napari_mrisr.run.complex_scans import estimate_complex_memory, upscale_complex
 from napari_mrisr.run.upscale import (
@@ -36,6 +37,9 @@ from napari_mrisr.viewer.layers.convert import (
 
 LEARNED = ("hashed", "anchored", "network", "unrolled")
 """Methods with trust maps and cautions about their training set."""
+
+BLENDED = ("hashed", "anchored")
+"""Methods with the option of census blending."""
 
 Upscale = Callable[..., Volume]
 """Function with the arguments and the result of :func:`~napari_mrisr.run.upscale.upscale`."""
@@ -135,6 +139,11 @@ def _in_name(scale: RealScale, source: LayerSnapshot) -> str:
     """Return the scale in the name of a result, by the axes of the layer's file."""
     origin = None if source.record is None else source.record.origin
     return f"{scale_text(scale, origin).removesuffix('x')}x"
+
+
+def is_learned(method: str) -> bool:
+    """Return True for a method, also with an option, of :data:`LEARNED`."""
+    return base_name(method) in LEARNED
 
 
 Request = UpscaleRequest | SimulateRequest

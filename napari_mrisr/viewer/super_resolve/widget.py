@@ -56,10 +56,11 @@ from napari_mrisr.viewer.preview.layer import LayerPreview
 from napari_mrisr.viewer.super_resolve.cautions import CautionWatch
 from napari_mrisr.viewer.super_resolve.panel import Panel
 from napari_mrisr.viewer.super_resolve.requests import (
-    LEARNED,
+    BLENDED,
     Request,
     SimulateRequest,
     UpscaleRequest,
+    is_learned,
     model_for_maps,
     plan_label,
 )
@@ -115,6 +116,7 @@ class SuperResolveWidget(Dock):
         panel.scale.chosen.connect(self._scale_chosen)
         panel.bank.chosen.connect(self._form_changed)
         panel.bank.browsed.connect(self.open_bank)
+        panel.blend.toggled.connect(self._form_changed)
         panel.live.toggled.connect(self._form_changed)
         panel.run_button.clicked.connect(self.run)
         panel.simulate_button.clicked.connect(self.simulate)
@@ -201,7 +203,7 @@ class SuperResolveWidget(Dock):
             others = others or is_foreign(file)
         else:
             file = None
-        panel.show_bank(method in _WITH_BANK, trust=method in LEARNED)
+        panel.show_bank(method in _WITH_BANK, blend=method in BLENDED, trust=is_learned(method))
         grid = self._grid()
         first = None if grid is None else isotropic_choice(grid, method, file)
         panel.scale.set_voxel_size(None if grid is None else grid.voxel_size)
@@ -272,13 +274,15 @@ class SuperResolveWidget(Dock):
         if scale is None:
             return None
         bank = self.panel.bank.bank if method in _WITH_BANK else None
+        if method in BLENDED and self.panel.blend.isChecked():
+            method = f"{method}:blend"
         return UpscaleParameters(scale=scale, method=method, bank=bank)
 
     def _upscale_request(self) -> UpscaleRequest | None:
         source, parameters = self._snapshot(), self._parameters()
         if not (source and parameters):
             return None
-        trust = parameters.method in LEARNED and self.panel.trust.isChecked()
+        trust = is_learned(parameters.method) and self.panel.trust.isChecked()
         if trust:
             model_for_maps(parameters)
         phase = self.panel.phase.layer
@@ -395,7 +399,7 @@ class SuperResolveWidget(Dock):
                 if is_phase(panel.layer.layer):
                     label += f"\n⚠ {PHASE_CHOSEN}"
                 panel.show_plan(label, plan, can_run=True, can_simulate=True)
-                if parameters.method in LEARNED:
+                if is_learned(parameters.method):
                     self.watch.look(source, parameters)
                     looked = True
                 check_memory(source.grid, parameters)

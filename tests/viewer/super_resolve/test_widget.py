@@ -946,3 +946,24 @@ def test_a_network_that_is_refused_is_told(desk, volume, tmp_path):
     open_foreign(desk, path)
     assert "mine.onnx: not an ONNX file" in desk.status
     assert desk.panel.bank.bank is None
+
+
+def test_blending_is_offered_with_learned_filters_and_used(desk, volume):
+    """The run and the preview are those of ``hashed:blend`` on the command line."""
+    desk.add(volume, "scan")
+    desk.choose("tricubic", (2, 2, 2))
+    assert not desk.panel.blend.isVisibleTo(desk.panel)
+    desk.choose("hashed", (2, 2, 2))
+    assert desk.panel.blend.isVisibleTo(desk.panel)
+    assert not desk.panel.blend.isChecked()
+    bank = desk.panel.bank.bank
+    desk.panel.blend.setChecked(True)
+    assert desk.panel.trust.isVisibleTo(desk.panel)
+    desk.widget.run()
+    desk.wait()
+    assert desk.names == ["scan", "scan hashed:blend 2x"]
+    made = snapshot(desk.viewer.layers[-1]).to_volume()
+    expected = upscale(volume, UpscaleParameters((2, 2, 2), "hashed:blend", bank=bank))
+    np.testing.assert_allclose(made.data, expected.data, rtol=1e-5)
+    plain = upscale(volume, UpscaleParameters((2, 2, 2), "hashed", bank=bank))
+    assert not np.allclose(made.data, plain.data)
