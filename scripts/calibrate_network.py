@@ -4,7 +4,8 @@
 
 DATA holds train/ and lesions/, as for scripts/train_network.py. The file is replaced: its
 metadata get the calibration and the ranges of traits of the volumes (degraded), which the
-cautions compare with. Weights and the other metadata stay. About 2 minutes on two idle cores.
+cautions compare with. Weights and the other metadata stay. About 2 minutes on two idle
+cores; longer for an unrolled network, whose results are whole volumes (``--every 5``).
 Then ``scripts/calibration_table.py --scale 4x1x1 --bank NETWORK.onnx`` measures it on val/.
 """
 
@@ -53,11 +54,10 @@ def main() -> None:
         tiles=arguments.tiles,
         pool=ThreadPool(arguments.threads),
     )
-    content = with_metadata(
-        network.content,
-        calibration=series.to_json(),
-        provenance={**network.provenance, "traits": ranges.to_json()},
-    )
+    provenance = dict(network.provenance)
+    if arguments.every == 1 or not provenance.get("traits"):  # a part has narrower ranges
+        provenance["traits"] = ranges.to_json()
+    content = with_metadata(network.content, calibration=series.to_json(), provenance=provenance)
     with atomic_write(arguments.network) as temporary:
         temporary.write_bytes(content)
     print(f"calibrated for factors {', '.join(f'{f:g}' for f in series.factors)}")

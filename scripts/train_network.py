@@ -7,7 +7,7 @@ r"""Train a bundled network: for thick slices, isotropic factors or an iterative
         --start thick-slices --rates 0.2 --batch 2 --across 32 --steps 400
     python scripts/train_network.py DATA dn.safetensors denoiser.onnx --kind denoiser \
         --steps 3000
-    python scripts/calibrate_network.py DATA FILE.onnx
+    python scripts/calibrate_network.py DATA FILE.onnx  (unrolled: --every 5)
 
 DATA holds train/, lesions/, val/ and MANIFEST.csv with columns file and licence; the
 extra ``train`` brings PyTorch. The checkpoint is written every 250 steps and continued

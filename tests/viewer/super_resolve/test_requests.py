@@ -52,7 +52,7 @@ def test_upscale_request(source, volume):
         request.parameters = None
 
 
-@pytest.mark.parametrize(("method", "scale"), [("anchored", (2, 2, 2))])
+@pytest.mark.parametrize(("method", "scale"), [("anchored", (2, 2, 2)), ("unrolled", (1, 1, 2))])
 def test_learned_methods_have_maps_with_the_expected_error(source, method, scale):
     assert method in LEARNED
     request = UpscaleRequest(source, UpscaleParameters(scale, method, threads=1), trust=True)
