@@ -20,21 +20,18 @@ from napari_mrisr.core.threads import ThreadPool, processors
 from napari_mrisr.core.volume import Volume
 from napari_mrisr.io import read_volume
 from napari_mrisr.io.atomic import atomic_write
-from napari_mrisr.networks.file import ISOTROPIC, load_network, with_metadata
+from napari_mrisr.networks.file import load_network, with_metadata
 from napari_mrisr.training.calibrate_network import calibrated_network
 
 FLAIR = "lesions/ms26_FLAIR.nii.gz"
 
 
-def volumes(data: Path, every: int, kind: str) -> Iterator[tuple[Volume, tuple[int, ...]]]:
+def volumes(data: Path, every: int) -> Iterator[tuple[Volume, tuple[int, ...]]]:
     """Yield the training volumes with the axes that the scanner did not interpolate."""
     paths = sorted((data / "train").glob("*.nii.gz"))[::every]
     for path in [*paths, data / FLAIR]:
         print(time.strftime("%H:%M:%S"), path.name, flush=True)
-        if not path.name.startswith("ds002748"):
-            yield read_volume(path), (0, 1, 2)
-        elif kind != ISOTROPIC:
-            yield read_volume(path), (0, 1)
+        yield read_volume(path), (0, 1) if path.name.startswith("ds002748") else (0, 1, 2)
 
 
 def main() -> None:
@@ -49,7 +46,7 @@ def main() -> None:
     network = load_network(arguments.network)
     series, ranges = calibrated_network(
         network,
-        volumes(arguments.data, arguments.every, network.kind),
+        volumes(arguments.data, arguments.every),
         factors=arguments.factor,
         tiles=arguments.tiles,
         pool=ThreadPool(arguments.threads),

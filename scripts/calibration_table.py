@@ -3,11 +3,12 @@
     python scripts/calibration_table.py --scale 2 [--method NAME] [--bank FILE] VOLUME [...]
 
 Protocol: each volume is clipped at its 99.9th percentile and degraded as the bank assumes (for a
-network: slices as thick as their distance); the low-resolution volume alone goes through the
-method and ``trust_maps``. Without a method, thick slices such as 4x1x1 use ``network``. Voxels
-inside the head mask of the truth are sorted by expected error and cut into tenths; in each the
-root mean square of the error is divided by that of the expected error. Spearman's rank correlation
-is between both over blocks of 8³ voxels, at least half of which lie inside the head.
+network: slices as thick as their distance, or ``standard``); the low-resolution volume alone goes
+through the method and ``trust_maps``. Without a method, thick slices such as 4x1x1 use
+``network``. Voxels inside the head mask of the truth are sorted by expected error and cut into
+tenths; in each the root mean square of the error is divided by that of the expected error.
+Spearman's rank correlation is between both over blocks of 8³ voxels, at least half of which lie
+inside the head.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from napari_mrisr.methods import Method, default_method
 from napari_mrisr.methods.network import model_of
 from napari_mrisr.run.upscale import run_method
 from napari_mrisr.scan.masks import head_mask
+from napari_mrisr.training.calibrate_network import DEGRADATIONS
 from napari_mrisr.trust import trust_maps
 
-SLICES = "slice-profile:boxcar:1"
 TENTHS = 10
 BLOCK = 8
 
@@ -64,7 +65,7 @@ def calibrate(truth: Volume, method: Method) -> Calibration:
     """Degrade a truth, super-resolve it, and compare expected and measured error."""
     bank, scale = model_of(method), whole_scale(method.scale)
     assert bank is not None, "a method with filters"
-    degradation = bank.degradation if isinstance(bank, FilterBank) else SLICES
+    degradation = bank.degradation if isinstance(bank, FilterBank) else DEGRADATIONS[bank.kind]
     truth = truth.cropped_to_multiple(scale)
     window = IntensityWindow.of(truth.data)
     truth = replace(truth, data=np.clip(truth.data, window.low, window.high))

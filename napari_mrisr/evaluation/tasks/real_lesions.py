@@ -32,7 +32,7 @@ RIM_VOXELS = 2
 """Width of the rim that a lesion's contrast is measured against."""
 LEAST_CONTRAST = 0.02
 """Contrast of a lesion in the truth, as part of the window, below which no share is given."""
-SIZES = {"below 3 mm": 3.0, "3 to 5 mm": 5.0, "5 mm and more": math.inf}
+SIZES = {"below 3 mm": 3.0, "3 to 4 mm": 4.0, "4 mm and more": math.inf}
 """Size classes and their upper end: diameter of the sphere of the lesion's volume."""
 
 _SAME_MM = 0.01  # as far as two affines may lie apart, per voxel

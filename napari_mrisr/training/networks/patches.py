@@ -34,9 +34,6 @@ _FACTOR_SHARE = (0.12, 0.2, 0.28, 0.12, 0.18, 0.1)
 _WHOLE = 0.75
 FACTOR_RANGE, WIDTH_RANGE = (1.5, 9.0), (0.7, 1.3)
 """Slice distance over pixel size, and slice thickness over distance, in training."""
-# Headers often lack the width or are wrong: shares of the steps that are told touching slices,
-# and any width. The network then learns to look at the picture too.
-_TOLD_TOUCHING, _TOLD_ANY = 0.25, 0.1
 _EDGE = 2  # voxels across at a patch's edge that see too little to be learned from
 
 
@@ -172,29 +169,17 @@ class PatchSampler:
         if rng.random() > 0.5:
             profile = "boxcar" if rng.random() < 0.5 else "gaussian"
             fwhm = float(rng.uniform(*WIDTH_RANGE))
-        width = self._width_told(fwhm)
-        patches = [self._patch(factor, profile, fwhm, width) for _ in range(self.batch)]
+        patches = [self._patch(factor, profile, fwhm) for _ in range(self.batch)]
         low, cubic, truth, weight, basis, nearest, *more = (
             np.stack(parts) for parts in zip(*patches, strict=True)
         )
         slices = nearest.astype(np.int64)
         projected = Projected(*more) if more else None
-        told = conditions(factor, width)
+        told = conditions(factor, fwhm)
         return PatchBatch(low, cubic, truth, weight, slices, basis, told, projected)
 
-    def _width_told(self, fwhm: float) -> float:
-        chance = self.rng.random()
-        if chance < _TOLD_TOUCHING:
-            return 1.0
-        if chance < _TOLD_TOUCHING + _TOLD_ANY:
-            return float(self.rng.uniform(*WIDTH_RANGE))
-        return fwhm
-
-    def _patch(self, factor: float, profile: str, fwhm: float, told: float) -> list[FloatArray]:
-        """Return one patch, as in a batch: low to nearest, then its part of ``projected``.
-
-        ``told`` is the width that the projection assumes.
-        """
+    def _patch(self, factor: float, profile: str, fwhm: float) -> list[FloatArray]:
+        """Return one patch, as in a batch: low to nearest, then its part of ``projected``."""
         rng = self.rng
         column, inside = self._column()
         # A random end is cut off, so that slices lie anywhere in the anatomy.
@@ -207,7 +192,7 @@ class PatchSampler:
         low = slice_operator(n, count, profile, fwhm).apply(column, 0)
         sharp = low
         if self.projected:
-            projection = slice_projection(count, n, ORDER, told)
+            projection = slice_projection(count, n, ORDER, fwhm)
             sharp = projection.sharpen.apply(low, 0)
         coefficients = prefilter_operator(count).apply(sharp, 0)
         change = sharp - low

@@ -83,10 +83,3 @@ def test_shapes_are_planted_inside_the_head_only(rng):
         changed |= planted_shapes(column, inside, rng) != column
     assert changed[inside].mean() > 0.1
     assert not changed[~inside].any()
-
-
-def test_some_batches_are_told_a_wrong_width(sampler):
-    told = np.array([sampler._width_told(1.2) for _ in range(2000)])
-    assert np.mean(told == 1.2) == pytest.approx(0.65, abs=0.05)
-    assert np.mean(told == 1.0) == pytest.approx(0.25, abs=0.05)
-    assert told.min() >= 0.7 and told.max() <= 1.3
