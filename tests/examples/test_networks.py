@@ -13,6 +13,7 @@ import pytest
 import napari_mrisr as sr
 from napari_mrisr.core.volume import Region
 
+BOXCAR = "slice-profile:boxcar:1"
 FOLDER = Path(__file__).parents[2] / "examples" / "networks"
 
 
@@ -99,49 +100,62 @@ def test_an_implicit_representation_fits_the_slices_without_training_data(galler
     low, window = thick
     found = implicit.fit(low, window, minutes=0.01)
     assert found.grid.shape == (9, 12, 28)
-    again = sr.degrade(found, (1, 1, 4), "slice-profile:boxcar:1")
+    again = sr.degrade(found, (1, 1, 4), BOXCAR)
     np.testing.assert_allclose(again.data, low.data, atol=1e-3)
     assert int(found.history["steps"]) > 1
 
 
 def test_samples_of_a_diffusion_model_differ_and_fit_the_slices(gallery, thick):
     torch = pytest.importorskip("torch", reason="networks are defined in PyTorch, an extra")
+    pytest.importorskip("deepinv", reason="the diffusion example needs deepinv", exc_type=Exception)
     diffusion = gallery("diffusion")
     torch.manual_seed(0)
-    network = diffusion.Denoiser(width=4, blocks=1).eval()
+    body = diffusion.Denoiser(width=4, blocks=1)
+    network = diffusion.EDMPrecond(body, pixel_std=1.0).eval()
     low, window = thick
     one, same, other = (diffusion.sample(network, low, window, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.data, same.data)
     # An untrained network ignores the noise nearly, but not quite.
     assert np.abs(one.data - other.data).max() > 1e-4
-    again = sr.degrade(other, (1, 1, 4), "slice-profile:boxcar:1")
+    again = sr.degrade(other, (1, 1, 4), BOXCAR)
     np.testing.assert_allclose(again.data, low.data, atol=1e-3)
 
 
 def test_a_diffusion_step_is_undone_by_the_right_answer(gallery, thick):
     """A denoiser that returns the truth's difference gives the truth, from any noise."""
-    torch = pytest.importorskip("torch", reason="networks are defined in PyTorch, an extra")
+    pytest.importorskip("deepinv", reason="the diffusion example needs deepinv", exc_type=Exception)
     diffusion = gallery("diffusion")
     _, window = thick
     x, y, z = np.indices((9, 12, 28))
     data = (1.5 + np.sin(0.6 * x) * np.cos(0.4 * y + 0.3 * z)).astype(np.float32)
     truth = sr.Volume(data, sr.Grid(data.shape, np.eye(4)))
-    low = sr.degrade(truth, (1, 1, 4), "slice-profile:boxcar:1")
+    low = sr.degrade(truth, (1, 1, 4), BOXCAR)
     cubic = sr.upscale(low, (1, 1, 4), method="tricubic")
     difference = diffusion._as_slices((data - cubic.data) / 4 / diffusion.SPREAD)
 
-    class Oracle:
-        def __init__(self):
-            self.at = 0
+    def oracle(noisy, sigma, cubic):
+        return difference
 
-        def clean(self, noisy, cubic, angle):
-            part = difference[self.at : self.at + len(noisy)]
-            self.at = (self.at + len(noisy)) % len(difference)
-            return part
-
-    found = diffusion.sample(Oracle(), low, window, 3)
+    found = diffusion.sample(oracle, low, window, 3)
     np.testing.assert_allclose(found.data, data, atol=1e-3)
-    assert torch.is_tensor(difference)
+
+
+def test_the_forward_model_of_deepinv_is_that_of_the_product(gallery, rng):
+    torch = pytest.importorskip("torch", reason="networks are defined in PyTorch, an extra")
+    pytest.importorskip("deepinv", reason="the diffusion example needs deepinv", exc_type=Exception)
+    physics = gallery("diffusion").forward_model(7)
+    assert physics.adjointness_test(img_size=(1, 28, 5)) < 1e-5
+    data = rng.random((5, 6, 28), np.float32)
+    low = sr.degrade(sr.Volume(data, sr.Grid(data.shape, np.eye(4))), (1, 1, 4), BOXCAR).data
+    image = torch.from_numpy(data.transpose(1, 2, 0).copy())[:, None]
+    np.testing.assert_allclose(physics.A(image)[:, 0], low.transpose(1, 2, 0), atol=1e-5)
+
+
+def test_a_missing_deepinv_is_named_with_its_remedy(gallery, monkeypatch):
+    pytest.importorskip("torch", reason="networks are defined in PyTorch, an extra")
+    monkeypatch.setitem(sys.modules, "deepinv.models", None)
+    with pytest.raises(ImportError, match=r"install deepinv as examples/networks/README\.md says"):
+        gallery("diffusion")
 
 
 def test_the_gradient_penalty_is_zero_for_a_critic_of_slope_one(gallery, rng):
