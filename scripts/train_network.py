@@ -15,15 +15,17 @@ where it exists, so the command may be stopped and repeated. 17,000 steps took 7
 on one core with bfloat16.
 
 The bundled isotropic network was trained for 3,000 steps of a cosine of 4,000, then continued to
-the end of one of 6,000, then trained further by
+the end of one of 6,000; that for thick slices for 17,000. Both were then trained further:
 
     python scripts/train_network.py DATA iso2.safetensors isotropic.onnx --kind isotropic \
         --start isotropic --rates 0.4 --steps 16000
+    python scripts/train_network.py DATA thick2.safetensors thick-slices.onnx \
+        --start thick-slices --rates 0.5 --steps 11000
 
 Trained on the T1w volumes of train/ (thick axis along x, y or z, but not along z of
 ds002748, which the scanner interpolated) and, four times as often as one of them, on the
-FLAIR of lesions/ms26, and three times around its lesions. Half of the patches have planted
-shapes, a third another contrast.
+FLAIR of lesions/ms26, and three times around its lesions (not yet for the isotropic one). Half of
+the patches have planted shapes, a third another contrast.
 """
 
 from __future__ import annotations
