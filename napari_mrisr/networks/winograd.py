@@ -97,7 +97,7 @@ def rewritten(content: bytes) -> bytes | None:
 
 
 class _Rewriter:
-    """Writes the nodes of a graph anew; arrays that depend on ``image`` have slices first."""
+    """Writes the nodes of the fast graph; arrays that depend on ``image`` have slices first."""
 
     def __init__(self, constants: dict[str, NDArray[Any]]) -> None:
         self.constants = constants

@@ -92,16 +92,7 @@ def test_a_folder_with_magnitude_and_phase_is_named_twice(run, tmp_path):
     pytest.importorskip("pydicom")
     from helpers import dicoms
 
-    data = dicoms.voxels(SHAPE)
-    phase = ((data.astype(int) * 37) % 8192 - 4096).astype(np.int16)
-    phase[0, 0, :2] = -4096, 4095
-    uids = {"series_uid": "1.2.3", "study_uid": "1.2"}
-    dicoms.series(tmp_path / "gre", data, **uids)
-    second = dicoms.classic(phase, first=50, **uids)
-    for one in second:
-        one.ImageType = ["ORIGINAL", "PRIMARY", "P"]
-    dicoms.save(second, tmp_path / "gre")
-    folder, out = tmp_path / "gre", tmp_path / "o.nii"
+    folder, out = dicoms.with_phase(tmp_path / "gre", dicoms.voxels(SHAPE)), tmp_path / "o.nii"
     found = run("upscale", folder, out, "--phase", folder, "--scale", "1x1x2", *LINEAR)
     assert found.code == 0, found.err
     assert (tmp_path / "o_phase.nii").is_file()

@@ -157,6 +157,18 @@ def series(folder, data=None, **kwargs):
     return save(classic(data, **kwargs), folder)
 
 
+def with_phase(folder, magnitude):
+    """Write a classic series that holds a magnitude and a phase of scanner units."""
+    phase = ((magnitude.astype(int) * 37) % 8192 - 4096).astype(np.int16)
+    phase[0, 0, :2] = -4096, 4095
+    uids = {"series_uid": "1.2.3", "study_uid": "1.2"}
+    series(folder, magnitude, **uids)
+    second = classic(phase, first=50, **uids)
+    for one in second:
+        one.ImageType = ["ORIGINAL", "PRIMARY", "P"]
+    return save(second, folder)
+
+
 def enhanced(data=None, *, orientation=AXIAL, slopes=None, frames=None, **common):
     """Return one Enhanced MR dataset; ``frames`` lists changes per volume.
 

@@ -90,15 +90,7 @@ def test_magnitude_and_phase_of_one_dicom_series_belong_together(tmp_path):
     pytest.importorskip("pydicom")
     from helpers import dicoms
 
-    data = dicoms.voxels()
-    phase = ((data.astype(int) * 37) % 8192 - 4096).astype(np.int16)
-    phase[0, 0, :2] = -4096, 4095
-    uids = {"series_uid": "1.2.3", "study_uid": "1.2"}
-    dicoms.series(tmp_path / "gre", data, **uids)
-    second = dicoms.classic(phase, first=50, **uids)
-    for one in second:
-        one.ImageType = ["ORIGINAL", "PRIMARY", "P"]
-    dicoms.save(second, tmp_path / "gre")
+    dicoms.with_phase(tmp_path / "gre", dicoms.voxels())
     scan = sr.read_complex(tmp_path / "gre", tmp_path / "gre")
     first = sr.read_volume(tmp_path / "gre", frame=0)
     np.testing.assert_array_equal(scan.magnitude.data, first.data)

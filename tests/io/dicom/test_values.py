@@ -50,7 +50,7 @@ def test_a_private_b_value_needs_its_creator(data):
     block = data.private_block(0x0043, "GEMS_PARM_01", create=True)
     block.add_new(0x39, "IS", [100_000 + 800, 3])  # the vendor's offset
     assert values.b_value_of(data) == 800
-    data[0x0043, 0x10].value = "SOMEBODY ELSE"
+    data[0x0043, 0x10].value = "ANOTHER VENDOR"
     assert values.b_value_of(data) is None
     data.DiffusionBValue = 0.0
     assert values.b_value_of(data) == 0.0

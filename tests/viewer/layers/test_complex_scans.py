@@ -70,16 +70,7 @@ def test_a_series_of_complex_volumes_becomes_two_series(tmp_path, wave):
 
 
 def test_a_dicom_series_of_both_becomes_a_magnitude_and_a_phase(tmp_path):
-    data = dicoms.voxels()
-    phase = ((data.astype(int) * 37) % 8192 - 4096).astype(np.int16)
-    phase[0, 0, :2] = -4096, 4095
-    uids = {"series_uid": "1.2.3", "study_uid": "1.2"}
-    dicoms.series(tmp_path / "gre", data, **uids)
-    second = dicoms.classic(phase, first=50, **uids)
-    for one in second:
-        one.ImageType = ["ORIGINAL", "PRIMARY", "P"]
-    dicoms.save(second, tmp_path / "gre")
-    folder = tmp_path / "gre"
+    folder = dicoms.with_phase(tmp_path / "gre", dicoms.voxels())
     one, other = opened(folder, get_dicom_reader)
     assert one.name.endswith("magnitude") and other.name.endswith("phase")
     assert phase_of(one, [one, other]) is other
